@@ -1,0 +1,1 @@
+"""One idea, one file. Blocks import torch, numpy and `lowlight_lib.sensor`, nothing else."""

@@ -1,0 +1,90 @@
+"""How much light is missing? The amplification factor, estimated from the dark mosaic alone.
+
+Built in notebooks/03_amplifier.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ShapeError
+
+BINS = 128  # n in equation 5
+SMALLEST, LARGEST = 1.0, 300.0
+_STRIP = 1 << 20  # pixels counted at a time: bincount needs 8 bytes for each
+
+
+def bin_edges() -> np.ndarray:
+    """The 128 edges b_k = (2^(8k/127) - 1) / 255 of the intensity bins: fine in the dark."""
+    return (2 ** (8 * np.arange(BINS) / (BINS - 1)) - 1) / 255
+
+
+def bin_weights() -> np.ndarray:
+    """The 127 weights w_k = 10^(-5k/126), float32: 1 in the darkest bin, 1e-5 in the brightest."""
+    return (10 ** (-5 * np.arange(BINS - 1) / (BINS - 2))).astype(np.float32)
+
+
+def estimate_amplification(mosaic, black_level, white_level, m=1.0) -> float:
+    """The factor that brings a dark mosaic to a well-exposed level, without knowing the exposure.
+
+        a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
+
+    Dark pixels count most, so a lamp in the picture does not make it "bright". A value of exactly
+    1 (saturated) lies outside the last bin and counts nothing. An integer mosaic takes at most
+    65,536 values, so they are counted once and the formula runs over the counts.
+
+    Args:
+        mosaic: (H, W), integer or float, in DN.
+        black_level, white_level: DN; a number, or black levels of the CFA's shape.
+        m: brightness wanted; the paper uses 0.1 to 0.9, its released code 1 to 9.
+    Returns:
+        The factor, in [1, 300]; the same float32 value as the released code's.
+    Raises:
+        ShapeError: not a 2-D array of numbers, or white not above black.
+    Source: Lamba & Mitra, "Restoring Extremely Dark Images in Real Time", CVPR 2021, equation 5.
+    """
+    mosaic = np.asarray(mosaic)
+    black = np.atleast_2d(np.asarray(black_level, np.float32))
+    if mosaic.ndim != 2 or mosaic.size == 0 or mosaic.dtype.kind not in "uif":
+        raise ShapeError(f"a mosaic is a 2-D array of numbers, got {mosaic.dtype} {mosaic.shape}")
+    if not white_level > black.max():
+        raise ShapeError(f"white level {white_level} is not above black level {black.max():g}")
+    total = np.zeros(2)  # sum of w, sum of w * x
+    for i in range(black.shape[0]):
+        for j in range(black.shape[1]):
+            if (black == black[0, 0]).all():
+                if i or j:
+                    continue
+                plane = mosaic
+            else:
+                plane = mosaic[i :: black.shape[0], j :: black.shape[1]]
+            total += _weighted_sums(plane, black[i, j], white_level)
+    weight, light = total
+    if light == 0:  # nothing but black: as bright as allowed; nothing but white: as it is
+        return LARGEST if weight > 0 else SMALLEST
+    # Rounded where the released code rounds, so that the float32 value is the same.
+    factor = np.float32(0.01 * weight / light) * np.float32(m)
+    return float(np.clip(factor, SMALLEST, LARGEST))
+
+
+def _weighted_sums(plane, black, white):
+    """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64."""
+    step = max(1, _STRIP // max(1, plane.shape[-1]))
+    strips = (plane[r : r + step] for r in range(0, plane.shape[0], step))
+    if plane.dtype.kind == "f":
+        return sum(np.array([w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)])
+                   for w, x in (_weigh(s, black, white) for s in strips))
+    if plane.dtype != np.uint16:  # negative or large integers: too many values for a table
+        return _weighted_sums(plane.astype(np.float32), black, white)
+    counts = np.zeros(65536, np.int64)
+    for strip in strips:
+        counts += np.bincount(strip.ravel(), minlength=65536)
+    w, x = _weigh(np.arange(65536), black, white)
+    return np.array([(counts * w.astype(np.float64)).sum(), (counts * (w * x)).sum()])
+
+
+def _weigh(values, black, white):
+    span = np.float32(white) - np.float32(black)
+    x = np.maximum(values.astype(np.float32) - np.float32(black), 0) / span
+    weights = np.append(bin_weights(), np.float32(0))  # the last for x >= 1, outside every bin
+    return weights[np.searchsorted(bin_edges(), x, side="right") - 1], x

@@ -1,0 +1,84 @@
+"""Residual dense blocks, channel shuffle, and the convolution with weight normalisation they use.
+
+Built in notebooks/05_scales_and_dense_blocks.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import weight_norm
+
+
+def conv(c_in, c_out, kernel, *, groups=1, bias=True, slope=1.0, norm=True):
+    """A same-size convolution with He initialisation and (by default) weight normalisation.
+
+    Args:
+        slope: negative slope of the LeakyReLU that the output goes through; 1 if it goes through
+            none. Sets the gain of the initialisation (He et al., ICCV 2015, equation 15).
+        norm: w = g * v / |v| per output channel (Salimans & Kingma, NeurIPS 2016).
+    """
+    layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=bias)
+    nn.init.kaiming_normal_(layer.weight, a=slope)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return weight_norm(layer) if norm else layer
+
+
+def fold_weight_norm(model):
+    """Replace every g * v / |v| by the plain weight it stands for, in place; same output.
+
+    Returns the model. A network without weight normalisation is left alone.
+    """
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
+                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+                module.weight = nn.Parameter(module.weight.detach().clone())
+    return model
+
+
+def channel_shuffle(x, groups):
+    """Interleave channels so that the next grouped convolution sees every group.
+
+    (N, groups * n, H, W): channel g * n + i moves to i * groups + g.
+    Source: Zhang et al., "ShuffleNet", CVPR 2018.
+
+    >>> channel_shuffle(torch.arange(6.).view(1, 6, 1, 1), 2).flatten().tolist()
+    [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    """
+    n, c, h, w = x.shape
+    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+class ResidualDenseBlock(nn.Module):
+    """RDB*: a dense block that concatenates *un-rectified* features.
+
+        f_0 = x;  f_k = conv_k(act_k([f_0 .. f_{k-1}]));  out = x + conv_1x1([f_0 .. f_K])
+
+    where act_k is LeakyReLU for the inner convolutions; the first and the last one see the features
+    as they are. (That the last one does is not in the paper: the released weights give the released
+    pictures only so.) In the ordinary RDB the activation follows each convolution, so that what is
+    concatenated has lost its negative half.
+
+    Shapes: (N, channels, H, W) -> the same.
+    Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., CVPR 2018.
+    """
+
+    def __init__(self, channels=64, growth=32, layers=4, *, slope=0.2, norm=True):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            conv(channels + k * growth, growth, 3, bias=False, slope=slope, norm=norm)
+            for k in range(layers)
+        )
+        self.fuse = conv(channels + layers * growth, channels, 1, bias=False, norm=norm)
+        self.act = nn.LeakyReLU(slope)
+
+    def forward(self, x):
+        features = x
+        for k, layer in enumerate(self.layers):
+            inner = 0 < k < len(self.layers) - 1
+            new = layer(self.act(features) if inner else features)
+            features = torch.cat([features, new], 1)
+        return x + self.fuse(features)

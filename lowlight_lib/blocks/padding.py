@@ -1,0 +1,32 @@
+"""Any image size: pad by reflection to a network's multiple, crop back after it."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+
+def pad_to_multiple(x, multiple):
+    """Extend (N, C, H, W) at bottom and right by reflection until both sides are multiples.
+
+    Reflection without repeating the edge keeps the parity of each line, so a Bayer mosaic keeps its
+    phase. Unlike `F.pad`, sides shorter than the padding work too (the reflection goes on).
+
+    >>> pad_to_multiple(torch.tensor([[[[1., 2., 3.]]]]), 4).squeeze().tolist()[0]
+    [1.0, 2.0, 3.0, 2.0]
+    """
+    h, w = x.shape[-2:]
+    pad_h, pad_w = -h % multiple, -w % multiple
+    if not (pad_h or pad_w):
+        return x
+    if pad_h < h and pad_w < w:
+        return F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
+    rows, cols = (_reflected(s, s + p, x.device) for s, p in ((h, pad_h), (w, pad_w)))
+    return x[..., rows[:, None], cols]
+
+
+def _reflected(size, target, device):
+    if size == 1:
+        return torch.zeros(target, dtype=torch.long, device=device)
+    i = torch.arange(target, device=device) % (2 * size - 2)
+    return torch.minimum(i, 2 * size - 2 - i)

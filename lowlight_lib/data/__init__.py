@@ -1,0 +1,1 @@
+"""Published data layouts, one Dataset each; nothing here knows a network."""

@@ -1,0 +1,104 @@
+"""One paper, one readable file. `build(key)` makes a network, `CARDS[key]` says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from ..errors import OptionError
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What somebody has to know of a system before using it.
+
+    Attributes:
+        paper, year, title, task: where it is from and what it does.
+        params, effective_params: number of parameters; binary ones counted as 1/32.
+        multiple: the network pads its input to this multiple by itself; tiles align to it.
+        halo: pixels of context that a tile needs around it.
+        amplifies_itself: it takes the mosaic un-amplified.
+        licence: of the method and of the released weights.
+        checkpoints: where released weights can be had.
+    """
+
+    paper: str
+    year: int
+    title: str
+    task: str
+    params: int
+    effective_params: int
+    multiple: int
+    halo: int
+    amplifies_itself: bool
+    licence: str
+    checkpoints: tuple[str, ...]
+
+
+CARDS = {
+    "sid": ModelCard(
+        paper="Chen, Chen, Xu, Koltun, CVPR 2018",
+        year=2018,
+        title="Learning to See in the Dark",
+        task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
+        params=7_760_748,
+        effective_params=7_760_748,
+        multiple=32,
+        halo=160,
+        amplifies_itself=False,
+        licence="method and original code MIT; the released weights are TensorFlow checkpoints",
+        checkpoints=("https://github.com/cchen156/Learning-to-See-in-the-Dark",),
+    ),
+    "redi": ModelCard(
+        paper="Lamba, Mitra, CVPR 2021",
+        year=2021,
+        title="Restoring Extremely Dark Images in Real Time",
+        task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
+        params=784_768,
+        effective_params=784_768,
+        multiple=32,
+        halo=256,
+        amplifies_itself=False,
+        licence="method patent pending; released weights for non-commercial use only; see NOTICE",
+        checkpoints=("https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",),
+    ),
+}
+
+_CLASSES = {"sid": "Sid", "redi": "Redi"}
+
+
+def build(key, **options):
+    """Make the network of a system, freshly initialised.
+
+    Args:
+        key: one of `CARDS`.
+        options: the constructor's arguments; see the class in the model's file.
+    Returns:
+        nn.Module in training mode.
+    Raises:
+        OptionError: unknown key or option.
+
+    >>> sum(p.numel() for p in build("redi").parameters())
+    784768
+    """
+    card(key)
+    cls = getattr(import_module(f".{key}", __name__), _CLASSES[key])
+    try:
+        model = cls(**options)
+    except TypeError as e:
+        raise OptionError(f"{key} does not take these options: {options} ({e})") from e
+    model.built_as = (key, options)  # so that a checkpoint can say what it holds
+    return model
+
+
+def released_name(key):
+    """Function: a parameter's name in the authors' files -> its name here."""
+    module = import_module(f".{key}", __name__)
+    return getattr(module, "rename_released", str)
+
+
+def card(key) -> ModelCard:
+    """`CARDS[key]`, or an OptionError that lists the names there are."""
+    if key not in CARDS:
+        raise OptionError(f"unknown model {key!r}", todo=f"use one of {', '.join(CARDS)}")
+    return CARDS[key]

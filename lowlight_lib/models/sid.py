@@ -1,0 +1,76 @@
+"""SID: "Learning to See in the Dark" (Chen, Chen, Xu, Koltun, CVPR 2018), the baseline of all.
+
+A U-Net on the packed mosaic. Parameter names are those of the PyTorch port that later papers
+compare with.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..blocks.padding import pad_to_multiple
+
+WIDTHS = (32, 64, 128, 256, 512)
+
+
+class Sid(nn.Module):
+    """The U-Net: four times down, four times up, skips concatenated.
+
+    Args:
+        clip_input: clip the amplified mosaic to 1, as the original does (the port does not).
+    Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB -> picture (N, 3, H, W).
+        Not clamped: the original clamps when it writes a picture, and so does `restore`.
+
+    The last layer gives 12 channels at half size, sorted out by PixelShuffle as in the port. The
+    original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space,
+    so its weights are not these.
+    """
+
+    multiple = 32
+
+    def __init__(self, clip_input=True):
+        super().__init__()
+        self.clip_input = clip_input
+        c_in = 4
+        for level, c in enumerate(WIDTHS, 1):  # conv1_1 .. conv5_2, the way down
+            self.add_module(f"conv{level}_1", nn.Conv2d(c_in, c, 3, padding=1))
+            self.add_module(f"conv{level}_2", nn.Conv2d(c, c, 3, padding=1))
+            c_in = c
+        for level, c in enumerate(WIDTHS[-2::-1], 6):  # upv6 .. conv9_2, the way up
+            self.add_module(f"upv{level}", nn.ConvTranspose2d(2 * c, c, 2, stride=2))
+            self.add_module(f"conv{level}_1", nn.Conv2d(2 * c, c, 3, padding=1))
+            self.add_module(f"conv{level}_2", nn.Conv2d(c, c, 3, padding=1))
+        self.conv10_1 = nn.Conv2d(WIDTHS[0], 12, 1)
+        self.apply(_he_init)
+
+    def forward(self, mosaic):
+        h, w = mosaic.shape[-2:]
+        x = pad_to_multiple(mosaic, self.multiple)
+        x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
+        if self.clip_input:
+            x = x.clamp(max=1)
+        skips = []
+        for level in range(1, 6):
+            x = self._double(level, F.max_pool2d(x, 2) if skips else x)
+            skips.append(x)  # (N, 32 * 2^(level-1), H/2^level, W/2^level)
+        skips.pop()
+        for level in range(6, 10):
+            x = self.get_submodule(f"upv{level}")(x)
+            x = self._double(level, torch.cat([x, skips.pop()], 1))
+        return F.pixel_shuffle(self.conv10_1(x), 2)[..., :h, :w]
+
+    def _double(self, level, x):
+        for i in (1, 2):
+            x = F.leaky_relu(self.get_submodule(f"conv{level}_{i}")(x), 0.2)
+        return x
+
+
+def _he_init(module):
+    """With PyTorch's default initialisation this network learns nothing in its first 200 steps."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        # kaiming's "fan_in" of a transposed convolution is its output side, hence the mode.
+        mode = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
+        nn.init.kaiming_normal_(module.weight, a=0.2, mode=mode)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,149 @@
+"""From a mosaic to a picture and back.
+
+`develop` is LibRaw's postprocess with the options that SID's targets were made with; `undevelop`
+inverts its colour and tone steps, so that a photograph becomes the light a sensor would have seen.
+Built in notebooks/01_raw_and_bayer, section 5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import numpy as np
+
+from ..errors import RawFileError, ShapeError
+from . import cfa as cfa_module
+from .raw import SMALLEST_DNG, RawImage, _damaged, _open, encode_dng
+
+# CIE XYZ (D65) from linear sRGB, the figures LibRaw computes with (ITU-R BT.709 primaries).
+XYZ_FROM_SRGB = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+_SMALLEST_XTRANS = 512  # LibRaw's X-Trans demosaic works in tiles of 512 and refuses less
+
+
+def develop(raw, *, auto_bright=False) -> np.ndarray:
+    """Turn a raw image into a picture, by the LibRaw call that made SID's targets.
+
+    That call: camera white balance, no automatic brightness, 16 bit, full size; its tone curve is
+    ITU-R BT.709 (not the sRGB curve, although the primaries are sRGB's). The picture is not
+    rotated: it lies pixel by pixel over the mosaic. LibRaw stretches the white level to the
+    brightest pixel where that is between 75 % and 100 % of it; SID's targets have that too.
+
+    Never call this in a forked worker process: LibRaw's threads deadlock there.
+
+    Args:
+        raw: a RawImage, or the path of a raw file.
+        auto_bright: let LibRaw brighten until 1 % of the pixels clip (for looking at, not scoring).
+    Returns:
+        float32 (H, W, 3) in [0, 1], display-encoded.
+    Raises:
+        RawFileError: LibRaw cannot decode it.
+    Source: Chen et al., "Learning to See in the Dark", CVPR 2018, released code.
+    """
+    import rawpy
+
+    if isinstance(raw, RawImage):
+        (h, w), source = raw.mosaic.shape, raw.path
+        opened = rawpy.imread(io.BytesIO(encode_dng(_large_enough(raw))))
+    else:
+        h = w = None
+        source, opened = raw, _open(raw)
+    with opened as file:
+        try:
+            picture = file.postprocess(
+                use_camera_wb=True,
+                half_size=False,
+                no_auto_bright=not auto_bright,
+                output_bps=16,
+                user_flip=0,
+            )
+        except rawpy.LibRawError as e:
+            raise _damaged(source, e) from e
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise RawFileError(f"develops to {picture.shape}, not to three colours", file=source)
+    return picture[:h, :w].astype(np.float32) / np.float32(65535)
+
+
+def undevelop(srgb, camera) -> np.ndarray:
+    """Invert `develop`: the noise-free mosaic that would have given this picture.
+
+    Undoes the tone curve, then the colour matrix, then the white balance, then samples one colour
+    at each filter. Colours outside the camera's gamut are clipped to it.
+
+    Args:
+        srgb: float (H, W, 3) in [0, 1], display-encoded.
+        camera: a `sensor.noise.Camera` (or anything with color_matrix, white_balance, cfa).
+    Returns:
+        float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
+    Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, without the
+        steps that LibRaw's plain call does not have.
+    """
+    srgb = np.asarray(srgb, np.float32)
+    if srgb.ndim != 3 or srgb.shape[2] != 3:
+        raise ShapeError(f"a picture is (H, W, 3), got {srgb.shape}")
+    light = bt709_decode(srgb) @ camera_from_srgb(camera.color_matrix).T.astype(np.float32)
+    gains = np.asarray(camera.white_balance, np.float32)
+    light = np.clip(light * (gains.min() / gains), 0, 1)  # the weakest gain meets white at 1
+    colour = cfa_module.tile(camera.cfa, srgb.shape[:2])
+    return np.take_along_axis(light, colour[..., None].astype(np.intp), axis=2)[..., 0]
+
+
+def camera_from_srgb(color_matrix) -> np.ndarray:
+    """Linear sRGB -> white-balanced camera RGB, (3, 3); each row sums to 1, so white stays white.
+
+    Args:
+        color_matrix: XYZ -> camera (3, 3), as in a DNG's ColorMatrix.
+    """
+    m = np.asarray(color_matrix, np.float64) @ XYZ_FROM_SRGB
+    return m / m.sum(1, keepdims=True)
+
+
+def daylight_gains(color_matrix) -> tuple[float, float, float]:
+    """White-balance gains (r, 1, b) for D65 daylight that follow from a colour matrix."""
+    r, g, b = 1 / (np.asarray(color_matrix, np.float64) @ XYZ_FROM_SRGB).sum(1)
+    return (float(r / g), 1.0, float(b / g))
+
+
+def bt709_encode(x):
+    """Linear light in [0, 1] -> ITU-R BT.709 signal: 4.5 x below 0.018, 1.099 x^0.45 - 0.099."""
+    x = np.clip(np.asarray(x, np.float32), 0, 1)
+    return np.where(x < 0.018, 4.5 * x, 1.099 * x**0.45 - 0.099).astype(np.float32)
+
+
+def bt709_decode(y):
+    """The inverse of `bt709_encode`."""
+    y = np.clip(np.asarray(y, np.float32), 0, 1)
+    curved = np.maximum((y + 0.099) / 1.099, 0) ** (1 / 0.45)
+    return np.where(y < 0.081, y / 4.5, curved).astype(np.float32)
+
+
+def upright(picture, orientation):
+    """Turn a picture (H, W, ...) as its EXIF orientation (1..8) asks; a view."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return picture
+
+
+def _large_enough(raw):
+    """Extend a small mosaic at bottom and right, in the phase of its cell, to what LibRaw takes."""
+    n = raw.cfa.shape[0]
+    least = SMALLEST_DNG if n == 2 else _SMALLEST_XTRANS
+    h, w = raw.mosaic.shape
+    if min(h, w) >= least:
+        return raw
+    if min(h, w) < n:
+        raise ShapeError(f"a mosaic of {h}x{w} does not hold one {n}x{n} cell", file=raw.path)
+    rows, cols = (_repeat_last_cells(s, max(s, least), n) for s in (h, w))
+    return dataclasses.replace(raw, mosaic=raw.mosaic[np.ix_(rows, cols)])
+
+
+def _repeat_last_cells(size, target, n):
+    i = np.arange(target)
+    beyond = np.maximum(i - size + n, 0) // n * n  # step back by whole cells
+    return np.where(i < size, i, i - beyond)

@@ -1,0 +1,157 @@
+"""Weights in and out: the authors' files and ours, safely and strictly.
+
+Ours are .safetensors with the model's key and options in the header. The authors' are pickles; they
+are opened with PyTorch's restricted loader only, which refuses anything but tensors.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+
+from .. import models
+from ..errors import CheckpointError, OptionError
+from ..sensor.files import atomic_write
+
+_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
+
+
+def save(model, path, packed=False) -> None:
+    """Write a network's weights as safetensors, complete or not at all.
+
+    Args:
+        model: a network of `models.build` (its key and options go into the header).
+        path: ends in .safetensors by custom.
+        packed: store binary weights as bits; no network here has any, so True is refused.
+    Raises:
+        OptionError: `packed` for a network without binary weights.
+        OutputError: it cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    if packed:
+        raise OptionError("packed=True is for networks with binary weights")
+    key, options = model.built_as
+    header = {"key": key, "options": json.dumps(options), "format": "lowlight-1"}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    with atomic_write(path) as f:
+        f.write(to_bytes(tensors, metadata=header))
+
+
+def load(key, path, **options) -> torch.nn.Module:
+    """Build a network and fill it with weights from a file.
+
+    Args:
+        key: which system, one of `models.CARDS`.
+        path: the authors' .pth (their parameter names are mapped) or our .safetensors.
+        options: of the constructor; a file of ours brings its own.
+    Returns:
+        The network in eval mode, on the CPU.
+    Raises:
+        CheckpointError: missing, damaged, holding code, TensorFlow's, or of another network.
+    """
+    path = Path(path)
+    models.card(key)
+    state, header = _read(path)
+    if header.get("key", key) != key:
+        raise CheckpointError(
+            f"holds weights of {header['key']!r}, not of {key!r}",
+            file=path,
+            todo=f"use --model {header['key']}, or another file",
+        )
+    try:
+        options = json.loads(header.get("options", "{}")) | options
+    except ValueError as e:
+        raise CheckpointError("has a damaged header", file=path) from e
+    model = models.build(key, **options)
+    fill(model, state, path)
+    return model.eval()
+
+
+def fill(model, state, path) -> None:
+    """Load a state dict strictly: every name there, every shape equal; say what differs."""
+    wanted = model.state_dict()
+    rename = models.released_name(model.built_as[0])
+    state = {_our_name(k, rename, wanted): v for k, v in state.items()}
+    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    shapes = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
+    if missing or extra or shapes:
+        parts = [
+            f"{len(names)} {label} (such as {names[0]})"
+            for label, names in (("missing", missing), ("unknown", extra), ("of other shape", shapes))
+            if names
+        ]
+        raise CheckpointError(
+            f"does not fit {model.built_as[0]!r}: parameters {', '.join(parts)}",
+            file=path,
+            todo="use weights of this network, or give the options it was trained with",
+        )
+    model.load_state_dict(state)
+
+
+def _our_name(name, rename, wanted):
+    name = rename(name.removeprefix("module."))  # DataParallel's prefix
+    stem, _, last = name.rpartition(".")
+    if name not in wanted and last in _NORM:
+        return f"{stem}.{_NORM[last]}"
+    return name
+
+
+def _read(path):
+    """(state dict, header) of a file of weights, whoever wrote it."""
+    try:
+        with open(path, "rb") as f:
+            head = f.read(16)
+    except FileNotFoundError as e:
+        raise CheckpointError("does not exist", file=path, todo="check --checkpoint") from e
+    except OSError as e:
+        raise CheckpointError(f"cannot be read ({e.strerror})", file=path) from e
+    tensorflow = (".index", ".meta", ".pb", ".ckpt", ".h5")
+    if path.suffix in tensorflow or ".data-0000" in path.name or path.name == "checkpoint":
+        raise CheckpointError(
+            "is a TensorFlow checkpoint; its network is another one (FACTS: other plane order)",
+            file=path,
+            todo="train with `lowlight train sid`, or use weights of a PyTorch port",
+        )
+    if not head:
+        raise CheckpointError("is empty (0 bytes)", file=path, todo="download it again")
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    return _read_pickle(path), {}
+
+
+def _read_safetensors(path):
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as f:
+            return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as e:
+        raise CheckpointError(f"is damaged ({e})", file=path, todo="copy it again") from e
+
+
+def _read_pickle(path):
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as e:
+        if "Unsupported global" in str(e) or "WeightsUnpickler" in str(e):
+            raise CheckpointError(
+                "holds code or objects beside tensors and is not opened: unpickling can run programs",
+                file=path,
+                todo="get a file that holds a plain state_dict",
+            ) from e
+        raise CheckpointError("is not a checkpoint, or is damaged", file=path) from e
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        raise CheckpointError("is damaged or truncated", file=path, todo="copy it again") from e
+    for wrapper in ("model", "state_dict", "weights"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not state or not all(
+        isinstance(v, torch.Tensor) for v in state.values()
+    ):
+        raise CheckpointError("does not hold a state_dict of tensors", file=path)
+    return state
