@@ -72,8 +72,10 @@ def _weighted_sums(plane, black, white):
     step = max(1, _STRIP // max(1, plane.shape[-1]))
     strips = (plane[r : r + step] for r in range(0, plane.shape[0], step))
     if plane.dtype.kind == "f":
-        return sum(np.array([w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)])
-                   for w, x in (_weigh(s, black, white) for s in strips))
+        return sum(
+            np.array([w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)])
+            for w, x in (_weigh(s, black, white) for s in strips)
+        )
     if plane.dtype != np.uint16:  # negative or large integers: too many values for a table
         return _weighted_sums(plane.astype(np.float32), black, white)
     counts = np.zeros(65536, np.int64)

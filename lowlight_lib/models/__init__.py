@@ -60,7 +60,9 @@ CARDS = {
         halo=256,
         amplifies_itself=False,
         licence="method patent pending; released weights for non-commercial use only; see NOTICE",
-        checkpoints=("https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",),
+        checkpoints=(
+            "https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",
+        ),
     ),
 }
 

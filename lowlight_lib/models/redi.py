@@ -97,7 +97,10 @@ class Redi(nn.Module):
 _RELEASED = (
     (r"conv32x\.0\.0", "hse.squeeze"),
     (r"conv32x\.1\.0", "hse.enter"),
-    (r"RDB(\d)\.dense_layers\.(\d)\.conv\.[01]", lambda m: f"hse.rdbs.{int(m[1]) - 1}.layers.{m[2]}"),
+    (
+        r"RDB(\d)\.dense_layers\.(\d)\.conv\.[01]",
+        lambda m: f"hse.rdbs.{int(m[1]) - 1}.layers.{m[2]}",
+    ),
     (r"RDB(\d)\.conv_1x1\.0", lambda m: f"hse.rdbs.{int(m[1]) - 1}.fuse"),
     (r"rdball\.0", "hse.fuse"),
     (r"conv_rdb8x\.0", "hse.leave"),

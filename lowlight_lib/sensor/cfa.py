@@ -232,6 +232,10 @@ def mirror(x, axis):
     """Reverse one of the last two axes of an array or tensor, phase or no phase."""
     if isinstance(x, np.ndarray):
         return np.flip(x, axis)
+    import torch
+
+    if x.dtype == torch.uint16:  # torch cannot flip this type
+        return x.view(torch.int16).flip(axis).view(torch.uint16)
     return x.flip(axis)  # torch has no negative strides
 
 

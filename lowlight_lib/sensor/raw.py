@@ -29,7 +29,10 @@ _MODEL, _ORIENT, _EXPOSURE, _ISO, _EXIF_IFD = 272, 274, 33434, 34855, 34665
 _CFA_DIM, _CFA, _DNG_VERSION, _UNIQUE_MODEL = 33421, 33422, 50706, 50708
 _BLACK_DIM, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
 _MATRIX1, _MATRIX2, _ILLUMINANT1, _ILLUMINANT2, _BALANCE = 50721, 50722, 50778, 50779, 50727
+_ACTIVE_AREA = 50829
 _D65 = 21
+_CFA_PHOTOMETRIC = 32803
+_END = "end"  # in `_tags`: where the pixels of the mosaic end in the file
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def read_raw(path) -> RawImage:
 
     with _open(path) as raw:
         try:
-            if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None:
+            if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
                 raise UnsupportedRawError(
                     "is a raw file without a colour filter array (linear, monochrome or Foveon)",
                     file=path,
@@ -148,14 +151,22 @@ def read_raw(path) -> RawImage:
         raise UnsupportedRawError(
             f"says white level {white:g} and black level {black.max():g}", file=path
         )
+    cell = np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8)
+    if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # 4x4 cells look like this
+        raise UnsupportedRawError(
+            "has a filter array that is neither Bayer nor X-Trans",
+            file=path,
+            todo="use a raw from a Bayer or X-Trans sensor",
+        )
     tags = _tags(path)
+    if tags.get(_END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
+        raise RawFileError("ends before its pixels do", file=path, todo="copy it again")
     if not matrix.any():
         matrix = _dng_matrix(tags)
-    if index.shape == (6, 6):
-        black = _dng_black_6x6(tags, black, sizes)
+    black = _dng_black(tags, black, sizes)
     return RawImage(
         mosaic=mosaic,
-        cfa=np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8),
+        cfa=cell,
         black_level=black,
         white_level=int(white),
         white_balance=balance,
@@ -311,8 +322,9 @@ def _shortest(value):
 
 
 def _rationals(values):
-    """TIFF rationals, flat: the closest fraction with a denominator of at most a million."""
-    pairs = (Fraction(float(v)).limit_denominator(1_000_000) for v in values)
+    """TIFF rationals, flat: the closest fraction whose two parts fit into 31 bits."""
+    limit = 2**31 - 1
+    pairs = (Fraction(float(v)).limit_denominator(int(limit / max(1, abs(v)))) for v in values)
     return tuple(part for p in pairs for part in (p.numerator, p.denominator))
 
 
@@ -325,11 +337,16 @@ def _tags(path):
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # makers' private tags are not ours
     try:
         with tifffile.TiffFile(path) as tif:
-            tags = {}
+            tags, end = {}, 0
             for page in list(tif.pages)[::-1]:  # the first page wins
                 tags |= {t.code: t.value for t in page.tags}
                 for sub in page.pages or ():
                     tags |= {t.code: t.value for t in sub.tags if t.code not in tags}
+                for p in (page, *(page.pages or ())):
+                    if p.photometric == _CFA_PHOTOMETRIC and p.compression == 1:
+                        parts = zip(p.dataoffsets, p.databytecounts, strict=True)
+                        end = max(end, *(start + size for start, size in parts))
+            tags[_END] = end
             exif = tags.get(_EXIF_IFD)
             if isinstance(exif, dict):
                 iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
@@ -362,12 +379,18 @@ def _dng_matrix(tags):
     return matrix
 
 
-def _dng_black_6x6(tags, black, sizes):
-    """Black levels of an X-Trans DNG that has one for each place; rawpy only tells the first."""
+def _dng_black(tags, black, sizes):
+    """Black levels of a DNG that has one for each place of the cell, from the visible corner on.
+
+    A DNG counts them from its active area's corner. LibRaw may cut one line more, to start at an
+    even one, and leaves the levels as they were; of an X-Trans cell rawpy only tells the first.
+    """
     values = tags.get(_BLACK)
-    if tags.get(_BLACK_DIM) != (6, 6) or np.size(values) not in (36, 72):
+    if _DNG_VERSION not in tags or tags.get(_BLACK_DIM) != black.shape:
         return black
-    values = _fractions(values) if np.size(values) == 72 else np.asarray(values, np.float32)
-    top, left = tags.get(50829, (0, 0))[:2]  # ActiveArea, where the cell starts
-    shift = (top - sizes.top_margin, left - sizes.left_margin)
-    return np.roll(values.reshape(6, 6), shift, (0, 1))
+    if black.shape == (6, 6) and np.size(values) in (36, 72):
+        rational = np.size(values) == 72
+        black = _fractions(values) if rational else np.asarray(values, np.float32)
+        black = black.reshape(6, 6)
+    top, left = tags.get(_ACTIVE_AREA, (0, 0))[:2]
+    return np.roll(black, (top - sizes.top_margin, left - sizes.left_margin), (0, 1))

@@ -17,7 +17,10 @@ from .. import models
 from ..errors import CheckpointError, OptionError
 from ..sensor.files import atomic_write
 
-_NORM = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
+_NORM = {
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
+}
 
 
 def save(model, path, packed=False) -> None:
@@ -82,7 +85,11 @@ def fill(model, state, path) -> None:
     if missing or extra or shapes:
         parts = [
             f"{len(names)} {label} (such as {names[0]})"
-            for label, names in (("missing", missing), ("unknown", extra), ("of other shape", shapes))
+            for label, names in (
+                ("missing", missing),
+                ("unknown", extra),
+                ("of other shape", shapes),
+            )
             if names
         ]
         raise CheckpointError(
@@ -150,8 +157,10 @@ def _read_pickle(path):
     for wrapper in ("model", "state_dict", "weights"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not state or not all(
-        isinstance(v, torch.Tensor) for v in state.values()
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(v, torch.Tensor) for v in state.values())
     ):
         raise CheckpointError("does not hold a state_dict of tensors", file=path)
     return state

@@ -1,0 +1,374 @@
+"""The command line: thin, every command a call of the library.
+
+lowlight restore | train | test | cost | data | course        (or python -m lowlight_lib.cli)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .errors import LowlightError, OptionError, OutputError
+
+app = typer.Typer(
+    help="Efficient low-light raw imaging: restore dark raw files, train and test the networks "
+    "of five papers, run the course.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Make data sets.", no_args_is_help=True)
+course_app = typer.Typer(
+    help="Run the notebooks, or write the students' copies.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+app.add_typer(course_app, name="course")
+
+
+class Profile(StrEnum):
+    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
+
+    smoke = "smoke"
+    course = "course"
+    paper = "paper"
+
+
+Key = Annotated[str, typer.Argument(help="Which system: sid or redi.", show_default=False)]
+DataRoot = Annotated[
+    Path,
+    typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
+]
+DEFAULT_DATA = Path("datasets/mini")
+
+
+@app.command()
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
+                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
+                                      show_default=False)],
+    model: Annotated[str, typer.Option(help="Which system restores: sid or redi.")] = "redi",
+    checkpoint: Annotated[Path | None, typer.Option(
+        help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
+    amplification: Annotated[str, typer.Option(
+        help='How much light is missing: "auto" estimates it, or a number such as 100.')] = "auto",
+    m: Annotated[list[float], typer.Option(
+        "--m", help="Brightness; several give a picture each: --m 1 5 8.")] = [1.0],  # noqa: B006
+    tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.")]
+    = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
+    black: Annotated[float | None, typer.Option(help="Black level of .npy mosaics.")] = None,
+    white: Annotated[float | None, typer.Option(help="White level of .npy mosaics.")] = None,
+    cfa: Annotated[str | None, typer.Option(
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG or BGGR.")] = None,
+):  # fmt: skip
+    """Restore dark raw files: one PNG a file and a brightness, full size and upright."""
+    from .restore import restore as restore_one
+    from .training import checkpoint as checkpoints
+
+    factor = _amplification(amplification)
+    inputs = list(dict.fromkeys(inputs))
+    if checkpoint is None:
+        raise OptionError(
+            "no weights given: --checkpoint is missing",
+            todo="train some with `lowlight train`, or get the authors' and read NOTICE",
+        )
+    network = checkpoints.load(model, checkpoint)
+    names = _output_names(inputs, out, model, m)
+    failed = 0
+    for source in inputs:
+        try:
+            raw = _open(source, black, white, cfa)
+            for value, target in names[source]:
+                if target.exists() and not force:
+                    raise OutputError("exists already", file=target, todo="use --force, or -o")
+                done = restore_one(raw, network, model, factor, value, tile=tile)
+                _write_png(target, done.image)
+                h, w = done.image.shape[:2]
+                print(
+                    f"{source} -> {target}  {w}x{h}  amplified {done.amplification:.4g} times, "
+                    f"{sum(done.seconds.values()):.1f} s"
+                )
+        except LowlightError as e:
+            failed += 1
+            print(f"error: {e}", file=sys.stderr)
+    if failed:
+        print(f"{failed} of {len(inputs)} files failed, the others are done", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    key: Key,
+    run: Annotated[Path | None, typer.Option(
+        help="Run directory; started again, a run goes on where it was.")] = None,
+    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
+    data: DataRoot = DEFAULT_DATA,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
+    set_: Annotated[list[str], typer.Option(
+        "--set", metavar="NAME=VALUE",
+        help="Change a number of the recipe, e.g. --set steps=200.")] = [],  # noqa: B006
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+):  # fmt: skip
+    """Train a system by its recipe; killed and started again it ends in the same weights."""
+    from .training.recipe import find_recipe
+    from .training.train import fit
+
+    recipe = find_recipe(key, profile.value).replace(**dict(map(_assignment, set_)))
+    run = run or Path("runs") / f"{key}_{profile.value}"
+    done = fit(recipe, data, run, resume=not restart, device=device)
+    print(f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}")
+
+
+@app.command()
+def test(
+    key: Key,
+    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
+    run: Annotated[Path | None, typer.Option(
+        help="Where results.json and pictures/ go; default beside the weights.")] = None,
+    data: DataRoot = DEFAULT_DATA,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float.")]
+    = "default",
+    amplification: Annotated[str, typer.Option(
+        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
+    m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
+    first_of_burst: Annotated[bool, typer.Option(
+        "--first-of-burst", help="Only the first frame of each burst.")] = False,
+    exclude_misaligned: Annotated[bool, typer.Option(
+        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Only the first N images.")] = None,
+):  # fmt: skip
+    """Score a system beside the baseline without a network, and write pictures."""
+    from .training.evaluate import test as score
+
+    if amplification not in ("ratio", "auto"):
+        amplification = _amplification(amplification)
+    run = run or checkpoint.parent
+    [row] = score(
+        key, data, run, checkpoint, split=split, protocol=protocol, amplification=amplification,
+        m=m, first_of_burst=first_of_burst, exclude_misaligned=exclude_misaligned, limit=limit,
+    )  # fmt: skip
+    print(
+        f"{key}, {row['images']} images: {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}; without "
+        f"a network {row['baseline_psnr']:.2f} dB, {row['baseline_ssim']:.3f}"
+    )
+    print(f"rows in {run / 'results.json'}, pictures in {run / 'pictures'}")
+
+
+@app.command()
+def cost(
+    key: Key,
+    shape: Annotated[tuple[int, int, int, int], typer.Option(
+        help="Input: batch, channels, height, width.")] = (1, 1, 1024, 1024),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):  # fmt: skip
+    """Measure what a system costs: parameters, MACs, memory, time."""
+    import dataclasses
+
+    from . import models
+    from .deploy.cost import measure
+
+    if min(shape) < 1:
+        raise OptionError(f"a shape has positive sides, got {shape}")
+    models.card(key)
+    if shape[1] != 1:
+        raise OptionError(
+            f"{key} takes one channel, a mosaic: got {shape}", todo="--shape 1 1 HEIGHT WIDTH"
+        )
+    found = measure(models.build(key), shape)
+    if as_json:
+        print(json.dumps({"model": key, "shape": list(shape)} | dataclasses.asdict(found)))
+        return
+    print(f"{key} on {'x'.join(map(str, shape))}")
+    print(f"parameters        {found.params:,}")
+    print(f"MACs              {found.macs / 1e9:.2f} G")
+    print(f"activation peak   {found.peak_bytes / 2**20:.0f} MiB")
+    print(f"time              {found.seconds:.3f} s")
+
+
+@data_app.command("mini")
+def data_mini(
+    root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
+    seed: Annotated[int, typer.Option(help="The files are a function of it.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
+):
+    """Make the mini data sets, without any download: SID in its published layout."""
+    from .data import mini
+
+    if force or seed:
+        mini.make_sid(root, seed=seed)
+    else:
+        mini.ensure(root)
+    print(f"mini SID is in {root / 'SID'}")
+
+
+@course_app.command("run")
+def course_run(
+    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.course,
+    only: Annotated[list[str], typer.Option(
+        help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
+    parameters: Annotated[list[str], typer.Option(
+        "-p", metavar="NAME=VALUE", help="A notebook's parameter, e.g. -p model=redi.")] = [],  # noqa: B006
+    data: Annotated[Path | None, typer.Option(
+        help="Data root; default: mini data, made if absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+    = False,
+):  # fmt: skip
+    """Run the course without a screen; open OUT/index.html afterwards."""
+    from .course.run import run_course
+
+    given = dict(_split(p) for p in parameters)
+    code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
+    raise typer.Exit(code)
+
+
+@course_app.command("student")
+def course_student(
+    out: Annotated[Path, typer.Argument(help="Folder for the copies.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing copies.")] = False,
+):
+    """Write the students' copies of the notebooks: without the solutions."""
+    from .course.run import find_notebooks, student_copies
+
+    copies = student_copies(find_notebooks(), out, force=force)
+    print(f"{len(copies)} notebooks in {out}")
+
+
+def _version(show: bool):
+    if show:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+):  # fmt: skip
+    pass
+
+
+# ---------------------------------------------------------------------------------------------
+# helpers
+
+
+def _amplification(text):
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError as e:
+        raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
+
+
+def _output_names(inputs, out, model, ms):
+    """{source: [(m, path)]}; files of one stem keep apart by their extension, then by a number."""
+    names, taken = {}, set()
+    stems = [p.stem for p in inputs]
+    for source in inputs:
+        stem = source.stem
+        if stems.count(stem) > 1:
+            stem += "_" + source.suffix.lstrip(".").lower()
+        base, n = stem, 2
+        while stem in taken:
+            stem, n = f"{base}_{n}", n + 1
+        taken.add(stem)
+        names[source] = [
+            (m, out / f"{stem}_{model}{f'_m{m:g}' if len(ms) > 1 else ''}.png") for m in ms
+        ]
+    return names
+
+
+def _open(source, black, white, cfa):
+    from .sensor.raw import read_raw
+
+    if source.suffix.lower() != ".npy":
+        return read_raw(source)
+    import numpy as np
+
+    from .errors import RawFileError
+    from .restore import mosaic_from_array
+    from .sensor.cfa import from_name
+
+    if black is None or white is None or cfa is None:
+        raise OptionError(
+            "a .npy mosaic does not say its levels and filters",
+            file=source,
+            todo="give --black, --white and --cfa",
+        )
+    try:
+        array = np.load(source, allow_pickle=False)
+    except FileNotFoundError as e:
+        raise RawFileError("does not exist", file=source, todo="check the name") from e
+    except (OSError, ValueError, EOFError) as e:
+        raise RawFileError(f"is not a .npy array ({e})", file=source) from e
+    return mosaic_from_array(array, black, white, from_name(cfa), path=str(source))
+
+
+def _write_png(path, image):
+    import imageio.v3 as iio
+
+    from .sensor.files import atomic_write
+    from .training.metrics import to_8bit
+
+    data = iio.imwrite("<bytes>", to_8bit(image), extension=".png")
+    with atomic_write(path) as f:
+        f.write(data)
+
+
+def _split(text):
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise OptionError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _assignment(text):
+    name, value = _split(text)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _spread(argv):
+    """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values."""
+    out, many = [], None
+    for word in argv:
+        if many and _is_number(word):
+            out += [word] if out[-1] == many else [many, word]
+            continue
+        many = word if word == "--m" else None
+        out.append(word)
+    return out
+
+
+def _is_number(word):
+    try:
+        float(word)
+        return True
+    except ValueError:
+        return False
+
+
+def main(argv=None) -> None:
+    """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
+    try:
+        app(args=_spread(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
+    except LowlightError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

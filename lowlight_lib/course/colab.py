@@ -1,0 +1,88 @@
+"""Set-up on Colab: install what the library needs and the machine lacks, and nothing else.
+
+A second torch or numpy under a running notebook is what breaks such machines, so those that are
+there stay, at the very version they have.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ..errors import LowlightError
+
+# Equal in the set-up cell of every notebook; a test checks it.
+REPO_URL = "https://github.com/lowlightlab/lowlight-lab"
+
+NEVER_INSTALLED = ("torch", "numpy", "matplotlib")
+
+# JupyterLab is a front end, and Colab is one already; it would bring a second notebook server.
+_NOT_NEEDED = ("jupyterlab",)
+
+# What the running kernel is made of: exchanged under its feet it needs a restart.
+_KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
+
+
+def install_missing(distribution="lowlight-lab") -> list[str]:
+    """Install the requirements of a distribution that are not there, in one call of pip.
+
+    torch, numpy and matplotlib are never asked for, and a constraints file holds them, and the
+    packages of the running kernel, at their installed versions. Extras are left out. What is
+    there is left alone, whatever its version.
+
+    Args:
+        distribution: the installed distribution whose requirements count.
+
+    Returns:
+        The requirements that were installed; empty where nothing was missing.
+
+    Raises:
+        LowlightError: the distribution is not installed, or pip failed.
+    """
+    try:
+        wanted = importlib.metadata.requires(distribution) or []
+    except importlib.metadata.PackageNotFoundError as e:
+        raise LowlightError(f"{distribution} is not installed", todo="run the set-up cell") from e
+    missing = []
+    for requirement in wanted:
+        name, _, marker = requirement.partition(";")
+        name = _normal(re.match(r"[\w.-]+", name)[0])
+        skipped = name in NEVER_INSTALLED or name in _NOT_NEEDED or "extra" in marker
+        if not skipped and _version(name) is None:
+            missing.append(requirement)
+    if not missing:
+        return []
+    print("Installing what is missing:", ", ".join(missing), flush=True)
+    held = {n: _version(n) for n in (*NEVER_INSTALLED, *_KERNEL)}
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder, "constraints.txt")
+        lines = (f"{n}=={v}\n" for n, v in held.items() if v is not None)
+        constraints.write_text("".join(lines), encoding="utf-8")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *missing]
+        if subprocess.run(pip).returncode:
+            raise LowlightError(
+                "pip could not install " + ", ".join(missing),
+                todo="read pip's message above; often a fresh runtime helps",
+            )
+    importlib.invalidate_caches()
+    return missing
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _normal(name):
+    """Names as packages compare them: scikit_image is scikit-image."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+__all__ = ["NEVER_INSTALLED", "REPO_URL", "install_missing"]

@@ -1,0 +1,399 @@
+"""Run the course without a screen: every notebook in order, through papermill, into one folder.
+
+`lowlight course run` and `make reproduce` are this. papermill only warns about a parameter that
+nobody declares and then runs the defaults; here such a name is refused before anything runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+from ..errors import OptionError, OutputError
+from ..sensor.files import atomic_write
+from .plan import either, find_notebooks, literal, parse_parameters, plan, select
+from .progress import Progress, duration, say
+
+PROFILES = ("smoke", "course", "paper")
+
+# Notebooks that run more than once: for each, the parameter and its values, in order.
+REPEATS = {"10_train_test_stills": ("model", ("sid", "redi"))}
+
+
+def run_course(
+    profile="course",
+    only=None,
+    parameters=None,
+    data_root=None,
+    notebooks_dir=None,
+    out="runs/latest",
+    resume=False,
+) -> int:
+    """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
+
+    A notebook that fails is reported with its cell and error, and the others still run.
+
+    Args:
+        profile: "smoke", "course" or "paper".
+        only: which notebooks, as "10", "10_train_test_stills", "01,02" or a list of such; all by
+            default.
+        parameters: given to the notebooks that declare them: a mapping, or a list of "name=value".
+        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, and where that is
+            not set the mini data, made first in datasets/mini beside the notebooks.
+        notebooks_dir: by default notebooks/ in the current folder, else in the library's checkout.
+        out: the folder of results. One of an earlier run is renamed to its start time, not lost.
+        resume: go on in `out`: finished notebooks are skipped, trainings continue.
+
+    Returns:
+        The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
+
+    Raises:
+        OptionError: before anything runs, for an option, a notebook or a parameter that does not
+            exist, a data folder that is not there, or an `out` that is something else.
+    """
+    if profile not in PROFILES:
+        raise OptionError(f"there is no profile {profile!r}", todo=f"choose {either(PROFILES)}")
+    notebooks = find_notebooks(notebooks_dir)
+    out = Path(out).resolve()  # kernels run in another folder
+    root, made = _data_root(data_root, notebooks[0].parent.parent / "datasets" / "mini")
+    given = parse_parameters(parameters)
+    fixed = {"profile": profile, "data_root": str(root)}
+    jobs = plan(select(notebooks, only), given, fixed, REPEATS)
+    settings = {"profile": profile, "data_root": str(root), "parameters": given}
+    earlier = _check_out(out, settings, resume)
+    if made:
+        from ..data import mini
+
+        say(f"Mini data: {root}")
+        try:
+            mini.ensure(root)
+        except KeyboardInterrupt:
+            return 130
+    state = _open_run(out, settings, earlier, resume)
+    return _run_all(jobs, out, state)
+
+
+def _run_all(jobs, out, state):
+    names = [j.name for j in jobs]
+    say(f"{len(jobs)} runs of notebooks, profile {state['profile']}, results in {out}")
+    began, code = time.monotonic(), 0
+    for i, job in enumerate(jobs, 1):
+        label = f"[{i}/{len(jobs)}] {job.name}"
+        entry = state["notebooks"].get(job.name, {})
+        source = hashlib.sha256(job.path.read_bytes()).hexdigest()
+        executed = out / f"{job.name}.ipynb"
+        if entry.get("status") == "done" and entry["source"] == source and executed.exists():
+            say(f"{label}  skipped, it finished in this run already")
+            continue
+        entry = {"status": "running", "source": source, "parameters": job.parameters}
+        state["notebooks"][job.name] = entry
+        _save(out, state, names)
+        try:
+            entry |= _run_one(job, out, state, label)
+        except KeyboardInterrupt:
+            entry["status"] = state["status"] = "interrupted"
+            code = 130
+            break
+        _save(out, state, names)
+        _write_report(out)  # after each: the reader need not wait for the last
+        _announce(label, entry, executed)
+        code = code or int(entry["status"] != "done")
+    if code != 130:
+        state["status"] = "failed" if code else "done"
+    state["finished"] = _now()
+    _save(out, state, names)
+    _write_report(out)
+    done = sum(state["notebooks"].get(n, {}).get("status") == "done" for n in names)
+    what = "Interrupted" if code == 130 else "Finished"
+    say(f"{what} after {duration(time.monotonic() - began)}: {done} of {len(jobs)} without error.")
+    say(f"Report: {out / 'index.html'}")
+    return code
+
+
+def _run_one(job, out, state, label):
+    """Execute one notebook; returns what state.json says of it. Ctrl-C goes through."""
+    import nbformat
+    import papermill
+
+    _register_engine()
+    folder = out / job.name
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "LOWLIGHT_PROFILE": state["profile"],
+        "LOWLIGHT_DATA": state["data_root"],
+        "LOWLIGHT_OUT": str(folder),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
+        "MPLBACKEND": None,  # the kernel draws into the notebook
+    }
+    notebook = nbformat.read(job.path, as_version=4)
+    cells = sum(_runs(c) for c in notebook.cells) + bool(job.parameters)  # papermill's own cell
+    for attempt in (1, 2):
+        with _environment(environment), Progress(label, cells, folder) as progress:
+            entry = {"status": "done", "cells": cells}
+            try:
+                papermill.execute_notebook(
+                    literal(job.path),
+                    literal(out / f"{job.name}.ipynb"),
+                    parameters=job.parameters,
+                    engine_name="lowlight",
+                    kernel_name="python3",
+                    progress_bar=False,
+                    cwd=str(job.path.parent),
+                    progress=progress,
+                )
+            except Exception as e:  # whatever it is, the other notebooks still run
+                name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
+                entry |= {"status": "failed", "cell": progress.cell}
+                entry["error"] = {"name": name, "message": message.strip()}
+            entry["seconds"] = round(progress.seconds, 1)
+        if entry["status"] == "done" or attempt == 2 or not _port_taken(entry):
+            return entry
+        say(f"{label}  its kernel found no free port; once more")
+
+
+def _port_taken(entry):
+    """Kernels choose their ports before they bind them, so another program can be faster."""
+    message = entry["error"]["message"]
+    at_start = entry["cell"] == 0 and "Kernel died before replying" in message
+    return at_start or "Address already in use" in message
+
+
+def _announce(label, entry, executed):
+    took = duration(entry["seconds"])
+    if entry["status"] == "done":
+        say(f"{label}  done in {took}")
+        return
+    error = entry["error"]
+    say(
+        f"{label}  FAILED after {took} in cell {entry['cell']} of {entry['cells']}: "
+        f"{error['name']}: {error['message']}\n    see {executed}"
+    )
+
+
+def _register_engine():
+    """papermill's own engine, telling a `Progress` which cell begins."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, progress=None, **options):
+            begin = nb_man.cell_start
+
+            def cell_start(cell, *args, **kwargs):
+                progress.cell += _runs(cell)
+                return begin(cell, *args, **kwargs)
+
+            nb_man.cell_start = cell_start
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    papermill_engines.register("lowlight", Engine)
+
+
+def _runs(cell):
+    """Whether a cell gets a number: only then is cell k the one that shows In [k]."""
+    return cell.cell_type == "code" and bool(cell.source.strip())
+
+
+@contextlib.contextmanager
+def _environment(values):
+    """Set (None: unset) variables for kernels that start inside."""
+    before = {k: os.environ.get(k) for k in values}
+
+    def put(these):
+        for k, v in these.items():
+            os.environ.pop(k, None) if v is None else os.environ.update({k: v})
+
+    put(values)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+# ---------------------------------------------------------------------------------------------
+# the folder of a run
+
+
+def _data_root(data_root, mini):
+    """The folder of data, and whether it is the mini one, which we make."""
+    root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini).expanduser().resolve()
+    if root == mini.resolve():
+        return root, True
+    if not root.is_dir():
+        raise OptionError("the data folder is not there", file=root, todo="check --data")
+    return root, False
+
+
+def _check_out(out, settings, resume):
+    """The state of an earlier run in `out`, or None; refuses a folder that is no run's."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    try:
+        earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
+        earlier["notebooks"], earlier["started"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise OptionError(
+            "is not the folder of an earlier run, so nothing is written there",
+            file=out,
+            todo="give another --out",
+        ) from e
+    if earlier.get("status") == "running" and _alive(earlier.get("process")):
+        raise OptionError("another run is at work there", file=out, todo="wait, or use --out")
+    if resume:
+        for key, value in settings.items():
+            if earlier.get(key) != value:
+                raise OptionError(
+                    f"that run had {key} {earlier.get(key)}, not {value}",
+                    file=out,
+                    todo="resume it with the same, or start anew without --resume",
+                )
+    return earlier
+
+
+def _open_run(out, settings, earlier, resume):
+    if earlier is not None and resume:
+        state = earlier
+    else:
+        if earlier is not None:
+            _set_aside(out, earlier["started"])
+        state = {"started": _now(), **settings, "notebooks": {}}
+    state |= {"status": "running", "versions": _versions(), "commit": _commit()}
+    state |= {"finished": None, "process": _process(os.getpid())}
+    out.mkdir(parents=True, exist_ok=True)
+    _save(out, state, [])
+    return state
+
+
+def _set_aside(out, started):
+    base = out.with_name("".join(c if c.isalnum() or c in "-_" else "-" for c in str(started)))
+    target, n = base, 1
+    while target.exists():
+        n += 1
+        target = base.with_name(f"{base.name}_{n}")
+    try:
+        out.rename(target)
+    except OSError as e:
+        raise OutputError(
+            f"cannot be renamed ({e.strerror})", file=out, todo="close what is open in it"
+        ) from e
+    say(f"The earlier run is kept as {target}")
+
+
+def _save(out, state, order):
+    """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
+    entries = state["notebooks"]
+    order = [n for n in order if n in entries] + [n for n in entries if n not in order]
+    state["notebooks"] = {
+        n: entries[n] for n in sorted(order, key=lambda n: (n[:2], order.index(n)))
+    }
+    rows = []
+    for name, entry in state["notebooks"].items():
+        try:
+            own = json.loads((out / name / "results.json").read_text(encoding="utf-8"))
+            rows += own if isinstance(own, list) else [own]
+        except FileNotFoundError:
+            pass  # most notebooks score nothing
+        except ValueError as e:
+            if entry["status"] == "done":
+                entry |= {"status": "failed", "cell": entry["cells"]}
+                entry["error"] = {"name": "results.json is damaged", "message": str(e)}
+    for file, content in (("state.json", state), ("results.json", rows)):
+        with atomic_write(out / file, "w") as f:
+            json.dump(content, f, indent=1, default=str)
+
+
+def _write_report(out):
+    from .report import write_index
+
+    write_index(out)
+
+
+def _now():
+    return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _process(pid):
+    """A process by id and start time: ids are used again."""
+    import psutil
+
+    try:
+        return [pid, psutil.Process(pid).create_time()]
+    except psutil.Error:
+        return None
+
+
+def _alive(process):
+    return process is not None and _process(process[0]) == process
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for name in ("torch", "numpy", "rawpy"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    with contextlib.suppress(ImportError):
+        import rawpy
+
+        versions["LibRaw"] = ".".join(map(str, rawpy.libraw_version))
+    return versions | {"system": f"{platform.system()} {platform.machine()}"}
+
+
+def _commit():
+    from ..training.evaluate import commit
+
+    return commit()
+
+
+# ---------------------------------------------------------------------------------------------
+# copies for students
+
+
+def student_copies(notebooks_dir, out, force=False) -> list[Path]:
+    """Write the notebooks without solutions and outputs, for students to fill in.
+
+    Args:
+        notebooks_dir: folder with the course; None finds it as `run_course` does.
+        out: folder for the copies, made where it is not there.
+        force: write over copies that are there.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        OutputError: a copy is there already, or `out` is the course itself.
+        OptionError: no notebooks in `notebooks_dir`.
+    """
+    import nbformat
+
+    notebooks, out = find_notebooks(notebooks_dir), Path(out)
+    if out.resolve() == notebooks[0].parent:
+        raise OutputError("holds the course itself", file=out, todo="give another folder")
+    targets = [out / p.name for p in notebooks]
+    for target in () if force else targets:  # all before the first is written
+        if target.exists():
+            raise OutputError(
+                "is there already", file=target, todo="use --force, or another folder"
+            )
+    for path, target in zip(notebooks, targets, strict=True):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", ())]
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        for name in ("widgets", "papermill"):
+            notebook.metadata.pop(name, None)
+        with atomic_write(target, "w") as f:
+            nbformat.write(notebook, f)
+    return targets
+
+
+__all__ = ["PROFILES", "REPEATS", "run_course", "student_copies"]

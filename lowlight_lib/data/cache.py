@@ -1,0 +1,126 @@
+"""Decode once, then read by memory map: memory use does not grow with the data set.
+
+Every array is one `.npy` file with a `.json` beside it that says from which source file it was
+made. The array is written first and the note last, each under a temporary name, so an interrupted
+build leaves either a whole entry or none, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OutputError
+from ..sensor.files import atomic_write
+
+FORMAT = 1
+
+
+class ArrayCache:
+    """A folder of decoded arrays for one data set.
+
+    Args:
+        data_root: where the sources are.
+        folder: where the cache goes; default `data_root/cache`, or below $LOWLIGHT_CACHE where a
+            data root is read-only or shared.
+    """
+
+    def __init__(self, data_root, folder=None):
+        self.root = Path(data_root).resolve()
+        shared = os.environ.get("LOWLIGHT_CACHE")
+        if folder is None and shared:  # many roots may share it: keep them apart
+            name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+            folder = Path(shared) / f"{self.root.name}-{name}"
+        self.folder = Path(folder) if folder else self.root / "cache"
+
+    def get(self, source, kind, make):
+        """The array of that kind made from `source`, decoding it only if there is no fresh one.
+
+        Args:
+            source: path below the data root.
+            kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
+            make: function of the source path -> (array, notes), notes a JSON dict.
+        Returns:
+            (read-only memory map, notes).
+        Raises:
+            whatever `make` raises; OutputError when the cache cannot be written.
+        """
+        source = Path(source)
+        array_path, note_path = self._paths(source, kind)
+        note = _read_note(note_path)
+        if note and _same_source(note, source, note_path):
+            array = _open(array_path, note)
+            if array is not None:
+                return array, note["notes"]
+        before = _stat(source)
+        array, notes = make(source)
+        array = np.ascontiguousarray(array)
+        try:
+            with atomic_write(array_path) as f:
+                np.save(f, array)
+            note = {
+                "format": FORMAT,
+                "stat": before,
+                "sha256": _sha256(source),
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+                "notes": notes,
+            }
+            with atomic_write(note_path, "w") as f:
+                json.dump(note, f)
+        except OutputError as e:
+            e.todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
+            raise OutputError(e.what, file=e.file, todo=e.todo) from e
+        return _open(array_path, note), notes
+
+    def _paths(self, source, kind):
+        try:
+            inner = source.resolve().relative_to(self.root)
+        except ValueError:  # a link out of the root: keep its name, apart from the others
+            inner = Path("elsewhere") / hashlib.sha256(str(source).encode()).hexdigest()[:16]
+        base = self.folder / inner
+        return (base.with_name(f"{base.name}.{kind}.{ext}") for ext in ("npy", "json"))
+
+
+def _stat(path):
+    s = path.stat()
+    return [s.st_size, s.st_mtime_ns, s.st_ctime_ns]
+
+
+def _same_source(note, source, note_path):
+    """Is the file the one the entry was made from? Its bytes are compared only on suspicion."""
+    now = _stat(source)
+    if note["stat"] == now:
+        return True
+    if note["stat"][0] != now[0] or note["sha256"] != _sha256(source):
+        return False
+    with atomic_write(note_path, "w") as f:  # copied or touched, not changed
+        json.dump(note | {"stat": now}, f)
+    return True
+
+
+def _sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _read_note(path):
+    try:
+        note = json.loads(path.read_text())
+        ok = note["format"] == FORMAT and {"stat", "sha256", "shape", "dtype", "notes"} <= set(note)
+        return note if ok else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _open(path, note):
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):  # gone, or cut short: build it again
+        return None
+    fits = list(array.shape) == note["shape"] and str(array.dtype) == note["dtype"]
+    return array if fits else None

@@ -1,0 +1,102 @@
+"""Scenes to photograph: the photographs that well-known packages ship, and dead leaves.
+
+Nothing is downloaded. The rule of splits: training and testing never share a photograph (both eyes
+of the stereo pair count as one), the two faces are never trained on, and the three scientific
+images are only trained on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import OptionError
+
+TRAIN = ("chelsea", "motorcycle_left", "motorcycle_right", "flower", "retina", "hubble", "ihc")
+VAL = ("coffee", "rocket")
+TEST = ("astronaut", "grace_hopper", "china")
+LONGEST_SIDE = 768  # pixels; larger photographs are reduced, which also hides their JPEG artefacts
+
+
+def photograph(name) -> np.ndarray:
+    """One of the photographs of TRAIN, VAL or TEST.
+
+    Returns:
+        float32 (H, W, 3) in [0, 1], display-encoded, H and W even, at most LONGEST_SIDE.
+    Raises:
+        OptionError: a name that is in none of them.
+    """
+    picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
+    factor = -(-max(picture.shape[:2]) // LONGEST_SIDE)
+    if factor > 1:
+        h, w = (s // factor * factor for s in picture.shape[:2])
+        blocks = picture[:h, :w].reshape(h // factor, factor, w // factor, factor, 3)
+        picture = blocks.mean((1, 3))
+    h, w = (s // 2 * 2 for s in picture.shape[:2])
+    return picture[:h, :w]
+
+
+def _load(name):
+    if name in ("china", "flower"):
+        from sklearn.datasets import load_sample_image
+
+        return load_sample_image(f"{name}.jpg")
+    if name == "grace_hopper":
+        import imageio.v3 as iio
+        from matplotlib.cbook import get_sample_data
+
+        with get_sample_data("grace_hopper.jpg") as f:
+            return iio.imread(f)
+    from skimage import data
+
+    if name in ("motorcycle_left", "motorcycle_right"):
+        return data.stereo_motorcycle()[name == "motorcycle_right"]
+    others = {
+        "astronaut": data.astronaut,
+        "chelsea": data.chelsea,
+        "coffee": data.coffee,
+        "rocket": data.rocket,
+        "retina": data.retina,
+        "hubble": data.hubble_deep_field,
+        "ihc": data.immunohistochemistry,
+    }
+    if name not in others:
+        raise OptionError(f"unknown photograph {name!r}", todo=f"use {TRAIN + VAL + TEST}")
+    return others[name]()
+
+
+def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
+    """A picture of discs that hide each other, with the edge statistics of natural scenes.
+
+    Radii follow r^-3 between 4 and 120 pixels; each disc has its colour, a soft shading and a
+    little texture.
+
+    Args:
+        seed: of everything random.
+        shape: (H, W).
+        leaves: number of discs.
+    Returns:
+        float32 (H, W, 3) in [0, 1], display-encoded.
+    Source: Lee, Mumford & Huang, "Occlusion Models for Natural Images", IJCV 2001.
+    """
+    rng = np.random.default_rng([seed, 1000])
+    h, w = shape
+    picture = np.empty((h, w, 3), np.float32)
+    picture[:] = rng.uniform(0.1, 0.6, 3)
+    small, large = 4.0, 120.0
+    for u in rng.random(leaves):
+        r = (small**-2 + u * (large**-2 - small**-2)) ** -0.5  # inverse of the r^-3 distribution
+        y, x = rng.uniform(-r, h + r), rng.uniform(-r, w + r)
+        y0, y1 = int(max(0, y - r)), int(min(h, y + r + 1))
+        x0, x1 = int(max(0, x - r)), int(min(w, x + r + 1))
+        if y0 >= y1 or x0 >= x1:
+            continue
+        dy, dx = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+        inside = (dy - y) ** 2 + (dx - x) ** 2 <= r * r
+        grey = rng.beta(1.2, 1.8)
+        colour = np.clip(grey + rng.normal(0, 0.16, 3), 0.01, 1)
+        slope = rng.uniform(-0.4, 0.4, 2) / r
+        shade = 1 + slope[0] * (dy - y) + slope[1] * (dx - x)
+        grain = 1 + rng.uniform(0, 0.12) * rng.standard_normal(dy.shape)
+        leaf = np.clip(colour * (shade * grain)[..., None], 0, 1)
+        picture[y0:y1, x0:x1][inside] = leaf[inside]
+    return picture

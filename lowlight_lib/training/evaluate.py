@@ -1,0 +1,201 @@
+"""Test a system, and beside it what a reader has without any network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import models
+from ..data.sid import SidDataset
+from ..errors import DataError, OptionError
+from ..restore import find_amplification, restore
+from ..sensor import isp
+from ..sensor.files import atomic_write
+from ..sensor.raw import RawImage
+from . import checkpoint as checkpoints
+from .metrics import find_protocol, score, to_8bit
+from .recipe import RECIPES
+
+_DATASETS = {"sid": SidDataset}
+
+
+def test(
+    key,
+    data_root,
+    run_dir,
+    checkpoint=None,
+    network=None,
+    dataset=None,
+    split="test",
+    protocol="default",
+    amplification="ratio",
+    *,
+    m=5.0,
+    profile=None,
+    seconds_train=None,
+    limit=None,
+    pictures=True,
+    progress=True,
+    first_of_burst=False,
+    exclude_misaligned=False,
+    levels=None,
+) -> list[dict]:
+    """Score a system on a data set; write pictures and results.json into `run_dir`.
+
+    Beside each restoration the baseline is scored: the same amplified mosaic as a DNG, developed
+    by the very LibRaw call that made the target.
+
+    Args:
+        key: system.
+        data_root: the folder that holds SID/ and its like.
+        run_dir: results.json is added to (rows of the same test are replaced); `pictures/` gets
+            NAME_{input,baseline,result,target}.png.
+        checkpoint: file of weights; None with a `network`.
+        network: any callable (1, 1, H, W) -> (1, 3, H, W), instead of a checkpoint.
+        dataset: layout; default the one of the system's recipe.
+        split: "train", "val" or "test".
+        protocol: a name in `training.metrics.PROTOCOLS`.
+        amplification: "ratio" (the true exposure ratio) or "auto" (estimated), or a number.
+        m: brightness of the estimate; 5 is the default of REDI's released training code.
+        profile, seconds_train: of the training, for the row.
+        limit: only the first so many images.
+        pictures: write them.
+        first_of_burst, exclude_misaligned, levels: of the data set.
+    Returns:
+        The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
+        baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
+        torch, commit, and per-image figures under "per_image".
+    Raises:
+        OptionError, DataError, CheckpointError, OutputError: as the names say.
+    """
+    from tqdm.auto import tqdm
+
+    models.card(key)
+    find_protocol(protocol)
+    dataset = dataset or RECIPES[key]["course"].dataset
+    if dataset not in _DATASETS:
+        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(_DATASETS)}")
+    if network is None:
+        if checkpoint is None:
+            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
+        network = checkpoints.load(key, checkpoint)
+    if isinstance(network, torch.nn.Module):
+        network.eval()
+    data = _DATASETS[dataset](
+        data_root,
+        split,
+        first_of_burst=first_of_burst,
+        exclude_misaligned=exclude_misaligned,
+        levels=levels,
+    )
+    per_image, folder = [], Path(run_dir) / "pictures"
+    indices = range(len(data) if limit is None else min(limit, len(data)))
+    for i in tqdm(indices, desc=f"test {key} ({amplification})", disable=not progress):
+        pair, raw, target = data.pairs[i], data.short(i), data.target(i)
+        if raw.mosaic.shape != target.shape[:2]:
+            raise DataError(
+                f"is {raw.mosaic.shape}, its target {target.shape[:2]}", file=pair.short
+            )
+        target = target / np.float32(65535)
+        wanted = pair.ratio if amplification == "ratio" else amplification
+        factor = find_amplification(raw, wanted, m if wanted == "auto" else 1.0)
+        began = time.perf_counter()
+        result = restore(raw, network, key, factor, upright=False)
+        seconds = time.perf_counter() - began
+        baseline = isp.develop(amplified(raw, factor))
+        scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
+        names = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+        row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
+        row |= dict(zip(names, scores, strict=True)) | {"seconds": seconds}
+        per_image.append(row)
+        if pictures:
+            views = {"baseline": baseline, "result": result.image, "target": target}
+            if amplification != "ratio":  # input and target are the same whatever the factor
+                views = {f"{k}_{amplification}": views[k] for k in ("baseline", "result")}
+            else:
+                views["input"] = isp.develop(raw)
+            _write_pictures(folder, pair.short.stem, views, raw.orientation)
+    row = {
+        "model": key,
+        "dataset": dataset,
+        "split": split,
+        "profile": profile,
+        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
+        "images": len(per_image),
+        **{k: _mean(r[k] for r in per_image) for k in names},
+        "amplification": amplification,
+        "m": m if amplification == "auto" else None,
+        "protocol": protocol,
+        "seconds_train": seconds_train,
+        "seconds_per_image": _mean(r["seconds"] for r in per_image),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "per_image": per_image,
+    }
+    add_rows(Path(run_dir) / "results.json", [row])
+    return [row]
+
+
+test.__test__ = False  # pytest collects what is called test, wherever it finds it
+
+
+def amplified(raw: RawImage, factor) -> RawImage:
+    """The mosaic multiplied above its black level, as uint16 between 0 and the white level.
+
+    This is all that a raw converter gets without a network.
+    """
+    from ..sensor.cfa import tile
+
+    black = tile(raw.black_level, raw.mosaic.shape)
+    signal = (raw.mosaic - black) * np.float32(factor) + black
+    return dataclasses.replace(
+        raw, mosaic=np.clip(np.rint(signal), 0, raw.white_level).astype(np.uint16)
+    )
+
+
+def add_rows(path, rows) -> None:
+    """Add rows to a results.json; a row of the same test takes the old one's place."""
+    same = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
+    new = {tuple(str(r.get(k)) for k in same) for r in rows}
+    try:
+        old = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        old = []
+    except ValueError as e:
+        raise DataError("is damaged", file=path, todo="move it away") from e
+    kept = [r for r in old if tuple(str(r.get(k)) for k in same) not in new]
+    with atomic_write(path, "w") as f:
+        json.dump(kept + rows, f, indent=1)
+
+
+def commit() -> str | None:
+    """The git commit of the library's checkout, with "+" where files differ; None without git."""
+    here = Path(__file__).resolve().parent
+    try:
+        git = ["git", "-C", str(here)]
+        top = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+        if top.returncode:
+            return None
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True)
+        return top.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
+    except OSError:
+        return None
+
+
+def _mean(values):
+    return float(np.mean(list(values)))
+
+
+def _write_pictures(folder, name, views, orientation):
+    import imageio.v3 as iio
+
+    for view, picture in views.items():
+        data = iio.imwrite("<bytes>", isp.upright(to_8bit(picture), orientation), extension=".png")
+        with atomic_write(folder / f"{name}_{view}.png") as f:
+            f.write(data)

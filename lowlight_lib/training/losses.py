@@ -1,0 +1,108 @@
+"""Training losses: L1 with SSIM or MS-SSIM, the published weightings by name.
+
+MS-SSIM is written here because its usual implementations give NaN gradients where a contrast term
+is negative (a bad prediction early in training) and refuse crops under 176 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ..errors import OptionError
+
+# Wang, Simoncelli & Bovik, "Multi-scale structural similarity", Asilomar 2003, section 3.2.
+MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_K1, _K2, _WINDOW, _SIGMA = 0.01, 0.03, 11, 1.5
+_KNEE = 0.05  # below it the power of a scale is continued, see _power
+
+
+@dataclass(frozen=True)
+class Loss:
+    """l1 * |y - t|_1 + ssim * (1 - SSIM over that many scales)."""
+
+    l1: float
+    ssim: float
+    scales: int
+    source: str
+
+    def __call__(self, prediction, target):
+        """Scalar loss of pictures (N, 3, H, W) in about [0, 1]."""
+        loss = self.l1 * F.l1_loss(prediction, target)
+        if self.ssim:
+            loss = loss + self.ssim * (1 - ms_ssim(prediction, target, self.scales))
+        return loss
+
+
+LOSSES = {
+    "l1": Loss(1.0, 0.0, 0, "SID: Chen et al., CVPR 2018, section 4.1"),
+    "redi_paper": Loss(0.8, 0.2, 5, "REDI: Lamba & Mitra, CVPR 2021, as the paper says"),
+    "redi_code": Loss(1.0, 0.2, 5, "REDI: the released training code, which differs"),
+    "l1_ssim": Loss(0.8, 0.2, 1, "REDI's weights on one scale, for crops too small for five"),
+}
+
+
+def find_loss(name) -> Loss:
+    """The loss of that name; OptionError lists them."""
+    if name not in LOSSES:
+        raise OptionError(f"unknown loss {name!r}", todo=f"use one of {', '.join(LOSSES)}")
+    return LOSSES[name]
+
+
+def ms_ssim(x, y, scales=5):
+    """Multi-scale structural similarity of (N, C, H, W) in [0, 1]: mean over the batch, a scalar.
+
+        MS-SSIM = l_M^w_M * prod_j (cs_j)^w_j,   weights normalised over the scales in use
+
+    Args:
+        scales: 1 (plain SSIM) to 5; the shorter side must be at least 11 * 2^(scales - 1).
+    Source: Wang et al., 2003, equation 7; SSIM window of 11 pixels, sigma 1.5.
+    """
+    need = _WINDOW * 2 ** (scales - 1)
+    if min(x.shape[-2:]) < need:
+        raise OptionError(
+            f"MS-SSIM over {scales} scales needs sides of {need} pixels, got {tuple(x.shape[-2:])}",
+            todo="use larger crops, or a loss with fewer scales such as l1_ssim",
+        )
+    weights = torch.tensor(MS_WEIGHTS[:scales]) / sum(MS_WEIGHTS[:scales])
+    product = 1.0
+    for j, w in enumerate(weights.tolist()):
+        luminance, contrast = _ssim_terms(x, y)
+        last = j == scales - 1
+        term = (luminance * contrast if last else contrast).mean((2, 3))  # (N, C)
+        product = product * (term if scales == 1 else _power(term, w))
+        if not last:
+            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    return product.mean()
+
+
+def _power(x, w):
+    """x^w; below a small knee an exponential with the same value and slope takes over.
+
+    The power of a negative number is NaN, its slope at 0 infinite, and a clamp would leave no
+    gradient to get away with. The exponential stays positive, finite, and falls with x.
+    """
+    knee = torch.as_tensor(_KNEE, dtype=x.dtype, device=x.device)
+    below = knee**w * torch.exp(w * (x.clamp(max=_KNEE) - knee) / knee)
+    return torch.where(x > knee, x.clamp(min=_KNEE) ** w, below)
+
+
+def _ssim_terms(x, y):
+    c1, c2 = _K1**2, _K2**2
+    n = x.shape[1]
+    stack = torch.cat([x, y, x * x, y * y, x * y], 1)
+    mx, my, xx, yy, xy = _blur(stack).split(n, 1)
+    luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+    contrast = (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)
+    return luminance, contrast
+
+
+def _blur(x):
+    """Gaussian window, separable, without padding."""
+    i = torch.arange(_WINDOW, dtype=x.dtype, device=x.device) - _WINDOW // 2
+    g = torch.exp(-(i**2) / (2 * _SIGMA**2))
+    g = (g / g.sum()).view(1, 1, -1, 1).repeat(x.shape[1], 1, 1, 1)
+    x = F.conv2d(x, g, groups=x.shape[1])
+    return F.conv2d(x, g.transpose(2, 3), groups=x.shape[1])

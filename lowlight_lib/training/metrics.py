@@ -1,0 +1,92 @@
+"""Scores, with the protocol that they were taken by.
+
+PSNR and SSIM are torchmetrics'. What papers leave unsaid and what moves the last digits (rounding
+to 8 bits, the window, whether the mean is taken over images or over squared errors) is a named
+`Protocol` and goes into results.json.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import OptionError, ShapeError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a picture is scored.
+
+    Attributes:
+        name: goes into results.json.
+        rounding: "round" or "truncate" to 8 bits before scoring, or "none".
+        text: the whole protocol in a sentence.
+    """
+
+    name: str
+    rounding: str
+    text: str
+
+
+_REST = "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, mean over RGB; {}"
+PROTOCOLS = {
+    p.name: p
+    for p in (
+        Protocol("default", "round", "both pictures rounded to 8 bits; "
+                 + _REST.format("per image, then the mean over images")),
+        Protocol("truncate", "truncate", "both pictures truncated to 8 bits, as REDI's code does; "
+                 + _REST.format("per image, then the mean over images")),
+        Protocol("float", "none", "no rounding; "
+                 + _REST.format("per image, then the mean over images")),
+    )
+}  # fmt: skip
+
+
+def find_protocol(name) -> Protocol:
+    """The protocol of that name; OptionError lists them."""
+    if name not in PROTOCOLS:
+        raise OptionError(f"unknown protocol {name!r}", todo=f"use {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def score(picture, target, protocol="default") -> tuple[float, float]:
+    """(PSNR in dB, SSIM) of one picture.
+
+    Args:
+        picture, target: float (H, W, 3) in [0, 1], numpy or tensor. Sides of at least 11 pixels.
+    Raises:
+        ShapeError: the shapes differ.
+
+    Equal pictures score infinity dB.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+    rounding = find_protocol(protocol).rounding
+    a, b = (_prepare(v, rounding) for v in (picture, target))
+    if a.shape != b.shape:
+        raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")
+    return psnr(a, b), float(ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11))
+
+
+def psnr(a, b) -> float:
+    """Peak signal-to-noise ratio in dB for a range of 1, over all elements; inf where equal."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    return float(peak_signal_noise_ratio(torch.as_tensor(a), torch.as_tensor(b), data_range=1.0))
+
+
+def to_8bit(picture) -> np.ndarray:
+    """float (H, W, 3) in [0, 1] -> uint8, rounded; what is written into a PNG."""
+    scaled = np.clip(np.asarray(picture, np.float32), 0, 1) * np.float32(255)
+    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def _prepare(v, rounding):
+    v = torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float32).clamp(0, 1)
+    if rounding == "round":
+        v = torch.round(v * 255) / 255
+    elif rounding == "truncate":
+        v = torch.floor(v * 255) / 255
+    return v.permute(2, 0, 1)[None]  # (1, 3, H, W)

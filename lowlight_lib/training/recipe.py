@@ -1,0 +1,118 @@
+"""Recipes: every number of a training run, with its source, in one frozen object."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from ..errors import OptionError
+
+PROFILES = ("smoke", "course", "paper")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a system is trained. Lengths are in optimiser steps, never in minutes.
+
+    Attributes:
+        key, profile: which system, which length.
+        dataset: name of the layout; "sid".
+        loss: a name in `training.losses.LOSSES`.
+        steps, batch, crop: optimiser steps, crops a step, side of a crop in mosaic pixels.
+        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`) or
+            "one_cycle" (up over the first tenth, down to 0 by a cosine).
+        betas: of Adam.
+        flips, transpose: probabilities of the augmentations.
+        first_of_burst, exclude_misaligned, levels: options of the data set.
+        seed: initialisation and batches are functions of it.
+        checkpoint_every, log_every: steps.
+        source: where the numbers come from.
+    """
+
+    key: str
+    profile: str
+    loss: str
+    steps: int
+    batch: int
+    crop: int
+    lr: float
+    schedule: str = "constant"
+    drop_at: int = 0
+    betas: tuple[float, float] = (0.9, 0.999)
+    flips: tuple[float, float] = (0.5, 0.5)
+    transpose: float = 0.0
+    dataset: str = "sid"
+    first_of_burst: bool = False
+    exclude_misaligned: bool = False
+    levels: tuple[float, float] | None = None
+    seed: int = 0
+    checkpoint_every: int = 100
+    log_every: int = 10
+    source: str = ""
+
+    def lr_at(self, step) -> float:
+        """Learning rate of a step (0 is the first)."""
+        if self.schedule == "drop":
+            return self.lr * (0.1 if step >= self.drop_at else 1.0)
+        if self.schedule == "one_cycle":
+            rise = max(1, self.steps // 10)
+            if step < rise:
+                return self.lr * (step + 1) / rise
+            return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (self.steps - rise)))
+        return self.lr
+
+    def replace(self, **changes) -> Recipe:
+        """The same recipe with other numbers; OptionError for a name it does not have."""
+        names = {f.name for f in dataclasses.fields(self)}
+        if unknown := sorted(changes.keys() - names):
+            raise OptionError(f"a recipe has no {unknown[0]!r}", todo=f"use {sorted(names)}")
+        return dataclasses.replace(self, **changes)
+
+
+_SHORT = "our own short recipe for mini data on a CPU; not a published one"
+_SONY = (512, 16383)  # black and white level, hard-coded by every paper on this camera
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "sid": {
+        "smoke": Recipe(
+            "sid", "smoke", "l1", steps=12, batch=2, crop=64, lr=5e-4, schedule="one_cycle",
+            checkpoint_every=5, log_every=2, source=_SHORT,
+        ),
+        "course": Recipe(
+            "sid", "course", "l1", steps=700, batch=4, crop=128, lr=5e-4, schedule="one_cycle",
+            transpose=0.5, source=_SHORT,
+        ),
+        "paper": Recipe(
+            "sid", "paper", "l1", steps=644_000, batch=1, crop=1024, lr=1e-4, schedule="drop",
+            drop_at=322_000, transpose=0.5, levels=_SONY, checkpoint_every=1000, log_every=100,
+            source="Chen et al., CVPR 2018, section 4.1 and released code: 4000 epochs of 161 "
+            "scenes, packed crop 512, 1e-4, then 1e-5 after epoch 2000",
+        ),
+    },
+    "redi": {
+        "smoke": Recipe(
+            "redi", "smoke", "l1_ssim", steps=12, batch=2, crop=64, lr=1e-3, schedule="one_cycle",
+            checkpoint_every=5, log_every=2, source=_SHORT,
+        ),
+        "course": Recipe(
+            "redi", "course", "l1_ssim", steps=700, batch=8, crop=128, lr=1e-3,
+            schedule="one_cycle", transpose=0.5, source=_SHORT,
+        ),
+        "paper": Recipe(
+            "redi", "paper", "redi_paper", steps=1_000_000, batch=8, crop=512, lr=1e-4,
+            schedule="drop", drop_at=500_000, flips=(0.5, 0.2), levels=_SONY,
+            checkpoint_every=1000, log_every=100,
+            source="Lamba & Mitra, CVPR 2021, section 4 (loss 'redi_code' is the released one)",
+        ),
+    },
+}  # fmt: skip
+
+
+def find_recipe(key, profile) -> Recipe:
+    """The recipe of a system and profile; OptionError lists what there is."""
+    if key not in RECIPES:
+        raise OptionError(f"no recipe for {key!r}", todo=f"use one of {', '.join(RECIPES)}")
+    if profile not in RECIPES[key]:
+        raise OptionError(f"unknown profile {profile!r}", todo=f"use {', '.join(RECIPES[key])}")
+    return RECIPES[key][profile]

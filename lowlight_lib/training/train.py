@@ -1,0 +1,218 @@
+"""The training loop, to be read in one sitting.
+
+A batch is a function of (seed, step), the learning rate a function of the step, and a checkpoint
+holds the weights and the optimiser's memory. So a run that is killed at any moment and started
+again ends in the same weights, bit for bit on a CPU with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .. import models
+from ..data.sid import SidDataset
+from ..errors import OptionError, RunError
+from ..sensor.files import atomic_write
+from . import checkpoint
+from .losses import find_loss
+from .recipe import Recipe
+
+DATASETS = {"sid": SidDataset}
+CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `fit` leaves: the weights' file, how long it took in all, the last logged loss."""
+
+    checkpoint: Path
+    steps: int
+    seconds: float
+    loss: float
+
+
+def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progress=True):
+    """Train a system by its recipe.
+
+    Args:
+        recipe: see `training.recipe`.
+        data_root: the folder that holds SID/ and its like.
+        run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
+            here. One run directory belongs to one recipe.
+        resume: go on from the last checkpoint in it; False starts over.
+        device: "auto" (cuda where there is one), or a torch device.
+        progress: show a bar.
+    Returns:
+        Trained.
+    Raises:
+        RunError: run_dir belongs to another recipe, or its checkpoint is damaged.
+        DataError, OutputError: as the names say.
+    Built in notebooks/10_train_test_stills.
+    """
+    from tqdm.auto import tqdm
+
+    run_dir = Path(run_dir)
+    device = pick_device(device)
+    loss_of = find_loss(recipe.loss)
+    _claim(run_dir, recipe, resume)
+    data = open_dataset(recipe, data_root, "train").prepare(progress)
+
+    torch.manual_seed(recipe.seed)
+    model = models.build(recipe.key).to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
+    start, seconds = _restore_state(run_dir, model, optimizer, device)
+    _cut_metrics(run_dir / METRICS, start)
+
+    began, last = time.perf_counter(), float("nan")
+    bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
+    with open(run_dir / METRICS, "a", encoding="utf-8", newline="\n") as log, bar:
+        for step in range(start, recipe.steps):
+            x, y = data.batch(
+                step, seed=recipe.seed, size=recipe.batch, crop=recipe.crop,
+                flips=recipe.flips, transpose=recipe.transpose,
+            )  # fmt: skip
+            lr = recipe.lr_at(step)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            prediction = model(torch.from_numpy(x).to(device))
+            loss = loss_of(prediction, torch.from_numpy(y).to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+            done = step + 1
+            bar.update()
+            if done % recipe.log_every == 0 or done == recipe.steps:
+                last = loss.item()
+                if not last == last:
+                    raise RunError(f"the loss became NaN at step {done}", file=run_dir)
+                elapsed = seconds + time.perf_counter() - began
+                entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
+                log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
+                log.flush()
+                bar.set_postfix(loss=f"{last:.3f}")
+            if done % recipe.checkpoint_every == 0 or done == recipe.steps:
+                elapsed = seconds + time.perf_counter() - began
+                _save_state(run_dir, model, optimizer, done, elapsed)
+    total = seconds + time.perf_counter() - began
+    if start < recipe.steps or not (run_dir / WEIGHTS).exists():
+        checkpoint.save(model, run_dir / WEIGHTS)
+    elif start == recipe.steps:
+        total = seconds  # nothing was left to do
+    history = read_metrics(run_dir)
+    return Trained(run_dir / WEIGHTS, recipe.steps, total, history[-1]["loss"] if history else last)
+
+
+def open_dataset(recipe: Recipe, data_root, split):
+    """The data set a recipe names, for a split."""
+    if recipe.dataset not in DATASETS:
+        raise OptionError(f"unknown dataset {recipe.dataset!r}", todo=f"use {', '.join(DATASETS)}")
+    return DATASETS[recipe.dataset](
+        data_root,
+        split,
+        first_of_burst=recipe.first_of_burst,
+        exclude_misaligned=recipe.exclude_misaligned,
+        levels=recipe.levels,
+    )
+
+
+def pick_device(device="auto") -> torch.device:
+    """ "auto" is the GPU where there is one, else the CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def read_metrics(run_dir) -> list[dict]:
+    """The entries of metrics.jsonl; a last line cut off by a kill is ignored."""
+    entries = []
+    path = Path(run_dir) / METRICS
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            break
+    return entries
+
+
+def versions() -> dict:
+    """What a result depends on beside the code."""
+    import numpy
+    import rawpy
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "rawpy": rawpy.__version__,
+        "libraw": ".".join(map(str, rawpy.libraw_version)),
+        "threads": torch.get_num_threads(),
+        "machine": platform.machine(),
+    }
+
+
+def _claim(run_dir, recipe, resume):
+    """Make the run directory this recipe's, or refuse one that is another's."""
+    config = json.loads(json.dumps(dataclasses.asdict(recipe)))  # tuples become lists
+    path = run_dir / CONFIG
+    if resume and path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as e:
+            raise RunError("is damaged", file=path, todo="start over with resume=False") from e
+        differs = [k for k in config if there.get(k) != config[k]]
+        if differs:
+            k = differs[0]
+            raise RunError(
+                f"belongs to another recipe: {k} is {there.get(k)!r} there, {config[k]!r} here",
+                file=run_dir,
+                todo="use another run directory, or resume=False (--restart) to start over",
+            )
+    else:
+        for name in (STATE, METRICS, WEIGHTS):
+            (run_dir / name).unlink(missing_ok=True)
+    with atomic_write(path, "w") as f:
+        json.dump(config, f, indent=1)
+    with atomic_write(run_dir / "versions.json", "w") as f:
+        json.dump(versions(), f, indent=1)
+
+
+def _save_state(run_dir, model, optimizer, step, seconds):
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "seconds": seconds,
+    }
+    with atomic_write(run_dir / STATE) as f:
+        torch.save(state, f)
+
+
+def _restore_state(run_dir, model, optimizer, device):
+    """(steps done, seconds spent); fills the model and the optimiser where there is a state."""
+    path = run_dir / STATE
+    if not path.exists():
+        return 0, 0.0
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return state["step"], state["seconds"]
+    except Exception as e:  # whatever a damaged file raises
+        raise RunError(
+            f"is damaged ({type(e).__name__})", file=path, todo="start over with resume=False"
+        ) from e
+
+
+def _cut_metrics(path, step):
+    """Drop what was logged after the checkpoint: those steps are going to be done again."""
+    kept = [e for e in read_metrics(path.parent) if e["step"] <= step]
+    with atomic_write(path, "w") as f:
+        f.writelines(json.dumps(e) + "\n" for e in kept)

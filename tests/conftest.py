@@ -1,0 +1,45 @@
+"""What all tests share: the reference material beside the repository, and small raw images."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lowlight_lib.sensor import cfa
+from lowlight_lib.sensor.raw import RawImage
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Two threads at most, fewer where pytest-xdist runs several workers: small networks do not gain
+# from more, and workers that fight for cores lose.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, min(2, (os.cpu_count() or 1) // _WORKERS)))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference pictures, released weights and camera files, which are not part of the project."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the reference material in ../shared, which is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_raw():
+    """make_raw(shape, cfa_name, seed=0, **fields) -> a RawImage with random pixels."""
+
+    def make(shape=(24, 32), cfa_name="RGGB", seed=0, white_level=1023, **fields):
+        rng = np.random.default_rng(seed)
+        mosaic = rng.integers(0, int(white_level) + 1, shape).astype(np.uint16)
+        return RawImage(mosaic, cfa.from_name(cfa_name), white_level=white_level, **fields)
+
+    return make
