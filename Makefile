@@ -15,7 +15,7 @@ else
 endif
 VPY    := $(BIN)/python
 READY  := .venv/.ready
-CODE   := lowlight_lib tests notebooks data_scripts .ci
+CODE   := $(wildcard lowlight_lib tests notebooks data_scripts .ci)
 NEWEST := python3.14 python3.13 python3.12 python3.11
 
 # Another installation's modules, or an activated environment, have no say here.

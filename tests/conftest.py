@@ -1,6 +1,5 @@
 """What all tests share: the reference material beside the repository, and small raw images."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ from lowlight_lib.sensor.raw import RawImage
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Two threads at most, fewer where pytest-xdist runs several workers: small networks do not gain
-# from more, and workers that fight for cores lose.
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-torch.set_num_threads(max(1, min(2, (os.cpu_count() or 1) // _WORKERS)))
+# One thread: the networks of the tests are small, and threads that wait for each other on a busy
+# machine cost more than they bring.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +41,11 @@ def make_raw():
         return RawImage(mosaic, cfa.from_name(cfa_name), white_level=white_level, **fields)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mini_root() -> Path:
+    """The mini data, made once in datasets/mini, as `make reproduce` does."""
+    from lowlight_lib.data import mini
+
+    return mini.ensure(ROOT / "datasets" / "mini", progress=False)

@@ -172,7 +172,7 @@ sides = st.integers(1, 70)
 
 @pytest.mark.parametrize("key", KEYS)
 def test_any_size_goes_in_and_comes_out(key, networks):
-    @settings(derandomize=True, deadline=None, max_examples=25)
+    @settings(derandomize=True, deadline=None, max_examples=8)
     @given(h=sides, w=sides)
     @example(h=1, w=1)
     @example(h=1, w=70)
@@ -259,14 +259,15 @@ def test_gradients_reach_every_parameter(key):
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_the_first_picture_is_neither_dead_nor_exploding(key):
+def test_a_new_network_answers_to_its_input(key):
     torch.manual_seed(0)
     model = models.build(key)  # training mode: not clamped
+    x = torch.rand(1, 1, 64, 64)
     with torch.no_grad():
-        y = model(torch.rand(1, 1, 64, 64))
-    # He initialisation keeps the scale of the signal within an order of magnitude or so; PyTorch's
-    # own default leaves the U-Net at 0.01 here.
-    assert 0.05 < y.std() < 20
+        answer = (model(x) - model(0 * x)).std()
+    # He initialisation keeps the scale of the input (its deviation is 0.3) to a factor of a few;
+    # with PyTorch's default the U-Net answers with 0.005, and learns nothing for long.
+    assert 0.05 < answer < 5
 
 
 def test_sid_is_initialised_after_he():

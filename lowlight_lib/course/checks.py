@@ -52,8 +52,8 @@ def shape_of_picture(function) -> None:
             truth = file.postprocess().shape[:2]
         answer = tuple(int(n) for n in function(image.mosaic.shape, orientation))
         assert answer == truth, (
-            f"A mosaic of {image.mosaic.shape} with orientation {orientation} becomes {truth}, "
-            f"you said {answer}. Which of the four values mean that the camera stood on its side?"
+            f"A mosaic of {image.mosaic.shape} with orientation {orientation} does not become "
+            f"{answer}. Which of the four values mean that the camera stood on its side?"
         )
     print("Right: two of the four orientations exchange height and width.")
 
@@ -72,9 +72,9 @@ def value_of_black(function) -> None:
                 "systems, and normalized(), clip below black: nothing there is negative."
             )
         assert np.isclose(answer, truth, atol=1e-4), (
-            f"True black {true}, used {used}: you gave {answer:.4f}, it is {truth:.4f}. Put the "
-            "number that the pixel holds (true black) into the formula with the level you believe "
-            "in (used black), in the numerator and in the denominator, and amplify last."
+            f"True black {true}, used {used}: it is not {answer:.4f}. Put the number that the "
+            "pixel holds (true black) into the formula with the level you believe in (used "
+            "black), in the numerator and in the denominator, and amplify last."
         )
     print("Right: a few DN that nobody sees in daylight are a grey veil at ratio 100.")
 
@@ -141,7 +141,7 @@ def share_of_invented_numbers(function) -> None:
 def srgb_encode(function) -> None:
     """Exercise 01/5.2: function(x) -> the sRGB curve (IEC 61966-2-1) of linear light in [0, 1]."""
     x = np.linspace(0, 1, 1001)
-    power = 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055
+    power = 1.055 * x ** (1 / 2.4) - 0.055
     truth = np.where(x <= 0.0031308, 12.92 * x, power)
     answer = np.asarray(function(x), float)
     assert answer.shape == x.shape, f"One value out for each one in; yours has {answer.shape}."
@@ -291,3 +291,91 @@ def halve_light_double_iso(function) -> None:
 
 def _near(a, b, relative=0.02):
     return abs(a - b) <= relative * max(abs(b), 1e-9)
+
+
+# ---------------------------------------------------------------------------------------------
+# notebook 10
+
+
+def crop_offset(function) -> None:
+    """Exercise 10.1: function(rng, size, crop) -> offset of a training crop on RGGB."""
+    size, crop = 64, 32
+    colours = cfa.tile(cfa.RGGB, (size, size))
+    drawn = set()
+    for seed in range(300):
+        top = function(np.random.default_rng(seed), size, crop)
+        assert top == int(top) and 0 <= top <= size - crop, (
+            f"An offset of {top} puts a crop of {crop} outside a side of {size}."
+        )
+        assert colours[int(top), 0] == cfa.RGGB[0, 0], (
+            f"Your offset {top} starts on a {'RGB'[colours[int(top), 0]]} line: its first pixel is "
+            "not red, so that the network would file greens under red in this crop only."
+        )
+        drawn.add(int(top))
+    assert size - crop in drawn, (
+        "The last possible crop is never drawn: the bottom of every training image goes unseen. "
+        "Does rng.integers include its upper end?"
+    )
+    assert 0 in drawn and len(drawn) == (size - crop) // 2 + 1, (
+        f"Only {len(drawn)} different offsets in 300 draws; every one with red first should come."
+    )
+    print("Right: every crop starts on red, and none is left out.")
+
+
+def gain_of_best_and_worst(function, per_image) -> None:
+    """Exercise 10.2: function(per_image) -> gains in dB at the best and the worst baseline."""
+    best = max(per_image, key=lambda r: r["baseline_psnr"])
+    worst = min(per_image, key=lambda r: r["baseline_psnr"])
+    truth = [r["psnr"] - r["baseline_psnr"] for r in (best, worst)]
+    answer = [float(v) for v in function(per_image)]
+    assert not np.allclose(answer, truth[::-1], atol=1e-3) or np.allclose(*truth), (
+        "You have both, the other way round: first where the baseline is best."
+    )
+    assert np.allclose(answer, truth, atol=1e-3), (
+        f"You gave {np.round(answer, 2).tolist()}. A gain is psnr - baseline_psnr of one image; "
+        "pick the images by their baseline_psnr alone."
+    )
+    print("Right. The worse the baseline, the more there was to win: a mean hides that.")
+
+
+def psnr_of_factor(function) -> None:
+    """Exercise 10.3: function(picture, factor) -> PSNR in dB of a wrongly amplified picture."""
+    for seed, factor in ((0, 1.1), (1, 2.0), (2, 0.5)):
+        picture = np.random.default_rng(seed).random((32, 32, 3))
+        wrong = np.clip(factor * picture, 0, 1)
+        truth = -10 * np.log10(np.mean((wrong - picture) ** 2))
+        answer = float(function(picture, factor))
+        unclipped = -10 * np.log10(np.mean((factor * picture - picture) ** 2))
+        if factor > 1 and np.isclose(answer, unclipped, atol=1e-2):
+            raise AssertionError(
+                "That is the error of values above 1 as well. A display cannot show them: clip "
+                "first, then compare."
+            )
+        assert np.isclose(answer, truth, atol=1e-2), (
+            f"For a factor of {factor} you gave {answer:.2f} dB. The peak is 1, the error is the "
+            "clipped picture minus the picture, and the mean is over all its elements."
+        )
+    print("Right: ten per cent of brightness cost more than most papers differ by.")
+
+
+# ---------------------------------------------------------------------------------------------
+# notebook 00
+
+
+def black_after_forgetting(function) -> None:
+    """Exercise 00/0.1: function(black, white, ratio) -> a lightless pixel without subtraction."""
+    for black, white, ratio in ((512, 16383, 100), (64, 1023, 10), (100, 16383, 2)):
+        image = _flat_raw(cfa.RGGB)
+        stored = np.full_like(image.mosaic, black)
+        truth = float(np.clip(stored.astype(float) * ratio / white, None, 1).max())
+        answer = float(function(black, white, ratio))
+        if ratio == 100 and answer == 0:
+            raise AssertionError(
+                "You said 0. It would be 0 had the black level been subtracted; it was not, and "
+                "what was stored for no light is multiplied like everything else."
+            )
+        assert np.isclose(answer, truth, atol=1e-6), (
+            f"Black {black}, white {white}, ratio {ratio}: it is not {answer:.4f}. Stored number "
+            "times ratio, over the white level; a display shows nothing above 1."
+        )
+    print("Right: at ratio 100 the darkest black there is comes out pure white.")

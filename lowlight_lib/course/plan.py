@@ -26,24 +26,28 @@ class Job:
     parameters: dict
 
 
-def find_notebooks(folder=None) -> list[Path]:
-    """The notebooks NN_name.ipynb of `folder`, in order, as absolute paths.
+def find_notebooks(folder=None) -> Path:
+    """The folder of the notebooks, as an absolute path.
 
     Args:
         folder: by default notebooks/ in the current folder, else in the library's own checkout.
 
     Raises:
-        OptionError: there are none.
+        OptionError: it has no notebooks NN_name.ipynb.
     """
     places = [Path("notebooks"), Path(__file__).resolve().parents[2] / "notebooks"]
     places = places if folder is None else [Path(folder)]
     for place in places:
-        found = sorted(place.resolve().glob("[0-9][0-9]_*.ipynb"))
-        if found:
-            return found
+        if notebooks_of(place):
+            return place.resolve()
     raise OptionError(
         "no notebooks NN_name.ipynb here", file=places[0], todo="run it in a clone of the project"
     )
+
+
+def notebooks_of(folder) -> list[Path]:
+    """The notebooks NN_name.ipynb of a folder, in the course's order."""
+    return sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
 
 
 def select(notebooks, only) -> list[Path]:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from ..errors import OptionError, OutputError
 from ..sensor.files import atomic_write
-from .plan import either, find_notebooks, literal, parse_parameters, plan, select
+from .plan import either, find_notebooks, literal, notebooks_of, parse_parameters, plan, select
 from .progress import Progress, duration, say
+from .students import student_copies
 
 PROFILES = ("smoke", "course", "paper")
 
@@ -60,12 +61,12 @@ def run_course(
     """
     if profile not in PROFILES:
         raise OptionError(f"there is no profile {profile!r}", todo=f"choose {either(PROFILES)}")
-    notebooks = find_notebooks(notebooks_dir)
+    folder = find_notebooks(notebooks_dir)
     out = Path(out).resolve()  # kernels run in another folder
-    root, made = _data_root(data_root, notebooks[0].parent.parent / "datasets" / "mini")
+    root, made = _data_root(data_root, folder.parent / "datasets" / "mini")
     given = parse_parameters(parameters)
     fixed = {"profile": profile, "data_root": str(root)}
-    jobs = plan(select(notebooks, only), given, fixed, REPEATS)
+    jobs = plan(select(notebooks_of(folder), only), given, fixed, REPEATS)
     settings = {"profile": profile, "data_root": str(root), "parameters": given}
     earlier = _check_out(out, settings, resume)
     if made:
@@ -179,7 +180,14 @@ def _announce(label, entry, executed):
 
 def _register_engine():
     """papermill's own engine, telling a `Progress` which cell begins."""
+    from jupyter_client import KernelManager
     from papermill.engines import NBClientEngine, papermill_engines
+    from traitlets.config import Config
+
+    config = Config()
+    if "transport_encryption" in KernelManager.class_trait_names():
+        # Other users of this machine cannot listen, and no kernel warns that they could.
+        config.KernelManager.transport_encryption = "auto"
 
     class Engine(NBClientEngine):
         @classmethod
@@ -191,7 +199,7 @@ def _register_engine():
                 return begin(cell, *args, **kwargs)
 
             nb_man.cell_start = cell_start
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+            return super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
 
     papermill_engines.register("lowlight", Engine)
 
@@ -353,47 +361,4 @@ def _commit():
     return commit()
 
 
-# ---------------------------------------------------------------------------------------------
-# copies for students
-
-
-def student_copies(notebooks_dir, out, force=False) -> list[Path]:
-    """Write the notebooks without solutions and outputs, for students to fill in.
-
-    Args:
-        notebooks_dir: folder with the course; None finds it as `run_course` does.
-        out: folder for the copies, made where it is not there.
-        force: write over copies that are there.
-
-    Returns:
-        The paths written.
-
-    Raises:
-        OutputError: a copy is there already, or `out` is the course itself.
-        OptionError: no notebooks in `notebooks_dir`.
-    """
-    import nbformat
-
-    notebooks, out = find_notebooks(notebooks_dir), Path(out)
-    if out.resolve() == notebooks[0].parent:
-        raise OutputError("holds the course itself", file=out, todo="give another folder")
-    targets = [out / p.name for p in notebooks]
-    for target in () if force else targets:  # all before the first is written
-        if target.exists():
-            raise OutputError(
-                "is there already", file=target, todo="use --force, or another folder"
-            )
-    for path, target in zip(notebooks, targets, strict=True):
-        notebook = nbformat.read(path, as_version=4)
-        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", ())]
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        for name in ("widgets", "papermill"):
-            notebook.metadata.pop(name, None)
-        with atomic_write(target, "w") as f:
-            nbformat.write(notebook, f)
-    return targets
-
-
-__all__ = ["PROFILES", "REPEATS", "run_course", "student_copies"]
+__all__ = ["PROFILES", "REPEATS", "find_notebooks", "run_course", "student_copies"]

@@ -21,7 +21,7 @@ from . import scenes
 VERSION = 1  # of what is written; raise it when the content changes
 LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
-ISOS = (400, 800, 1600)
+ISOS = (800, 1600, 3200)
 DEAD_LEAVES = 8
 _SUBSETS = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers start like this
 

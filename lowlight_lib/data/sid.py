@@ -1,6 +1,6 @@
 """The See-in-the-Dark layout: list files beside `Sony/short` and `Sony/long`, real or mini.
 
-    SID/Sony_train_list.txt     ./Sony/short/00001_00_0.1s.ARW ./Sony/long/00001_00_10s.ARW ISO200 F8
+    SID/Sony_train_list.txt   ./Sony/short/00001_00_0.1s.ARW ./Sony/long/00001_00_10s.ARW ISO200 F8
 
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018, and its published lists.
 """
@@ -201,9 +201,9 @@ class SidDataset:
             lines = slice(-2, 0, -1) if rng.random() < p else slice(0, crop)
             window = (slice(None),) * axis + (lines,)
             mosaic, target = mosaic[window], target[window]
-        if rng.random() < transpose:
-            mosaic, target = mosaic.T, target.swapaxes(0, 1)
         black = np.roll(raw.black_level, [-s for s in start], (0, 1))
+        if rng.random() < transpose:
+            mosaic, black, target = mosaic.T, black.T, target.swapaxes(0, 1)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=cfa.RGGB, black_level=black)
         return signal.normalized() * np.float32(ratio), target / np.float32(65535)
 

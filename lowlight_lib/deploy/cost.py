@@ -48,11 +48,12 @@ def measure(model, input_shape, repeats=3) -> Cost:
     params = sum(p.numel() for p in model.parameters())
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     x = torch.rand(input_shape, device=device)
-    with torch.inference_mode():
+    with torch.no_grad():  # the counter's hooks and inference mode exclude each other
         with _LiveBytes() as live:
             model(x)
         with FlopCounterMode(display=False) as counter:
             model(x)
+    with torch.inference_mode():
         times = []
         for _ in range(repeats):
             _wait(device)

@@ -70,8 +70,10 @@ class Camera:
         """
         low, high = self.iso_range
         if not low <= iso <= high:
-            raise OptionError(f"ISO {iso:g} is outside the calibration of the {self.model}",
-                              todo=f"use ISO {low} to {high}")
+            raise OptionError(
+                f"ISO {iso:g} is outside the calibration of the {self.model}",
+                todo=f"use ISO {low} to {high}",
+            )
         return self.gain_range[0] * iso / 100
 
 

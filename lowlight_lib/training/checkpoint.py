@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
-import zipfile
+import warnings
 from pathlib import Path
 
 import torch
@@ -39,7 +39,8 @@ def save(model, path, packed=False) -> None:
     if packed:
         raise OptionError("packed=True is for networks with binary weights")
     key, options = model.built_as
-    header = {"key": key, "options": json.dumps(options), "format": "lowlight-1"}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    header = {"lowlight": json.dumps({"key": key, "options": options, "format": 1})}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(path) as f:
         f.write(to_bytes(tensors, metadata=header))
@@ -66,11 +67,7 @@ def load(key, path, **options) -> torch.nn.Module:
             file=path,
             todo=f"use --model {header['key']}, or another file",
         )
-    try:
-        options = json.loads(header.get("options", "{}")) | options
-    except ValueError as e:
-        raise CheckpointError("has a damaged header", file=path) from e
-    model = models.build(key, **options)
+    model = models.build(key, **(header.get("options", {}) | options))
     fill(model, state, path)
     return model.eval()
 
@@ -136,24 +133,35 @@ def _read_safetensors(path):
 
     try:
         with safe_open(path, framework="pt") as f:
-            return {k: f.get_tensor(k) for k in f.keys()}, f.metadata() or {}  # noqa: SIM118
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            header = (f.metadata() or {}).get("lowlight", "{}")
     except (SafetensorError, OSError, ValueError) as e:
         raise CheckpointError(f"is damaged ({e})", file=path, todo="copy it again") from e
+    try:
+        header = json.loads(header)
+        if not isinstance(header.get("options", {}), dict):
+            raise TypeError
+    except (ValueError, TypeError, AttributeError) as e:
+        raise CheckpointError("has a damaged header", file=path, todo="copy it again") from e
+    return tensors, header
 
 
 def _read_pickle(path):
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as e:
-        if "Unsupported global" in str(e) or "WeightsUnpickler" in str(e):
+        # An open file, not its name: PyTorch would choose another reader by the suffix.
+        with open(path, "rb") as f, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols
+            state = torch.load(f, map_location="cpu", weights_only=True)
+    except Exception as e:  # what is no pickle at all fails in a dozen ways
+        if isinstance(e, pickle.UnpicklingError) and "Unsupported global" in str(e):
             raise CheckpointError(
-                "holds code or objects beside tensors and is not opened: unpickling can run programs",
+                "holds code or objects beside tensors and is not opened: unpickling can run code",
                 file=path,
                 todo="get a file that holds a plain state_dict",
             ) from e
-        raise CheckpointError("is not a checkpoint, or is damaged", file=path) from e
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-        raise CheckpointError("is damaged or truncated", file=path, todo="copy it again") from e
+        raise CheckpointError(
+            "is not a checkpoint, or is damaged or truncated", file=path, todo="get it again"
+        ) from e
     for wrapper in ("model", "state_dict", "weights"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

@@ -1,0 +1,49 @@
+"""The notebooks as students get them: without solutions, and not yet run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import OutputError
+from ..sensor.files import atomic_write
+from .plan import find_notebooks, notebooks_of
+
+
+def student_copies(notebooks_dir, out, force=False) -> list[Path]:
+    """Write the notebooks without solutions and outputs, for students to fill in.
+
+    Args:
+        notebooks_dir: folder with the course; None finds it as `run_course` does.
+        out: folder for the copies, made where it is not there.
+        force: write over copies that are there.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        OutputError: a copy is there already, or `out` is the course itself.
+        OptionError: no notebooks in `notebooks_dir`.
+    """
+    import nbformat
+
+    folder, out = find_notebooks(notebooks_dir), Path(out)
+    if out.resolve() == folder:
+        raise OutputError("holds the course itself", file=out, todo="give another folder")
+    notebooks = notebooks_of(folder)
+    targets = [out / p.name for p in notebooks]
+    for target in () if force else targets:  # all before the first is written
+        if target.exists():
+            raise OutputError(
+                "is there already", file=target, todo="use --force, or another folder"
+            )
+    for path, target in zip(notebooks, targets, strict=True):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", ())]
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        for name in ("widgets", "papermill"):
+            notebook.metadata.pop(name, None)
+        with atomic_write(target, "w") as f:
+            nbformat.write(notebook, f)
+    return targets
