@@ -281,3 +281,14 @@ def test_the_runner_is_light_to_import():
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals need POSIX")
+def test_a_terminal_without_width_gets_lines(tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()  # new ones are 0 columns wide
+    os.set_blocking(ours, False)
+    with os.fdopen(theirs, "w") as stream, progress.Progress("[1/2] 10_x", 9, tmp_path, stream):
+        assert os.read(ours, 100).decode().strip() == "[1/2] 10_x  9 code cells"
+    os.close(ours)

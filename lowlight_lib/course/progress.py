@@ -38,11 +38,16 @@ class Progress:
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
     def __enter__(self):
-        if self.stream.isatty():
+        if _is_terminal(self.stream):
             from tqdm import tqdm
 
+            # Cells are no measure of time, so no rate and no estimate.
             self._bar = tqdm(
-                total=self.cells, desc=self.label, unit="cell", file=self.stream, leave=False
+                total=self.cells,
+                desc=self.label,
+                file=self.stream,
+                leave=False,
+                bar_format="{desc}: {n_fmt}/{total_fmt} cells |{bar:20}| {elapsed}{postfix}",
             )
         else:
             say(f"{self.label}  {self.cells} code cells", self.stream)
@@ -78,6 +83,16 @@ class Progress:
     def _loop(self):
         while not self._stop.wait(_TICK_S):
             self.tick()
+
+
+def _is_terminal(stream):
+    """Whether a bar can be drawn; some CI terminals are no columns wide, and would show nothing."""
+    if not stream.isatty():
+        return False
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
 
 
 def training_status(folder, since=0.0) -> str | None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 
 def slider(function: Callable, **ranges) -> None:
-    """Show one control for each argument of `function` and draw again when one is let go.
+    """Show one control for each argument of `function` and draw when one is let go.
 
-    What the function prints or draws lives in the widget, not in the cell's output, so a notebook
-    shows the default in a plain cell first. The function runs when the mouse is released, never
-    while it moves: that avoids the flicker, and a queue of stale drawings on a slow machine.
+    ipywidgets.interact with two differences. Nothing is drawn before the first move: a plain cell
+    above shows the defaults, because what a widget draws is not part of the cell's output. That
+    also keeps papermill alive, whose client waits for ever now and then when a widget draws during
+    a run without a screen (jupyter/nbclient#312). And it draws when the mouse is released, never
+    while it moves: no flicker, and no queue of stale drawings on a slow machine.
 
     Args:
         function: draws a figure or prints; what it returns is dropped.
@@ -21,11 +23,21 @@ def slider(function: Callable, **ranges) -> None:
     >>> slider(lambda gain=1.0: None, gain=(0.5, 2.0, 0.1))  # doctest: +SKIP
     """
     import ipywidgets
+    from IPython.display import display
+    from ipywidgets.widgets.interaction import show_inline_matplotlib_plots
 
-    def draw(**values):
-        function(**values)
+    controls = {name: _control(function, name, given) for name, given in ranges.items()}
+    output = ipywidgets.Output()
 
-    ipywidgets.interact(draw, **{name: _control(function, name, r) for name, r in ranges.items()})
+    def draw(_change):
+        with output:
+            output.clear_output(wait=True)
+            function(**{name: control.value for name, control in controls.items()})
+            show_inline_matplotlib_plots()
+
+    for control in controls.values():
+        control.observe(draw, "value")
+    display(ipywidgets.VBox([*controls.values(), output]))
 
 
 def _control(function, name, given):

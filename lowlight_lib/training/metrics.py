@@ -30,7 +30,10 @@ class Protocol:
     text: str
 
 
-_REST = "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, mean over RGB; {}"
+_REST = (
+    "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
+    "picture, mean over RGB; {}"
+)
 PROTOCOLS = {
     p.name: p
     for p in (
@@ -57,7 +60,7 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     Args:
         picture, target: float (H, W, 3) in [0, 1], numpy or tensor. Sides of at least 11 pixels.
     Raises:
-        ShapeError: the shapes differ.
+        ShapeError: the shapes differ, or a side is shorter than the window of 11.
 
     Equal pictures score infinity dB.
     """
@@ -67,7 +70,11 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     a, b = (_prepare(v, rounding) for v in (picture, target))
     if a.shape != b.shape:
         raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")
-    return psnr(a, b), float(ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11))
+    if min(a.shape[-2:]) < 11:
+        raise ShapeError(f"SSIM needs sides of 11 pixels, got {tuple(a.shape[-2:])}")
+    # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
+    full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
+    return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
 
 
 def psnr(a, b) -> float:

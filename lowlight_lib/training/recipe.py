@@ -96,7 +96,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             checkpoint_every=5, log_every=2, source=_SHORT,
         ),
         "course": Recipe(
-            "redi", "course", "l1_ssim", steps=700, batch=8, crop=128, lr=1e-3,
+            "redi", "course", "l1_ssim", steps=1200, batch=8, crop=128, lr=1e-3,
             schedule="one_cycle", transpose=0.5, source=_SHORT,
         ),
         "paper": Recipe(

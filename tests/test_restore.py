@@ -1,0 +1,230 @@
+"""The one path of a picture, and the scores beside the baseline."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from lowlight_lib import models
+from lowlight_lib.data.sid import SidDataset
+from lowlight_lib.errors import DataError, LowlightError, OptionError, ShapeError
+from lowlight_lib.restore import find_amplification, mosaic_from_array, restore, run
+from lowlight_lib.sensor import cfa, isp
+from lowlight_lib.training import evaluate, metrics
+
+
+def demosaic(x):
+    """A stand-in network, RGGB (1, 1, H, W) -> (1, 3, H, W): each 2x2 cell in one colour."""
+    h, w = x.shape[-2:]
+    assert x.dtype == torch.float32
+    x = torch.nn.functional.pad(x, (0, w % 2, 0, h % 2), mode="replicate")
+    p = cfa.pack_mosaic(x[:, 0])
+    rgb = torch.stack([p[:, 0], (p[:, 1] + p[:, 2]) / 2, p[:, 3]], 1)
+    return rgb.repeat_interleave(2, 2).repeat_interleave(2, 3)[..., :h, :w]
+
+
+@pytest.mark.parametrize("name", list(cfa.BAYER))
+@pytest.mark.parametrize("shape", [(40, 50), (41, 51)])
+def test_every_bayer_order_gives_the_right_colours(name, shape):
+    """A grey-free scene of one colour: each filter sees its own part of it."""
+    colour = np.array([0.2, 0.5, 0.8])
+    cell = cfa.from_name(name)
+    dn = 512 + colour[cfa.tile(cell, shape)] * 1000
+    raw = tiny.raw_of(np.rint(dn).astype(np.uint16), cell, white_level=1512)
+    done = restore(raw, demosaic, "sid", amplification=1.0)
+    assert done.image.shape == (*shape, 3)
+    assert done.image.dtype == np.float32
+    # 1/1000 is the rounding of the mosaic; the last line of an odd size has only half a cell
+    assert np.abs(done.image[:-1, :-1] - colour).max() < 2e-3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_come_out_upright(orientation, make_raw):
+    raw = make_raw((24, 32), orientation=orientation)
+    flat = restore(raw, demosaic, "sid", 1.0, upright=False).image
+    done = restore(raw, demosaic, "sid", 1.0).image
+    assert np.array_equal(done, isp.upright(flat, orientation))
+    assert done.shape[:2] == ((24, 32) if orientation < 5 else (32, 24))
+
+
+def test_amplification_is_what_was_asked_for(make_raw):
+    raw = make_raw(white_level=16383, black_level=512)
+    dark = dataclasses.replace(raw, mosaic=(raw.mosaic // 100 + 512).astype(np.uint16))
+    seen = []
+
+    def network(x):
+        seen.append(x)
+        return demosaic(x)
+
+    done = restore(dark, network, "sid", amplification=20, m=2)
+    assert done.amplification == 40
+    assert torch.equal(seen[0][0, 0], torch.from_numpy(dark.normalized() * np.float32(40)))
+    auto1, auto5 = (restore(dark, demosaic, "sid", m=m).amplification for m in (1, 5))
+    assert auto5 == pytest.approx(5 * auto1, rel=1e-6)  # neither end of [1, 300] is reached
+    assert set(done.seconds) == {"read", "amplify", "network", "picture"}
+
+
+@pytest.mark.parametrize("bad", ["full", -1, 0, float("nan"), float("inf"), None])
+def test_wrong_amplification(bad, make_raw):
+    with pytest.raises(OptionError, match="amplification"):
+        find_amplification(make_raw(), bad)
+    with pytest.raises(OptionError, match="m is above 0"):
+        find_amplification(make_raw(), "auto", m=0)
+
+
+def test_tiles_equal_the_whole_for_a_local_network(make_raw):
+    raw = make_raw((203, 301))
+    whole = restore(raw, demosaic, "redi", 1.0).image
+    tiled = restore(raw, demosaic, "redi", 1.0, tile=64).image
+    assert np.array_equal(whole, tiled)
+    with pytest.raises(OptionError, match="at least 32"):
+        restore(raw, demosaic, "redi", 1.0, tile=16)
+
+
+def test_tiles_of_a_real_network_are_close_to_the_whole():
+    """A halo of the receptive field leaves only what the deepest layers see beyond it."""
+    torch.manual_seed(0)
+    net = models.build("redi").eval()
+    x = torch.rand(1, 1, 640, 704)
+    whole, tiled = run(net, x), run(net, x, tile=320, card=models.CARDS["redi"])
+    assert metrics.psnr(whole, tiled) > 60  # FACTS 13: 69 dB for 1024/256 with released weights
+
+
+def test_x_trans_is_refused_clearly(make_raw):
+    with pytest.raises(LowlightError, match="X-Trans"):
+        restore(make_raw((24, 24), "XTRANS"), demosaic, "sid", 1.0)
+
+
+def test_bare_mosaics():
+    a = np.full((20, 22), 700.4)
+    raw = mosaic_from_array(a, 512, 1023, cfa.RGGB)
+    assert raw.mosaic.dtype == np.uint16
+    assert raw.mosaic[0, 0] == 700
+    for bad in (a[0], a[None], a * 1000, -a, a * np.nan, a.astype(complex), a[:1]):
+        with pytest.raises(ShapeError):
+            mosaic_from_array(bad, 512, 1023, cfa.RGGB)
+    with pytest.raises(LowlightError, match="not above black"):
+        mosaic_from_array(a, 512, 512, cfa.RGGB)
+
+
+# ---- scores
+
+
+def test_psnr_and_protocols():
+    a = np.full((32, 32, 3), 0.5, np.float32)
+    b = a + np.float32(0.1)
+    # 8-bit values 128 and 153; 25/255 apart
+    assert metrics.score(b, a)[0] == pytest.approx(-20 * np.log10(25 / 255), abs=1e-3)
+    assert metrics.score(b, a, "float")[0] == pytest.approx(20, abs=1e-3)
+    assert metrics.score(b, a, "truncate")[0] == pytest.approx(-20 * np.log10(26 / 255), abs=1e-3)
+    assert metrics.score(a, a)[0] == np.inf
+    assert metrics.score(a, a)[1] == pytest.approx(1)
+    with pytest.raises(ShapeError):
+        metrics.score(a, a[1:])
+    with pytest.raises(ShapeError, match="11 pixels"):
+        metrics.score(a[:8], a[:8])
+    with pytest.raises(OptionError, match="protocol"):
+        metrics.score(a, a, "best")
+
+
+def test_scores_equal_scikit_image():
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    x = tiny.picture(0, (64, 80))
+    y = np.clip(x + 0.1 * np.random.default_rng(0).standard_normal(x.shape), 0, 1)
+    y = y.astype(np.float32)
+    psnr, ssim = metrics.score(y, x, "float")
+    assert psnr == pytest.approx(peak_signal_noise_ratio(x, y, data_range=1), abs=1e-3)
+    ref = structural_similarity(
+        x, y, data_range=1, channel_axis=2, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False,
+    )  # fmt: skip
+    assert ssim == pytest.approx(ref, abs=1e-5)  # float32 against float64
+
+
+def test_a_clean_mosaic_at_ratio_1_scores_over_35_db():
+    """The baseline goes through the very path of the target, so only the picture can differ."""
+    light = isp.undevelop(tiny.picture(3, (96, 128)), tiny.CAMERA)
+    span = tiny.CAMERA.white_level - tiny.CAMERA.black_level
+    clean = tiny.raw_of(np.rint(light * span + tiny.CAMERA.black_level).astype(np.uint16))
+    target = isp.develop(clean)
+    baseline = isp.develop(evaluate.amplified(clean, 1.0))
+    assert metrics.score(baseline, target)[0] > 35
+    # and recorded at a hundredth, in whole steps of the sensor, then amplified
+    low = clean.mosaic - 512.0
+    steps = tiny.raw_of(np.rint(low / 100 + 512).astype(np.uint16))
+    assert metrics.score(isp.develop(evaluate.amplified(steps, 100.0)), target)[0] < 60
+
+
+def test_amplified_keeps_black_black_and_clips_at_white(make_raw):
+    levels = np.array([[100, 200], [300, 400]])
+    mosaic = np.tile(levels, (12, 12)).astype(np.uint16)
+    raw = make_raw().__class__(mosaic, black_level=levels, white_level=1023)
+    assert np.array_equal(evaluate.amplified(raw, 300.0).mosaic, mosaic)
+    bright = dataclasses.replace(raw, mosaic=mosaic + np.uint16(10))
+    out = evaluate.amplified(bright, 300.0).mosaic
+    assert (out == 1023).all()  # 3000 above black
+    assert np.array_equal(evaluate.amplified(bright, 2.0).mosaic, mosaic + 20)
+
+
+@pytest.fixture(scope="module")
+def sid(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sid")
+    tiny.make_sid(root, split="test", first=10001)
+    return root
+
+
+FIELDS = {
+    "model", "dataset", "split", "profile", "checkpoint", "images", "psnr", "ssim",
+    "baseline_psnr", "baseline_ssim", "amplification", "protocol", "seconds_train",
+    "seconds_per_image", "torch", "commit",
+}  # fmt: skip
+
+
+def test_results_have_the_promised_fields_and_add_up(sid, tmp_path):
+    [row] = evaluate.test("redi", sid, tmp_path, network=demosaic, progress=False, profile="smoke")
+    assert set(row) >= FIELDS
+    assert row["images"] == 3 == len(row["per_image"])
+    for k in ("psnr", "ssim", "baseline_psnr", "baseline_ssim"):
+        assert row[k] == pytest.approx(np.mean([r[k] for r in row["per_image"]]))
+    assert [row] == json.loads((tmp_path / "results.json").read_text())
+    names = {p.name for p in (tmp_path / "pictures").iterdir()}
+    views = ("input", "baseline", "result", "target")
+    assert names == {f"{n:05d}_00_0.1s_{v}.png" for n in (10001, 10002, 10003) for v in views}
+    evaluate.test("redi", sid, tmp_path, network=demosaic, progress=False, amplification="auto")
+    evaluate.test("redi", sid, tmp_path, network=demosaic, progress=False, profile="smoke")
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [r["amplification"] for r in rows] == ["auto", "ratio"]  # replaced, not doubled
+
+
+def test_the_baseline_does_not_depend_on_the_network(sid, tmp_path):
+    def black(x):
+        return torch.zeros(1, 3, *x.shape[-2:])
+
+    rows = [
+        evaluate.test("sid", sid, tmp_path / n.__name__, network=n, progress=False)[0]
+        for n in (demosaic, black)
+    ]
+    assert rows[0]["baseline_psnr"] == rows[1]["baseline_psnr"]
+    assert rows[0]["psnr"] > rows[1]["psnr"] + 1
+    data = SidDataset(sid, "test")
+    target = data.target(0) / np.float32(65535)
+    by_hand = isp.develop(evaluate.amplified(data.short(0), data.pairs[0].ratio))
+    assert rows[0]["per_image"][0]["baseline_psnr"] == metrics.score(by_hand, target)[0]
+
+
+def test_wrong_calls_of_test(sid, tmp_path):
+    with pytest.raises(OptionError, match="checkpoint or a network"):
+        evaluate.test("sid", sid, tmp_path)
+    with pytest.raises(OptionError, match="unknown dataset"):
+        evaluate.test("sid", sid, tmp_path, network=demosaic, dataset="llrvd")
+    with pytest.raises(OptionError, match="unknown model"):
+        evaluate.test("sidd", sid, tmp_path, network=demosaic)
+    with pytest.raises(DataError, match="Sony_val_list"):
+        evaluate.test("sid", sid, tmp_path, network=demosaic, split="val")
+    (tmp_path / "results.json").write_text("[{")
+    with pytest.raises(DataError, match="damaged"):
+        evaluate.test("sid", sid, tmp_path, network=demosaic, progress=False, limit=1)
