@@ -199,7 +199,8 @@ def _pictures(run_dir, rows):
         for name, views in groups.items():
             figures = "".join(
                 _figure(run_dir, path, where, name, VIEWS[index], variant, scores)
-                for (index, variant), path in sorted(views.items())
+                # the four of the true ratio side by side, then other variants
+                for (index, variant), path in sorted(views.items(), key=lambda v: v[0][::-1])
             )
             parts.append(f'<h3>{_text(name)}</h3>\n<div class="views">{figures}</div>')
     return "\n".join(parts)

@@ -1,0 +1,68 @@
+"""One run of the real thing: the smoke profile through papermill, both models, headless."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import imageio.v3 as iio
+import pytest
+
+FIELDS = {
+    "model", "dataset", "split", "profile", "checkpoint", "images", "psnr", "ssim",
+    "baseline_psnr", "baseline_ssim", "amplification", "protocol", "seconds_train",
+    "seconds_per_image", "torch", "commit",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, mini_root, root):
+    out = tmp_path_factory.mktemp("runs") / "latest"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
+    command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
+    command += ["--only", "10", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out, done.stdout
+
+
+def test_results_json_tells_the_whole_story(run):
+    out, _ = run
+    rows = json.loads((out / "results.json").read_text())
+    assert [(r["model"], r["amplification"]) for r in rows] == [
+        ("sid", "ratio"), ("sid", "auto"), ("redi", "ratio"), ("redi", "auto"),
+    ]  # fmt: skip
+    for r in rows:
+        assert set(r) >= FIELDS
+        assert (r["dataset"], r["split"], r["profile"], r["images"]) == ("sid", "test", "smoke", 5)
+        # Twelve steps restore nothing; but a score is a number, and a baseline a real one:
+        for k in ("psnr", "ssim", "baseline_psnr", "baseline_ssim"):
+            assert math.isfinite(r[k])
+        assert 5 < r["psnr"] < 40
+        assert r["seconds_train"] > 0
+        assert r["protocol"] == "default"
+    ratio = {r["model"]: r for r in rows if r["amplification"] == "ratio"}
+    assert ratio["sid"]["baseline_psnr"] == ratio["redi"]["baseline_psnr"]  # no network in it
+    assert ratio["sid"]["psnr"] != ratio["redi"]["psnr"]
+    assert 10 < ratio["sid"]["baseline_psnr"] < 25
+
+
+def test_the_folder_holds_what_the_readme_says(run):
+    out, text = run
+    for model in ("sid", "redi"):
+        folder = out / f"10_train_test_stills_{model}"
+        assert folder.with_suffix(".ipynb").exists()
+        pictures = {p.name.rsplit("_", 1)[1] for p in (folder / "pictures").glob("10001_00_0.1s_*")}
+        assert {"input.png", "baseline.png", "result.png", "target.png"} <= pictures
+        views = [
+            iio.imread(folder / "pictures" / f"10001_00_0.1s_{v}.png")
+            for v in ("input", "baseline", "result", "target")
+        ]
+        assert {v.shape for v in views} == {(512, 512, 3)}
+        assert views[0].mean() < 30 < views[1].mean()  # dark, then not
+    page = (out / "index.html").read_text()
+    for r in json.loads((out / "results.json").read_text()):
+        assert f"{r['psnr']:.2f}" in page
+    assert "10001_00_0.1s_result.png" in page
+    assert "10_train_test_stills_redi" in text
