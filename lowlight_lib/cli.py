@@ -72,6 +72,7 @@ def restore(
     """Restore dark raw files: one PNG a file and a brightness, full size and upright."""
     from .restore import restore as restore_one
     from .training import checkpoint as checkpoints
+    from .training.metrics import write_png
 
     factor = _amplification(amplification)
     inputs = list(dict.fromkeys(inputs))
@@ -81,7 +82,7 @@ def restore(
             todo="train some with `lowlight train`, or get the authors' and read NOTICE",
         )
     network = checkpoints.load(model, checkpoint)
-    names = _output_names(inputs, out, model, m)
+    names = _output_names(inputs, out, model, list(dict.fromkeys(m)))
     failed = 0
     for source in inputs:
         try:
@@ -90,7 +91,7 @@ def restore(
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
                 done = restore_one(raw, network, model, factor, value, tile=tile)
-                _write_png(target, done.image)
+                write_png(target, done.image)
                 h, w = done.image.shape[:2]
                 print(
                     f"{source} -> {target}  {w}x{h}  amplified {done.amplification:.4g} times, "
@@ -144,7 +145,7 @@ def test(
         "--first-of-burst", help="Only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
         "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
     from .training.evaluate import test as score
@@ -197,16 +198,16 @@ def cost(
 @data_app.command("mini")
 def data_mini(
     root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
-    seed: Annotated[int, typer.Option(help="The files are a function of it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
 ):
     """Make the mini data sets, without any download: SID in its published layout."""
     from .data import mini
 
-    if force or seed:
+    if force:
         mini.make_sid(root, seed=seed)
     else:
-        mini.ensure(root)
+        mini.ensure(root, seed)
     print(f"mini SID is in {root / 'SID'}")
 
 
@@ -271,15 +272,15 @@ def _amplification(text):
 def _output_names(inputs, out, model, ms):
     """{source: [(m, path)]}; files of one stem keep apart by their extension, then by a number."""
     names, taken = {}, set()
-    stems = [p.stem for p in inputs]
+    stems = [p.stem.casefold() for p in inputs]
     for source in inputs:
         stem = source.stem
-        if stems.count(stem) > 1:
+        if stems.count(stem.casefold()) > 1:
             stem += "_" + source.suffix.lstrip(".").lower()
         base, n = stem, 2
-        while stem in taken:
+        while stem.casefold() in taken:  # some systems hold a and A for one name
             stem, n = f"{base}_{n}", n + 1
-        taken.add(stem)
+        taken.add(stem.casefold())
         names[source] = [
             (m, out / f"{stem}_{model}{f'_m{m:g}' if len(ms) > 1 else ''}.png") for m in ms
         ]
@@ -291,6 +292,8 @@ def _open(source, black, white, cfa):
 
     if source.suffix.lower() != ".npy":
         return read_raw(source)
+    import zipfile
+
     import numpy as np
 
     from .errors import RawFileError
@@ -307,20 +310,11 @@ def _open(source, black, white, cfa):
         array = np.load(source, allow_pickle=False)
     except FileNotFoundError as e:
         raise RawFileError("does not exist", file=source, todo="check the name") from e
-    except (OSError, ValueError, EOFError) as e:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
         raise RawFileError(f"is not a .npy array ({e})", file=source) from e
+    if not isinstance(array, np.ndarray):
+        raise RawFileError("holds several arrays", file=source, todo="save one mosaic as .npy")
     return mosaic_from_array(array, black, white, from_name(cfa), path=str(source))
-
-
-def _write_png(path, image):
-    import imageio.v3 as iio
-
-    from .sensor.files import atomic_write
-    from .training.metrics import to_8bit
-
-    data = iio.imwrite("<bytes>", to_8bit(image), extension=".png")
-    with atomic_write(path) as f:
-        f.write(data)
 
 
 def _split(text):
@@ -360,6 +354,9 @@ def _is_number(word):
 
 def main(argv=None) -> None:
     """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=_spread(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
     except LowlightError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -62,6 +63,8 @@ def restore(
         x *= np.float32(factor)
     clock("amplify")
     y = run(network, torch.from_numpy(x)[None, None], tile=tile, card=card)
+    if y.shape[-2:] != x.shape:
+        raise ShapeError(f"the network made {tuple(y.shape)} of {x.shape}")
     clock("network")
     picture = y[0].permute(1, 2, 0).numpy()[top:, left:].clip(0, 1)
     if upright:
@@ -89,11 +92,11 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
 def run(network, x, *, tile=None, card=None):
     """Apply a network to (1, C, H, W) without gradients, whole or by tiles; (1, 3, H, W), float32.
 
-    Tiles lie on the network's multiple and see a halo of its receptive field, so that seams stay
-    invisible; the halo is cut off again.
+    Tiles lie on the network's multiple and see the halo of its card, which is cut off again: exact
+    for SID, over 60 dB to the whole picture for REDI.
     """
     device = _device(network)
-    with torch.inference_mode():
+    with torch.inference_mode(), out_of_memory(tuple(x.shape)):
         if tile is None:
             return torch.as_tensor(network(x.to(device))).float().cpu()
         multiple, halo = card.multiple, card.halo
@@ -110,6 +113,21 @@ def run(network, x, *, tile=None, card=None):
                 part = torch.as_tensor(part)[..., y0 - top :, x0 - left :][..., :tile, :tile]
                 out[..., y0 : y0 + tile, x0 : x0 + tile] = part
         return out
+
+
+@contextlib.contextmanager
+def out_of_memory(shape):
+    """Turn PyTorch's way of running out of memory into an OptionError with a way out."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as e:
+        memory = isinstance(e, MemoryError) or "memory" in str(e) or "too large" in str(e)
+        if not memory:
+            raise
+        raise OptionError(
+            f"an input of {'x'.join(map(str, shape))} does not fit into memory",
+            todo="work in tiles (--tile 1024), or take a smaller input",
+        ) from e
 
 
 def _device(network):
@@ -142,6 +160,12 @@ def mosaic_from_array(array, black, white, cfa, path=None) -> RawImage:
         raise ShapeError(f"a mosaic is a 2-D array of numbers, got {a.dtype} {a.shape}", file=path)
     if a.dtype.kind == "f" and not np.isfinite(a).all():
         raise ShapeError("holds NaN or infinity", file=path)
+    if a.dtype.kind == "f" and np.abs(a - np.rint(a)).max() > 1e-3:
+        raise ShapeError(
+            "holds fractions, not the whole numbers (DN) of a sensor",
+            file=path,
+            todo="multiply a normalised mosaic up to DN, and say so with --black and --white",
+        )
     if a.min() < 0 or a.max() > 65535:
         raise ShapeError(f"holds {a.min():g}..{a.max():g}, not 0..65535", file=path)
     return RawImage(

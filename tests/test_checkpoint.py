@@ -370,3 +370,20 @@ def test_a_kill_while_saving_leaves_the_old_file(small, tmp_path, root):
     done = subprocess.run([sys.executable, "-c", KILLED_WHILE_SAVING, path], cwd=root)
     assert done.returncode == -9
     assert path.read_bytes() == old
+
+
+def test_a_folded_network_comes_back_folded(tmp_path):
+    """Without an option: the file says what it holds."""
+    from lowlight_lib.blocks.dense import fold_weight_norm
+
+    model = fold_weight_norm(models.build("redi"))
+    checkpoint.save(model, tmp_path / "a.safetensors")
+    again = checkpoint.load("redi", tmp_path / "a.safetensors")
+    assert sum(p.numel() for p in again.parameters()) == 783_432
+    with pytest.raises(OptionError, match=r"models\.build"):
+        checkpoint.save(type(model)(), tmp_path / "b.safetensors")
+
+
+def test_the_prefix_of_a_tensorflow_checkpoint(tmp_path):
+    (tmp_path / "model.ckpt.index").write_bytes(b"x")
+    assert "TensorFlow" in complaint("sid", tmp_path / "model.ckpt")

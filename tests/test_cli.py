@@ -111,6 +111,42 @@ def test_same_stems_keep_apart(lowlight, dark, weights, tmp_path):
     )
     assert code == 0
     assert len(list(out.iterdir())) == 3  # the file given twice is done once
+    upper = tmp_path / "sub" / "A.dng"  # the same name to Windows and macOS
+    other.rename(upper)
+    out = tmp_path / "out2"
+    code, _, _ = lowlight("restore", dark[0], upper, "-o", out, "--checkpoint", weights)
+    assert code == 0
+    assert len({p.name.casefold() for p in out.iterdir()}) == 2
+
+
+def test_names_that_the_console_cannot_show(dark, weights, tmp_path):
+    odd = tmp_path / "\u5199\u771f.dng"
+    odd.write_bytes(dark[0].read_bytes())
+    command = [
+        sys.executable,
+        "-m",
+        "lowlight_lib.cli",
+        "restore",
+        odd,
+        dark[1],
+        "-o",
+        tmp_path / "o",
+    ]
+    done = subprocess.run(
+        [*map(str, command), "--checkpoint", str(weights)],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "o").iterdir())) == 2
+
+
+def test_the_same_m_twice_is_one_picture(lowlight, dark, weights, tmp_path):
+    code, _, _ = lowlight(
+        "restore", dark[0], "-o", tmp_path / "o", "--checkpoint", weights, "--m", 2, 2
+    )
+    assert code == 0
+    assert len(list((tmp_path / "o").iterdir())) == 1
 
 
 def test_one_bad_file_does_not_stop_the_others(lowlight, dark, weights, tmp_path):
@@ -141,6 +177,10 @@ def test_npy_mosaics_need_their_levels(lowlight, weights, tmp_path):
     code, _, err = lowlight(*words, "--black", 64, "--white", 1023, "--cfa", "RGBW", "--force")
     assert code == 1
     assert "RGBW" in err
+    path.write_bytes(b"PK\x03\x04 broken zip")
+    code, _, err = lowlight(*words, "--black", 0, "--white", 9, "--cfa", "RGGB", "--force")
+    assert code == 1
+    assert "m.npy" in err
     np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
     code, _, err = lowlight(*words, "--black", 0, "--white", 9, "--cfa", "RGGB", "--force")
     assert code == 1
@@ -212,10 +252,16 @@ def test_train_test_and_cost(lowlight, tmp_path):
     code, out, _ = lowlight("cost", "redi", "--shape", 1, 1, 64, 96, "--json")
     assert code == 0
     cost = json.loads(out)
-    # FACTS 11: 41.23 GMac at 2048x4096; convolutions scale with the area of whole 32x32 blocks
+    # 41.23 GMac at 2048x4096; convolutions scale with the area of whole 32x32 blocks
     assert cost["macs"] == pytest.approx(41.23e9 * 64 * 96 / (2048 * 4096), rel=1e-3)
     assert cost["params"] == 784_768
+    assert 0 < cost["seconds"] < 60
+    # at least the widest pair of features alive at once: 192 + 32 channels at 1/8, in float32
+    assert 4 * (192 + 32) * 64 * 96 / 64 < cost["peak_bytes"] < 1e9
     assert lowlight("cost", "redi", "--shape", 1, 3, 64, 64)[0] == 1
+    code, _, err = lowlight("cost", "sid", "--shape", 1, 1, 10**6, 10**6)
+    assert code == 1
+    assert "memory" in err
     assert lowlight("cost", "nothing")[0] == 1
 
 

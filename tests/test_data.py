@@ -82,6 +82,30 @@ def test_real_data_are_never_overwritten(tmp_path):
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(mini, "sid_scenes", lambda: [mini.Scene(10001, "test", "astronaut")])
+    real, count = mini._shoot, []
+
+    def dies(*args):
+        count.append(1)
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        real(*args)
+
+    for seed in (0, 1):  # also over a finished set of another seed
+        count.clear()
+        monkeypatch.setattr(mini, "_shoot", dies)
+        with pytest.raises(KeyboardInterrupt):
+            mini.ensure(tmp_path, seed, progress=False)
+        monkeypatch.setattr(mini, "_shoot", real)
+        mini.ensure(tmp_path, seed, progress=False)
+        assert mini._read_note(tmp_path / "SID")["seed"] == seed
+        assert len(SidDataset(tmp_path, "test")) == 4
+    first = (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes()
+    mini.ensure(tmp_path, 0, progress=False)
+    assert (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes() != first
+
+
 def test_photographs_are_even_and_in_range():
     for name in scenes.TRAIN[:3] + scenes.TEST:
         x = scenes.photograph(name)
@@ -142,7 +166,10 @@ def test_ratio_is_clamped_to_300(tmp_path):
         (GOOD.replace("./Sony/short", "../../etc"), "outside the data root"),
         (GOOD.replace("./Sony/short", "/etc"), "outside the data root"),
         (GOOD.replace("./Sony/short", "./Sony/../../x"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "C:"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "C:\\Sony"), "outside the data root"),
         (GOOD.replace("0.04s", "0s"), "exposure of 0"),
+        (GOOD.replace("0.04s", "0.0.4s"), "line 1 is not"),
     ],
 )
 def test_bad_lists_say_which_line(tmp_path, text, match):
@@ -376,6 +403,28 @@ def test_dataset_decodes_each_file_once(sid, tmp_path, monkeypatch):
     assert notes["exposure_s"] == pytest.approx(0.1) or notes["exposure_s"] is None
     note = next((sid / "cache").rglob("*mosaic.json"))
     assert "sha256" in json.loads(note.read_text())
+
+
+def test_many_images_need_few_file_descriptors(tmp_path):
+    """Each memory map holds one; systems allow as few as 256, and SID has 2,026 files to train."""
+    resource = pytest.importorskip("resource")
+    source = tiny.make_sid(tmp_path / "one", scenes=1, shape=(24, 24))
+    folder, lines = tmp_path / "many" / "SID", []
+    for i in range(1, 121):
+        names = f"Sony/short/{i:05d}_00_0.1s.dng", f"Sony/long/{i:05d}_00_10s.dng"
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).hardlink_to(source / name.replace(f"{i:05d}", "00001"))
+        lines.append(f"./{names[0]} ./{names[1]} ISO800 F8")
+    (folder / "Sony_train_list.txt").write_text("\n".join(lines))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        data = SidDataset(tmp_path / "many", "train").prepare(progress=False)
+        x, _ = data.batch(0, seed=0, size=120, crop=16)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert np.isfinite(x).all()
 
 
 def test_a_damaged_image_is_named(tmp_path):

@@ -468,3 +468,29 @@ def test_a_view_is_written_like_a_copy(make_raw):
     view = dataclasses.replace(raw, mosaic=raw.mosaic[::2, ::-2])
     copy = dataclasses.replace(raw, mosaic=raw.mosaic[::2, ::-2].copy())
     assert encode_dng(view) == encode_dng(copy)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"white_level": 70000},
+        {"white_level": 1000.5},
+        {"white_balance": (0, 1, 1)},
+        {"white_balance": (float("nan"), 1, 1)},
+        {"exposure_s": float("inf")},
+        {"iso": -100},
+    ],
+)
+def test_what_a_dng_cannot_hold_is_refused(make_raw, tmp_path, wrong):
+    import dataclasses
+
+    with pytest.raises(ShapeError):
+        write_dng(tmp_path / "a.dng", dataclasses.replace(make_raw(), **wrong))
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_and_sensitivities_of_any_kind(make_raw, tmp_path):
+    write_dng(tmp_path / "a.dng", make_raw(model="K\u00e4mera", iso=102400))
+    back = read_raw(tmp_path / "a.dng")
+    assert back.model == "K?mera"
+    assert back.iso == 102400

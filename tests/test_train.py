@@ -191,9 +191,77 @@ def test_damaged_run_directory(sid, tmp_path, name):
 
 def test_nan_loss_stops_the_run(sid, tmp_path, monkeypatch):
     monkeypatch.setitem(losses.LOSSES, "l1_ssim", lambda p, t: (p * float("nan")).mean())
-    with pytest.raises(RunError, match="NaN"):
+    with pytest.raises(RunError, match="the loss became nan by step 1"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
     assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_nothing_is_deleted_before_all_is_right(sid, tmp_path):
+    """--restart with a wrong data folder, or a folder of somebody's weights, loses nothing."""
+    done = train.fit(SMOKE, sid, tmp_path, progress=False)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(LowlightError, match="Sony_train_list"):
+        train.fit(SMOKE, tmp_path / "wrong", tmp_path, resume=False, progress=False)
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(RunError, match="whose it is"):
+        train.fit(SMOKE, sid, tmp_path, progress=False)
+    assert done.checkpoint.read_bytes() == before["weights.safetensors"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        train.fit(SMOKE, sid, tmp_path / "file", progress=False)
+
+
+def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
+    """The loss turns NaN between two checkpoints; the run goes on from the good one."""
+    real, calls = losses.LOSSES["l1_ssim"], []
+
+    def spoilt(p, t):
+        calls.append(1)
+        return real(p, t) * (float("nan") if len(calls) == 6 else 1)
+
+    r = SMOKE.replace(log_every=5)
+    monkeypatch.setitem(losses.LOSSES, "l1_ssim", spoilt)
+    with pytest.raises(RunError, match="last checkpoint is from before"):
+        train.fit(r, sid, tmp_path, progress=False)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["step"] == 4
+    assert all(torch.isfinite(v).all() for v in state["model"].values())
+    train.fit(r, sid, tmp_path, progress=False)
+    assert train.read_metrics(tmp_path)[-1]["step"] == 12
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": "abc"}, {"steps": 2.5}, {"steps": 0}, {"checkpoint_every": 0}, {"seed": -1},
+        {"flips": [1]}, {"flips": [0.5, 2]}, {"schedule": "foo"}, {"lr": -1}, {"lr": "fast"},
+        {"crop": 33}, {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
+    ],
+)  # fmt: skip
+def test_recipes_refuse_what_would_fail_later(wrong):
+    with pytest.raises(OptionError, match=next(iter(wrong))):
+        SMOKE.replace(**wrong)
+
+
+def test_unknown_devices_are_refused():
+    with pytest.raises(OptionError, match="no device"):
+        train.pick_device("foo")
+    if not torch.cuda.is_available():
+        with pytest.raises(OptionError, match="no device 'cuda'"):
+            train.pick_device("cuda")
+
+
+def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
+    from lowlight_lib.errors import OutputError
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train.json, "dumps", full)
+    monkeypatch.setattr(train, "_config", lambda r: {})
+    with pytest.raises(OutputError, match="no space left"):
+        train.fit(SMOKE, sid, tmp_path, progress=False)
 
 
 def test_no_data_no_run(tmp_path):
@@ -239,11 +307,13 @@ def test_killed_anywhere_it_ends_in_the_same_weights(sid, tmp_path):
 
     whole = run("whole")
     assert whole.returncode == 0, whole.stderr
-    # before any checkpoint; in the first one (after config, versions and metrics); between two;
-    # when the weights are being written at the very end
-    for where, at in (("batch", 3), ("fsync", 4), ("replace", 5), ("optimizer", 6), ("batch", 4)):
+    # A start writes config, versions and metrics before its first checkpoint. So: before any
+    # checkpoint; in the first one; in the second; twice between two; in the last one.
+    moments = [("batch", 3), ("fsync", 4), ("replace", 5), ("optimizer", 6), ("batch", 4)]
+    for where, at in [*moments, ("replace", 4)]:
         killed = run("cut", where, at)
         assert killed.returncode == -signal.SIGKILL, (where, at, killed.stderr)
+    assert list((tmp_path / "cut").glob(".*.part"))  # what the kills left
     with open(tmp_path / "cut" / "metrics.jsonl", "a") as f:
         f.write('{"step": 11, "st')  # a line that the kill cut off
     last = run("cut")
@@ -255,6 +325,7 @@ def test_killed_anywhere_it_ends_in_the_same_weights(sid, tmp_path):
     ]
     assert logs[0] == logs[1]
     assert [s for s, _ in logs[0]] == list(range(1, 13))
+    assert not list((tmp_path / "cut").glob(".*.part"))
 
 
 MEMORY = """

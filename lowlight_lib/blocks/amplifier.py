@@ -49,6 +49,8 @@ def estimate_amplification(mosaic, black_level, white_level, m=1.0) -> float:
         raise ShapeError(f"a mosaic is a 2-D array of numbers, got {mosaic.dtype} {mosaic.shape}")
     if not white_level > black.max():
         raise ShapeError(f"white level {white_level} is not above black level {black.max():g}")
+    if mosaic.dtype.kind == "f" and not np.isfinite(mosaic).all():
+        raise ShapeError("the mosaic holds NaN or infinity")
     total = np.zeros(2)  # sum of w, sum of w * x
     for i in range(black.shape[0]):
         for j in range(black.shape[1]):

@@ -36,6 +36,9 @@ def fold_weight_norm(model):
             with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
                 parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
                 module.weight = nn.Parameter(module.weight.detach().clone())
+    if hasattr(model, "built_as"):  # so that its checkpoint says what it holds now
+        key, options = model.built_as
+        model.built_as = (key, options | {"weight_norm": False})
     return model
 
 

@@ -7,6 +7,7 @@ build leaves either a whole entry or none, and goes on where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -73,9 +74,12 @@ class ArrayCache:
             with atomic_write(note_path, "w") as f:
                 json.dump(note, f)
         except OutputError as e:
-            e.todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
-            raise OutputError(e.what, file=e.file, todo=e.todo) from e
-        return _open(array_path, note), notes
+            todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
+            raise OutputError(e.what, file=e.file, todo=todo) from e
+        array = _open(array_path, note)
+        if array is None:
+            raise OutputError("cannot be read back", file=array_path, todo="check the disk")
+        return array, notes
 
     def _paths(self, source, kind):
         try:
@@ -98,8 +102,8 @@ def _same_source(note, source, note_path):
         return True
     if note["stat"][0] != now[0] or note["sha256"] != _sha256(source):
         return False
-    with atomic_write(note_path, "w") as f:  # copied or touched, not changed
-        json.dump(note | {"stat": now}, f)
+    with contextlib.suppress(OutputError), atomic_write(note_path, "w") as f:
+        json.dump(note | {"stat": now}, f)  # copied or touched, not changed
     return True
 
 
@@ -120,7 +124,9 @@ def _read_note(path):
 def _open(path, note):
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):  # gone, or cut short: build it again
+    except (FileNotFoundError, EOFError, ValueError):  # gone, or cut short: build it again
         return None
+    except OSError as e:
+        raise OutputError(f"cannot be opened ({e.strerror or e})", file=path) from e
     fits = list(array.shape) == note["shape"] and str(array.dtype) == note["dtype"]
     return array if fits else None

@@ -72,6 +72,8 @@ def make_sid(root, camera="sony_a7s2", seed=0, progress=True) -> Path:
     camera = noise.find_camera(camera)
     folder = Path(root) / "SID"
     _refuse_foreign(folder)
+    note = {"mini": VERSION, "camera": camera.model, "seed": seed}
+    _write_note(folder, note | {"complete": False})
     lists = {split: [] for split in _SUBSETS}
     for scene in tqdm(sid_scenes(), desc="mini SID", unit="scene", disable=not progress):
         iso = ISOS[scene.number % len(ISOS)]
@@ -87,17 +89,15 @@ def make_sid(root, camera="sony_a7s2", seed=0, progress=True) -> Path:
     for split, lines in lists.items():
         with atomic_write(folder / f"Sony_{split}_list.txt", "w") as f:
             f.write("\n".join(lines) + "\n")
-    made = {"mini": VERSION, "camera": camera.model, "seed": seed}
-    with atomic_write(folder / "mini.json", "w") as f:  # last: it says that the set is complete
-        json.dump(made, f)
+    _write_note(folder, note | {"complete": True})
     return folder
 
 
-def ensure(root, progress=True) -> Path:
-    """Make the mini sets below `root` unless complete ones of this version are there."""
-    folder = Path(root) / "SID"
-    if _version(folder) != VERSION:
-        make_sid(root, progress=progress)
+def ensure(root, seed=0, progress=True) -> Path:
+    """Make the mini sets below `root` unless complete ones of this version and seed are there."""
+    note = _read_note(Path(root) / "SID")
+    if (note.get("mini"), note.get("seed"), note.get("complete")) != (VERSION, seed, True):
+        make_sid(root, seed=seed, progress=progress)
     return Path(root)
 
 
@@ -127,18 +127,24 @@ def _shoot(path, light, exposure, camera, iso, seed):
     write_dng(path, raw)
 
 
-def _version(folder):
+def _write_note(folder, note):
+    with atomic_write(folder / "mini.json", "w") as f:
+        json.dump(note, f)
+
+
+def _read_note(folder):
     try:
-        return json.loads((folder / "mini.json").read_text()).get("mini")
-    except (OSError, ValueError, AttributeError):
-        return None
+        note = json.loads((folder / "mini.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _refuse_foreign(folder):
     """Never write over somebody's real data: a SID folder with photographs that we did not make."""
     listed = list(folder.glob("*_list.txt"))
     raws = [p for p in folder.glob("*/long/*") if p.suffix.lower() != ".dng"]
-    if (listed and _version(folder) is None) or raws:
+    if (listed and "mini" not in _read_note(folder)) or raws:
         raise DataError(
             "holds a data set that is not a mini set",
             file=folder,

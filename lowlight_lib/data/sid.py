@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from ..sensor.raw import RawImage, read_raw
 from .cache import ArrayCache
 
 MAX_RATIO = 300
+_OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
 MISALIGNED = (10034, 10045, 10172)  # test scenes whose long exposure moved
-_NAME = re.compile(r"(\d+)_(\d+)_([\d.]+)s\.\w+$")
+_NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
 _RED = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}  # first red pixel
 
 
@@ -73,7 +75,7 @@ def read_list(path, folder) -> list[SidPair]:
         if len(words) < 2 or None in names or names[0][1] != names[1][1]:
             raise DataError(f"line {n} is not `short long ISO F` of one scene: {line!r}", file=path)
         short, long = (_inside(folder, w, path, n) for w in words[:2])
-        seconds = [float(m[3].strip(".")) for m in names]
+        seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
             raise DataError(f"line {n} has an exposure of 0 s: {line!r}", file=path)
         iso, f_number = (*words[2:4], "", "")[:2]
@@ -87,7 +89,8 @@ def read_list(path, folder) -> list[SidPair]:
 
 def _inside(folder, word, path, n):
     relative = Path(word.replace("\\", "/"))
-    if relative.is_absolute() or ".." in relative.parts:
+    # A Windows path has a drive or a root of its own, which other systems do not see.
+    if PureWindowsPath(word).anchor or relative.is_absolute() or ".." in relative.parts:
         raise DataError(f"line {n} points outside the data root: {word!r}", file=path)
     return folder / relative
 
@@ -127,7 +130,7 @@ class SidDataset:
         _all_there(pairs, folder)
         self.pairs, self.split, self.levels = pairs, split, levels
         self.cache = cache or ArrayCache(data_root)
-        self._open = {}  # source -> (memory map, notes); maps cost address space, not memory
+        self._open = OrderedDict()  # source -> (memory map, notes), the last few
 
     def __len__(self):
         return len(self.pairs)
@@ -167,8 +170,6 @@ class SidDataset:
             x float32 (size, 1, crop, crop): normalised and amplified mosaics, RGGB;
             y float32 (size, 3, crop, crop): targets in [0, 1].
         """
-        if crop % 2 or crop < 2:
-            raise DataError(f"a crop is an even number of pixels, got {crop}")
         x = np.empty((size, 1, crop, crop), np.float32)
         y = np.empty((size, 3, crop, crop), np.float32)
         rng = np.random.default_rng([seed, 1, step])
@@ -208,9 +209,13 @@ class SidDataset:
         return signal.normalized() * np.float32(ratio), target / np.float32(65535)
 
     def _cached(self, source, kind, make):
-        if (source, kind) not in self._open:
-            self._open[source, kind] = self.cache.get(source, kind, make)
-        return self._open[source, kind]
+        key = source, kind
+        if key not in self._open:
+            self._open[key] = self.cache.get(source, kind, make)
+            if len(self._open) > _OPEN_MAPS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(key)
+        return self._open[key]
 
 
 def _extend(a, size):

@@ -11,6 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..restore import out_of_memory
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -47,8 +49,9 @@ def measure(model, input_shape, repeats=3) -> Cost:
     model = model.eval()
     params = sum(p.numel() for p in model.parameters())
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    x = torch.rand(input_shape, device=device)
-    with torch.no_grad():  # the counter's hooks and inference mode exclude each other
+    with torch.no_grad(), out_of_memory(input_shape):
+        # no_grad: the counter's hooks and inference mode exclude each other
+        x = torch.rand(input_shape, device=device)
         with _LiveBytes() as live:
             model(x)
         with FlopCounterMode(display=False) as counter:

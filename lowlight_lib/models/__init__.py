@@ -16,7 +16,8 @@ class ModelCard:
         paper, year, title, task: where it is from and what it does.
         params, effective_params: number of parameters; binary ones counted as 1/32.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
-        halo: pixels of context that a tile needs around it.
+        halo: pixels of context around a tile: SID's whole receptive field (188), for REDI what
+            keeps seams out of sight (its field of 544 is mostly padding of no weight).
         amplifies_itself: it takes the mosaic un-amplified.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.
@@ -44,7 +45,7 @@ CARDS = {
         params=7_760_748,
         effective_params=7_760_748,
         multiple=32,
-        halo=160,
+        halo=192,
         amplifies_itself=False,
         licence="method and original code MIT; the released weights are TensorFlow checkpoints",
         checkpoints=("https://github.com/cchen156/Learning-to-See-in-the-Dark",),

@@ -15,7 +15,7 @@ from ..errors import ShapeError, UnsupportedRawError
 RGGB = np.array([[0, 1], [1, 2]], np.uint8)
 BAYER = {"RGGB": RGGB, "GRBG": RGGB[:, ::-1], "GBRG": RGGB[::-1], "BGGR": RGGB[::-1, ::-1]}
 
-# The X-Trans cell in the phase that SID packs: red at the top left (FACTS of the Fuji layout).
+# The X-Trans cell in the phase that SID packs: red at the top left (its Fuji camera).
 XTRANS = np.array(
     [
         [0, 2, 1, 2, 0, 1],

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import RawFileError, ShapeError
 from . import cfa as cfa_module
-from .raw import SMALLEST_DNG, RawImage, _damaged, _open, encode_dng
+from .dng import SMALLEST_DNG, encode_dng
+from .raw import RawImage, _damaged, _open
 
 # CIE XYZ (D65) from linear sRGB, the figures LibRaw computes with (ITU-R BT.709 primaries).
 XYZ_FROM_SRGB = np.array(

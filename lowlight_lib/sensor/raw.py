@@ -7,32 +7,19 @@ Built in notebooks/01_raw_and_bayer.
 from __future__ import annotations
 
 import dataclasses
-import io
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import RawFileError, ShapeError, UnsupportedRawError
 from . import cfa as cfa_module
+from . import dng
+from .dng import encode_dng
 from .files import atomic_write
-
-# LibRaw calls anything smaller "not a raw file" (seen at 21 and 22 lines with LibRaw 0.22).
-SMALLEST_DNG = 22
 
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
-
-# DNG and TIFF/EP tag numbers (Adobe DNG specification 1.7).
-_MODEL, _ORIENT, _EXPOSURE, _ISO, _EXIF_IFD = 272, 274, 33434, 34855, 34665
-_CFA_DIM, _CFA, _DNG_VERSION, _UNIQUE_MODEL = 33421, 33422, 50706, 50708
-_BLACK_DIM, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
-_MATRIX1, _MATRIX2, _ILLUMINANT1, _ILLUMINANT2, _BALANCE = 50721, 50722, 50778, 50779, 50727
-_ACTIVE_AREA = 50829
-_D65 = 21
-_CFA_PHOTOMETRIC = 32803
-_END = "end"  # in `_tags`: where the pixels of the mosaic end in the file
 
 
 @dataclass(frozen=True)
@@ -158,12 +145,12 @@ def read_raw(path) -> RawImage:
             file=path,
             todo="use a raw from a Bayer or X-Trans sensor",
         )
-    tags = _tags(path)
-    if tags.get(_END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
+    tags = dng.read_tags(path)
+    if tags.get(dng.END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
         raise RawFileError("ends before its pixels do", file=path, todo="copy it again")
     if not matrix.any():
-        matrix = _dng_matrix(tags)
-    black = _dng_black(tags, black, sizes)
+        matrix = dng.matrix_of(tags)
+    black = dng.black_of(tags, black, sizes)
     return RawImage(
         mosaic=mosaic,
         cfa=cell,
@@ -172,9 +159,9 @@ def read_raw(path) -> RawImage:
         white_balance=balance,
         color_matrix=matrix,
         orientation=_ORIENTATION.get(sizes.flip, 1),
-        model=tags.get(_MODEL) or tags.get(_UNIQUE_MODEL),
+        model=dng.model_of(tags),
         exposure_s=_shortest(other.shutter_speed),
-        iso=_shortest(other.iso_speed) or tags.get(_ISO),
+        iso=_shortest(other.iso_speed) or tags.get(dng.ISO),
         path=str(path),
     )
 
@@ -198,57 +185,6 @@ def write_dng(path, raw: RawImage) -> None:
         f.write(data)
 
 
-def encode_dng(raw: RawImage) -> bytes:
-    """The bytes that `write_dng` writes."""
-    import tifffile
-
-    if min(raw.mosaic.shape) < SMALLEST_DNG:
-        raise ShapeError(
-            f"a DNG of {raw.mosaic.shape[0]}x{raw.mosaic.shape[1]} is smaller than LibRaw reads",
-            todo=f"make both sides at least {SMALLEST_DNG}",
-        )
-    if (raw.black_level != np.round(raw.black_level)).any() or raw.black_level.min() < 0:
-        raise ShapeError(
-            f"black levels {np.unique(raw.black_level).tolist()} are not whole numbers >= 0",
-            todo="round them: LibRaw keeps black levels as integers",
-        )
-    n = raw.cfa.shape[0]
-    model = raw.model or "Low-Light Lab mosaic"
-    black = tuple(int(b) for b in raw.black_level.ravel())
-    tags = [
-        (_MODEL, "s", 0, model, True),
-        (_ORIENT, "H", 1, int(raw.orientation), True),
-        (_CFA_DIM, "H", 2, (n, n), True),
-        (_CFA, "B", n * n, bytes(raw.cfa.ravel().tolist()), True),
-        (_DNG_VERSION, "B", 4, bytes([1, 4, 0, 0]), True),
-        (_UNIQUE_MODEL, "s", 0, model, True),
-        (_BLACK_DIM, "H", 2, (n, n), True),
-        (_BLACK, "I", n * n, black, True),
-        (_WHITE, "I", 1, int(raw.white_level), True),
-        (_NEUTRAL, "2I", 3, _rationals(1 / np.asarray(raw.white_balance, np.float64)), True),
-    ]
-    if raw.color_matrix is not None:
-        tags += [
-            (_MATRIX1, "2i", 9, _rationals(raw.color_matrix.ravel()), True),
-            (_ILLUMINANT1, "H", 1, _D65, True),
-        ]
-    if raw.exposure_s:
-        tags.append((_EXPOSURE, "2I", 1, _rationals([raw.exposure_s]), True))
-    if raw.iso:
-        tags.append((_ISO, "H", 1, min(int(raw.iso), 65535), True))
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        np.ascontiguousarray(raw.mosaic),
-        photometric="cfa",
-        compression=None,  # LibRaw does not read what tifffile compresses
-        extratags=tags,
-        metadata=None,
-        software=False,
-    )
-    return buffer.getvalue()
-
-
 # ---------------------------------------------------------------------------------------------
 # helpers
 
@@ -266,12 +202,16 @@ def _open(path):
         raise RawFileError("does not exist", file=path, todo="check the name") from e
     except IsADirectoryError as e:
         raise RawFileError("is a folder", file=path, todo="name a raw file in it") from e
+    except ValueError as e:  # a zero byte in it, say
+        raise RawFileError(f"is no file name ({e})", file=repr(str(path))) from e
     except OSError as e:
         raise RawFileError(f"cannot be read ({e.strerror})", file=path, todo="check access") from e
     if size == 0:
         raise RawFileError("is empty (0 bytes)", file=path, todo="copy it again from the card")
     try:
         return rawpy.imread(str(path))
+    except UnicodeEncodeError as e:
+        raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
     except rawpy.LibRawFileUnsupportedError as e:
         raise RawFileError(
             "is not a raw file that LibRaw knows",
@@ -319,78 +259,3 @@ def _white_balance(raw):
 def _shortest(value):
     """A float32 of LibRaw as the shortest decimal that means it (0.1, not 0.10000000149)."""
     return float(str(np.float32(value))) if value and np.isfinite(value) else None
-
-
-def _rationals(values):
-    """TIFF rationals, flat: the closest fraction whose two parts fit into 31 bits."""
-    limit = 2**31 - 1
-    pairs = (Fraction(float(v)).limit_denominator(int(limit / max(1, abs(v)))) for v in values)
-    return tuple(part for p in pairs for part in (p.numerator, p.denominator))
-
-
-def _tags(path):
-    """TIFF tags of the first page (and its EXIF) as {number: value}; {} where it is no TIFF."""
-    import logging
-
-    import tifffile
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # makers' private tags are not ours
-    try:
-        with tifffile.TiffFile(path) as tif:
-            tags, end = {}, 0
-            for page in list(tif.pages)[::-1]:  # the first page wins
-                tags |= {t.code: t.value for t in page.tags}
-                for sub in page.pages or ():
-                    tags |= {t.code: t.value for t in sub.tags if t.code not in tags}
-                for p in (page, *(page.pages or ())):
-                    if p.photometric == _CFA_PHOTOMETRIC and p.compression == 1:
-                        parts = zip(p.dataoffsets, p.databytecounts, strict=True)
-                        end = max(end, *(start + size for start, size in parts))
-            tags[_END] = end
-            exif = tags.get(_EXIF_IFD)
-            if isinstance(exif, dict):
-                iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
-                tags.setdefault(_ISO, iso)
-    except Exception:  # any other container (CR3, RAF): LibRaw has told us what we need
-        return {}
-    for key in (_MODEL, _UNIQUE_MODEL):
-        if isinstance(tags.get(key), str):
-            tags[key] = tags[key].strip("\0 ")
-    if isinstance(tags.get(_ISO), tuple):
-        tags[_ISO] = tags[_ISO][0]
-    return tags
-
-
-def _fractions(value):
-    flat = np.asarray(value, np.float64).reshape(-1, 2)
-    return (flat[:, 0] / flat[:, 1]).astype(np.float32)
-
-
-def _dng_matrix(tags):
-    """XYZ -> camera of a DNG, the one measured under D65 where there are two; None without."""
-    matrix = tags.get(_MATRIX1)
-    if _MATRIX2 in tags and tags.get(_ILLUMINANT1) != _D65:
-        matrix = tags[_MATRIX2]
-    if matrix is None or len(matrix) != 18:
-        return None
-    matrix = _fractions(matrix).reshape(3, 3)
-    if _BALANCE in tags:
-        matrix = _fractions(tags[_BALANCE])[:, None] * matrix
-    return matrix
-
-
-def _dng_black(tags, black, sizes):
-    """Black levels of a DNG that has one for each place of the cell, from the visible corner on.
-
-    A DNG counts them from its active area's corner. LibRaw may cut one line more, to start at an
-    even one, and leaves the levels as they were; of an X-Trans cell rawpy only tells the first.
-    """
-    values = tags.get(_BLACK)
-    if _DNG_VERSION not in tags or tags.get(_BLACK_DIM) != black.shape:
-        return black
-    if black.shape == (6, 6) and np.size(values) in (36, 72):
-        rational = np.size(values) == 72
-        black = _fractions(values) if rational else np.asarray(values, np.float32)
-        black = black.reshape(6, 6)
-    top, left = tags.get(_ACTIVE_AREA, (0, 0))[:2]
-    return np.roll(black, (top - sizes.top_margin, left - sizes.left_margin), (0, 1))

@@ -38,6 +38,8 @@ def save(model, path, packed=False) -> None:
 
     if packed:
         raise OptionError("packed=True is for networks with binary weights")
+    if not hasattr(model, "built_as"):
+        raise OptionError("only networks of models.build can be saved: others cannot be rebuilt")
     key, options = model.built_as
     # One entry: safetensors writes several in an order that changes from run to run.
     header = {"lowlight": json.dumps({"key": key, "options": options, "format": 1})}
@@ -111,21 +113,28 @@ def _read(path):
         with open(path, "rb") as f:
             head = f.read(16)
     except FileNotFoundError as e:
+        if path.with_name(path.name + ".index").exists():  # the prefix that TensorFlow goes by
+            raise _tensorflow(path) from e
         raise CheckpointError("does not exist", file=path, todo="check --checkpoint") from e
     except OSError as e:
         raise CheckpointError(f"cannot be read ({e.strerror})", file=path) from e
-    tensorflow = (".index", ".meta", ".pb", ".ckpt", ".h5")
-    if path.suffix in tensorflow or ".data-0000" in path.name or path.name == "checkpoint":
-        raise CheckpointError(
-            "is a TensorFlow checkpoint; its network is another one (FACTS: other plane order)",
-            file=path,
-            todo="train with `lowlight train sid`, or use weights of a PyTorch port",
-        )
+    tensorflow = path.suffix in (".index", ".meta", ".pb", ".ckpt", ".h5")
+    tensorflow |= ".data-0000" in path.name or path.name == "checkpoint"
+    if tensorflow and not head.startswith(b"PK"):  # a zip is PyTorch's, whatever it is called
+        raise _tensorflow(path)
     if not head:
         raise CheckpointError("is empty (0 bytes)", file=path, todo="download it again")
     if head[8:9] == b"{":
         return _read_safetensors(path)
     return _read_pickle(path), {}
+
+
+def _tensorflow(path):
+    return CheckpointError(
+        "is a TensorFlow checkpoint; its network is another one (other order of planes)",
+        file=path,
+        todo="train with `lowlight train sid`, or use weights of a PyTorch port",
+    )
 
 
 def _read_safetensors(path):

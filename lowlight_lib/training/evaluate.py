@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import time
@@ -12,17 +13,19 @@ import numpy as np
 import torch
 
 from .. import models
-from ..data.sid import SidDataset
 from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
-from .metrics import find_protocol, score, to_8bit
-from .recipe import RECIPES
+from .metrics import find_protocol, score, write_png
+from .recipe import find_recipe
+from .train import CONFIG, open_dataset, pick_device, read_metrics
 
-_DATASETS = {"sid": SidDataset}
+# What makes two rows rows of the same test; the newer one takes the older one's place.
+_SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
+_SAME += ("weights", "limit", "first_of_burst", "exclude_misaligned", "levels")
 
 
 def test(
@@ -45,6 +48,7 @@ def test(
     first_of_burst=False,
     exclude_misaligned=False,
     levels=None,
+    device="auto",
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
@@ -63,10 +67,13 @@ def test(
         protocol: a name in `training.metrics.PROTOCOLS`.
         amplification: "ratio" (the true exposure ratio) or "auto" (estimated), or a number.
         m: brightness of the estimate; 5 is the default of REDI's released training code.
-        profile, seconds_train: of the training, for the row.
+        profile, seconds_train: of the training, for the row; by default what the run directory
+            of the checkpoint says.
         limit: only the first so many images.
         pictures: write them.
-        first_of_burst, exclude_misaligned, levels: of the data set.
+        first_of_burst, exclude_misaligned: of the data set.
+        levels: (black, white) instead of the files' own; by default those of the training.
+        device: for a checkpoint; "auto" is the GPU where there is one.
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
@@ -78,22 +85,28 @@ def test(
 
     models.card(key)
     find_protocol(protocol)
-    dataset = dataset or RECIPES[key]["course"].dataset
-    if dataset not in _DATASETS:
-        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(_DATASETS)}")
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit is at least 1, got {limit}")
+    results = Path(run_dir) / "results.json"
+    read_rows(results)  # a damaged file is found before the work, not after
+    if checkpoint is not None:
+        trained = _about(checkpoint, key)
+        profile = profile or trained.get("profile")
+        seconds_train = seconds_train or trained.get("seconds_train")
+        levels = levels or trained.get("levels")
     if network is None:
         if checkpoint is None:
             raise OptionError("a test needs a checkpoint or a network", todo="train one first")
-        network = checkpoints.load(key, checkpoint)
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
     if isinstance(network, torch.nn.Module):
         network.eval()
-    data = _DATASETS[dataset](
-        data_root,
-        split,
-        first_of_burst=first_of_burst,
-        exclude_misaligned=exclude_misaligned,
-        levels=levels,
-    )
+    options = {"first_of_burst": first_of_burst, "exclude_misaligned": exclude_misaligned}
+    options["levels"] = None if levels is None else tuple(levels)
+    recipe = find_recipe(key, "course")
+    recipe = recipe.replace(dataset=dataset or recipe.dataset)
+    data = open_dataset(recipe, data_root, split, **options)
+    if not len(data):
+        raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
     indices = range(len(data) if limit is None else min(limit, len(data)))
     for i in tqdm(indices, desc=f"test {key} ({amplification})", disable=not progress):
@@ -123,10 +136,13 @@ def test(
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
     row = {
         "model": key,
-        "dataset": dataset,
+        "dataset": recipe.dataset,
         "split": split,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
+        "weights": None if checkpoint is None else _sha256(checkpoint)[:16],
+        "limit": limit,
+        **options,
         "images": len(per_image),
         **{k: _mean(r[k] for r in per_image) for k in names},
         "amplification": amplification,
@@ -138,7 +154,7 @@ def test(
         "commit": commit(),
         "per_image": per_image,
     }
-    add_rows(Path(run_dir) / "results.json", [row])
+    add_rows(results, [row])
     return [row]
 
 
@@ -161,31 +177,62 @@ def amplified(raw: RawImage, factor) -> RawImage:
 
 def add_rows(path, rows) -> None:
     """Add rows to a results.json; a row of the same test takes the old one's place."""
-    same = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
-    new = {tuple(str(r.get(k)) for k in same) for r in rows}
-    try:
-        old = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        old = []
-    except ValueError as e:
-        raise DataError("is damaged", file=path, todo="move it away") from e
-    kept = [r for r in old if tuple(str(r.get(k)) for k in same) not in new]
+
+    def name(row):
+        return json.dumps([row.get(k) for k in _SAME])
+
+    new = {name(r) for r in rows}
+    kept = [r for r in read_rows(path) if name(r) not in new]
     with atomic_write(path, "w") as f:
         json.dump(kept + rows, f, indent=1)
 
 
-def commit() -> str | None:
-    """The git commit of the library's checkout, with "+" where files differ; None without git."""
-    here = Path(__file__).resolve().parent
+def read_rows(path) -> list[dict]:
+    """The rows of a results.json, [] where there is none; DataError for any other file."""
     try:
-        git = ["git", "-C", str(here)]
-        top = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-        if top.returncode:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as e:
+        raise DataError(f"is damaged ({e})", file=path, todo="move it away") from e
+    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        raise DataError("is no list of results", file=path, todo="move it away")
+    return rows
+
+
+def commit() -> str | None:
+    """The git commit of the library's checkout, with "+" where files differ; None without one."""
+    top = Path(__file__).resolve().parents[2]
+    if not (top / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return None
+    try:
+        git = ["git", "-C", str(top)]
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+        if head.returncode:
             return None
         changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True)
-        return top.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
+        return head.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
     except OSError:
         return None
+
+
+def _about(checkpoint, key):
+    """What the run directory of a checkpoint says of its training; {} for any other file."""
+    folder = Path(checkpoint).parent
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if config["key"] != key:
+            return {}
+        about = {"profile": config["profile"], "levels": config["levels"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    history = read_metrics(folder)
+    return about | {"seconds_train": history[-1].get("seconds") if history else None}
+
+
+def _sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def _mean(values):
@@ -193,9 +240,5 @@ def _mean(values):
 
 
 def _write_pictures(folder, name, views, orientation):
-    import imageio.v3 as iio
-
     for view, picture in views.items():
-        data = iio.imwrite("<bytes>", isp.upright(to_8bit(picture), orientation), extension=".png")
-        with atomic_write(folder / f"{name}_{view}.png") as f:
-            f.write(data)
+        write_png(folder / f"{name}_{view}.png", isp.upright(picture, orientation))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper")
+SCHEDULES = ("constant", "drop", "one_cycle")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,32 @@ class Recipe:
     log_every: int = 10
     source: str = ""
 
+    def __post_init__(self):
+        """Refuse numbers that would only fail, or mislead, hours later."""
+        whole = ("steps", "batch", "crop", "drop_at", "seed", "checkpoint_every", "log_every")
+        for name in whole:
+            value, least = getattr(self, name), 0 if name in ("drop_at", "seed") else 1
+            if type(value) is not int or value < least:
+                raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
+        if self.crop % 2:
+            raise OptionError(f"crop is even, or the Bayer phase is lost; not {self.crop}")
+        pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
+        for name, pair in pairs.items():
+            if name == "levels" and pair is None:
+                continue
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_real, pair))):
+                raise OptionError(f"{name} is two numbers, not {pair!r}")
+            object.__setattr__(self, name, tuple(pair))  # a list comes from JSON
+        if not (_real(self.lr) and self.lr > 0):
+            raise OptionError(f"lr is a number above 0, not {self.lr!r}")
+        for p in (*self.flips, self.transpose):
+            if not (_real(p) and 0 <= p <= 1):
+                raise OptionError(f"flips and transpose are probabilities, not {p!r}")
+        if self.schedule not in SCHEDULES:
+            raise OptionError(
+                f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
+            )
+
     def lr_at(self, step) -> float:
         """Learning rate of a step (0 is the first)."""
         if self.schedule == "drop":
@@ -68,6 +95,10 @@ class Recipe:
         if unknown := sorted(changes.keys() - names):
             raise OptionError(f"a recipe has no {unknown[0]!r}", todo=f"use {sorted(names)}")
         return dataclasses.replace(self, **changes)
+
+
+def _real(x):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
 
 
 _SHORT = "our own short recipe for mini data on a CPU; not a published one"

@@ -7,8 +7,10 @@ again ends in the same weights, bit for bit on a CPU with the same number of thr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import platform
 import time
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ import torch
 from .. import models
 from ..data.sid import SidDataset
 from ..errors import OptionError, RunError
-from ..sensor.files import atomic_write
+from ..sensor.files import atomic_write, output_error
 from . import checkpoint
 from .losses import find_loss
 from .recipe import Recipe
@@ -61,18 +63,19 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     run_dir = Path(run_dir)
     device = pick_device(device)
     loss_of = find_loss(recipe.loss)
-    _claim(run_dir, recipe, resume)
+    _check(run_dir, recipe, resume)
     data = open_dataset(recipe, data_root, "train").prepare(progress)
 
     torch.manual_seed(recipe.seed)
     model = models.build(recipe.key).to(device).train()
+    _claim(run_dir, recipe, resume)  # last: what is there already goes only when all else is right
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = _restore_state(run_dir, model, optimizer, device)
     _cut_metrics(run_dir / METRICS, start)
 
     began, last = time.perf_counter(), float("nan")
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with open(run_dir / METRICS, "a", encoding="utf-8", newline="\n") as log, bar:
+    with _open_log(run_dir / METRICS) as log, bar:
         for step in range(start, recipe.steps):
             x, y = data.batch(
                 step, seed=recipe.seed, size=recipe.batch, crop=recipe.crop,
@@ -83,23 +86,23 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
                 group["lr"] = lr
             prediction = model(torch.from_numpy(x).to(device))
             loss = loss_of(prediction, torch.from_numpy(y).to(device))
+            done = step + 1
+            logs = done % recipe.log_every == 0 or done == recipe.steps
+            saves = done % recipe.checkpoint_every == 0 or done == recipe.steps
+            if logs or saves:  # now and then only: on a GPU reading the loss waits for it
+                last = _finite(loss, done, run_dir)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
 
-            done = step + 1
             bar.update()
-            if done % recipe.log_every == 0 or done == recipe.steps:
-                last = loss.item()
-                if not last == last:
-                    raise RunError(f"the loss became NaN at step {done}", file=run_dir)
-                elapsed = seconds + time.perf_counter() - began
+            elapsed = seconds + time.perf_counter() - began
+            if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
                 log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
-            if done % recipe.checkpoint_every == 0 or done == recipe.steps:
-                elapsed = seconds + time.perf_counter() - began
+            if saves:
                 _save_state(run_dir, model, optimizer, done, elapsed)
     total = seconds + time.perf_counter() - began
     if start < recipe.steps or not (run_dir / WEIGHTS).exists():
@@ -110,24 +113,25 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     return Trained(run_dir / WEIGHTS, recipe.steps, total, history[-1]["loss"] if history else last)
 
 
-def open_dataset(recipe: Recipe, data_root, split):
-    """The data set a recipe names, for a split."""
+def open_dataset(recipe: Recipe, data_root, split, **changes):
+    """The data set a recipe names, for a split, with its options or others."""
     if recipe.dataset not in DATASETS:
         raise OptionError(f"unknown dataset {recipe.dataset!r}", todo=f"use {', '.join(DATASETS)}")
-    return DATASETS[recipe.dataset](
-        data_root,
-        split,
-        first_of_burst=recipe.first_of_burst,
-        exclude_misaligned=recipe.exclude_misaligned,
-        levels=recipe.levels,
-    )
+    names = ("first_of_burst", "exclude_misaligned", "levels")
+    options = {n: getattr(recipe, n) for n in names} | changes
+    return DATASETS[recipe.dataset](data_root, split, **options)
 
 
 def pick_device(device="auto") -> torch.device:
     """ "auto" is the GPU where there is one, else the CPU."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    try:
+        device = torch.device(device)
+        torch.empty(1, device=device)
+        return device
+    except (RuntimeError, AssertionError) as e:  # PyTorch without CUDA asserts
+        raise OptionError(f"this machine has no device {str(device)!r}", todo="use cpu") from e
 
 
 def read_metrics(run_dir) -> list[dict]:
@@ -158,30 +162,71 @@ def versions() -> dict:
     }
 
 
-def _claim(run_dir, recipe, resume):
-    """Make the run directory this recipe's, or refuse one that is another's."""
-    config = json.loads(json.dumps(dataclasses.asdict(recipe)))  # tuples become lists
-    path = run_dir / CONFIG
-    if resume and path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as e:
-            raise RunError("is damaged", file=path, todo="start over with resume=False") from e
-        differs = [k for k in config if there.get(k) != config[k]]
-        if differs:
-            k = differs[0]
+def _check(run_dir, recipe, resume):
+    """Refuse a run directory that is not this recipe's; nothing is changed."""
+    if run_dir.exists() and not run_dir.is_dir():
+        raise RunError("is a file, not a run directory", file=run_dir, todo="use another --run")
+    if not resume:
+        return
+    path, config = run_dir / CONFIG, _config(recipe)
+    if not path.exists():
+        others = [n for n in (STATE, METRICS, WEIGHTS) if (run_dir / n).exists()]
+        if others:
             raise RunError(
-                f"belongs to another recipe: {k} is {there.get(k)!r} there, {config[k]!r} here",
+                f"holds {others[0]} but no {CONFIG}: whose it is cannot be told",
                 file=run_dir,
                 todo="use another run directory, or resume=False (--restart) to start over",
             )
-    else:
+        return
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        differs = [k for k in config if there.get(k) != config[k]]
+    except (ValueError, AttributeError, OSError) as e:
+        raise RunError("is damaged", file=path, todo="start over with resume=False") from e
+    if differs:
+        k = differs[0]
+        raise RunError(
+            f"belongs to another recipe: {k} is {there.get(k)!r} there, {config[k]!r} here",
+            file=run_dir,
+            todo="use another run directory, or resume=False (--restart) to start over",
+        )
+
+
+def _claim(run_dir, recipe, resume):
+    """Make the run directory this recipe's."""
+    if not resume:
         for name in (STATE, METRICS, WEIGHTS):
             (run_dir / name).unlink(missing_ok=True)
-    with atomic_write(path, "w") as f:
-        json.dump(config, f, indent=1)
+    for left in run_dir.glob(".*.part"):  # of a run that was killed while it wrote
+        left.unlink(missing_ok=True)
+    with atomic_write(run_dir / CONFIG, "w") as f:
+        json.dump(_config(recipe), f, indent=1)
     with atomic_write(run_dir / "versions.json", "w") as f:
         json.dump(versions(), f, indent=1)
+
+
+def _config(recipe):
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))  # tuples become lists
+
+
+def _finite(loss, step, run_dir):
+    value = loss.item()
+    if not math.isfinite(value):
+        raise RunError(
+            f"the loss became {value} by step {step}; the last checkpoint is from before that",
+            file=run_dir,
+            todo="lower the learning rate (--set lr=...), in another run directory",
+        )
+    return value
+
+
+@contextlib.contextmanager
+def _open_log(path):
+    try:
+        with open(path, "a", encoding="utf-8", newline="\n") as log:
+            yield log
+    except OSError as e:
+        raise output_error(path, e) from e
 
 
 def _save_state(run_dir, model, optimizer, step, seconds):
