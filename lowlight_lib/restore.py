@@ -83,9 +83,14 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
     try:
         factor = float(amplification) * m
     except (TypeError, ValueError) as e:
-        raise OptionError(f"amplification is 'auto' or a number, not {amplification!r}") from e
+        raise OptionError(
+            f"amplification is 'auto' or a number, not {amplification!r}",
+            todo="give auto, or a number such as 100",
+        ) from e
     if not (factor > 0 and np.isfinite(factor)):
-        raise OptionError(f"amplification is above 0, got {factor:g}")
+        raise OptionError(
+            f"amplification is above 0, got {factor:g}", todo="give auto, or a number such as 100"
+        )
     return factor
 
 

@@ -84,6 +84,24 @@ def test_several_m_give_a_picture_each(lowlight, dark, weights, tmp_path):
         assert factor in text
 
 
+def test_brightness_defaults(lowlight, dark, weights, tmp_path):
+    """A given amplification is used as it is; an estimated one with the authors' m = 5."""
+    words = ("restore", dark[0], "--checkpoint", weights)
+    _, given, _ = lowlight(*words, "-o", tmp_path / "1", "--amplification", 7)
+    assert "amplified 7 times" in given
+    _, auto, _ = lowlight(*words, "-o", tmp_path / "2")
+    _, five, _ = lowlight(*words, "-o", tmp_path / "3", "--m", 5)
+    assert auto.split("amplified")[1].split()[0] == five.split("amplified")[1].split()[0]
+
+
+def test_a_bare_array_is_not_taken_for_a_camera_file(lowlight, shared, weights, tmp_path):
+    """LibRaw knows some cameras by the size of their files, and would make an orange mess."""
+    source = shared / "samples" / "dsc1339_512x768_u16_rggb.raw"
+    code, _, err = lowlight("restore", source, "-o", tmp_path / "o", "--checkpoint", weights)
+    assert code == 1
+    assert "--black, --white and --cfa" in err
+
+
 def test_nothing_is_overwritten_without_force(lowlight, dark, weights, tmp_path):
     out = tmp_path / "out"
     words = ("restore", *dark, "-o", out, "--checkpoint", weights)

@@ -13,6 +13,14 @@ import numpy as np
 
 from ..sensor import cfa, isp, noise, raw
 
+
+def _answer(function, *args):
+    """What the student's function returns; nothing at all is the commonest slip."""
+    answer = function(*args)
+    assert answer is not None, "Your function returned None: is there a `return` in it?"
+    return answer
+
+
 # ---------------------------------------------------------------------------------------------
 # notebook 01
 
@@ -303,15 +311,17 @@ def crop_offset(function) -> None:
     colours = cfa.tile(cfa.RGGB, (size, size))
     drawn = set()
     for seed in range(300):
-        top = function(np.random.default_rng(seed), size, crop)
-        assert top == int(top) and 0 <= top <= size - crop, (
-            f"An offset of {top} puts a crop of {crop} outside a side of {size}."
-        )
+        top = float(_answer(function, np.random.default_rng(seed), size, crop))
+        inside = top == int(top) and 0 <= top <= size - crop
+        assert inside, f"An offset of {top} puts a crop of {crop} outside a side of {size}."
         assert colours[int(top), 0] == cfa.RGGB[0, 0], (
             f"Your offset {top} starts on a {'RGB'[colours[int(top), 0]]} line: its first pixel is "
             "not red, so that the network would file greens under red in this crop only."
         )
         drawn.add(int(top))
+    assert len(drawn) > 1, (
+        f"You always return {drawn.pop()}: a crop has to be somewhere else each time."
+    )
     assert size - crop in drawn, (
         "The last possible crop is never drawn: the bottom of every training image goes unseen. "
         "Does rng.integers include its upper end?"
@@ -327,35 +337,42 @@ def gain_of_best_and_worst(function, per_image) -> None:
     best = max(per_image, key=lambda r: r["baseline_psnr"])
     worst = min(per_image, key=lambda r: r["baseline_psnr"])
     truth = [r["psnr"] - r["baseline_psnr"] for r in (best, worst)]
-    answer = [float(v) for v in function(per_image)]
+    answer = np.asarray(_answer(function, per_image), float)
+    assert answer.shape == (2,), "Return two numbers: (gain at the best baseline, at the worst)."
     assert not np.allclose(answer, truth[::-1], atol=1e-3) or np.allclose(*truth), (
         "You have both, the other way round: first where the baseline is best."
     )
     assert np.allclose(answer, truth, atol=1e-3), (
-        f"You gave {np.round(answer, 2).tolist()}. A gain is psnr - baseline_psnr of one image; "
+        f"You gave {answer.round(2).tolist()}. A gain is psnr - baseline_psnr of one image; "
         "pick the images by their baseline_psnr alone."
     )
-    print("Right. The worse the baseline, the more there was to win: a mean hides that.")
+    print(f"Right: {truth[0]:+.1f} dB where the baseline is best, {truth[1]:+.1f} dB at its worst.")
+    if truth[1] > truth[0]:
+        print("There was more to win where the baseline is worse; a mean over images hides that.")
 
 
 def psnr_of_factor(function) -> None:
     """Exercise 10.3: function(picture, factor) -> PSNR in dB of a wrongly amplified picture."""
-    for seed, factor in ((0, 1.1), (1, 2.0), (2, 0.5)):
+    for seed, factor in ((1, 2.0), (2, 0.5), (0, 1.1)):
         picture = np.random.default_rng(seed).random((32, 32, 3))
         wrong = np.clip(factor * picture, 0, 1)
         truth = -10 * np.log10(np.mean((wrong - picture) ** 2))
-        answer = float(function(picture, factor))
+        answer = float(_answer(function, picture, factor))
         unclipped = -10 * np.log10(np.mean((factor * picture - picture) ** 2))
         if factor > 1 and np.isclose(answer, unclipped, atol=1e-2):
             raise AssertionError(
-                "That is the error of values above 1 as well. A display cannot show them: clip "
-                "first, then compare."
+                "You count values above 1. A display cannot show them: clip, then compare."
             )
+        slips = {-1: "the minus sign", 2: "10 log10, not 20", np.log(10): "log10, not ln"}
+        for times, hint in slips.items():
+            assert not np.isclose(answer, times * truth, atol=1e-2), f"Nearly: {hint}."
         assert np.isclose(answer, truth, atol=1e-2), (
             f"For a factor of {factor} you gave {answer:.2f} dB. The peak is 1, the error is the "
             "clipped picture minus the picture, and the mean is over all its elements."
         )
-    print("Right: ten per cent of brightness cost more than most papers differ by.")
+    print(
+        f"Right: ten per cent too bright leaves {truth:.1f} dB on random pixels. Did you guess it?"
+    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -368,14 +385,15 @@ def black_after_forgetting(function) -> None:
         image = _flat_raw(cfa.RGGB)
         stored = np.full_like(image.mosaic, black)
         truth = float(np.clip(stored.astype(float) * ratio / white, None, 1).max())
-        answer = float(function(black, white, ratio))
+        answer = float(_answer(function, black, white, ratio))
+        assert answer <= 1, f"{answer:.2f}: right so far, but nothing is brighter than white. Clip."
         if ratio == 100 and answer == 0:
             raise AssertionError(
                 "You said 0. It would be 0 had the black level been subtracted; it was not, and "
                 "what was stored for no light is multiplied like everything else."
             )
         assert np.isclose(answer, truth, atol=1e-6), (
-            f"Black {black}, white {white}, ratio {ratio}: it is not {answer:.4f}. Stored number "
-            "times ratio, over the white level; a display shows nothing above 1."
+            f"A camera with black {black}, white {white}, at ratio {ratio}: it is not "
+            f"{answer:.4f}. Stored number times ratio, over the white level."
         )
     print("Right: at ratio 100 the darkest black there is comes out pure white.")

@@ -146,6 +146,12 @@ def read_raw(path) -> RawImage:
             todo="use a raw from a Bayer or X-Trans sensor",
         )
     tags = dng.read_tags(path)
+    if white <= 255 and dng.model_of(tags) is None:  # LibRaw knows some cameras by file size alone
+        raise UnsupportedRawError(
+            f"has no header, and LibRaw guesses an 8-bit camera of {mosaic.shape} from its size",
+            file=path,
+            todo="if it is a bare array, save it as .npy and give --black, --white and --cfa",
+        )
     if tags.get(dng.END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
         raise RawFileError("ends before its pixels do", file=path, todo="copy it again")
     if not matrix.any():
