@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lowlight_lib.errors import OptionError, ShapeError
-from lowlight_lib.sensor import noise
+from lowlight_lib.sensor import isp, noise
 from lowlight_lib.sensor.noise import SONY_A7S2, NoiseLevels, expose, noise_levels, tukey_variance
 
 BLACK, WHITE = SONY_A7S2.black_level, SONY_A7S2.white_level
@@ -229,3 +229,13 @@ def test_errors(change, error, word):
     arguments = {"mosaic": np.zeros((4, 4)), "ratio": 100, "rng": 0} | change
     with pytest.raises(error, match=word):
         expose(**arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["sony_a7s2", "SonyA7S2", "Sony A7S II", "ilce-7sm2", "Sony ILCE-7SM2"]
+)
+def test_a_camera_answers_to_its_names(name):
+    assert noise.find_camera(name) is noise.SONY_A7S2
+    picture = np.full((8, 8, 3), 0.5, np.float32)
+    by_name, by_camera = (isp.undevelop(picture, c) for c in (name, noise.SONY_A7S2))
+    assert np.array_equal(by_name, by_camera)

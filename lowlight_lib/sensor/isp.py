@@ -75,7 +75,8 @@ def undevelop(srgb, camera) -> np.ndarray:
 
     Args:
         srgb: float (H, W, 3) in [0, 1], display-encoded.
-        camera: a `sensor.noise.Camera` (or anything with color_matrix, white_balance, cfa).
+        camera: a `sensor.noise.Camera` or its name (or anything with color_matrix, white_balance
+            and cfa).
     Returns:
         float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
     Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, without the
@@ -84,6 +85,10 @@ def undevelop(srgb, camera) -> np.ndarray:
     srgb = np.asarray(srgb, np.float32)
     if srgb.ndim != 3 or srgb.shape[2] != 3:
         raise ShapeError(f"a picture is (H, W, 3), got {srgb.shape}")
+    if isinstance(camera, str):
+        from .noise import find_camera  # which imports this module
+
+        camera = find_camera(camera)
     light = bt709_decode(srgb) @ camera_from_srgb(camera.color_matrix).T.astype(np.float32)
     gains = np.asarray(camera.white_balance, np.float32)
     light = np.clip(light * (gains.min() / gains), 0, 1)  # the weakest gain meets white at 1

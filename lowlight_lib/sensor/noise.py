@@ -34,6 +34,8 @@ class Camera:
         gauss, tukey, row: lines for the Gaussian read noise, the Tukey-lambda one, the row noise.
         tukey_shape: shape lambda of the Tukey-lambda distribution (0 is the logistic one; below 0
             the tails grow heavier).
+        cfa_name: "RGGB" or another order, or "XTRANS".
+        aliases: other names that people use.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Camera:
     row: tuple[float, float, float]
     tukey_shape: float
     cfa_name: str = "RGGB"
+    aliases: tuple[str, ...] = ()
 
     @property
     def cfa(self) -> np.ndarray:
@@ -91,6 +94,7 @@ SONY_A7S2 = Camera(
     tukey=(0.4621, 0.5657, 0.2634),
     row=(0.5275, -0.5917, 0.2943),
     tukey_shape=-0.07,
+    aliases=("Sony A7S II", "A7S II", "A7S2", "ILCE-7SM2"),
 )
 CAMERAS = {"sony_a7s2": SONY_A7S2}
 
@@ -119,16 +123,23 @@ class NoiseLevels:
 
 
 def find_camera(camera) -> Camera:
-    """A Camera, or the one of that name.
+    """A Camera, or the one of that name: "sony_a7s2", "Sony A7S II", "ILCE-7SM2" are the same.
 
     Raises:
         OptionError: no such name.
     """
     if isinstance(camera, Camera):
         return camera
-    if camera not in CAMERAS:
-        raise OptionError(f"unknown camera {camera!r}", todo=f"use one of {', '.join(CAMERAS)}")
-    return CAMERAS[camera]
+    wanted = _plain(camera)
+    for key, known in CAMERAS.items():
+        names = {_plain(n) for n in (key, known.model, *known.aliases)}
+        if wanted in names:
+            return known
+    raise OptionError(f"unknown camera {camera!r}", todo=f"use one of {', '.join(CAMERAS)}")
+
+
+def _plain(name):
+    return "".join(c for c in str(name).lower() if c.isalnum())
 
 
 def noise_levels(camera, iso, read="tukey", rng=None) -> NoiseLevels:
