@@ -120,14 +120,17 @@ def run(network, x, *, tile=None, card=None):
         return out
 
 
+# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
+_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
+
+
 @contextlib.contextmanager
 def out_of_memory(shape):
     """Turn PyTorch's way of running out of memory into an OptionError with a way out."""
     try:
         yield
     except (RuntimeError, MemoryError) as e:
-        memory = isinstance(e, MemoryError) or "memory" in str(e) or "too large" in str(e)
-        if not memory:
+        if not isinstance(e, MemoryError) and not any(words in str(e) for words in _NO_MEMORY):
             raise
         raise OptionError(
             f"an input of {'x'.join(map(str, shape))} does not fit into memory",

@@ -16,8 +16,8 @@ class ModelCard:
         paper, year, title, task: where it is from and what it does.
         params, effective_params: number of parameters; binary ones counted as 1/32.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
-        halo: pixels of context around a tile: SID's whole receptive field (188), for REDI what
-            keeps seams out of sight (its field of 544 is mostly padding of no weight).
+        halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
+            exact; for REDI less than that, so that they are close (see `restore.run`).
         amplifies_itself: it takes the mosaic un-amplified.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.

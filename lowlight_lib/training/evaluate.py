@@ -16,6 +16,7 @@ from .. import models
 from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
+from ..sensor.cfa import tile
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
@@ -166,8 +167,6 @@ def amplified(raw: RawImage, factor) -> RawImage:
 
     This is all that a raw converter gets without a network.
     """
-    from ..sensor.cfa import tile
-
     black = tile(raw.black_level, raw.mosaic.shape)
     signal = (raw.mosaic - black) * np.float32(factor) + black
     return dataclasses.replace(
