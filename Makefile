@@ -93,5 +93,5 @@ $(READY): pyproject.toml requirements.lock
 	  "$$python" -m venv .venv || { rm -rf .venv; exit 1; }; \
 	}
 	$(VPY) .ci/constraints.py requirements.lock > .venv/constraints.txt
-	$(VPY) -m pip install -c .venv/constraints.txt -e ".[dev]"
+	$(VPY) -m pip install -c .venv/constraints.txt -e ".[dev,deploy]"
 	@touch $@

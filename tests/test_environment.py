@@ -53,7 +53,8 @@ def test_the_conda_environment_has_the_names_and_bounds_of_pyproject(root, proje
 def test_the_lock_pins_whatever_is_asked_for_within_its_bounds(project, locked):
     from packaging.requirements import Requirement
 
-    asked = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    asked = project["dependencies"] + extras["dev"] + extras["deploy"]
     for requirement in map(Requirement, asked):
         version = locked.get(normal(requirement.name))
         assert version is not None, f"{requirement.name} is not in requirements.lock"

@@ -1,4 +1,6 @@
-"""How much light is missing? The amplification factor, estimated from the dark mosaic alone.
+"""How much light is missing? The amplification factor from the dark mosaic alone.
+
+Fixed (`estimate_amplification`, REDI's formula) or learned (`LearnedAmplifier`, LLPackNet's).
 
 Built in notebooks/03_amplifier.
 """
@@ -6,8 +8,12 @@ Built in notebooks/03_amplifier.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
 
-from ..errors import ShapeError
+from ..errors import OptionError, ShapeError
+from .padding import pad_to_multiple
 
 BINS = 128  # n in equation 5
 SMALLEST, LARGEST = 1.0, 300.0
@@ -30,8 +36,9 @@ def estimate_amplification(mosaic, black_level, white_level, m=1.0) -> float:
         a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
 
     Dark pixels count most, so a lamp in the picture does not make it "bright". A value of exactly
-    1 (saturated) lies outside the last bin and counts nothing. An integer mosaic takes at most
-    65,536 values, so they are counted once and the formula runs over the counts.
+    1 (saturated) lies outside the last bin and counts nothing. A uint16 mosaic takes at most 65,536
+    values, so they are counted once and the formula runs over the counts. Both ways work in strips
+    and need some tens of MB, whatever the size of the mosaic.
 
     Args:
         mosaic: (H, W), integer or float, in DN.
@@ -73,18 +80,17 @@ def _weighted_sums(plane, black, white):
     """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64."""
     step = max(1, _STRIP // max(1, plane.shape[-1]))
     strips = (plane[r : r + step] for r in range(0, plane.shape[0], step))
-    if plane.dtype.kind == "f":
-        return sum(
-            np.array([w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)])
-            for w, x in (_weigh(s, black, white) for s in strips)
-        )
-    if plane.dtype != np.uint16:  # negative or large integers: too many values for a table
-        return _weighted_sums(plane.astype(np.float32), black, white)
-    counts = np.zeros(65536, np.int64)
+    if plane.dtype == np.uint16:
+        counts = np.zeros(65536, np.int64)
+        for strip in strips:
+            counts += np.bincount(strip.ravel(), minlength=65536)
+        w, x = _weigh(np.arange(65536), black, white)
+        return np.array([(counts * w.astype(np.float64)).sum(), (counts * (w * x)).sum()])
+    sums = np.zeros(2)  # fractions, negative or large integers: too many values for a table
     for strip in strips:
-        counts += np.bincount(strip.ravel(), minlength=65536)
-    w, x = _weigh(np.arange(65536), black, white)
-    return np.array([(counts * w.astype(np.float64)).sum(), (counts * (w * x)).sum()])
+        w, x = _weigh(strip, black, white)
+        sums += w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)
+    return sums
 
 
 def _weigh(values, black, white):
@@ -92,3 +98,60 @@ def _weigh(values, black, white):
     x = np.maximum(values.astype(np.float32) - np.float32(black), 0) / span
     weights = np.append(bin_weights(), np.float32(0))  # the last for x >= 1, outside every bin
     return weights[np.searchsorted(bin_edges(), x, side="right") - 1], x
+
+
+class LearnedAmplifier(nn.Module):
+    """LLPackNet's amplifier of 2020: a small network that looks at the dark mosaic.
+
+        histogram:  counts over 63 bins / pixels -> Linear 63-128 -> Linear 128-1
+        conv:       planes R, G1, G2, B -> conv 3x3 4-16 -> global mean -> 1x1 16-128 -> 1x1 128-1
+
+    and a result of 0 or less becomes 1e-4. There is no non-linearity between the two last layers,
+    so they span no more than one would. The paper reports no difference between the kinds. What is
+    known of the convolutional one are its layers and 2,897 parameters; that it has no activation
+    either is our reading.
+
+    It takes the place of an estimated or a given factor in front of any still model:
+    `restore(raw, network, key, amplification=amplifier)`.
+
+    Args:
+        kind: "histogram" or "conv".
+    Shapes: normalised mosaic (N, 1, H, W), RGGB, not amplified -> factors (N,).
+    Source: Lamba et al., BMVC 2020, section 3.3 and released ablations.
+    Built in notebooks/03_amplifier.
+    """
+
+    def __init__(self, kind="histogram"):
+        super().__init__()
+        if kind not in ("histogram", "conv"):
+            raise OptionError(f"no amplifier {kind!r}", todo="use histogram or conv")
+        self.kind = kind
+        if kind == "histogram":
+            edges = (2 ** (8 * torch.arange(64, dtype=torch.float64) / 63) - 1) / 255
+            self.register_buffer("edges", edges.float(), persistent=False)
+            self.hidden, self.out = nn.Linear(63, 128), nn.Linear(128, 1)
+        else:
+            self.look = nn.Conv2d(4, 16, 3, padding=1)
+            self.hidden, self.out = nn.Conv2d(16, 128, 1), nn.Conv2d(128, 1, 1)
+        # Ours: begin at a factor of about 1. PyTorch's own beginning is near 0, and half of all
+        # seeds would start below it, where the 1e-4 lets no gradient back: dead before step one.
+        nn.init.constant_(self.out.bias, 1.0)
+
+    def histogram(self, mosaic):
+        """Shares of the pixels in the 63 bins: (N, 1, H, W) -> (N, 63). It has no gradient."""
+        flat = mosaic.detach().flatten(1)
+        inside = torch.searchsorted(self.edges, flat.contiguous(), right=True) - 1
+        inside = inside.clamp(max=62)  # white belongs to the last bin
+        # Counted in integers: in float32 a bin stops growing at 2^24, less than 24 megapixels.
+        counts = torch.zeros(len(flat), 63, dtype=torch.int32, device=flat.device)
+        counts.scatter_add_(1, inside.clamp(min=0), (inside >= 0).to(torch.int32))
+        return counts.to(flat.dtype) / flat.shape[1]
+
+    def forward(self, mosaic):
+        if self.kind == "histogram":
+            x = self.histogram(mosaic)
+        else:
+            planes = F.pixel_unshuffle(pad_to_multiple(mosaic, 2), 2)  # (N, 4, H/2, W/2)
+            x = self.look(planes).mean((2, 3), keepdim=True)
+        x = self.out(self.hidden(x)).flatten()
+        return torch.where(x > 0, x, torch.full_like(x, 1e-4))

@@ -56,32 +56,44 @@ def channel_shuffle(x, groups):
 
 
 class ResidualDenseBlock(nn.Module):
-    """RDB*: a dense block that concatenates *un-rectified* features.
+    """RDB* of REDI, or the ordinary residual dense block.
 
-        f_0 = x;  f_k = conv_k(act_k([f_0 .. f_{k-1}]));  out = x + conv_1x1([f_0 .. f_K])
+        RDB*:  f_0 = x;  f_k = conv_k(act_k([f_0 .. f_{k-1}]));  out = x + conv_1x1([f_0 .. f_K])
+        RDB:   f_0 = x;  f_k = act(conv_k([f_0 .. f_{k-1}]));    out = x + conv_1x1([f_0 .. f_K])
 
-    where act_k is LeakyReLU for the inner convolutions; the first and the last one see the features
-    as they are. (That the last one does is not in the paper: the released weights give the released
-    pictures only so.) In the ordinary RDB the activation follows each convolution, so that what is
-    concatenated has lost its negative half.
+    In the ordinary block what is concatenated has lost its negative half (or most of it); RDB*
+    keeps it and rectifies in front of the inner convolutions only: the first and the last one see
+    the features as they are. (That the last one does is not in the paper: the released weights give
+    the released pictures only so.)
 
+    Args:
+        channels, growth, layers: of the input, added by each dense layer, number of these.
+        slope: of the LeakyReLU; 0 is a ReLU.
+        star: RDB* rather than RDB.
+        norm: weight normalisation.
     Shapes: (N, channels, H, W) -> the same.
-    Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., CVPR 2018.
+    Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., "Residual Dense Network
+        for Image Super-Resolution", CVPR 2018.
+    Built in notebooks/05_scales_and_dense_blocks.
     """
 
-    def __init__(self, channels=64, growth=32, layers=4, *, slope=0.2, norm=True):
+    def __init__(self, channels=64, growth=32, layers=4, *, slope=0.2, star=True, norm=True):
         super().__init__()
+        self.star = star
         self.layers = nn.ModuleList(
             conv(channels + k * growth, growth, 3, bias=False, slope=slope, norm=norm)
             for k in range(layers)
         )
         self.fuse = conv(channels + layers * growth, channels, 1, bias=False, norm=norm)
-        self.act = nn.LeakyReLU(slope)
+        self.act = nn.LeakyReLU(slope) if slope else nn.ReLU()
 
     def forward(self, x):
         features = x
         for k, layer in enumerate(self.layers):
-            inner = 0 < k < len(self.layers) - 1
-            new = layer(self.act(features) if inner else features)
+            if self.star:
+                inner = 0 < k < len(self.layers) - 1
+                new = layer(self.act(features) if inner else features)
+            else:
+                new = self.act(layer(features))
             features = torch.cat([features, new], 1)
         return x + self.fuse(features)

@@ -6,11 +6,13 @@ import torch
 from torch.nn import functional as F
 
 
-def pad_to_multiple(x, multiple):
-    """Extend (N, C, H, W) at bottom and right by reflection until both sides are multiples.
+def pad_to_multiple(x, multiple, cell=None):
+    """Extend (N, C, H, W) at bottom and right until both sides are multiples.
 
-    Reflection without repeating the edge keeps the parity of each line, so a Bayer mosaic keeps its
-    phase. Unlike `F.pad`, sides shorter than the padding work too (the reflection goes on).
+    By reflection: without repeating the edge it keeps the parity of each line, so a Bayer mosaic
+    keeps its phase. Unlike `F.pad`, sides shorter than the padding work too (the reflection goes
+    on). No reflection keeps the phase of an X-Trans mosaic; with `cell=6` the last six lines are
+    repeated instead, as often as needed (fewer where there are no six).
 
     >>> pad_to_multiple(torch.tensor([[[[1., 2., 3.]]]]), 4).squeeze().tolist()[0]
     [1.0, 2.0, 3.0, 2.0]
@@ -19,6 +21,9 @@ def pad_to_multiple(x, multiple):
     pad_h, pad_w = -h % multiple, -w % multiple
     if not (pad_h or pad_w):
         return x
+    if cell:
+        rows, cols = (_repeated(s, s + p, cell, x.device) for s, p in ((h, pad_h), (w, pad_w)))
+        return x[..., rows[:, None], cols]
     if pad_h < h and pad_w < w:
         return F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
     rows, cols = (_reflected(s, s + p, x.device) for s, p in ((h, pad_h), (w, pad_w)))
@@ -30,3 +35,9 @@ def _reflected(size, target, device):
         return torch.zeros(target, dtype=torch.long, device=device)
     i = torch.arange(target, device=device) % (2 * size - 2)
     return torch.minimum(i, 2 * size - 2 - i)
+
+
+def _repeated(size, target, cell, device):
+    i = torch.arange(target, device=device)
+    back = torch.div(i - size + cell, cell, rounding_mode="floor") * cell
+    return (i - back.clamp(min=0)).clamp(min=0)

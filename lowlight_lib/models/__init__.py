@@ -17,7 +17,7 @@ class ModelCard:
         params, effective_params: number of parameters; binary ones counted as 1/32.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
-            exact; for REDI less than that, so that they are close (see `restore.run`).
+            exact, and LLPackNet too; for REDI less than that, so that they are close (see `restore.run`).
         amplifies_itself: it takes the mosaic un-amplified.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.
@@ -50,6 +50,19 @@ CARDS = {
         licence="method and original code MIT; the released weights are TensorFlow checkpoints",
         checkpoints=("https://github.com/cchen156/Learning-to-See-in-the-Dark",),
     ),
+    "llpacknet": ModelCard(
+        paper="Lamba, Balaji, Mitra, BMVC 2020",
+        year=2020,
+        title="Towards Fast and Light-Weight Restoration of Dark Images",
+        task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
+        params=1_170_640,
+        effective_params=1_170_640,
+        multiple=16,
+        halo=368,
+        amplifies_itself=False,  # the 2022 form; that of 2020 says True on the network itself
+        licence="method and original code MIT",
+        checkpoints=("https://github.com/MohitLamba94/LLPackNet",),
+    ),
     "redi": ModelCard(
         paper="Lamba, Mitra, CVPR 2021",
         year=2021,
@@ -67,7 +80,7 @@ CARDS = {
     ),
 }
 
-_CLASSES = {"sid": "Sid", "redi": "Redi"}
+_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi"}
 
 
 def build(key, **options):

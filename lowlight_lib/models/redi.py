@@ -14,21 +14,24 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..blocks.concurrent import run_together
 from ..blocks.dense import ResidualDenseBlock, channel_shuffle, conv
 from ..blocks.padding import pad_to_multiple
+from ..errors import OptionError
 
 SLOPE = 0.2  # of every LeakyReLU
+SCALES = {"lse": 2, "mse": 8, "hse": 32}  # the encoders, at 1/2, 1/8 and 1/32 of the size
 
 
 class HighScaleEncoder(nn.Module):
     """HSE: 1/32 of the size, 1024 channels of raw pixels in, 64 features at 1/8 out."""
 
-    def __init__(self, growth, layers, norm):
+    def __init__(self, growth, layers, star, norm):
         super().__init__()
         self.squeeze = conv(1024, 128, 3, groups=128, norm=norm)  # 8 pixels of one colour each
         self.enter = conv(128, 64, 3, norm=norm)
         self.rdbs = nn.ModuleList(
-            ResidualDenseBlock(64, growth, n, slope=SLOPE, norm=norm) for n in layers
+            ResidualDenseBlock(64, growth, n, slope=SLOPE, star=star, norm=norm) for n in layers
         )
         self.fuse = conv(64 * len(layers), 64, 1, bias=False, norm=norm)
         self.leave = conv(4, 64, 3, norm=norm)
@@ -61,23 +64,50 @@ class Redi(nn.Module):
     """The whole network.
 
     Args:
+        scales: the encoders to have, of "lse", "mse", "hse" (an ablation drops one).
         growth: channels that each dense layer adds.
-        layers: dense layers in each RDB* of the 1/32 encoder.
+        layers: dense layers in each block of the 1/32 encoder.
+        block: "rdb*" or the ordinary "rdb".
+        kernel: side of the two large convolutions at 1/2, 5 or 3.
         weight_norm: normalise the weights of every convolution, as in training.
+        parallel: evaluate the encoders at the same time, as the paper promises: on streams of a
+            GPU, in threads on a CPU. Also an attribute, to be set at any time.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).
         Clamped to [0, 1] in eval mode; in training the loss has to see what lies outside.
+    Raises:
+        OptionError: an option that does not exist or cannot be built.
     """
 
     multiple = 32
 
-    def __init__(self, growth=32, layers=(4, 5, 5), weight_norm=True):
+    def __init__(
+        self,
+        scales=tuple(SCALES),
+        growth=32,
+        layers=(4, 5, 5),
+        block="rdb*",
+        kernel=5,
+        weight_norm=True,
+        parallel=False,
+    ):
         super().__init__()
-        self.lse = conv(4, 12, 5, norm=weight_norm)
-        self.mse = MidScaleEncoder(weight_norm)
-        self.hse = HighScaleEncoder(growth, layers, weight_norm)
-        self.mix = conv(128, 32, 3, groups=4, norm=weight_norm)
-        self.expand = conv(32, 192, 3, slope=SLOPE, norm=weight_norm)
-        self.fuse = conv(24, 12, 5, norm=weight_norm)
+        deep = [name for name in ("mse", "hse") if name in scales]
+        if not deep or not set(scales) <= set(SCALES):
+            raise OptionError(f"scales {scales!r} are not of {[*SCALES]}", todo="keep mse or hse")
+        if block not in ("rdb*", "rdb"):
+            raise OptionError(f"unknown block {block!r}", todo='use "rdb*" or "rdb"')
+        if kernel not in (3, 5):
+            raise OptionError(f"kernel is 5 or 3, not {kernel!r}")
+        if not layers or any(type(n) is not int or n < 1 for n in (growth, *layers)):
+            raise OptionError(f"growth {growth!r} and layers {layers!r} are counts of at least 1")
+        norm, star = weight_norm, block == "rdb*"
+        self.parallel = parallel
+        self.lse = conv(4, 12, kernel, norm=norm) if "lse" in scales else None
+        self.mse = MidScaleEncoder(norm) if "mse" in scales else None
+        self.hse = HighScaleEncoder(growth, layers, star, norm) if "hse" in scales else None
+        self.mix = conv(64 * len(deep), 32, 3, groups=4, norm=norm)
+        self.expand = conv(32, 192, 3, slope=SLOPE, norm=norm)
+        self.fuse = conv(24 if "lse" in scales else 12, 12, kernel, norm=norm)
 
     def forward(self, mosaic):
         h, w = mosaic.shape[-2:]
@@ -85,12 +115,28 @@ class Redi(nn.Module):
         x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
         # The finer unshuffles start from here, not from the mosaic: colours stay together, and
         # each group of the grouped convolution sees pixels of one colour.
-        y = torch.cat([self.mse(x), self.hse(x)], 1)  # (N, 128, H/8, W/8)
+        fine, *deep = self.encode(x)
+        y = torch.cat(deep, 1)  # (N, 128, H/8, W/8)
         y = self.expand(self.mix(channel_shuffle(y, 2)))  # (N, 192, H/8, W/8)
         y = F.pixel_shuffle(F.leaky_relu(y, SLOPE), 4)  # (N, 12, H/2, W/2)
-        y = self.fuse(torch.cat([self.lse(x), y], 1))  # (N, 12, H/2, W/2)
+        y = self.fuse(y if fine is None else torch.cat([fine, y], 1))  # (N, 12, H/2, W/2)
         y = F.pixel_shuffle(y, 2)[..., :h, :w]
         return y if self.training else y.clamp(0, 1)
+
+    def encode(self, x):
+        """The encoders' results: LSE's or None, then those of MSE and HSE that there are."""
+        encoders = {name: getattr(self, name) for name in SCALES if getattr(self, name) is not None}
+        if self.parallel:
+            # In MACs a mosaic pixel, nearly: each weight is used once a position.
+            work = [_size(e) / SCALES[name] ** 2 for name, e in encoders.items()]
+            results = run_together([*encoders.values()], x, work)
+        else:
+            results = [encoder(x) for encoder in encoders.values()]
+        return results if self.lse is not None else [None, *results]
+
+
+def _size(module):
+    return sum(p.numel() for p in module.parameters())
 
 
 # The authors' names -> ours, tried in order.

@@ -42,7 +42,10 @@ def save(model, path, packed=False) -> None:
         raise OptionError("only networks of models.build can be saved: others cannot be rebuilt")
     key, options = model.built_as
     # One entry: safetensors writes several in an order that changes from run to run.
-    header = {"lowlight": json.dumps({"key": key, "options": options, "format": 1})}
+    about = {"key": key, "options": options, "format": 1}
+    if getattr(model, "trained_on", None):  # the camera, so that others can be brought to it
+        about["camera"] = model.trained_on
+    header = {"lowlight": json.dumps(about)}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with atomic_write(path) as f:
         f.write(to_bytes(tensors, metadata=header))
@@ -71,6 +74,8 @@ def load(key, path, **options) -> torch.nn.Module:
         )
     model = models.build(key, **(header.get("options", {}) | options))
     fill(model, state, path)
+    if "camera" in header:
+        model.trained_on = str(header["camera"])
     return model.eval()
 
 

@@ -26,7 +26,7 @@ from .train import CONFIG, open_dataset, pick_device, read_metrics
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
-_SAME += ("weights", "limit", "first_of_burst", "exclude_misaligned", "levels")
+_SAME += ("camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels")
 
 
 def test(
@@ -50,6 +50,7 @@ def test(
     exclude_misaligned=False,
     levels=None,
     device="auto",
+    match_colour=False,
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
@@ -66,7 +67,9 @@ def test(
         dataset: layout; default the one of the system's recipe.
         split: "train", "val" or "test".
         protocol: a name in `training.metrics.PROTOCOLS`.
-        amplification: "ratio" (the true exposure ratio) or "auto" (estimated), or a number.
+        amplification: "ratio" (the true exposure ratio), "auto" (estimated), a number, or a
+            callable such as a `LearnedAmplifier`. A network that amplifies itself is given the
+            mosaic as it is; the factor then goes into the baseline only.
         m: brightness of the estimate; 5 is the default of REDI's released training code.
         profile, seconds_train: of the training, for the row; by default what the run directory
             of the checkpoint says.
@@ -75,6 +78,7 @@ def test(
         first_of_burst, exclude_misaligned: of the data set.
         levels: (black, white) instead of the files' own; by default those of the training.
         device: for a checkpoint; "auto" is the GPU where there is one.
+        match_colour: bring a foreign camera's colour to the training camera's (see `restore`).
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
@@ -101,6 +105,8 @@ def test(
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
     if isinstance(network, torch.nn.Module):
         network.eval()
+    named = getattr(amplification, "kind", "learned") if callable(amplification) else amplification
+    colour = {} if match_colour else {"trained_on": None}
     options = {"first_of_burst": first_of_burst, "exclude_misaligned": exclude_misaligned}
     options["levels"] = None if levels is None else tuple(levels)
     recipe = find_recipe(key, "course")
@@ -110,7 +116,7 @@ def test(
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
     indices = range(len(data) if limit is None else min(limit, len(data)))
-    for i in tqdm(indices, desc=f"test {key} ({amplification})", disable=not progress):
+    for i in tqdm(indices, desc=f"test {key} ({named})", disable=not progress):
         pair, raw, target = data.pairs[i], data.short(i), data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
             raise DataError(
@@ -120,7 +126,7 @@ def test(
         wanted = pair.ratio if amplification == "ratio" else amplification
         factor = find_amplification(raw, wanted, m if wanted == "auto" else 1.0)
         began = time.perf_counter()
-        result = restore(raw, network, key, factor, upright=False)
+        result = restore(raw, network, key, factor, upright=False, **colour)
         seconds = time.perf_counter() - began
         baseline = isp.develop(amplified(raw, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
@@ -131,7 +137,7 @@ def test(
         if pictures:
             views = {"baseline": baseline, "result": result.image, "target": target}
             if amplification != "ratio":  # input and target are the same whatever the factor
-                views = {f"{k}_{amplification}": views[k] for k in ("baseline", "result")}
+                views = {f"{k}_{named}": views[k] for k in ("baseline", "result")}
             else:
                 views["input"] = isp.develop(raw)
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
@@ -139,6 +145,7 @@ def test(
         "model": key,
         "dataset": recipe.dataset,
         "split": split,
+        "camera": data.short(0).model,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
         "weights": None if checkpoint is None else _sha256(checkpoint)[:16],
@@ -146,7 +153,8 @@ def test(
         **options,
         "images": len(per_image),
         **{k: _mean(r[k] for r in per_image) for k in names},
-        "amplification": amplification,
+        "amplification": named,
+        "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
         "protocol": protocol,
         "seconds_train": seconds_train,

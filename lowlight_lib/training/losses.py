@@ -1,4 +1,4 @@
-"""Training losses: L1 with SSIM or MS-SSIM, the published weightings by name.
+"""Training losses: the published weightings by name.
 
 MS-SSIM is written here because its usual implementations give NaN gradients where a contrast term
 is negative (a bad prediction early in training) and refuse crops under 176 pixels.
@@ -21,18 +21,46 @@ _KNEE = 0.05  # below it the power of a scale is continued, see _power
 
 @dataclass(frozen=True)
 class Loss:
-    """l1 * |y - t|_1 + ssim * (1 - SSIM over that many scales)."""
+    """A weighted sum of terms, each 0 unless said.
+
+        l1 * mean|y - t|  +  ssim * (1 - SSIM over that many scales)
+        + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|
+
+    TV is the mean squared difference of neighbours, G a 3x3 Gaussian.
+
+    Attributes:
+        first: (steps, tv, blurred): other weights of these two for the first steps.
+        source: where the numbers are from.
+    """
 
     l1: float
     ssim: float
     scales: int
     source: str
+    tv: float = 0.0
+    blurred: float = 0.0
+    weights: float = 0.0
+    first: tuple[int, float, float] | None = None
 
-    def __call__(self, prediction, target):
-        """Scalar loss of pictures (N, 3, H, W) in about [0, 1]."""
+    def __call__(self, prediction, target, step=0, parameters=()):
+        """Scalar loss of pictures (N, 3, H, W) in about [0, 1].
+
+        Args:
+            step: of the training, for losses that change on the way.
+            parameters: of the network, for losses that hold them small.
+        """
+        tv, blurred = self.tv, self.blurred
+        if self.first and step < self.first[0]:
+            _, tv, blurred = self.first
         loss = self.l1 * F.l1_loss(prediction, target)
         if self.ssim:
             loss = loss + self.ssim * (1 - ms_ssim(prediction, target, self.scales))
+        if tv:
+            loss = loss + tv * total_variation(prediction) / prediction[0].numel()
+        if blurred:
+            loss = loss + blurred * F.mse_loss(_soften(prediction), _soften(target))
+        if self.weights:
+            loss = loss + self.weights * sum(p.abs().sum() for p in parameters)
         return loss
 
 
@@ -41,7 +69,14 @@ LOSSES = {
     "redi_paper": Loss(0.8, 0.2, 5, "REDI: Lamba & Mitra, CVPR 2021, as the paper says"),
     "redi_code": Loss(1.0, 0.2, 5, "REDI: the released training code, which differs"),
     "l1_ssim": Loss(0.8, 0.2, 1, "REDI's weights on one scale, for crops too small for five"),
-}
+    # Without the published perceptual term, 3 * VGG19: the released code computed its features
+    # under no-grad for both pictures, so that it added a number to the loss and nothing to any
+    # gradient. The division of TV by C H W is theirs too: "1000 TV" is about 1e-3.
+    "llpacknet": Loss(
+        1.0, 0.0, 0, "LLPackNet: Lamba et al., BMVC 2020, released train.py; VGG term left out",
+        tv=400.0, blurred=1.0, weights=1e-6, first=(20_000, 1000.0, 10.0),
+    ),
+}  # fmt: skip
 
 
 def find_loss(name) -> Loss:
@@ -76,6 +111,20 @@ def ms_ssim(x, y, scales=5):
         if not last:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return product.mean()
+
+
+def total_variation(x):
+    """Mean squared difference of vertical and of horizontal neighbours, summed; (N, C, H, W)."""
+    return (x[..., 1:, :] - x[..., :-1, :]).square().mean() + (
+        x[..., 1:] - x[..., :-1]
+    ).square().mean()
+
+
+def _soften(x):
+    """3x3 Gaussian (1 2 1 / 2 4 2 / 1 2 1) / 16, without padding."""
+    g = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype, device=x.device)
+    kernel = (g[:, None] * g / 16).expand(x.shape[1], 1, 3, 3)
+    return F.conv2d(x, kernel, groups=x.shape[1])
 
 
 def _power(x, w):

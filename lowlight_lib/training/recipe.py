@@ -24,6 +24,7 @@ class Recipe:
         lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`) or
             "one_cycle" (up over the first tenth, down to 0 by a cosine).
         betas: of Adam.
+        options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
         flips, transpose: probabilities of the augmentations.
         first_of_burst, exclude_misaligned, levels: options of the data set.
         seed: initialisation and batches are functions of it.
@@ -43,6 +44,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.999)
     flips: tuple[float, float] = (0.5, 0.5)
     transpose: float = 0.0
+    options: dict = dataclasses.field(default_factory=dict)
     dataset: str = "sid"
     first_of_burst: bool = False
     exclude_misaligned: bool = False
@@ -59,6 +61,8 @@ class Recipe:
             value, least = getattr(self, name), 0 if name in ("drop_at", "seed") else 1
             if type(value) is not int or value < least:
                 raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
+        if not isinstance(self.options, dict):
+            raise OptionError(f"options are names and values, not {self.options!r}")
         if self.crop % 2:
             raise OptionError(f"crop is even, or the Bayer phase is lost; not {self.crop}")
         pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
@@ -119,6 +123,22 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             drop_at=322_000, transpose=0.5, levels=_SONY, checkpoint_every=1000, log_every=100,
             source="Chen et al., CVPR 2018, section 4.1 and released code: 4000 epochs of 161 "
             "scenes, packed crop 512, 1e-4, then 1e-5 after epoch 2000",
+        ),
+    },
+    "llpacknet": {
+        "smoke": Recipe(
+            "llpacknet", "smoke", "l1_ssim", steps=12, batch=2, crop=64, lr=1e-3,
+            schedule="one_cycle", checkpoint_every=5, log_every=2, source=_SHORT,
+        ),
+        "course": Recipe(
+            "llpacknet", "course", "l1_ssim", steps=900, batch=8, crop=128, lr=1e-3,
+            schedule="one_cycle", transpose=0.5, source=_SHORT,
+        ),
+        "paper": Recipe(
+            "llpacknet", "paper", "llpacknet", steps=400_000, batch=4, crop=512, lr=1e-4,
+            flips=(0.5, 0.2), levels=_SONY, checkpoint_every=1000, log_every=100,
+            source="Lamba et al., BMVC 2020, released train.py; the four crops of a step come from "
+            "four images here, from one there",
         ),
     },
     "redi": {

@@ -67,7 +67,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     data = open_dataset(recipe, data_root, "train").prepare(progress)
 
     torch.manual_seed(recipe.seed)
-    model = models.build(recipe.key).to(device).train()
+    model = models.build(recipe.key, **recipe.options).to(device).train()
+    model.trained_on = data.short(0).model
     _claim(run_dir, recipe, resume)  # last: what is there already goes only when all else is right
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = _restore_state(run_dir, model, optimizer, device)
@@ -85,7 +86,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
             for group in optimizer.param_groups:
                 group["lr"] = lr
             prediction = model(torch.from_numpy(x).to(device))
-            loss = loss_of(prediction, torch.from_numpy(y).to(device))
+            loss = loss_of(prediction, torch.from_numpy(y).to(device), step, model.parameters())
             done = step + 1
             logs = done % recipe.log_every == 0 or done == recipe.steps
             saves = done % recipe.checkpoint_every == 0 or done == recipe.steps

@@ -1,0 +1,92 @@
+"""Independent branches of a network at the same time: REDI's promise, which its code never kept.
+
+Built in notebooks/05_scales_and_dense_blocks, section 6.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+_SETTING = threading.Lock()
+
+
+def run_together(branches, x, work=None):
+    """[branch(x) for branch in branches], evaluated concurrently; same results, same gradients.
+
+    On a GPU every branch gets a stream; the current stream waits for all of them. On a CPU every
+    branch gets a thread and its share of the cores, because branches that each started a thread a
+    core would fight for the same cores; where there are fewer cores than branches, the largest
+    begin. Memory: what the branches need, added up. Under a tracer, compiler or counter, which
+    could not see into threads, and on other devices, the branches run one after the other.
+
+    Args:
+        branches: callables, tensor -> tensor.
+        x: tensor.
+        work: how much each branch has to do, in any unit, to share out the cores; equal if None.
+    Raises:
+        What a branch raises; of several, the first in the order of `branches`.
+    Source: Lamba & Mitra, CVPR 2021, section 3.2 (parallel encoders; no code was released).
+    """
+    seen = torch.jit.is_tracing() or torch.compiler.is_compiling() or _get_current_dispatch_mode()
+    if len(branches) < 2 or seen or x.device.type not in ("cpu", "cuda"):
+        return [branch(x) for branch in branches]
+    if x.is_cuda:
+        return _on_streams(branches, x)
+    return _in_threads(branches, x, work or [1] * len(branches))
+
+
+def _on_streams(branches, x):
+    here = torch.cuda.current_stream(x.device)
+    results = []
+    for branch in branches:
+        stream = torch.cuda.Stream(x.device)
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream):
+            y = branch(x)
+        x.record_stream(stream)  # not to be freed for reuse while this stream reads it
+        y.record_stream(here)
+        results.append((stream, y))
+    for stream, _ in results:
+        here.wait_stream(stream)
+    return [y for _, y in results]
+
+
+def _in_threads(branches, x, work):
+    with _SETTING:
+        cores = torch.get_num_threads()
+    # Gradient modes and autocast are a thread's own: a new one would start without.
+    inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    autocast = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
+
+    def run(i):
+        _take_cores(max(1, round(cores * work[i] / sum(work))), cores)
+        with (
+            torch.inference_mode(inference),
+            torch.set_grad_enabled(grad),
+            torch.autocast("cpu", *autocast),
+        ):
+            return branches[i](x)
+
+    with ThreadPoolExecutor(min(cores, len(branches))) as pool:
+        largest_first = sorted(range(len(branches)), key=lambda i: -work[i])
+        tasks = {i: pool.submit(run, i) for i in largest_first}
+    return [tasks[i].result() for i in range(len(branches))]
+
+
+def _take_cores(share, cores):
+    """This thread computes on `share` cores from now on, every other one, new ones too, as before.
+
+    PyTorch's setting is the thread's own *and* what other threads take at their first use of
+    PyTorch. So one more thread, which lives for nothing else, puts the second half back. (Whose
+    first use falls between the two calls, a tenth of a millisecond, takes the smaller number.)
+    """
+    with _SETTING:
+        torch.get_num_threads()  # this thread's first use: else it would undo the next line
+        torch.set_num_threads(share)
+        restorer = threading.Thread(target=torch.set_num_threads, args=(cores,))
+        restorer.start()
+        restorer.join()
