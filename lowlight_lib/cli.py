@@ -17,14 +17,14 @@ from . import __version__
 from .errors import LowlightError, OptionError, OutputError
 
 app = typer.Typer(
-    help="Efficient low-light raw imaging: restore dark raw files, train and test SID and REDI, "
+    help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
     "run the course.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Make data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
 course_app = typer.Typer(
     help="Run the notebooks, or write the students' copies.", no_args_is_help=True
 )
@@ -40,7 +40,17 @@ class Profile(StrEnum):
     paper = "paper"
 
 
-Key = Annotated[str, typer.Argument(help="Which system: sid or redi.", show_default=False)]
+class Format(StrEnum):
+    """Of the pictures that are written."""
+
+    png = "png"
+    tiff = "tiff"
+    jpg = "jpg"
+
+
+Key = Annotated[
+    str, typer.Argument(help="Which system: sid, llpacknet or redi.", show_default=False)
+]
 DataRoot = Annotated[
     Path,
     typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
@@ -54,7 +64,8 @@ def restore(
                       help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
-    model: Annotated[str, typer.Option(help="Which system restores: sid or redi.")] = "redi",
+    model: Annotated[str, typer.Option(
+        help="Which system restores: sid, llpacknet or redi.")] = "redi",
     checkpoint: Annotated[Path | None, typer.Option(
         help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
     amplification: Annotated[str, typer.Option(
@@ -69,12 +80,21 @@ def restore(
     black: Annotated[float | None, typer.Option(help="Black level of .npy mosaics.")] = None,
     white: Annotated[float | None, typer.Option(help="White level of .npy mosaics.")] = None,
     cfa: Annotated[str | None, typer.Option(
-        help="Filters of .npy mosaics: RGGB, GRBG, GBRG or BGGR.")] = None,
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS.")] = None,
+    format_: Annotated[Format, typer.Option(
+        "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
+    trained_on: Annotated[str, typer.Option(
+        help="The camera whose colours the weights know; auto: what the weights say, or the "
+        "A7S II. Files of other cameras are brought to it and back.")] = "auto",
+    no_colour_match: Annotated[bool, typer.Option(
+        "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
 ):  # fmt: skip
-    """Restore dark raw files: one PNG a file and a brightness, full size and upright."""
+    """Restore dark raw files: a picture a file and a brightness, full size and upright."""
+    from .restore import open_mosaic, output_names
     from .restore import restore as restore_one
+    from .sensor.cameras import find_camera
+    from .sensor.files import write_picture
     from .training import checkpoint as checkpoints
-    from .training.metrics import write_png
 
     factor = _amplification(amplification)
     inputs = list(dict.fromkeys(inputs))
@@ -85,16 +105,19 @@ def restore(
         )
     network = checkpoints.load(model, checkpoint)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" else 1.0]))  # 5: REDI's training code
-    names = _output_names(inputs, out, model, ms)
+    camera = None if no_colour_match else trained_on
+    if camera not in (None, "auto"):
+        find_camera(camera)  # a wrong name is an error of the call, not of every file
+    names = output_names(inputs, out, model, ms, format_.value)
     failed = 0
     for source in inputs:
         try:
-            raw = _open(source, black, white, cfa)
+            raw = open_mosaic(source, black, white, cfa)
             for value, target in names[source]:
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
-                done = restore_one(raw, network, model, factor, value, tile=tile)
-                write_png(target, done.image)
+                done = restore_one(raw, network, model, factor, value, tile=tile, trained_on=camera)
+                write_picture(target, done.image)
                 h, w = done.image.shape[:2]
                 print(
                     f"{source} -> {target}  {w}x{h}  amplified {done.amplification:.4g} times, "
@@ -174,13 +197,21 @@ def cost(
     key: Key,
     shape: Annotated[tuple[int, int, int, int], typer.Option(
         help="Input: batch, channels, height, width.")] = (1, 1, 1024, 1024),
+    memory: Annotated[bool, typer.Option(
+        "--memory", help="Also the peak of a fresh process that does one pass.")] = False,
+    parts: Annotated[bool, typer.Option(
+        "--by-module", help="Also the share of each part of the network.")] = False,
+    only_count: Annotated[bool, typer.Option(
+        "--count", help="Compute nothing, so no time: any size, at once.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):  # fmt: skip
     """Measure what a system costs: parameters, MACs, memory, time."""
     import dataclasses
 
     from . import models
-    from .deploy.cost import measure
+    from .deploy.cost import count, measure, summary
+    from .deploy.counting import by_module
+    from .deploy.memory import process_peak
 
     if min(shape) < 1:
         raise OptionError(f"a shape has positive sides, got {shape}")
@@ -189,31 +220,48 @@ def cost(
         raise OptionError(
             f"{key} takes one channel, a mosaic: got {shape}", todo="--shape 1 1 HEIGHT WIDTH"
         )
-    found = measure(models.build(key), shape)
+    model = models.build(key).eval()
+    found = dataclasses.asdict(count(model, shape) if only_count else measure(model, shape))
+    if memory:
+        peak = process_peak(key, shape)
+        found |= {"process_before_bytes": peak.before, "process_peak_bytes": peak.peak}
+    if parts:
+        found["by_module"] = by_module(model, shape)
     if as_json:
-        print(json.dumps({"model": key, "shape": list(shape)} | dataclasses.asdict(found)))
+        print(json.dumps({"model": key, "shape": list(shape)} | found))
         return
     print(f"{key} on {'x'.join(map(str, shape))}")
-    print(f"parameters        {found.params:,}")
-    print(f"MACs              {found.macs / 1e9:.2f} G")
-    print(f"activation peak   {found.peak_bytes / 2**20:.0f} MiB")
-    print(f"time              {found.seconds:.3f} s")
+    print(summary(found))
 
 
 @data_app.command("mini")
 def data_mini(
     root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
+    camera: Annotated[str, typer.Option(
+        help="Who takes the pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
+    cfa: Annotated[str | None, typer.Option(
+        help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
-):
+):  # fmt: skip
     """Make the mini data sets, without any download: SID in its published layout."""
     from .data import mini
 
-    if force:
-        mini.make_sid(root, seed=seed)
-    else:
-        mini.ensure(root, seed)
+    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force)
     print(f"mini SID is in {root / 'SID'}")
+
+
+@data_app.command("check")
+def data_check(
+    root: Annotated[Path, typer.Argument(help="Data root.")] = DEFAULT_DATA,
+    deep: Annotated[bool, typer.Option("--deep", help="Open every raw file.")] = False,
+):
+    """Say in words and counts what the data sets hold and lack; exit code 1 where one lacks."""
+    from .data.check import check
+
+    report = check(root, deep=deep, progress=deep)
+    print(report)
+    raise typer.Exit(report.exit_code)
 
 
 @course_app.command("run")
@@ -272,54 +320,6 @@ def _amplification(text):
         return text if text == "auto" else float(text)
     except ValueError as e:
         raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
-
-
-def _output_names(inputs, out, model, ms):
-    """{source: [(m, path)]}; files of one stem keep apart by their extension, then by a number."""
-    names, taken = {}, set()
-    stems = [p.stem.casefold() for p in inputs]
-    for source in inputs:
-        stem = source.stem
-        if stems.count(stem.casefold()) > 1:
-            stem += "_" + source.suffix.lstrip(".").lower()
-        base, n = stem, 2
-        while stem.casefold() in taken:  # some systems hold a and A for one name
-            stem, n = f"{base}_{n}", n + 1
-        taken.add(stem.casefold())
-        names[source] = [
-            (m, out / f"{stem}_{model}{f'_m{m:g}' if len(ms) > 1 else ''}.png") for m in ms
-        ]
-    return names
-
-
-def _open(source, black, white, cfa):
-    from .sensor.raw import read_raw
-
-    if source.suffix.lower() != ".npy":
-        return read_raw(source)
-    import zipfile
-
-    import numpy as np
-
-    from .errors import RawFileError
-    from .restore import mosaic_from_array
-    from .sensor.cfa import from_name
-
-    if black is None or white is None or cfa is None:
-        raise OptionError(
-            "a .npy mosaic does not say its levels and filters",
-            file=source,
-            todo="give --black, --white and --cfa",
-        )
-    try:
-        array = np.load(source, allow_pickle=False)
-    except FileNotFoundError as e:
-        raise RawFileError("does not exist", file=source, todo="check the name") from e
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
-        raise RawFileError(f"is not a .npy array ({e})", file=source) from e
-    if not isinstance(array, np.ndarray):
-        raise RawFileError("holds several arrays", file=source, todo="save one mosaic as .npy")
-    return mosaic_from_array(array, black, white, from_name(cfa), path=str(source))
 
 
 def _split(text):

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from . import models
 from .blocks.amplifier import estimate_amplification
-from .errors import OptionError, ShapeError
-from .sensor.cfa import to_rggb
+from .errors import OptionError, RawFileError, ShapeError
+from .sensor import cfa as cfa_module
+from .sensor import colour
+from .sensor.cameras import find_camera
 from .sensor.isp import upright as turn
 from .sensor.raw import RawImage, read_raw
+from .sensor.remosaic import remosaic
+
+TRAINED_ON = "sony_a7s2"  # where a network does not say: the camera of SID's Bayer part
 
 
 @dataclass(frozen=True)
@@ -33,20 +40,34 @@ class Restored:
 
 
 def restore(
-    image, network, key, amplification="auto", m=1.0, gamma=0.2, tile=None, *, upright=True
+    image,
+    network,
+    key,
+    amplification="auto",
+    m=1.0,
+    gamma=0.2,
+    tile=None,
+    *,
+    upright=True,
+    trained_on="auto",
 ) -> Restored:
     """Restore one dark raw image.
 
     Args:
-        image: path of a raw file, or a RawImage (Bayer, any of the four orders, any levels).
+        image: path of a raw file, or a RawImage: any Bayer order, X-Trans, any levels.
         network: a callable, tensor (1, 1, H, W) -> (1, 3, H, W): a module of `models.build`, or
-            one made fast.
+            one made fast. One with the attribute `cfa` = "X-Trans" is given X-Trans mosaics as
+            they are; for all others such a mosaic is turned into RGGB first.
         key: which system it is; its card says how it wants its input.
-        amplification: "auto" (estimated from the image, REDI's equation 5) or the factor.
+        amplification: "auto" (estimated from the image, REDI's equation 5), the factor, or a
+            `LearnedAmplifier`.
         m: brightness: a parameter of the estimate, or a multiplier of the given factor.
         gamma: unused by raw systems.
         tile: side of the tiles in pixels, for pictures that do not fit in memory; None is whole.
         upright: turn the picture as the file's orientation asks.
+        trained_on: the camera whose colours the network knows, a name or a Camera. A picture of
+            another one is brought to it and back (see `sensor.colour`), so that it has no cast.
+            "auto" is the network's attribute `trained_on`, or the A7S II; None is no such step.
     Returns:
         Restored.
     Raises:
@@ -55,11 +76,15 @@ def restore(
     card = models.card(key)
     clock = _Clock()
     raw = image if isinstance(image, RawImage) else read_raw(image)
+    match = _match(raw, network, trained_on)
     clock("read")
-    factor = find_amplification(raw, amplification, m)
-    padded, (top, left) = to_rggb(raw)
+    padded, (top, left) = as_taken(raw, network)
+    # The estimate looks at the mosaic as recorded; a learned one can read RGGB alone.
+    factor = find_amplification(padded if callable(amplification) else raw, amplification, m)
     x = padded.normalized()
-    if not card.amplifies_itself:
+    if match:
+        match.before(x, padded.cfa)
+    if not getattr(network, "amplifies_itself", card.amplifies_itself):
         x *= np.float32(factor)
     clock("amplify")
     y = run(network, torch.from_numpy(x)[None, None], tile=tile, card=card)
@@ -67,6 +92,8 @@ def restore(
         raise ShapeError(f"the network made {tuple(y.shape)} of {x.shape}")
     clock("network")
     picture = y[0].permute(1, 2, 0).numpy()[top:, left:].clip(0, 1)
+    if match:
+        match.after(picture)
     if upright:
         picture = turn(picture, raw.orientation)
     picture = np.ascontiguousarray(picture, np.float32)
@@ -74,10 +101,39 @@ def restore(
     return Restored(picture, factor, clock.seconds)
 
 
+def as_taken(raw: RawImage, network=None):
+    """The mosaic in the filter array and phase that a network takes.
+
+    Returns:
+        (raw, offset): RGGB, or X-Trans for a network that says so, and how many (rows, columns)
+        more it has at top and left than before.
+    Raises:
+        UnsupportedRawError: a Bayer mosaic for a network of X-Trans, or a colour is missing.
+    """
+    if getattr(network, "cfa", "Bayer") == "X-Trans":
+        return cfa_module.to_xtrans(raw)
+    bayer = cfa_module.name(raw.cfa) in cfa_module.BAYER
+    return cfa_module.to_rggb(raw if bayer else remosaic(raw))
+
+
+def _match(raw, network, trained_on):
+    if trained_on == "auto":
+        trained_on = getattr(network, "trained_on", None) or TRAINED_ON
+        try:
+            find_camera(trained_on)
+        except OptionError:  # a camera that nobody has measured: nothing to bring colours to
+            return None
+    return None if trained_on is None else colour.match(raw, trained_on)
+
+
 def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
-    """The factor: estimated with brightness m, or the given number times m."""
+    """The factor: estimated with brightness m, or the given (or a learned) number times m."""
     if not m > 0:
         raise OptionError(f"m is above 0, got {m}")
+    if callable(amplification):
+        x = torch.from_numpy(as_taken(raw)[0].normalized())[None, None]
+        with torch.inference_mode():
+            amplification = float(amplification(x.to(_device(amplification))))
     if amplification == "auto":
         return estimate_amplification(raw.mosaic, raw.black_level, raw.white_level, m)
     try:
@@ -97,14 +153,15 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
 def run(network, x, *, tile=None, card=None):
     """Apply a network to (1, C, H, W) without gradients, whole or by tiles; (1, 3, H, W), float32.
 
-    Tiles lie on the network's multiple and see the halo of its card, which is cut off again: exact
-    for SID, over 60 dB to the whole picture for REDI.
+    Tiles lie on the network's multiple and see a halo (its own, or that of its card), which is cut
+    off again: exact for SID, over 60 dB to the whole picture for REDI.
     """
     device = _device(network)
     with torch.inference_mode(), out_of_memory(tuple(x.shape)):
         if tile is None:
             return torch.as_tensor(network(x.to(device))).float().cpu()
-        multiple, halo = card.multiple, card.halo
+        multiple = getattr(network, "multiple", card.multiple)
+        halo = getattr(network, "halo", card.halo)
         if tile < multiple:
             raise OptionError(f"a tile has at least {multiple} pixels a side, got {tile}")
         tile = tile // multiple * multiple
@@ -153,6 +210,37 @@ class _Clock:
         self.seconds[stage], self._last = now - self._last, now
 
 
+def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
+    """Open a raw file, or a .npy mosaic with what it does not say.
+
+    Args:
+        path: a camera's raw file, or .npy.
+        black, white: levels of a .npy mosaic in DN.
+        cfa: name of its filters: RGGB, GRBG, GBRG, BGGR or XTRANS.
+    Raises:
+        RawFileError, UnsupportedRawError: it cannot be read.
+        OptionError: a .npy without levels or filters.
+        ShapeError: not a mosaic.
+    """
+    if Path(path).suffix.lower() != ".npy":
+        return read_raw(path)
+    if black is None or white is None or cfa is None:
+        raise OptionError(
+            "a .npy mosaic does not say its levels and filters",
+            file=path,
+            todo="give --black, --white and --cfa",
+        )
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as e:
+        raise RawFileError("does not exist", file=path, todo="check the name") from e
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
+        raise RawFileError(f"is not a .npy array ({e})", file=path) from e
+    if not isinstance(array, np.ndarray):
+        raise RawFileError("holds several arrays", file=path, todo="save one mosaic as .npy")
+    return mosaic_from_array(array, black, white, cfa_module.from_name(cfa), path=str(path))
+
+
 def mosaic_from_array(array, black, white, cfa, path=None) -> RawImage:
     """A RawImage from a bare mosaic (a .npy, say), whose levels and filters nobody wrote down.
 
@@ -179,3 +267,24 @@ def mosaic_from_array(array, black, white, cfa, path=None) -> RawImage:
     return RawImage(
         np.rint(a).astype(np.uint16), cfa, black_level=black, white_level=white, path=path
     )
+
+
+def output_names(inputs, out, key, ms, suffix="png"):
+    """Where `lowlight restore` writes: {source: [(m, path)]}, no two the same.
+
+    Files of one stem keep apart by their extension, then by a number.
+    """
+    names, taken = {}, set()
+    stems = [p.stem.casefold() for p in inputs]
+    for source in inputs:
+        stem = source.stem
+        if stems.count(stem.casefold()) > 1:
+            stem += "_" + source.suffix.lstrip(".").lower()
+        base, n = stem, 2
+        while stem.casefold() in taken:  # some systems hold a and A for one name
+            stem, n = f"{base}_{n}", n + 1
+        taken.add(stem.casefold())
+        names[source] = [
+            (m, out / f"{stem}_{key}{f'_m{m:g}' if len(ms) > 1 else ''}.{suffix}") for m in ms
+        ]
+    return names

@@ -45,7 +45,7 @@ def quick(tmp_path, monkeypatch):
         ({"parameters": ["steps=3"], "only": "11"}, "no selected notebook has a parameter 'steps'"),
         ({"parameters": ["steps"]}, "has no value"),
         ({"parameters": ["profile=smoke"]}, "--profile"),
-        ({"parameters": ["model=unet"]}, "choose sid or redi"),
+        ({"parameters": ["model=unet"]}, "choose sid or llpacknet or redi"),
         ({"only": "12"}, "there is no notebook '12'"),
         ({"only": ["10", "10_train"]}, "there is no notebook '10_train'"),
         ({"profile": "quick"}, "choose smoke or course or paper"),
@@ -83,10 +83,11 @@ def test_which_runs_there_are(quick):
     assert [name for name, _ in quick.calls] == [
         "00_first",
         "10_train_test_stills_sid",
+        "10_train_test_stills_llpacknet",
         "10_train_test_stills_redi",
         "11_video",
     ]
-    assert quick.calls[0][1] == {"profile": "course"} and quick.calls[3][1] == {}
+    assert quick.calls[0][1] == {"profile": "course"} and quick.calls[4][1] == {}
     quick.calls.clear()
     quick(parameters=["model=redi", "kind=9"])
     assert [name for name, _ in quick.calls][1:] == ["10_train_test_stills_redi", "11_video"]

@@ -119,7 +119,7 @@ def test_kernels_get_their_environment_and_declared_parameters(course):
 
 def test_results_are_merged_in_order(course):
     rows = json.loads((course["out"] / "results.json").read_text())
-    assert [r["model"] for r in rows] == ["sid<i>", "sid<i>", "redi<i>"]
+    assert [r["model"] for r in rows] == ["sid<i>", "sid<i>", "llpacknet<i>", "redi<i>"]
 
 
 class Links(html.parser.HTMLParser):

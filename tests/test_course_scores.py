@@ -8,7 +8,7 @@ from lowlight_lib.training import evaluate, recipe, train
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", ["sid", "redi"])
+@pytest.mark.parametrize("key", ["sid", "llpacknet", "redi"])
 def test_course_training_earns_three_decibels(key, mini_root, tmp_path):
     import torch
 

@@ -1,4 +1,4 @@
-"""One run of the real thing: the smoke profile through papermill, both models, headless."""
+"""One run of the real thing: the smoke profile through papermill, all models, headless."""
 
 import json
 import math
@@ -31,8 +31,8 @@ def test_results_json_tells_the_whole_story(run):
     out, _ = run
     rows = json.loads((out / "results.json").read_text())
     assert [(r["model"], r["amplification"]) for r in rows] == [
-        ("sid", "ratio"), ("sid", "auto"), ("redi", "ratio"), ("redi", "auto"),
-    ]  # fmt: skip
+        (model, how) for model in ("sid", "llpacknet", "redi") for how in ("ratio", "auto")
+    ]
     for r in rows:
         assert set(r) >= FIELDS
         assert (r["dataset"], r["split"], r["profile"], r["images"]) == ("sid", "test", "smoke", 5)
@@ -50,7 +50,7 @@ def test_results_json_tells_the_whole_story(run):
 
 def test_the_folder_holds_what_the_readme_says(run):
     out, text = run
-    for model in ("sid", "redi"):
+    for model in ("sid", "llpacknet", "redi"):
         folder = out / f"10_train_test_stills_{model}"
         assert folder.with_suffix(".ipynb").exists()
         pictures = {p.name.rsplit("_", 1)[1] for p in (folder / "pictures").glob("10001_00_0.1s_*")}

@@ -105,11 +105,6 @@ def test_tiles_of_sid_are_exact():
     assert (whole - tiled).abs().max() < 1e-4 * whole.abs().max()
 
 
-def test_x_trans_is_refused_clearly(make_raw):
-    with pytest.raises(LowlightError, match="X-Trans"):
-        restore(make_raw((24, 24), "XTRANS"), demosaic, "sid", 1.0)
-
-
 def test_bare_mosaics():
     a = np.full((20, 22), 700.0)
     raw = mosaic_from_array(a, 512, 1023, cfa.RGGB)

@@ -25,7 +25,7 @@ from .students import student_copies
 PROFILES = ("smoke", "course", "paper")
 
 # Notebooks that run more than once: for each, the parameter and its values, in order.
-REPEATS = {"10_train_test_stills": ("model", ("sid", "redi"))}
+REPEATS = {"10_train_test_stills": ("model", ("sid", "llpacknet", "redi"))}
 
 
 def run_course(

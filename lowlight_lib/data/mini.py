@@ -6,13 +6,14 @@ them in the dark, and what it recorded is written as real DNG files.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, OptionError
 from ..sensor import isp, noise
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage, write_dng
@@ -51,54 +52,94 @@ def sid_scenes() -> list[Scene]:
     ]
 
 
-def make_sid(root, camera="sony_a7s2", seed=0, progress=True) -> Path:
+def make_sid(
+    root, camera="sony_a7s2", seed=0, progress=True, *, cfa=None, splits=tuple(_SUBSETS)
+) -> Path:
     """Write mini SID below ROOT/SID: 20 scenes, exposures 10 s against 0.1, 0.04 and 0.033 s.
 
-    The layout is SID's: `Sony/long`, `Sony/short` and three list files beside them. The test
-    scenes have a second frame at 0.1 s, so that bursts exist.
+    The layout is SID's: `Sony/long`, `Sony/short` and three list files beside them; an X-Trans set
+    is named Fuji, as SID's is. The test scenes have a second frame at 0.1 s, so that bursts exist.
 
     Args:
-        root: the data root; SID/ in it must be absent or a mini set.
-        camera: name or `noise.Camera`.
+        root: the data root; SID/ in it must be absent or a mini set, which is replaced.
+        camera: name or `sensor.cameras.Camera`.
         seed: the files are a function of it.
+        cfa: name of other filters on the camera's sensor, such as "grbg" or "xtrans".
+        splits: which of "train", "val" and "test" to make; the test split alone takes seconds.
     Returns:
         ROOT/SID.
     Raises:
         DataError: ROOT/SID holds something else.
+        OptionError, ShapeError: no such camera or split, or no such filters.
         OutputError: it cannot be written.
     """
     from tqdm.auto import tqdm
 
-    camera = noise.find_camera(camera)
+    camera, note = _order(camera, seed, cfa, splits)
     folder = Path(root) / "SID"
     _refuse_foreign(folder)
-    note = {"mini": VERSION, "camera": camera.model, "seed": seed}
     _write_note(folder, note | {"complete": False})
-    lists = {split: [] for split in _SUBSETS}
-    for scene in tqdm(sid_scenes(), desc="mini SID", unit="scene", disable=not progress):
+    _clear(folder)
+    name = "Fuji" if note["cfa"] == "XTRANS" else "Sony"
+    lists = {split: [] for split in note["splits"]}
+    wanted = [s for s in sid_scenes() if s.split in lists]
+    for scene in tqdm(wanted, desc="mini SID", unit="scene", disable=not progress):
         iso = ISOS[scene.number % len(ISOS)]
         light = _well_exposed(isp.undevelop(scene.image(), camera))
-        long = f"Sony/long/{scene.number:05d}_00_{LONG_S}s.dng"
+        long = f"{name}/long/{scene.number:05d}_00_{LONG_S}s.dng"
         _shoot(folder / long, light, LONG_S, camera, iso, [seed, scene.number])
         for k, exposure in enumerate(SHORTS_S):
             for burst in range(2 if scene.split == "test" and k == 0 else 1):
-                short = f"Sony/short/{scene.number:05d}_{burst:02d}_{exposure:g}s.dng"
+                short = f"{name}/short/{scene.number:05d}_{burst:02d}_{exposure:g}s.dng"
                 rng = [seed, scene.number, k + 1, burst]
                 _shoot(folder / short, light, exposure, camera, iso, rng)
                 lists[scene.split].append(f"./{short} ./{long} ISO{iso} F8")
     for split, lines in lists.items():
-        with atomic_write(folder / f"Sony_{split}_list.txt", "w") as f:
+        with atomic_write(folder / f"{name}_{split}_list.txt", "w") as f:
             f.write("\n".join(lines) + "\n")
     _write_note(folder, note | {"complete": True})
     return folder
 
 
-def ensure(root, seed=0, progress=True) -> Path:
-    """Make the mini sets below `root` unless complete ones of this version and seed are there."""
-    note = _read_note(Path(root) / "SID")
-    if (note.get("mini"), note.get("seed"), note.get("complete")) != (VERSION, seed, True):
-        make_sid(root, seed=seed, progress=progress)
+def ensure(
+    root,
+    seed=0,
+    progress=True,
+    *,
+    camera="sony_a7s2",
+    cfa=None,
+    splits=tuple(_SUBSETS),
+    again=False,
+) -> Path:
+    """Make the mini sets below `root` unless complete ones of this kind are there.
+
+    A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
+
+    Args: as of `make_sid`; `again` makes them in any case.
+    Returns:
+        `root`.
+    """
+    _, wanted = _order(camera, seed, cfa, splits)
+    there = {"cfa": "RGGB", "splits": list(_SUBSETS)} | _read_note(Path(root) / "SID")
+    enough = set(wanted["splits"]) <= set(there["splits"])
+    if again or not enough or there != wanted | {"complete": True, "splits": there["splits"]}:
+        make_sid(root, camera, seed, progress, cfa=cfa, splits=splits)
     return Path(root)
+
+
+def _order(camera, seed, cfa, splits):
+    """The camera with these filters, and the note that says what is made."""
+    camera = noise.find_camera(camera)
+    kind = camera.cfa_name if cfa is None else str(cfa).upper().replace("-", "").replace("_", "")
+    camera = dataclasses.replace(camera, cfa_name=kind)
+    camera.cfa  # noqa: B018  (raises for a name that is none, before anything is written)
+    splits = [splits] if isinstance(splits, str) else list(splits)
+    if not splits or not set(splits) <= set(_SUBSETS):
+        raise OptionError(f"no splits {splits}", todo=f"use {', '.join(_SUBSETS)}")
+    splits = [s for s in _SUBSETS if s in splits]
+    return camera, {
+        "mini": VERSION, "camera": camera.model, "seed": seed, "cfa": kind, "splits": splits,
+    }  # fmt: skip
 
 
 def _well_exposed(light):
@@ -138,6 +179,15 @@ def _read_note(folder):
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def _clear(folder):
+    """Remove the lists of an older mini set and what they list: another set shares no file."""
+    for path in folder.glob("*_list.txt"):
+        for word in path.read_text(encoding="utf-8").split():
+            if word.startswith("./") and word.endswith(".dng") and ".." not in word:
+                (folder / word).unlink(missing_ok=True)
+        path.unlink()
 
 
 def _refuse_foreign(folder):

@@ -2,12 +2,15 @@
 
     SID/Sony_train_list.txt   ./Sony/short/00001_00_0.1s.ARW ./Sony/long/00001_00_10s.ARW ISO200 F8
 
+SID has a Bayer part, Sony, and an X-Trans part, Fuji.
+
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018, and its published lists.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,16 +18,17 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
-from ..errors import DataError, UnsupportedRawError
+from ..errors import DataError, OptionError, UnsupportedRawError
 from ..sensor import cfa, isp
 from ..sensor.raw import RawImage, read_raw
+from ..sensor.remosaic import remosaic
 from .cache import ArrayCache
 
 MAX_RATIO = 300
 _OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
 MISALIGNED = (10034, 10045, 10172)  # test scenes whose long exposure moved
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
-_RED = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}  # first red pixel
+CAMERAS = ("Sony", "Fuji")  # SID's two parts
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,14 @@ class SidDataset:
     Args:
         data_root: the folder that holds SID/.
         split: "train", "val" or "test".
-        camera: name of the folder and prefix of the lists.
+        camera: name of the folder and prefix of the lists; None is the one of Sony and Fuji that
+            is there, Sony where both are.
         first_of_burst: only the first frame of each burst (93 of 598 test pairs of Sony).
         exclude_misaligned: leave out the three test scenes whose target moved.
         levels: (black, white) to use instead of the files' own; the papers hard-code (512, 16383).
         cache: an ArrayCache; default one below the data root.
+        native: give X-Trans mosaics as they are. Otherwise they are turned into RGGB (see
+            `sensor.remosaic`), once, into the cache, so that they train every network.
 
     Targets are developed by the LibRaw call of the paper, once, into the cache.
     """
@@ -115,20 +122,24 @@ class SidDataset:
         data_root,
         split,
         *,
-        camera="Sony",
+        camera=None,
         first_of_burst=False,
         exclude_misaligned=False,
         levels=None,
         cache=None,
+        native=False,
     ):
         folder = Path(data_root) / "SID"
+        if camera is None:
+            there = (c for c in CAMERAS if (folder / f"{c}_{split}_list.txt").exists())
+            camera = next(there, CAMERAS[0])
         pairs = read_list(folder / f"{camera}_{split}_list.txt", folder)
         if first_of_burst:
             pairs = [p for p in pairs if p.burst == 0]
         if exclude_misaligned:
             pairs = [p for p in pairs if p.scene not in MISALIGNED]
         _all_there(pairs, folder)
-        self.pairs, self.split, self.levels = pairs, split, levels
+        self.pairs, self.split, self.levels, self.native = pairs, split, levels, native
         self.cache = cache or ArrayCache(data_root)
         self._open = OrderedDict()  # source -> (memory map, notes), the last few
 
@@ -145,8 +156,23 @@ class SidDataset:
         return self
 
     def short(self, i) -> RawImage:
-        """The dark exposure; its mosaic is a memory map."""
-        mosaic, notes = self._cached(self.pairs[i].short, "mosaic", _decode)
+        """The dark exposure; its mosaic is a memory map, RGGB where the file's is not Bayer."""
+        if self.native or self._bayer:
+            return self.recorded(i)
+        return self._raw(i, "mosaic-rggb", _decode_rggb)
+
+    def recorded(self, i) -> RawImage:
+        """The dark exposure as the sensor recorded it, X-Trans too."""
+        return self._raw(i, "mosaic", _decode)
+
+    @functools.cached_property
+    def _bayer(self):
+        """Is the set Bayer? Its first file says it for all: a camera has one sensor."""
+        notes = self._cached(self.pairs[0].short, "mosaic", _decode)[1]
+        return cfa.name(notes["cfa"]) in cfa.BAYER
+
+    def _raw(self, i, kind, make):
+        mosaic, notes = self._cached(self.pairs[i].short, kind, make)
         if self.levels:
             notes = notes | {"black_level": self.levels[0], "white_level": self.levels[1]}
         return RawImage(mosaic, **notes, path=str(self.pairs[i].short))
@@ -158,16 +184,18 @@ class SidDataset:
         version = ".".join(map(str, rawpy.libraw_version))  # another LibRaw, another target
         return self._cached(self.pairs[i].long, f"target-libraw{version}", _develop)[0]
 
-    def batch(self, step, *, seed, size, crop, flips=(0.5, 0.2), transpose=0.0):
+    def batch(self, step, *, seed, size, crop, flips=(0.5, 0.2), transpose=0.0, amplify=True):
         """Training crops, a function of (seed, step) alone; each epoch sees every pair once.
 
         Args:
-            crop: side of the square crops in pixels, even; small images are extended by
-                reflection.
+            crop: side of the square crops in pixels, even, and a multiple of 6 for X-Trans as it
+                is; small images are extended in their phase.
             flips: probabilities of a left-right and an up-down mirror; the phase is kept.
             transpose: probability of exchanging rows and columns (the two greens change roles).
+            amplify: multiply by the exposure ratio; not for a network that amplifies itself.
         Returns:
-            x float32 (size, 1, crop, crop): normalised and amplified mosaics, RGGB;
+            x float32 (size, 1, crop, crop): normalised and amplified mosaics, RGGB, or X-Trans in
+            the phase of `sensor.cfa.XTRANS`;
             y float32 (size, 3, crop, crop): targets in [0, 1].
         """
         x = np.empty((size, 1, crop, crop), np.float32)
@@ -176,37 +204,46 @@ class SidDataset:
         for k in range(size):
             epoch, place = divmod(step * size + k, len(self))
             order = np.random.default_rng([seed, 0, epoch]).permutation(len(self))
-            x[k, 0], target = self._crop(int(order[place]), rng, crop, flips, transpose)
+            i = int(order[place])
+            x[k, 0], target = self._crop(i, rng, crop, flips, transpose)
+            if amplify:
+                x[k, 0] *= np.float32(self.pairs[i].ratio)
             y[k] = target.transpose(2, 0, 1)
         return x, y
 
     def _crop(self, i, rng, crop, flips, transpose):
-        raw, target, ratio = self.short(i), self.target(i), self.pairs[i].ratio
-        kind = cfa.name(raw.cfa)
-        if kind not in _RED:
-            raise UnsupportedRawError(f"is a {kind} mosaic, not Bayer", file=self.pairs[i].short)
+        raw, target = self.short(i), self.target(i)
+        like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
+        first, n = cfa.starts(raw.cfa, like)[:1], len(like)
+        if not first:
+            raise UnsupportedRawError(
+                f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans", file=self.pairs[i].short
+            )
+        if crop % n:
+            raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
         if target.shape[:2] != raw.mosaic.shape:
             raise DataError(
                 f"is {target.shape[:2]} but {self.pairs[i].short.name} is {raw.mosaic.shape}",
                 file=self.pairs[i].long,
             )
-        take = crop + 2  # a phase-keeping flip needs a line at each end
+        take = crop + n  # a phase-keeping flip starts up to a cell later
         start = [
-            red + 2 * int(rng.integers(0, max(0, size - red - take) // 2 + 1))
-            for red, size in zip(_RED[kind], raw.mosaic.shape, strict=True)
+            s + n * int(rng.integers(0, max(0, size - s - take) // n + 1))
+            for s, size in zip(first[0], raw.mosaic.shape, strict=True)
         ]
-        window = tuple(slice(s, s + take) for s in start)
-        mosaic, target = (_extend(a[window], take) for a in (raw.mosaic, target))
-        for axis, p in zip((1, 0), flips, strict=True):
-            # What cfa.flip does, on the mosaic and the picture alike.
-            lines = slice(-2, 0, -1) if rng.random() < p else slice(0, crop)
-            window = (slice(None),) * axis + (lines,)
-            mosaic, target = mosaic[window], target[window]
-        black = np.roll(raw.black_level, [-s for s in start], (0, 1))
-        if rng.random() < transpose:
-            mosaic, black, target = mosaic.T, black.T, target.swapaxes(0, 1)
-        signal = dataclasses.replace(raw, mosaic=mosaic, cfa=cfa.RGGB, black_level=black)
-        return signal.normalized() * np.float32(ratio), target / np.float32(65535)
+        turns = tuple(rng.random() < p for p in (*flips, transpose))
+        later = _later(cfa.name(like), turns)
+        rows, cols = (
+            _lines(s, size, take, n, slice(more, more + crop))
+            for s, size, more in zip(start, raw.mosaic.shape, later, strict=True)
+        )
+        mosaic, target = (_turn(a[rows][:, cols], turns) for a in (raw.mosaic, target))
+        black = np.roll(
+            raw.black_level, [-s - more for s, more in zip(start, later, strict=True)], (0, 1)
+        )
+        black = _turn(black, turns)
+        signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black)
+        return signal.normalized(), target / np.float32(65535)
 
     def _cached(self, source, kind, make):
         key = source, kind
@@ -218,16 +255,46 @@ class SidDataset:
         return self._open[key]
 
 
-def _extend(a, size):
-    """Reflect at bottom and right up to `size`; reflection keeps the Bayer phase."""
-    missing = [max(0, size - s) for s in a.shape[:2]]
-    if not any(missing):
-        return a
-    return np.pad(a, [(0, m) for m in missing] + [(0, 0)] * (a.ndim - 2), mode="reflect")
+def _lines(start, size, take, n, part):
+    """The part (a slice) of the `take` lines from `start`, to index an axis of `size` lines with.
+
+    Beyond the image they go on in the phase of its cell of n lines.
+    """
+    beyond = start + take - size
+    if beyond <= 0:
+        return slice(start + part.start, start + part.stop)
+    if n == 2:  # a reflection keeps the phase
+        return np.pad(np.arange(start, size), (0, beyond), mode="reflect")[part]
+    return cfa.whole_cells(size, 0, beyond, n)[start:][part]
 
 
-def _decode(path):
-    raw = read_raw(path)
+def _turn(a, turns):
+    """Mirror (left-right, up-down) and transpose an array (H, W, ...), each where asked."""
+    left_right, up_down, transpose = turns
+    a = a[:, ::-1] if left_right else a
+    a = a[::-1] if up_down else a
+    return a.swapaxes(0, 1) if transpose else a
+
+
+@functools.cache
+def _later(kind, turns):
+    """How many (rows, columns) later than in its phase a crop starts, to be in it when turned.
+
+    RGGB and X-Trans, as infinite patterns, are the same mirrored either way and transposed, but for
+    a shift. For RGGB it is the one line of `cfa.flip`.
+    """
+    cell = cfa.from_name(kind)
+    spots = sorted(np.ndindex(*cell.shape), key=sum)
+    rolled = ((s, np.roll(cell, [-i for i in s], (0, 1))) for s in spots)
+    return next(s for s, c in rolled if np.array_equal(_turn(c, turns), cell))
+
+
+def _decode_rggb(path):
+    return _decode(path, remosaic)
+
+
+def _decode(path, change=lambda raw: raw):
+    raw = change(read_raw(path))
     notes = {
         "cfa": raw.cfa.tolist(),
         "black_level": raw.black_level.tolist(),

@@ -1,32 +1,34 @@
-"""What a network costs: parameters, multiply-accumulates, memory, time."""
+"""What a network costs: parameters, multiply-accumulates, memory, time.
+
+Built in notebooks/09_what_it_costs.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
-import weakref
 from dataclasses import dataclass
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..restore import out_of_memory
+from . import counting
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Measured cost of one forward pass.
+    """Cost of one forward pass.
 
     Attributes:
         params: number of parameters as built (weight normalisation included).
-        effective_params: binary parameters counted as 1/32; equal to params without any.
+        effective_params: binary weights counted as 1/32; equal to params without any.
         macs: multiply-accumulates of convolutions and matrix products; resampling, additions and
             activations count 0.
         binary_macs: those of `macs` that are binary.
         ops: macs with binary ones counted as 1/64.
         peak_bytes: most bytes of tensors alive at once, input and weights not counted.
-        seconds: median time of a warm pass on the device the network is on.
+        seconds: median time of a warm pass on the device the network is on; None if only counted.
     """
 
     params: int
@@ -35,69 +37,83 @@ class Cost:
     binary_macs: int
     ops: float
     peak_bytes: int
-    seconds: float
+    seconds: float | None
+
+
+def count(model, input_shape, *, training=False) -> Cost:
+    """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
+
+    A module that binarises its weights announces it by an attribute `binary = True`: the MACs of
+    the convolutions that it runs itself are binary, and its `weight` counts 1/32.
+
+    Args:
+        model: nn.Module; left as it was.
+        input_shape: for example (1, 1, 2848, 4256).
+        training: with the backward pass, and what a forward pass has to keep for it.
+    """
+    with out_of_memory(input_shape):
+        ops = counting.trace(model, input_shape, training=training)
+    macs = sum(op.macs for op in ops)
+    binary = sum(op.macs for op in ops if op.binary)
+    params, effective = counting.parameters(model)
+    peak = max((op.live for op in ops), default=0)
+    return Cost(params, effective, macs, binary, macs - binary + binary / 64, peak, None)
 
 
 def measure(model, input_shape, repeats=3) -> Cost:
-    """Measure a network on an input of that shape.
+    """Count, and time a network on an input of that shape.
 
     Args:
         model: nn.Module; put into eval mode.
         input_shape: for example (1, 1, 2048, 4096).
         repeats: timed passes after a warm one.
+    Raises:
+        OptionError: the input does not fit into memory.
     """
-    model = model.eval()
-    params = sum(p.numel() for p in model.parameters())
+    found = count(model.eval(), input_shape)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with torch.no_grad(), out_of_memory(input_shape):
-        # no_grad: the counter's hooks and inference mode exclude each other
+    with torch.inference_mode(), out_of_memory(input_shape):
         x = torch.rand(input_shape, device=device)
-        with _LiveBytes() as live:
-            model(x)
-        with FlopCounterMode(display=False) as counter:
-            model(x)
-    with torch.inference_mode():
-        times = []
-        for _ in range(repeats):
-            _wait(device)
-            began = time.perf_counter()
-            model(x)
-            _wait(device)
-            times.append(time.perf_counter() - began)
-    macs = counter.get_total_flops() // 2  # it counts a multiply and an add as two
-    return Cost(params, params, macs, 0, float(macs), live.peak, statistics.median(times))
+        times = [_seconds(model, x, device) for _ in range(repeats + 1)]
+    # The first pass also starts threads, chooses kernels and asks the system for memory.
+    return dataclasses.replace(found, seconds=statistics.median(times[1:]))
+
+
+def summary(found) -> str:
+    """What `lowlight cost` prints, a line for each key that is there.
+
+    Args:
+        found: `Cost` as a dict; process_peak_bytes and by_module are optional.
+    """
+    lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
+    if found["binary_macs"]:
+        lines.append(
+            f"binary MACs       {_giga(found['binary_macs'])}, as 1/64 {_giga(found['ops'])}"
+        )
+        lines.append(f"weights as bits   {found['effective_params']:,}")
+    lines.append(f"activation peak   {found['peak_bytes'] / 2**20:.0f} MiB")
+    if "process_peak_bytes" in found:
+        before, peak = found["process_before_bytes"] / 2**20, found["process_peak_bytes"] / 2**20
+        lines.append(f"process peak      {peak:.0f} MiB, {peak - before:.0f} of them for the pass")
+    if found["seconds"] is not None:
+        lines.append(f"time              {found['seconds']:.3f} s")
+    for name, macs in found.get("by_module", {}).items():
+        lines.append(f"  {name:16}{_giga(macs):>10}{macs / found['macs']:8.1%}")
+    return "\n".join(lines)
+
+
+def _giga(macs):
+    return f"{macs / 1e9:.2f} G"
+
+
+def _seconds(model, x, device):
+    _wait(device)
+    began = time.perf_counter()
+    model(x)
+    _wait(device)
+    return time.perf_counter() - began
 
 
 def _wait(device):
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-class _LiveBytes(TorchDispatchMode):
-    """Adds up the storages that operations make, and takes them off when they are freed."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = self.peak = 0
-        self._seen = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        inputs = {t.untyped_storage()._cdata for t in args if isinstance(t, torch.Tensor)}
-        out = func(*args, **(kwargs or {}))
-        for t in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(t, torch.Tensor):
-                self._count(t.untyped_storage(), inputs)
-        return out
-
-    def _count(self, storage, inputs):
-        key = storage._cdata
-        if key in self._seen or key in inputs:
-            return
-        self._seen.add(key)
-        self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._free, key, storage.nbytes())
-
-    def _free(self, key, size):
-        self._seen.discard(key)
-        self.now -= size

@@ -11,8 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..blocks.padding import pad_to_multiple
+from ..errors import OptionError
+from ..sensor.cfa import pack_xtrans
 
 WIDTHS = (32, 64, 128, 256, 512)
+_KINDS = {"bayer": ("Bayer", 2, 4), "xtrans": ("X-Trans", 3, 9)}  # name, packing, planes
 
 
 class Sid(nn.Module):
@@ -20,20 +23,29 @@ class Sid(nn.Module):
 
     Args:
         clip_input: clip the amplified mosaic to 1, as the original does (the port does not).
-    Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB -> picture (N, 3, H, W).
-        Not clamped: the original clamps when it writes a picture, and so does `restore`.
+        cfa: "bayer", or "xtrans" for the form that takes the mosaic of SID's Fuji camera as it is:
+            nine planes at a third of the size in, 27 channels out.
+    Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, or X-Trans in the phase of
+        `sensor.cfa.XTRANS` -> picture (N, 3, H, W). Not clamped: the original clamps when it
+        writes a picture, and so does `restore`.
+    Attributes:
+        cfa: "Bayer" or "X-Trans", the mosaics it takes.
+        multiple: the input is padded to it: four halvings of packed planes.
+        halo: how far, in mosaic pixels, an output pixel sees, measured from a line that is a
+            multiple: 94 lines of the packed planes, a little less than 96 halves or thirds.
 
     The last layer gives 12 channels at half size, sorted out by PixelShuffle as in the port. The
     original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space,
     so its weights are not these.
     """
 
-    multiple = 32
-
-    def __init__(self, clip_input=True):
+    def __init__(self, clip_input=True, cfa="bayer"):
         super().__init__()
+        if cfa not in _KINDS:
+            raise OptionError(f"unknown cfa {cfa!r}", todo=f"use {' or '.join(_KINDS)}")
+        self.cfa, self.factor, c_in = _KINDS[cfa]
+        self.multiple, self.halo = 16 * self.factor, 96 * self.factor
         self.clip_input = clip_input
-        c_in = 4
         for level, c in enumerate(WIDTHS, 1):  # conv1_1 .. conv5_2, the way down
             self.add_module(f"conv{level}_1", nn.Conv2d(c_in, c, 3, padding=1))
             self.add_module(f"conv{level}_2", nn.Conv2d(c, c, 3, padding=1))
@@ -42,13 +54,17 @@ class Sid(nn.Module):
             self.add_module(f"upv{level}", nn.ConvTranspose2d(2 * c, c, 2, stride=2))
             self.add_module(f"conv{level}_1", nn.Conv2d(2 * c, c, 3, padding=1))
             self.add_module(f"conv{level}_2", nn.Conv2d(c, c, 3, padding=1))
-        self.conv10_1 = nn.Conv2d(WIDTHS[0], 12, 1)
+        self.conv10_1 = nn.Conv2d(WIDTHS[0], 3 * self.factor**2, 1)
         self.apply(_he_init)
 
     def forward(self, mosaic):
         h, w = mosaic.shape[-2:]
-        x = pad_to_multiple(mosaic, self.multiple)
-        x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
+        if self.cfa == "Bayer":
+            x = pad_to_multiple(mosaic, self.multiple)
+            x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
+        else:
+            x = pad_to_multiple(mosaic, self.multiple, cell=6)
+            x = pack_xtrans(x[:, 0])  # (N, 9, H/3, W/3): R, G, B, R, B, and four greens
         if self.clip_input:
             x = x.clamp(max=1)
         skips = []
@@ -59,7 +75,7 @@ class Sid(nn.Module):
         for level in range(6, 10):
             x = self.get_submodule(f"upv{level}")(x)
             x = self._double(level, torch.cat([x, skips.pop()], 1))
-        return F.pixel_shuffle(self.conv10_1(x), 2)[..., :h, :w]
+        return F.pixel_shuffle(self.conv10_1(x), self.factor)[..., :h, :w]
 
     def _double(self, level, x):
         for i in (1, 2):

@@ -44,10 +44,18 @@ def name(cfa):
     cfa = np.asarray(cfa)
     if cfa.shape == (2, 2):
         return next((k for k, v in BAYER.items() if np.array_equal(v, cfa)), "other")
-    shifts = (np.roll(XTRANS, (i, j), (0, 1)) for i in range(6) for j in range(6))
-    if cfa.shape == (6, 6) and any(np.array_equal(cfa, s) for s in shifts):
-        return "X-Trans"
-    return "other"
+    return "X-Trans" if starts(cfa, XTRANS) else "other"
+
+
+def starts(cell, like):
+    """The places (row, column) of a cell from which it, repeated, reads as the cell `like`.
+
+    >>> starts(BAYER["GBRG"], RGGB), starts(XTRANS, XTRANS)
+    ([(1, 0)], [(0, 0), (3, 3)])
+    """
+    cell = np.asarray(cell)
+    spots = np.ndindex(*cell.shape)
+    return [s for s in spots if np.array_equal(np.roll(cell, [-i for i in s], (0, 1)), like)]
 
 
 def from_name(text):
@@ -183,6 +191,60 @@ def to_rggb(raw):
     # Adding a line moves every phase-bound quantity by one, the black levels too.
     black = np.roll(raw.black_level, (top, left), (0, 1))
     return dataclasses.replace(raw, mosaic=padded, cfa=RGGB.copy(), black_level=black), (top, left)
+
+
+def to_xtrans(raw):
+    """Extend an X-Trans raw so that its top left pixel lies in the phase of `XTRANS`.
+
+    What `to_rggb` is for Bayer. No reflection keeps the phase of a 6x6 cell, so the up to five new
+    lines at top and left are copies from exactly one cell further in.
+
+    Args:
+        raw: a `RawImage`, X-Trans in any of its phases.
+    Returns:
+        (raw, offset): the extended RawImage and (rows, columns) added at top and left.
+    Raises:
+        UnsupportedRawError: the mosaic is not X-Trans.
+        ShapeError: it is smaller than one cell.
+    """
+    found = starts(raw.cfa, XTRANS)
+    if not found:
+        raise UnsupportedRawError(
+            f"is a {name(raw.cfa)} mosaic, and this network takes X-Trans alone",
+            file=raw.path,
+            todo="use a network for Bayer mosaics; X-Trans files fit those too, by a remosaic",
+        )
+    top, left = min(((-i % 6, -j % 6) for i, j in found), key=sum)
+    if not (top or left):
+        return raw, (0, 0)
+    h, w = need_a_cell(raw)
+    extended = raw.mosaic[np.ix_(whole_cells(h, top, 0, 6), whole_cells(w, left, 0, 6))]
+    black = np.roll(raw.black_level, (top, left), (0, 1))
+    raw = dataclasses.replace(raw, mosaic=extended, cfa=XTRANS.copy(), black_level=black)
+    return raw, (top, left)
+
+
+def need_a_cell(raw):
+    """(H, W) of a raw's mosaic, or a ShapeError that names the file where that is under a cell."""
+    (h, w), n = raw.mosaic.shape, raw.cfa.shape[0]
+    if min(h, w) < n:
+        raise ShapeError(f"a mosaic of {h}x{w} does not hold one {n}x{n} cell", file=raw.path)
+    return h, w
+
+
+def whole_cells(size, before, after, n):
+    """Line numbers that extend `size` lines in the phase of an n-line cell.
+
+    A line outside is a copy of the nearest line inside that is a whole number of cells away.
+
+    >>> whole_cells(4, 1, 2, 2).tolist()
+    [1, 0, 1, 2, 3, 2, 3]
+    """
+    if size < n:
+        raise ShapeError(f"{size} lines do not hold one cell of {n}")
+    i = np.arange(-before, size + after)
+    i = np.where(i < 0, i % n, i)
+    return i - np.maximum(i - size + n, 0) // n * n
 
 
 def flip(mosaic, direction):

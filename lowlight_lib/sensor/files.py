@@ -1,14 +1,19 @@
-"""Writing files so that a name never holds half a file."""
+"""Writing files so that a name never holds half a file, and pictures as PNG, TIFF or JPEG."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import uuid
 from pathlib import Path
 
-from ..errors import OutputError
+import numpy as np
+
+from ..errors import OptionError, OutputError
+
+PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 
 
 @contextlib.contextmanager
@@ -37,6 +42,44 @@ def atomic_write(path, mode="wb"):
                 temporary.unlink(missing_ok=True)
     except OSError as e:
         raise output_error(path, e) from e
+
+
+def write_picture(path, picture) -> None:
+    """Write a picture in the format that its name says: whole or not at all.
+
+    Args:
+        path: .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95).
+        picture: float (H, W, 3) in [0, 1], display-encoded; what is outside is clipped.
+    Raises:
+        OptionError: another suffix.
+        OutputError: it cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in PICTURES:
+        raise OptionError(
+            f"a picture is not written as {suffix or 'a name without suffix'!r}",
+            todo=f"use {', '.join(PICTURES)}",
+        )
+    if suffix.startswith(".tif"):
+        import tifffile
+
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, to_integers(picture, 16), photometric="rgb", software=False)
+        data = buffer.getvalue()
+    else:
+        import imageio.v3 as iio
+
+        options = {} if suffix == ".png" else {"quality": 95}
+        data = iio.imwrite("<bytes>", to_integers(picture, 8), extension=suffix, **options)
+    with atomic_write(path) as f:
+        f.write(data)
+
+
+def to_integers(picture, bits) -> np.ndarray:
+    """float in [0, 1] -> uint8 (bits = 8) or uint16 (bits = 16), rounded and clipped."""
+    top = np.float32(2**bits - 1)
+    scaled = np.clip(np.asarray(picture, np.float32), 0, 1) * top
+    return np.rint(scaled, out=scaled).astype(np.uint8 if bits == 8 else np.uint16)
 
 
 def output_error(path, error: OSError) -> OutputError:

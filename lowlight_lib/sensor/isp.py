@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import RawFileError, ShapeError
 from . import cfa as cfa_module
 from .dng import SMALLEST_DNG, encode_dng
-from .raw import RawImage, _damaged, _open
+from .raw import RawImage, _damaged, _open, read_raw
 
 # CIE XYZ (D65) from linear sRGB, the figures LibRaw computes with (ITU-R BT.709 primaries).
 XYZ_FROM_SRGB = np.array(
@@ -53,6 +53,8 @@ def develop(raw, *, auto_bright=False) -> np.ndarray:
         source, opened = raw, _open(raw)
     with opened as file:
         try:
+            if h is None and _too_small(file):
+                return develop(read_raw(source), auto_bright=auto_bright)
             picture = file.postprocess(
                 use_camera_wb=True,
                 half_size=False,
@@ -75,7 +77,7 @@ def undevelop(srgb, camera) -> np.ndarray:
 
     Args:
         srgb: float (H, W, 3) in [0, 1], display-encoded.
-        camera: a `sensor.noise.Camera` or its name (or anything with color_matrix, white_balance
+        camera: a `sensor.cameras.Camera` or its name (or anything with color_matrix, white_balance
             and cfa).
     Returns:
         float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
@@ -86,7 +88,7 @@ def undevelop(srgb, camera) -> np.ndarray:
     if srgb.ndim != 3 or srgb.shape[2] != 3:
         raise ShapeError(f"a picture is (H, W, 3), got {srgb.shape}")
     if isinstance(camera, str):
-        from .noise import find_camera  # which imports this module
+        from .cameras import find_camera  # which imports this module
 
         camera = find_camera(camera)
     light = bt709_decode(srgb) @ camera_from_srgb(camera.color_matrix).T.astype(np.float32)
@@ -136,20 +138,22 @@ def upright(picture, orientation):
     return picture
 
 
+def _too_small(file):
+    """Is an opened file an X-Trans one that LibRaw can read and not develop?"""
+    size, pattern = file.sizes, file.raw_pattern
+    return (
+        pattern is not None
+        and pattern.shape[0] == 6
+        and min(size.height, size.width) < _SMALLEST_XTRANS
+    )
+
+
 def _large_enough(raw):
     """Extend a small mosaic at bottom and right, in the phase of its cell, to what LibRaw takes."""
     n = raw.cfa.shape[0]
     least = SMALLEST_DNG if n == 2 else _SMALLEST_XTRANS
-    h, w = raw.mosaic.shape
+    h, w = cfa_module.need_a_cell(raw)
     if min(h, w) >= least:
         return raw
-    if min(h, w) < n:
-        raise ShapeError(f"a mosaic of {h}x{w} does not hold one {n}x{n} cell", file=raw.path)
-    rows, cols = (_repeat_last_cells(s, max(s, least), n) for s in (h, w))
+    rows, cols = (cfa_module.whole_cells(s, 0, max(0, least - s), n) for s in (h, w))
     return dataclasses.replace(raw, mosaic=raw.mosaic[np.ix_(rows, cols)])
-
-
-def _repeat_last_cells(size, target, n):
-    i = np.arange(target)
-    beyond = np.maximum(i - size + n, 0) // n * n  # step back by whole cells
-    return np.where(i < size, i, i - beyond)

@@ -18,85 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import OptionError, ShapeError
-from . import cfa as cfa_module
-from .isp import daylight_gains
+from .cameras import CAMERAS, SONY_A7S2, Camera, find_camera
 
-
-@dataclass(frozen=True)
-class Camera:
-    """A sensor with its calibration. Scales in 14-bit DN; lines are (slope, bias, sigma) in ln K.
-
-    Attributes:
-        model: the maker's name, written into DNG files.
-        black_level, white_level: DN.
-        color_matrix: XYZ (D65) -> camera, as raw converters know it.
-        gain_range: K at the lowest calibrated ISO (100) and at the highest (6400), DN per electron.
-        gauss, tukey, row: lines for the Gaussian read noise, the Tukey-lambda one, the row noise.
-        tukey_shape: shape lambda of the Tukey-lambda distribution (0 is the logistic one; below 0
-            the tails grow heavier).
-        cfa_name: "RGGB" or another order, or "XTRANS".
-        aliases: other names that people use.
-    """
-
-    model: str
-    black_level: int
-    white_level: int
-    color_matrix: tuple[tuple[float, float, float], ...]
-    gain_range: tuple[float, float]
-    gauss: tuple[float, float, float]
-    tukey: tuple[float, float, float]
-    row: tuple[float, float, float]
-    tukey_shape: float
-    cfa_name: str = "RGGB"
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def cfa(self) -> np.ndarray:
-        """uint8 (2, 2) or (6, 6)."""
-        return cfa_module.from_name(self.cfa_name)
-
-    @property
-    def white_balance(self) -> tuple[float, float, float]:
-        """Daylight gains (r, 1, b)."""
-        return daylight_gains(self.color_matrix)
-
-    @property
-    def iso_range(self) -> tuple[int, int]:
-        """Lowest and highest ISO the calibration covers; K is proportional to ISO."""
-        return 100, round(100 * self.gain_range[1] / self.gain_range[0])
-
-    def gain(self, iso) -> float:
-        """System gain K in DN per electron.
-
-        Raises:
-            OptionError: an ISO outside the calibrated range.
-        """
-        low, high = self.iso_range
-        if not low <= iso <= high:
-            raise OptionError(
-                f"ISO {iso:g} is outside the calibration of the {self.model}",
-                todo=f"use ISO {low} to {high}",
-            )
-        return self.gain_range[0] * iso / 100
-
-
-SONY_A7S2 = Camera(
-    model="Sony ILCE-7SM2",
-    black_level=512,
-    white_level=16383,
-    color_matrix=(
-        (0.5838, -0.1430, -0.0246),
-        (-0.3497, 1.1477, 0.2297),
-        (-0.0748, 0.1885, 0.5778),
-    ),
-    gain_range=(0.0939, 6.011),
-    gauss=(0.5407, 1.2182, 0.2675),
-    tukey=(0.4621, 0.5657, 0.2634),
-    row=(0.5275, -0.5917, 0.2943),
-    tukey_shape=-0.07,
-    aliases=("Sony A7S II", "A7S II", "A7S2", "ILCE-7SM2"),
-)
-CAMERAS = {"sony_a7s2": SONY_A7S2}
+__all__ = ["CAMERAS", "SONY_A7S2", "Camera", "NoiseLevels", "expose", "find_camera"]
+__all__ += ["noise_levels", "tukey_lambda", "tukey_variance"]
 
 
 @dataclass(frozen=True)
@@ -120,26 +45,6 @@ class NoiseLevels:
         var = K * signal (photons) + read + row + 1/12 (rounding). Clipping is not in it.
         """
         return signal, self.gain * signal + self.read_variance() + self.row**2 + 1 / 12
-
-
-def find_camera(camera) -> Camera:
-    """A Camera, or the one of that name: "sony_a7s2", "Sony A7S II", "ILCE-7SM2" are the same.
-
-    Raises:
-        OptionError: no such name.
-    """
-    if isinstance(camera, Camera):
-        return camera
-    wanted = _plain(camera)
-    for key, known in CAMERAS.items():
-        names = {_plain(n) for n in (key, known.model, *known.aliases)}
-        if wanted in names:
-            return known
-    raise OptionError(f"unknown camera {camera!r}", todo=f"use one of {', '.join(CAMERAS)}")
-
-
-def _plain(name):
-    return "".join(c for c in str(name).lower() if c.isalnum())
 
 
 def noise_levels(camera, iso, read="tukey", rng=None) -> NoiseLevels:

@@ -22,7 +22,7 @@ from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
-from .train import CONFIG, open_dataset, pick_device, read_metrics
+from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
@@ -54,8 +54,8 @@ def test(
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
-    Beside each restoration the baseline is scored: the same amplified mosaic as a DNG, developed
-    by the very LibRaw call that made the target.
+    Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
+    too) as a DNG, developed by the very LibRaw call that made the target.
 
     Args:
         key: system.
@@ -111,7 +111,7 @@ def test(
     options["levels"] = None if levels is None else tuple(levels)
     recipe = find_recipe(key, "course")
     recipe = recipe.replace(dataset=dataset or recipe.dataset)
-    data = open_dataset(recipe, data_root, split, **options)
+    data = open_dataset(recipe, data_root, split, native=takes_xtrans(network), **options)
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
@@ -128,7 +128,8 @@ def test(
         began = time.perf_counter()
         result = restore(raw, network, key, factor, upright=False, **colour)
         seconds = time.perf_counter() - began
-        baseline = isp.develop(amplified(raw, factor))
+        recorded = data.recorded(i)
+        baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
         names = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
         row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
@@ -139,7 +140,7 @@ def test(
             if amplification != "ratio":  # input and target are the same whatever the factor
                 views = {f"{k}_{named}": views[k] for k in ("baseline", "result")}
             else:
-                views["input"] = isp.develop(raw)
+                views["input"] = isp.develop(recorded)
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
     row = {
         "model": key,

@@ -64,10 +64,10 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     device = pick_device(device)
     loss_of = find_loss(recipe.loss)
     _check(run_dir, recipe, resume)
-    data = open_dataset(recipe, data_root, "train").prepare(progress)
-
     torch.manual_seed(recipe.seed)
     model = models.build(recipe.key, **recipe.options).to(device).train()
+    amplify = not getattr(model, "amplifies_itself", models.card(recipe.key).amplifies_itself)
+    data = open_dataset(recipe, data_root, "train", native=takes_xtrans(model)).prepare(progress)
     model.trained_on = data.short(0).model
     _claim(run_dir, recipe, resume)  # last: what is there already goes only when all else is right
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
@@ -80,7 +80,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         for step in range(start, recipe.steps):
             x, y = data.batch(
                 step, seed=recipe.seed, size=recipe.batch, crop=recipe.crop,
-                flips=recipe.flips, transpose=recipe.transpose,
+                flips=recipe.flips, transpose=recipe.transpose, amplify=amplify,
             )  # fmt: skip
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
@@ -121,6 +121,11 @@ def open_dataset(recipe: Recipe, data_root, split, **changes):
     names = ("first_of_burst", "exclude_misaligned", "levels")
     options = {n: getattr(recipe, n) for n in names} | changes
     return DATASETS[recipe.dataset](data_root, split, **options)
+
+
+def takes_xtrans(network) -> bool:
+    """Whether a network is built for X-Trans mosaics as they are."""
+    return getattr(network, "cfa", "Bayer") == "X-Trans"
 
 
 def pick_device(device="auto") -> torch.device:

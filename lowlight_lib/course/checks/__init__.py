@@ -27,8 +27,44 @@ from .n02_noise_and_darkness import (
     snr_after_multiplying,
     variance_of_a_burnt_flat,
 )
+from .n03_amplifier import (
+    bytes_needed,
+    collapse,
+    fit_m,
+    share_that_halves,
+    two_gains,
+    weight_of,
+    your_amplifier,
+)
+from .n04_pack_unpack import (
+    order_matters,
+    perceptual,
+    receptive_field,
+    source_of_row,
+    times_cheaper,
+    unpack_by_loops,
+)
+from .n05_scales_and_dense_blocks import (
+    best_speedup,
+    grouped_cost,
+    layers_until_curved,
+    order_of_channels,
+    separated_by_luck,
+    share_of_padding,
+)
+from .n09_what_it_costs import (
+    bytes_of_layer,
+    fastest_possible,
+    features_kept,
+    one_by_one_against_three_by_three,
+    redi_with_small_kernels,
+    share_of_transposed,
+)
 from .n10_train_test_stills import (
+    augment,
     crop_offset,
     gain_of_best_and_worst,
+    gains_to_training_camera,
     psnr_of_factor,
+    shortcut_with_lamp,
 )

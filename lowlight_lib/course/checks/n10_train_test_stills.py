@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...sensor import cfa
-from .common import answer_of
+from .common import answer_of, near
 
 
 def crop_offset(function) -> None:
@@ -76,3 +76,70 @@ def psnr_of_factor(function) -> None:
     print(
         f"Right: ten per cent too bright leaves {truth:.1f} dB on random pixels. Did you guess it?"
     )
+
+
+def gains_to_training_camera(function) -> None:
+    """Exercise 10.4: function(foreign, training) -> factors on a foreign camera's signal."""
+    for foreign, training in (((1.6, 1.0, 1.8), (2.0, 1.0, 1.5)), ((2.2, 1.0, 1.2), (2.2, 1, 1.6))):
+        grey = 1 / np.asarray(foreign)  # what the foreign camera records of a neutral wall
+        wanted = 1 / np.asarray(training)
+        answer = np.asarray(answer_of(function, foreign, training), float)
+        assert answer.shape == (3,), "Return three factors: red, green, blue."
+        assert not np.allclose(grey * answer, 1), (
+            "That is white balance: the wall comes out grey, but the network expects what the "
+            "training camera records of grey, before any white balance."
+        )
+        assert np.allclose(grey * answer, wanted, rtol=1e-6) or not np.allclose(
+            grey / answer, wanted, rtol=1e-6
+        ), "The right numbers, upside down: follow one red pixel of the wall through."
+        assert np.allclose(grey * answer, wanted, rtol=1e-6), (
+            f"With your factors {answer.round(3).tolist()} the wall reaches the network as "
+            f"{(grey * answer).round(3).tolist()}; it knows grey as {wanted.round(3).tolist()}."
+        )
+    print("Right: the network then sees grey as it learned it.")
+
+
+def augment(function) -> None:
+    """Exercise 10.5: function(rng, mosaic, target, crop) -> a crop of both, at the same place."""
+    h, w, crop = 24, 32, 8
+    place = np.arange(h * w).reshape(h, w)
+    target = np.repeat(place[..., None], 3, -1)
+    seen = set()
+    for seed in range(200):
+        pair = answer_of(function, np.random.default_rng(seed), place, target, crop)
+        assert len(pair) == 2, "Return two crops: of the mosaic, and of the target."
+        m, t = map(np.asarray, pair)
+        assert m.shape == (crop, crop) and t.shape == (crop, crop, 3), (
+            f"A crop is {crop} x {crop}; yours are {m.shape} and {t.shape}."
+        )
+        assert np.array_equal(m, t[..., 0]), (
+            "The two crops show different places. Whatever is drawn at random has to be drawn "
+            "once, and used twice. (What a network learns from such pairs: the mean of all "
+            "targets that an input may have, a grey fog.)"
+        )
+        top, left = np.argwhere(place == m[0, 0])[0]
+        assert top % 2 == 0 and left % 2 == 0, (
+            f"They match now, but this crop starts at ({top}, {left}): is its first pixel red?"
+        )
+        seen.add((int(top), int(left)))
+    assert len(seen) > 30, f"Only {len(seen)} different places in 200 draws."
+    assert {h - crop} <= {s[0] for s in seen}, "The last rows are never seen: mind the upper end."
+    print("Right: drawn once, used twice, and red first.")
+
+
+def shortcut_with_lamp(function) -> None:
+    """Exercise 10.6: function(mean, share) -> 0.05 / mean with a share of saturated pixels."""
+    rng = np.random.default_rng(0)
+    for mean, share in ((0.002, 0.01), (0.001, 0.1), (0.5, 0.25)):
+        pixels = rng.uniform(0, 2 * mean, 200_000)
+        pixels[rng.permutation(pixels.size)[: round(share * pixels.size)]] = 1
+        truth = 0.05 / pixels.mean()
+        answer = float(answer_of(function, mean, share))
+        assert not near(answer, 0.05 / mean), "That is the scene without its lamp."
+        assert near(answer, truth), (
+            f"mean {mean:g}, share {share:g}: you gave {answer:.4g}, drawn pixels give "
+            f"{truth:.4g}. What is the mean of a mixture?"
+        )
+    dark = 0.05 / 0.002
+    with_lamp = float(function(0.002, 0.01))
+    print(f"Right: a lamp on 1 % of the pixels turns a factor of {dark:.0f} into {with_lamp:.1f}.")

@@ -1,0 +1,244 @@
+"""Counting without computing: one pass on tensors that have a shape and no memory.
+
+What a network costs in multiply-accumulates and in live tensors follows from shapes alone, so the
+pass runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
+Built in notebooks/09_what_it_costs, sections 1 to 4.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+
+import torch
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from ..errors import OptionError
+
+_ACTIVATIONS = ("relu", "leaky_relu", "prelu", "_prelu_kernel", "elu", "hardtanh")
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of a pass.
+
+    Attributes:
+        module: dotted name of the innermost module it ran in; "" for the network itself.
+        kind: "convolution", "transposed convolution", or PyTorch's name of the operation.
+        macs: its multiply-accumulates; 0 for all but convolutions and matrix products.
+        binary: whether that module announces binary weights (an attribute `binary = True`).
+        input, weight, output: shapes of the first, second and resulting tensor; () where none is.
+        bias: whether a convolution adds one.
+        live: bytes of tensors alive while it ran, its result included.
+    """
+
+    module: str
+    kind: str
+    macs: int
+    binary: bool
+    input: tuple[int, ...]
+    weight: tuple[int, ...]
+    output: tuple[int, ...]
+    bias: bool
+    live: int
+
+
+def trace(model, input_shape, *, training=False) -> list[Op]:
+    """Every operation of one pass, in order.
+
+    Nothing is computed, so no memory is needed and any size goes. A network that looks at its
+    values (a histogram, an `if`) cannot run so; it is run on random numbers instead.
+
+    Args:
+        model: nn.Module on any device; left as it was.
+        input_shape: for example (1, 1, 2848, 4256).
+        training: in training mode, with the backward pass of a sum of the outputs.
+    Live bytes count float32 tensors that operations made: neither input nor weights, in training
+    the gradients of the weights too, no optimizer.
+    """
+    was = model.training
+    model.train(training)
+    try:
+        try:
+            return _run(model, input_shape, "meta", training)
+        except (RuntimeError, TypeError):  # what the meta device raises where values are needed
+            device = next((p.device for p in model.parameters()), torch.device("cpu"))
+            return _run(model, input_shape, device, training)
+    finally:
+        model.train(was)
+
+
+def by_module(model, input_shape, depth=1) -> dict[str, int]:
+    """MACs of each child, in the order in which they first run; their sum is the network's.
+
+    Args:
+        depth: how many parts of the dotted name to keep: 1 gives "hse", 2 "hse.leave".
+    """
+    found = {}
+    for op in trace(model, input_shape):
+        name = ".".join(op.module.split(".")[:depth]) or "(itself)"
+        found[name] = found.get(name, 0) + op.macs
+    return {name: macs for name, macs in found.items() if macs}
+
+
+def parameters(model) -> tuple[int, int]:
+    """(all parameters, the same with every weight of a module with `binary = True` as 1/32)."""
+    total = sum(p.numel() for p in model.parameters())
+    binary = sum(
+        p.numel()
+        for module in model.modules()
+        if getattr(module, "binary", False)
+        for name, p in module.named_parameters(recurse=False)
+        if name == "weight"
+    )
+    return total, total - binary + round(binary / 32)
+
+
+def as_published(model, input_shape, version="old") -> int:
+    """The "GMac" of papers: what the counter of the time counts, mistakes included.
+
+    Beside the multiply-accumulates it counts one for each bias added, one for each output of an
+    activation, one for each input of a pooling, two for each input of a batch normalisation.
+
+    Args:
+        version: "old" takes a transposed convolution for an ordinary one: the weights times the
+            *output* positions, stride^2 times too many. "later" has that right, and takes the
+            output to be square, as high as it is high, when it adds the bias.
+    Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
+        that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
+        in upright (width first).
+    Raises:
+        OptionError: another version.
+    """
+    if version not in ("old", "later"):
+        raise OptionError(f"unknown version {version!r}", todo="use old or later")
+    return sum(_published(op, version) for op in trace(model, input_shape))
+
+
+def _published(op, version):
+    n_out = _size(op.output)
+    if op.kind == "convolution":
+        return op.macs + op.bias * n_out
+    if op.kind == "transposed convolution":
+        if version == "old":
+            return n_out // op.output[1] * _size(op.weight) + op.bias * n_out
+        return op.macs + op.bias * n_out // op.output[-1] * op.output[-2]
+    if op.kind.rstrip("_") in _ACTIVATIONS:  # in place they end in _
+        return n_out
+    if "pool" in op.kind:
+        return _size(op.input)
+    return 2 * _size(op.input) if "batch_norm" in op.kind else op.macs
+
+
+# ---------------------------------------------------------------------------------------------
+# helpers
+
+
+@torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
+def _run(model, input_shape, device, training):
+    tensors = {}
+    for name, t in (*model.named_parameters(), *model.named_buffers()):
+        copy = torch.empty_like(t, device="meta") if device == "meta" else t.detach().clone()
+        tensors[name] = copy.requires_grad_(t.requires_grad)
+    x = torch.empty(input_shape, device=device)
+    if device != "meta":
+        x.uniform_(generator=torch.Generator(device).manual_seed(0))
+    tracer = _Tracer(model)
+    with torch.set_grad_enabled(training), tracer:
+        out = functional_call(model, tensors, (x,))
+        if training:
+            outputs = out if isinstance(out, (tuple, list)) else (out,)
+            sum(t.sum() for t in outputs).backward()
+    return tracer.ops
+
+
+class _Tracer(TorchDispatchMode):
+    """Writes down operations, and adds up the storages that they make until these are freed."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.ops, self._live = [], 0
+        self._model, self._running, self._seen = model, [], set()
+        self._thread = threading.get_ident()
+
+    def __enter__(self):
+        self._hooks = []
+        for name, module in self._model.named_modules():
+            here = (name, bool(getattr(module, "binary", False)))
+            enter = module.register_forward_pre_hook(lambda *_, here=here: self._enter(here))
+            leave = module.register_forward_hook(self._leave, always_call=True)
+            self._hooks += [enter, leave]
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        for hook in self._hooks:
+            hook.remove()
+        return super().__exit__(*error)
+
+    def _enter(self, here):
+        if threading.get_ident() != self._thread:  # a tracer sees its own thread only
+            raise OptionError("cannot count what runs in threads", todo="set parallel=False")
+        self._running.append(here)
+
+    def _leave(self, *_):
+        del self._running[-1:]
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        inputs = [t for t in args if isinstance(t, torch.Tensor)]
+        known = {t.untyped_storage()._cdata for t in inputs}
+        out = func(*args, **kwargs)
+        outputs = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if _is_tensor(t)]
+        for t in outputs:
+            self._count(t.untyped_storage(), known)
+        if outputs:
+            self._write(func, args, kwargs, inputs, out, outputs[0])
+        return out
+
+    def _write(self, func, args, kwargs, inputs, out, first):
+        name = func._schema.name.split("::")[-1]
+        macs, bias = 0, False
+        if name == "convolution":
+            x, weight, bias, transposed = args[0], args[1], args[2] is not None, args[6]
+            macs = _convolution(x if transposed else first, weight)
+            name = "transposed convolution" if transposed else name
+        elif name == "convolution_backward":  # as much again for the input, and for the weight
+            grad, x, weight = args[:3]
+            macs = _convolution(x if args[7] else grad, weight) * sum(args[-1][:2])
+        elif formula := flop_registry.get(func._overloadpacket):
+            macs = formula(*args, **kwargs, out_val=out) // 2  # a multiply and an add are two there
+        module, binary = self._running[-1] if self._running else ("", False)
+        shapes = [tuple(t.shape) for t in inputs[:2]] + [(), ()]
+        shapes = (*shapes[:2], tuple(first.shape))
+        self.ops.append(Op(module, name, macs, binary, *shapes, bias, self._live))
+
+    def _count(self, storage, known):
+        key = storage._cdata
+        if key in self._seen or key in known:
+            return
+        self._seen.add(key)
+        self._live += storage.nbytes()
+        weakref.finalize(storage, self._free, key, storage.nbytes())
+
+    def _free(self, key, size):
+        self._seen.discard(key)
+        self._live -= size
+
+
+def _convolution(positions, weight):
+    """MACs: every weight is used once at each position of the output (transposed: the input)."""
+    return positions.numel() // positions.shape[1] * weight.numel()
+
+
+def _is_tensor(x):
+    return isinstance(x, torch.Tensor)
+
+
+def _size(shape):
+    n = 1
+    for side in shape:
+        n *= side
+    return n

@@ -1,0 +1,127 @@
+"""What a process needs at its worst moment: one pass in a fresh process, as the system counts it.
+
+Built in notebooks/09_what_it_costs, section 4.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LowlightError, OptionError
+
+
+@dataclass(frozen=True)
+class ProcessPeak:
+    """Resident memory of a process in bytes.
+
+    Attributes:
+        before: Python, PyTorch, the network and its input, just before the pass.
+        peak: the most there ever was.
+        added: the difference, what the pass itself needed: live tensors, and what libraries set
+            aside for their work.
+    """
+
+    before: int
+    peak: int
+
+    @property
+    def added(self):
+        return self.peak - self.before
+
+
+def process_peak(key, shape, options=None, *, training=False, timeout=600) -> ProcessPeak:
+    """Build a network in a fresh process, run one pass, and ask the system what it took.
+
+    A running notebook cannot tell: it has been larger before, and memory that was given back to the
+    allocator still counts.
+
+    Args:
+        key, options: as `models.build` takes them.
+        shape: of the input, for example (1, 1, 2048, 4096).
+        training: with a backward pass; otherwise in inference mode.
+        timeout: seconds.
+    Raises:
+        OptionError: the process failed, ran out of memory, or took too long.
+    """
+    order = {"key": key, "shape": list(shape), "options": options or {}, "training": training}
+    home = str(
+        Path(__file__).resolve().parents[2]
+    )  # so that a checkout that is not installed works
+    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
+    size = "x".join(map(str, shape))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, json.dumps(order)],
+            env=os.environ | {"PYTHONPATH": path},
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as e:
+        raise OptionError(f"{key} on {size} took more than {timeout} s", todo="go smaller") from e
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+        raise OptionError(
+            f"{key} on {size} could not be measured in a process of its own: {said}",
+            todo="take a smaller input if it was memory",
+        )
+    return ProcessPeak(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def resident_peak() -> int:
+    """The most resident memory that this process has had, in bytes.
+
+    On Linux since `_forget_peak`, where that is allowed: getrusage would start there with what the
+    parent had, which a child inherits.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _forget_peak():
+    """Start the peak anew, so that a large import does not hide a small pass; Linux only."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def _run(key, shape, options, training):
+    """What the child does."""
+    import psutil
+    import torch
+
+    from .. import models
+    from ..restore import out_of_memory
+
+    model = models.build(key, **options).train(training)
+    with out_of_memory(shape), torch.inference_mode(not training):
+        x = torch.rand(shape)
+        _forget_peak()
+        before = psutil.Process().memory_info().rss
+        out = model(x)
+        if training:
+            out.sum().backward()
+    return {"before": before, "peak": resident_peak()}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(_run(**json.loads(sys.argv[1]))))
+    except LowlightError as error:
+        sys.exit(error.what)

@@ -1,0 +1,88 @@
+"""Another camera's colours, for a network that learned those of one.
+
+A raw network learns the colour processing of its training camera: the white balance W that makes
+grey grey, and the matrix C that leads from camera colours to sRGB; its picture is about C W x. Give
+it the mosaic of another camera, with W' and C', and the picture has a cast. The cure is linear and
+needs no training: hand over x' = W^-1 W' x, so that grey has the proportions the network learned,
+and put C' C^-1 after it, so that C W x' becomes C' W' x. Rows of C' C^-1 sum to 1: grey stays grey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cameras import find_camera
+from .isp import bt709_decode, bt709_encode, camera_from_srgb
+
+_STRIP = 256  # lines of the picture worked on at a time
+
+
+@dataclass(frozen=True)
+class ColourMatch:
+    """How to bring one camera's mosaic before a network trained on another camera.
+
+    Attributes:
+        gains: (r, 1, b), what the mosaic's colours are multiplied by: W^-1 W'.
+        matrix: (3, 3) on the linear picture, C' C^-1; None where the file has no colour matrix.
+    """
+
+    gains: tuple[float, float, float]
+    matrix: np.ndarray | None
+
+    def before(self, x, cell) -> None:
+        """Multiply a mosaic's red and blue, in place.
+
+        Args:
+            x: float (H, W), 0 at black.
+            cell: its filters, (2, 2) or (6, 6).
+        """
+        n, m = cell.shape
+        for i, j in np.ndindex(n, m):
+            if cell[i, j] != 1:
+                x[i::n, j::m] *= np.float32(self.gains[cell[i, j]])
+
+    def after(self, picture) -> None:
+        """Turn the network's picture into the file's colours, in place.
+
+        Args:
+            picture: float32 (H, W, 3) in [0, 1], display-encoded with the curve of BT.709.
+        """
+        if self.matrix is None:
+            return
+        turn = self.matrix.T.astype(np.float32)
+        for top in range(0, len(picture), _STRIP):
+            part = picture[top : top + _STRIP]
+            part[...] = bt709_encode(bt709_decode(part) @ turn)
+
+
+def match(raw, trained_on) -> ColourMatch | None:
+    """What has to be done with a raw image for a network trained on another camera.
+
+    Args:
+        raw: a `RawImage`.
+        trained_on: a Camera or its name.
+    Returns:
+        ColourMatch, or None where there is nothing to do: it is the same camera, or nothing is
+        known of the file's colours (no matrix, and gains of 1).
+    Raises:
+        OptionError: no such camera.
+    """
+    camera = find_camera(trained_on)
+    if raw.model is not None and camera.answers_to(raw.model):
+        return None
+    matrix = None if raw.color_matrix is None else _between(raw.color_matrix, camera)
+    if matrix is None and tuple(raw.white_balance) == (1.0, 1.0, 1.0):
+        return None
+    r, g, b = np.asarray(raw.white_balance) / np.asarray(camera.white_balance)
+    return ColourMatch((float(r / g), 1.0, float(b / g)), matrix)
+
+
+def _between(color_matrix, camera):
+    """C' C^-1, or None for a matrix that is none (files hold zeros and worse)."""
+    with np.errstate(all="ignore"):
+        theirs = camera_from_srgb(color_matrix)  # sRGB -> camera, so C' is its inverse
+        if not np.isfinite(theirs).all() or np.linalg.cond(theirs) > 100:
+            return None
+    return np.linalg.solve(theirs, camera_from_srgb(camera.color_matrix))

@@ -1,0 +1,108 @@
+"""Any filter array as an RGGB mosaic, for networks that know Bayer only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..errors import UnsupportedRawError
+from . import cfa as cfa_module
+
+_RADIUS = 3  # a 7x7 window holds a whole cell, and with it every colour
+_ALIKE = 0.95  # correlation between the white-balanced colours of one place, as in photographs
+_REACH = 20.0  # pixels; how fast neighbours forget each other. Nothing depends on it much
+_NOISE = 0.01  # noise variance per pixel, of a signal variance of 1: see below
+_STRIP = 64  # cells of height worked on at a time
+
+
+def remosaic(raw):
+    """Compute what an RGGB sensor would have recorded in the place of this one.
+
+    Every filter array repeats, so an output pixel's place in the cell says which colours surround
+    it and where. Take the best linear estimate of the wanted colour c at p from the 7x7 pixels q
+    around it, each of its own colour k (ordinary kriging): weights w that minimise the expected
+    squared error, under the condition that they add up to 1 over the pixels of colour c and to 0
+    over those of each other colour, so that a flat patch of any colour comes out exact:
+
+        [C + s^2 I   A] [w]   [c0]      C[q, r] = g(k_q) g(k_r) rho(k_q, k_r) exp(-|q - r| / 20)
+        [A^T         0] [m] = [e_c]     c0[q]   = g(k_q) g(c)   rho(k_q, c)   exp(-|q - p| / 20)
+
+    with A[q, k] = 1 where q is of colour k, e_c the unit vector of c, rho = 0.95 between colours
+    and 1 within one, and g the reciprocal white-balance gains: what is grey in the scene is equal
+    after white balance. So a missing red follows the edges that the greens around it show. The
+    noise s^2 keeps the weights from chasing such edges at any price: with it no output pixel is
+    noisier than a measured one, which dark pictures need; without it noise-free ones come out
+    2 dB better. A measured pixel is kept where its filter is the one that RGGB has there.
+
+    The estimate is one small matrix product a cell: 36 kernels for X-Trans.
+
+    Args:
+        raw: a `RawImage` of any 2x2 or 6x6 cell with red, green and blue in it, at least one cell
+            large.
+    Returns:
+        RawImage of the same size, RGGB, with one black level (the mean of the old ones, rounded);
+        values are rounded to whole DN and clipped to 0 .. white level.
+    Raises:
+        UnsupportedRawError: a colour is missing in the cell.
+        ShapeError: the mosaic is smaller than one cell.
+    Source: kriging is from Matheron, "Principles of Geostatistics", Economic Geology 1963; for
+        filter arrays the idea of a linear estimate from second-order statistics is from Trussell &
+        Hartwig, "Mathematics for Demosaicking", IEEE TIP 2002.
+    """
+    missing = {0, 1, 2} - set(np.unique(raw.cfa).tolist())
+    if missing:
+        raise UnsupportedRawError(
+            f"has no {' and no '.join(('red', 'green', 'blue')[c] for c in missing)} filters",
+            file=raw.path,
+            todo="use a raw of a sensor with three colours",
+        )
+    n, (h, w) = raw.cfa.shape[0], cfa_module.need_a_cell(raw)
+    weights = _kernels(raw.cfa, raw.white_balance)
+    black = np.rint(raw.black_level.mean())
+    rows, cols = (cfa_module.whole_cells(s, _RADIUS, -s % n + _RADIUS, n) for s in (h, w))
+    level = np.roll(raw.black_level, (_RADIUS, _RADIUS), (0, 1))
+    side = n + 2 * _RADIUS
+    out = np.empty((h, w), np.uint16)
+    for top in range(0, h, _STRIP * n):
+        part = rows[top : top + _STRIP * n + 2 * _RADIUS]
+        x = raw.mosaic[np.ix_(part, cols)].astype(np.float32)
+        x -= cfa_module.tile(level, x.shape)
+        cells = sliding_window_view(x, (side, side))[::n, ::n]  # (H/n, W/n, side, side)
+        y = cells.reshape(-1, side * side) @ weights  # (cells, n * n)
+        y = y.reshape(*cells.shape[:2], n, n).swapaxes(1, 2).reshape(cells.shape[0] * n, -1)
+        y = y[: h - top, :w]
+        y += black
+        np.clip(np.rint(y, out=y), 0, raw.white_level, out=y)
+        out[top : top + len(y)] = y
+    return dataclasses.replace(raw, mosaic=out, cfa=cfa_module.RGGB.copy(), black_level=black)
+
+
+def _kernels(cell, gains):
+    """One kernel for each place of the cell, float32 (side * side, n * n)."""
+    n = cell.shape[0]
+    side, window = n + 2 * _RADIUS, 2 * _RADIUS + 1
+    have = cfa_module.tile(np.roll(cell, (_RADIUS, _RADIUS), (0, 1)), (side, side))
+    want = cfa_module.tile(cfa_module.RGGB, (n, n))
+    place = np.stack(np.mgrid[:window, :window], -1).reshape(-1, 2) - _RADIUS
+    near = np.exp(-np.linalg.norm(place[:, None] - place, axis=-1) / _REACH)
+    centre = len(place) // 2
+    scale = 1 / np.asarray(gains, np.float64)
+    scale /= scale.max()
+    between = (_ALIKE + (1 - _ALIKE) * np.eye(3)) * np.outer(scale, scale)
+    kernels = np.zeros((side, side, n * n), np.float32)
+    for k in range(n * n):
+        i, j = divmod(k, n)
+        colour = have[i : i + window, j : j + window].ravel()
+        wanted = want[i, j]
+        if colour[centre] == wanted:
+            kernels[i + _RADIUS, j + _RADIUS, k] = 1
+            continue
+        a = np.eye(3)[colour]
+        c = between[colour[:, None], colour] * near + _NOISE * np.eye(len(place))
+        system = np.block([[c, a], [a.T, np.zeros((3, 3))]])
+        right = np.append(between[colour, wanted] * near[centre], np.eye(3)[wanted])
+        solved = np.linalg.solve(system, right)[: len(place)]
+        kernels[i : i + window, j : j + window, k] = solved.reshape(window, window)
+    return kernels.reshape(side * side, n * n)

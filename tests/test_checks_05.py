@@ -1,0 +1,89 @@
+"""The checks of notebook 05 accept right answers and answer wrong ones with a hint."""
+
+from math import comb
+
+import numpy as np
+import pytest
+
+from lowlight_lib.course import checks
+
+
+def padding(crop):
+    return 1 - (1 - 2 / (3 * crop / 32)) ** 2
+
+
+def order():
+    c, i, j = np.indices((4, 16, 16))
+    return (32 * (2 * i + c // 2) + 2 * j + c % 2).flatten()
+
+
+def cost(c_in, c_out, k, groups, h, w):
+    weights = c_in // groups * c_out * k * k
+    return weights, weights * h * w
+
+
+def speedup(branches, rest):
+    return (sum(branches) + rest) / (max(branches) + rest)
+
+
+def luck(n):
+    return 2 / comb(2 * n, n)
+
+
+RIGHT = {
+    "share_of_padding": padding,
+    "order_of_channels": order,
+    "grouped_cost": cost,
+    "layers_until_curved": lambda: 3,
+    "best_speedup": speedup,
+    "separated_by_luck": luck,
+}
+
+WRONG = [
+    ("share_of_padding", lambda crop: None, "return"),
+    ("share_of_padding", lambda crop: 1 - padding(crop), "the rest"),
+    ("share_of_padding", lambda crop: 100 * padding(crop), "between 0 and 1"),
+    ("share_of_padding", lambda crop: 1 - max(crop // 32 - 2, 0) ** 2 / (crop // 32) ** 2, "taps"),
+    ("share_of_padding", lambda crop: 2 / (3 * crop / 32), "both directions"),
+    ("share_of_padding", lambda crop: 0, "positions a side"),
+    ("order_of_channels", lambda: np.argsort(order()), "way back"),
+    ("order_of_channels", lambda: np.arange(1024), "channel 1 of two steps"),
+    ("order_of_channels", lambda: np.arange(256), "1024 numbers"),
+    ("order_of_channels", lambda: order() // 2, "exactly once"),
+    ("order_of_channels", lambda: np.arange(1024).reshape(256, 4).T.flatten(), "row by row"),
+    ("grouped_cost", lambda i, o, k, g, h, w: cost(i, o, k, 1, h, w), "only its own group"),
+    ("grouped_cost", lambda i, o, k, g, h, w: cost(i, o // g, k, g, h, w), "divided by the groups"),
+    ("grouped_cost", lambda i, o, k, g, h, w: (cost(i, o, k, g, h, w)[0],) * 2, "How often"),
+    ("grouped_cost", lambda i, o, k, g, h, w: (1, 1), "Outputs, times inputs"),
+    ("grouped_cost", lambda *_: (1,), "two numbers"),
+    ("layers_until_curved", lambda: 1, "sum of what it makes"),
+    ("layers_until_curved", lambda: 2, "sum of what it makes"),
+    ("layers_until_curved", lambda: 4, "fewer do"),
+    ("layers_until_curved", lambda: 0, "at least one"),
+    ("best_speedup", lambda b, r: len(b), "only if they are equal"),
+    ("best_speedup", lambda b, r: sum(b) / max(b), "waits for all"),
+    ("best_speedup", lambda b, r: 1 / speedup(b, r), "above 1"),
+    ("best_speedup", lambda b, r: 1 - 1 / speedup(b, r), "above 1"),
+    ("best_speedup", lambda b, r: 1.5, "longest branch"),
+    ("separated_by_luck", lambda n: luck(n) / 2, "other way round"),
+    ("separated_by_luck", lambda n: 0.05, "in a row by height"),
+    ("separated_by_luck", lambda n: 0.5 ** (n - 1), "in a row by height"),
+]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_answer_is_praised_in_one_line(name, capsys):
+    getattr(checks, name)(RIGHT[name])
+    out = capsys.readouterr().out
+    assert out.startswith("Right") and out.count("\n") == 1
+
+
+def test_kinds_of_numbers_do_not_matter():
+    checks.order_of_channels(lambda: order().tolist())
+    checks.layers_until_curved(lambda: 3.0)
+
+
+@pytest.mark.parametrize("name, answer, hint", WRONG)
+def test_a_wrong_answer_gets_a_hint(name, answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        getattr(checks, name)(answer)
