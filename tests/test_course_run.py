@@ -72,8 +72,9 @@ def course(tmp_path_factory):
 
 
 def test_the_notebooks_run_in_order_and_the_others_go_on_after_a_failure(course):
-    wanted = ["00_first", "10_train_test_stills_sid", "10_train_test_stills_redi"]
-    assert (course["data"] / "order.txt").read_text().split()[:3] == wanted
+    trained = [f"10_train_test_stills_{model}" for model in ("sid", "llpacknet", "redi")]
+    wanted = ["00_first", *trained]
+    assert (course["data"] / "order.txt").read_text().split()[:4] == wanted
     status = {n: e["status"] for n, e in course["state"]["notebooks"].items()}
     assert status == dict.fromkeys(wanted, "done") | {"01_breaks": "failed", "02_dies": "failed"}
     assert course["code"] == 1 and course["state"]["status"] == "failed"
@@ -150,7 +151,7 @@ def test_the_report_escapes_what_it_shows_and_its_links_are_files_of_the_run(cou
         assert {f"{name}.ipynb", f"{name}.html"} <= names
     assert "10_train_test_stills_redi/pictures/10 #1 & co_result.png" in names
     assert "result (auto) of 10 #1 & co, 00_first" in page.alts
-    assert len(page.alts) == 3 * 5
+    assert len(page.alts) == 4 * 5
     assert "http" not in text and "prefers-color-scheme" in text and "viewport" in text
 
 
@@ -163,9 +164,9 @@ def test_the_report_is_written_even_where_files_are_missing_or_damaged(tmp_path)
 
 
 def test_progress_is_told_without_a_terminal(course):
-    assert "[1/5] 00_first" in course["log"]
-    assert "[5/5] 10_train_test_stills_redi  done in" in course["log"]
-    assert "Finished after" in course["log"] and "3 of 5 without error" in course["log"]
+    assert "[1/6] 00_first" in course["log"]
+    assert "[6/6] 10_train_test_stills_redi  done in" in course["log"]
+    assert "Finished after" in course["log"] and "4 of 6 without error" in course["log"]
 
 
 # The tests from here on run notebooks again in the same folder; they leave it usable.
@@ -180,8 +181,8 @@ def test_resuming_runs_only_what_has_not_finished(course, capsys):
     state = json.loads((course["out"] / "state.json").read_text())
     assert state["notebooks"]["01_breaks"]["status"] == "done"
     assert state["started"] == course["state"]["started"]
-    assert len(state["notebooks"]) == 5  # the others of this run are still in it
-    assert len(json.loads((course["out"] / "results.json").read_text())) == 3
+    assert len(state["notebooks"]) == 6  # the others of this run are still in it
+    assert len(json.loads((course["out"] / "results.json").read_text())) == 4
     with pytest.raises(OptionError, match="had parameters"):
         course["again"](parameters={"steps": 4}, resume=True)
 
