@@ -246,6 +246,11 @@ def test_what_runs_in_threads_is_refused_rather_than_missed():
         cost.count(Threaded(), (1, 1, 8, 8))
 
 
+def test_redis_branches_in_threads_cost_what_they_cost_in_turn():
+    shape = (1, 1, 64, 96)
+    assert cost.count(built("redi", parallel=True), shape) == cost.count(built("redi"), shape)
+
+
 def test_unknown_counters_and_wrong_inputs_are_refused():
     with pytest.raises(OptionError, match="newest"):
         counting.as_published(built("sid"), (1, 1, 32, 32), "newest")

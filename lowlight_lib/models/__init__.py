@@ -17,7 +17,8 @@ class ModelCard:
         params, effective_params: number of parameters; binary ones counted as 1/32.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
-            exact, and LLPackNet too; for REDI less than that, so that they are close (see `restore.run`).
+            exact, and LLPackNet too; for REDI less than that, so that they are close (see
+            `restore.run`).
         amplifies_itself: it takes the mosaic un-amplified.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.

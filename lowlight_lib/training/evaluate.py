@@ -26,7 +26,8 @@ from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
-_SAME += ("camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels")
+_SAME += ("camera", "match_colour", "weights", "limit")
+_SAME += ("first_of_burst", "exclude_misaligned", "levels")
 
 
 def test(
