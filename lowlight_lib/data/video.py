@@ -1,0 +1,401 @@
+"""Raw video in the layouts that BRVE publishes: LLRVD and SMOID, real or mini.
+
+    LLRVD/ratio_noisy_all/35/125/lq.npy   (T, H, W, 4) uint16, planes R, G1, G2, B
+    LLRVD/ratio_gt/35/gt.npy              the same scene without noise, one for all ratios
+    LLRVD/ISP_info/35/1.npy               white balance and colour matrix of frame 1, and so on
+    SMOID/_Scene6/Gain30Gain0/Dark/RAW/raw_input.npy     (T, 4, H, W) uint16, planes G2, R, G1, B
+    SMOID/_Scene6/Gain30Gain0/Bright/RAW/raw_target.npy
+
+Clips are read by memory map, so memory use does not grow with the data set.
+
+Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code; LLRVD:
+Fu et al., "Low-light Raw Video Denoising with a High-quality Realistic Motion Dataset", IEEE TMM
+2023; SMOID: Jiang & Zheng, "Learning to See Moving Objects in the Dark", ICCV 2019.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tokenize
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError, OptionError
+from ..sensor import display
+from . import isp_info
+
+_OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
+
+
+def _rest(last, *parts):
+    """1..last without the scenes of the other parts."""
+    return tuple(sorted(set(range(1, last + 1)).difference(*parts)))
+
+
+_LLRVD = {"val": (7, 14, 21, 28), "test": (35, 42, 49, 56, 63, 70)}
+_SMOID = {
+    "val": (1, 2, 3, 13, 16, 19, 23, 30, 33, 40, 53, 56, 72, 74, 77, 81),
+    "test": (6, 7, 8, 17, 18, 22, 34, 44, 46, 54, 60, 66, 73, 78, 93, 96, 98),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set is stored.
+
+    Attributes:
+        folder: its folder below the data root.
+        levels: (black, white) of the stored values.
+        channels_last: (T, H, W, 4) instead of (T, 4, H, W).
+        planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
+        camera: who took it, where no note in the folder says otherwise.
+        splits: the published scene numbers.
+    """
+
+    folder: str
+    levels: tuple[float, float]
+    channels_last: bool
+    planes: tuple[int, int, int, int]
+    camera: str
+    splits: dict[str, tuple[int, ...]]
+
+
+LAYOUTS = {
+    "llrvd": Layout(
+        "LLRVD", (512, 15360), True, (0, 1, 1, 2), "Sony A7R IV",
+        {"train": _rest(70, *_LLRVD.values()), **_LLRVD},
+    ),
+    "smoid": Layout(
+        # As the released display code has them: G2, R, G1, B of an RGGB cell.
+        "SMOID", (0, 65535), False, (1, 0, 1, 2), "SMOID's two-camera rig",
+        {"train": _rest(103, *_SMOID.values()), **_SMOID},
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VideoClip:
+    """A dark clip and its target.
+
+    Attributes:
+        name: "35/125" or "_Scene6/Gain30".
+        scene: published number.
+        group: "125" or "30": scores are averaged per group, then over the groups.
+        ratio: the amplification that makes up for the missing light.
+        lq, gt: the two arrays.
+        frames, height, width: of both; height and width of the packed planes.
+    """
+
+    name: str
+    scene: int
+    group: str
+    ratio: float
+    lq: Path
+    gt: Path
+    frames: int
+    height: int
+    width: int
+
+
+class VideoDataset:
+    """Clips of packed raw frames with their targets, memory-mapped.
+
+    A split is the published one, as far as its scenes are there: part of a data set can be used,
+    and `lowlight data check` says what is lacking. A scene that is there has to be whole.
+
+    Args:
+        data_root: the folder that holds LLRVD/ or SMOID/.
+        split: "train", "val" or "test".
+        dataset: "llrvd" or "smoid".
+        levels: (black, white) to use instead of the layout's own.
+    Raises:
+        OptionError: no such data set or split.
+        DataError: nothing of the split is there, or a clip is damaged; says which file.
+    """
+
+    def __init__(self, data_root, split, *, dataset="llrvd", levels=None):
+        self.layout = _of(LAYOUTS, dataset, "data set")
+        scenes = _of(self.layout.splits, split, "split")
+        self.dataset, self.split = dataset, split
+        self.levels = tuple(map(float, levels or self.layout.levels))
+        self.folder = Path(data_root) / self.layout.folder
+        self._open = OrderedDict()  # path -> memory map, the last few
+        find = {"llrvd": _find_llrvd, "smoid": _find_smoid}[dataset]
+        self.clips = [self._measured(*c) for s in scenes for c in find(self.folder, s)]
+        if not self.clips:
+            raise DataError(
+                f"holds no scene of the split {split} ({_some(scenes)})",
+                file=self.folder,
+                todo="make mini data with `lowlight data mini ROOT`, or see what "
+                "`lowlight data check ROOT` says",
+            )
+
+    def __len__(self):
+        return len(self.clips)
+
+    @property
+    def camera(self) -> str:
+        """Who took the clips: the note of a mini set says it, else the data set's camera."""
+        try:
+            note = json.loads((self.folder / "mini.json").read_text(encoding="utf-8"))
+            return str(note["camera"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return self.layout.camera
+
+    def prepare(self, progress=True) -> VideoDataset:
+        """There is nothing to decode: clips lie on disk as they are read. Returns itself."""
+        return self
+
+    def lq(self, i) -> np.ndarray:
+        """The dark clip as stored, a memory map: (T, H, W, 4) of LLRVD, (T, 4, H, W) of SMOID."""
+        return self._map(self.clips[i].lq)
+
+    def gt(self, i) -> np.ndarray:
+        """The target as stored, a memory map."""
+        return self._map(self.clips[i].gt)
+
+    def noisy(self, i, frames=slice(None)) -> np.ndarray:
+        """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
+
+        Args:
+            frames: a slice, an index (which keeps its axis), or indices.
+        Returns:
+            float32 (T, 4, H, W).
+        Raises:
+            DataError: values that are not finite, where a file holds floats.
+        """
+        clip = self.clips[i]
+        return self._signal(clip.lq, (_frames(frames),), clip.ratio)
+
+    def target(self, i, frames=slice(None)) -> np.ndarray:
+        """The target normalised and clipped to [0, 1], float32 (T, 4, H, W)."""
+        return self._signal(self.clips[i].gt, (_frames(frames),), 1)
+
+    def isp(self, i) -> isp_info.Isp | None:
+        """Display parameters of every frame, or None where there are none (SMOID).
+
+        Raises:
+            DataError: ISP_info holds some of the frames only, or what nobody understands.
+        """
+        clip = self.clips[i]
+        folder = self.folder / "ISP_info" / str(clip.scene)
+        if self.dataset != "llrvd" or not folder.is_dir():
+            return None
+        return isp_info.read_frames(folder, clip.frames)
+
+    def pictures(self, i, packed=None, frames=slice(None)) -> np.ndarray:
+        """Frames of a clip as pictures, through the data set's display ISP.
+
+        Input, result and target of a clip look alike: white balance and matrix are the clip's, or
+        grey-world gains of its first target frame where the data set has none.
+
+        Args:
+            packed: float (T, 4, H, W) in [0, 1] that belongs to `frames`, such as a network's
+                output; None is the target.
+            frames: as in `noisy`.
+        Returns:
+            float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution.
+        """
+        frames = _frames(frames)
+        packed = self.target(i, frames) if packed is None else packed
+        colours, planes = self.isp(i), self.layout.planes
+        if colours is None:
+            gains = display.grey_world(self.target(i, 0)[0], planes)
+            return display.display(packed, gains, planes=planes)
+        gains, ccm = colours.white_balance[frames], colours.ccm[frames]
+        return display.display(packed, gains, ccm, planes=planes)
+
+    def batch(self, step, *, seed, size, crop, frames, flips=(0.5, 0.5), transpose=0.5,
+              reverse=0.5, amplify=True, part=(0, 1)):  # fmt: skip
+        """Training crops, a function of (seed, step) alone; each epoch sees every clip once.
+
+        The augmentation is the released one, on packed planes, which are not permuted. So a
+        transposition exchanges the roles of G1 and G2, and a mirror of the planes is not a mirror
+        of the mosaic (each plane keeps its place in the cell, the scene moves by a pixel under it).
+
+        Args:
+            size: items of the whole batch, of all processes together.
+            crop: side of the square crops in packed pixels; smaller frames are reflected.
+            frames: length of the crops; shorter clips run to and fro.
+            flips: probabilities of a left-right and an up-down mirror.
+            transpose: probability of exchanging rows and columns.
+            reverse: probability of running backwards.
+            amplify: multiply by the ratio.
+            part: (rank, world): the slice of the batch that this process gets. Items are the same
+                whatever the number of processes.
+        Returns:
+            x, y float32 (n, frames, 4, crop, crop): dark and target, in [0, 1].
+        """
+        rank, world = part
+        if not 0 <= rank < world or min(size, crop, frames) < 1:
+            raise OptionError(
+                f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
+            )
+        items = range(size * rank // world, size * (rank + 1) // world)
+        x = np.empty((len(items), frames, 4, crop, crop), np.float32)
+        y = np.empty_like(x)
+        for n, k in enumerate(items):
+            epoch, place = divmod(step * size + k, len(self))
+            order = np.random.default_rng([seed, 0, epoch]).permutation(len(self))
+            rng = np.random.default_rng([seed, 1, step, k])  # each item its own
+            clip = self.clips[order[place]]
+            where = [
+                _lines(rng, have, need)
+                for have, need in zip(
+                    (clip.frames, clip.height, clip.width), (frames, crop, crop), strict=True
+                )
+            ]
+            turns = [rng.random() < p for p in (reverse, *flips, transpose)]
+            x[n] = _turn(self._signal(clip.lq, where, clip.ratio if amplify else 1), turns)
+            y[n] = _turn(self._signal(clip.gt, where, 1), turns)
+        return x, y
+
+    def _measured(self, name, scene, group, ratio, lq, gt):
+        """A VideoClip, once both its arrays are what they should be."""
+        shapes = [_packed_shape(self._map(p), self.layout.channels_last) for p in (lq, gt)]
+        if shapes[0] != shapes[1]:
+            raise DataError(
+                f"holds {_in_words(shapes[0])}, but {gt.name} beside it {_in_words(shapes[1])}",
+                file=lq,
+                todo="copy both again: frames are missing, or they are not of one scene",
+            )
+        return VideoClip(name, scene, group, ratio, lq, gt, *shapes[0])
+
+    def _map(self, path):
+        if path not in self._open:
+            self._open[path] = open_clip(path, self.layout.channels_last)
+            if len(self._open) > _OPEN_MAPS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def _signal(self, path, where, ratio):
+        """Lines (frames, rows, columns) of a stored clip -> float32 (T, 4, H, W) in [0, 1]."""
+        part = self._map(path)
+        first, rows = (1, 2) if self.layout.channels_last else (2, 3)
+        for axis, lines in zip((0, first, rows), where):  # noqa: B905  (frames alone will do)
+            part = part[(slice(None),) * axis + (lines,)]
+        if self.layout.channels_last:
+            part = part.transpose(0, 3, 1, 2)
+        black, white = self.levels
+        x = part.astype(np.float32, order="C")
+        if part.dtype.kind == "f" and not np.isfinite(x).all():
+            raise DataError("holds values that are not finite (NaN or infinity)", file=path,
+                            todo="make it again from the raw frames")  # fmt: skip
+        x -= np.float32(black)
+        x *= np.float32(ratio / (white - black))
+        return np.clip(x, 0, 1, out=x)
+
+
+def open_clip(path, channels_last) -> np.ndarray:
+    """A stored clip as a read-only memory map.
+
+    Raises:
+        DataError: it is missing, cut short, or no clip of four planes of a type that we read.
+    """
+    path = Path(path)
+    try:
+        clip = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as e:
+        raise DataError("is missing", file=path, todo="complete the scene") from e
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as e:
+        raise DataError(
+            f"is cut short, or no array that can be mapped ({e})", file=path, todo="copy it again"
+        ) from e
+    if (clip.dtype.kind, clip.dtype.itemsize) not in (("u", 2), ("f", 2), ("f", 4), ("f", 8)):
+        raise DataError(f"holds {clip.dtype}, not uint16", file=path, todo="store it as uint16")
+    planes = "(T, H, W, 4)" if channels_last else "(T, 4, H, W)"
+    if clip.ndim != 4 or clip.shape[-1 if channels_last else 1] != 4:
+        raise DataError(
+            f"is {clip.shape}, not four packed planes {planes}", file=path,
+            todo="pack the mosaics with sensor.cfa.pack_mosaic",
+        )  # fmt: skip
+    return clip
+
+
+def _find_llrvd(folder, scene):
+    """(name, scene, group, ratio, lq, gt) of every ratio of a scene; nothing where it is not."""
+    noisy, gt = folder / "ratio_noisy_all" / str(scene), folder / "ratio_gt" / str(scene)
+    ratios = [p.name for p in folders(noisy)]
+    for name in ratios:
+        if not _NUMBER.fullmatch(name) or not float(name) > 0:
+            raise DataError(
+                "is not named by a ratio, a number such as 125", file=noisy / name,
+                todo="rename it, or move it away",
+            )  # fmt: skip
+    if gt.is_dir() and not ratios:
+        raise DataError("holds no ratio folder such as 125", file=noisy, todo="complete the scene")
+    for name in sorted(ratios, key=float):
+        ratio = float(name)
+        yield f"{scene}/{name}", scene, f"{ratio:g}", ratio, noisy / name / "lq.npy", gt / "gt.npy"
+
+
+def _find_smoid(folder, scene):
+    """The same of every gain of a scene."""
+    place = folder / f"_Scene{scene}"
+    for path in folders(place):
+        gain = re.fullmatch(r"Gain(\d+)Gain0", path.name)
+        if path.name.startswith("Gain") and (not gain or gain[1] not in GAIN_RATIOS):
+            raise DataError(
+                f"is not named by a gain: Gain{{{','.join(GAIN_RATIOS)}}}Gain0", file=path,
+                todo="rename it, or move it away",
+            )  # fmt: skip
+    for gain, ratio in GAIN_RATIOS.items():
+        inner = place / f"Gain{gain}Gain0"
+        if inner.is_dir():
+            lq, gt = inner / "Dark/RAW/raw_input.npy", inner / "Bright/RAW/raw_target.npy"
+            yield f"_Scene{scene}/Gain{gain}", scene, gain, ratio, lq, gt
+
+
+def folders(place) -> list[Path]:
+    """The folders in a place, sorted, without hidden ones; none where it does not exist."""
+    place = Path(place)
+    if not place.is_dir():
+        return []
+    return sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _of(table, key, what):
+    if key not in table:
+        raise OptionError(f"no {what} {key!r}", todo=f"use {', '.join(table)}")
+    return table[key]
+
+
+def _some(numbers):
+    return ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
+
+
+def _packed_shape(clip, channels_last):
+    t, *planes = clip.shape
+    return (t, *planes[:2]) if channels_last else (t, *planes[1:])
+
+
+def _in_words(shape):
+    return f"{shape[0]} frames of {shape[1]}x{shape[2]}"
+
+
+def _frames(frames):
+    return [int(frames)] if isinstance(frames, int | np.integer) else frames
+
+
+def _lines(rng, have, need):
+    """A random run of `need` of `have` lines; where they do not suffice, to and fro from line 0."""
+    if have >= need:
+        start = int(rng.integers(0, have - need + 1))
+        return slice(start, start + need)
+    return np.pad(np.arange(have), (0, need - have), mode="reflect")
+
+
+def _turn(x, turns):
+    """(T, 4, H, W) backwards, mirrored left-right and up-down, transposed, each where asked."""
+    backwards, left_right, up_down, transpose = turns
+    x = x[::-1] if backwards else x
+    x = x[..., ::-1] if left_right else x
+    x = x[..., ::-1, :] if up_down else x
+    return x.swapaxes(-1, -2) if transpose else x
