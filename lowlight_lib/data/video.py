@@ -16,10 +16,7 @@ Fu et al., "Low-light Raw Video Denoising with a High-quality Realistic Motion D
 from __future__ import annotations
 
 import json
-import re
-import tokenize
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,80 +24,9 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..sensor import display
 from . import isp_info
+from .clips import FIND, LAYOUTS, VideoClip, open_clip, packed_shape
 
 _OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
-_NUMBER = re.compile(r"\d+(\.\d+)?")
-GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
-
-
-def _rest(last, *parts):
-    """1..last without the scenes of the other parts."""
-    return tuple(sorted(set(range(1, last + 1)).difference(*parts)))
-
-
-_LLRVD = {"val": (7, 14, 21, 28), "test": (35, 42, 49, 56, 63, 70)}
-_SMOID = {
-    "val": (1, 2, 3, 13, 16, 19, 23, 30, 33, 40, 53, 56, 72, 74, 77, 81),
-    "test": (6, 7, 8, 17, 18, 22, 34, 44, 46, 54, 60, 66, 73, 78, 93, 96, 98),
-}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a data set is stored.
-
-    Attributes:
-        folder: its folder below the data root.
-        levels: (black, white) of the stored values.
-        channels_last: (T, H, W, 4) instead of (T, 4, H, W).
-        planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
-        camera: who took it, where no note in the folder says otherwise.
-        splits: the published scene numbers.
-    """
-
-    folder: str
-    levels: tuple[float, float]
-    channels_last: bool
-    planes: tuple[int, int, int, int]
-    camera: str
-    splits: dict[str, tuple[int, ...]]
-
-
-LAYOUTS = {
-    "llrvd": Layout(
-        "LLRVD", (512, 15360), True, (0, 1, 1, 2), "Sony A7R IV",
-        {"train": _rest(70, *_LLRVD.values()), **_LLRVD},
-    ),
-    "smoid": Layout(
-        # As the released display code has them: G2, R, G1, B of an RGGB cell.
-        "SMOID", (0, 65535), False, (1, 0, 1, 2), "SMOID's two-camera rig",
-        {"train": _rest(103, *_SMOID.values()), **_SMOID},
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class VideoClip:
-    """A dark clip and its target.
-
-    Attributes:
-        name: "35/125" or "_Scene6/Gain30".
-        scene: published number.
-        group: "125" or "30": scores are averaged per group, then over the groups.
-        ratio: the amplification that makes up for the missing light.
-        lq, gt: the two arrays.
-        frames, height, width: of both; height and width of the packed planes.
-    """
-
-    name: str
-    scene: int
-    group: str
-    ratio: float
-    lq: Path
-    gt: Path
-    frames: int
-    height: int
-    width: int
 
 
 class VideoDataset:
@@ -126,7 +52,7 @@ class VideoDataset:
         self.levels = tuple(map(float, levels or self.layout.levels))
         self.folder = Path(data_root) / self.layout.folder
         self._open = OrderedDict()  # path -> memory map, the last few
-        find = {"llrvd": _find_llrvd, "smoid": _find_smoid}[dataset]
+        find = FIND[dataset]
         self.clips = [self._measured(*c) for s in scenes for c in find(self.folder, s)]
         if not self.clips:
             raise DataError(
@@ -258,7 +184,7 @@ class VideoDataset:
 
     def _measured(self, name, scene, group, ratio, lq, gt):
         """A VideoClip, once both its arrays are what they should be."""
-        shapes = [_packed_shape(self._map(p), self.layout.channels_last) for p in (lq, gt)]
+        shapes = [packed_shape(self._map(p), self.layout.channels_last) for p in (lq, gt)]
         if shapes[0] != shapes[1]:
             raise DataError(
                 f"holds {_in_words(shapes[0])}, but {gt.name} beside it {_in_words(shapes[1])}",
@@ -293,74 +219,6 @@ class VideoDataset:
         return np.clip(x, 0, 1, out=x)
 
 
-def open_clip(path, channels_last) -> np.ndarray:
-    """A stored clip as a read-only memory map.
-
-    Raises:
-        DataError: it is missing, cut short, or no clip of four planes of a type that we read.
-    """
-    path = Path(path)
-    try:
-        clip = np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError as e:
-        raise DataError("is missing", file=path, todo="complete the scene") from e
-    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as e:
-        raise DataError(
-            f"is cut short, or no array that can be mapped ({e})", file=path, todo="copy it again"
-        ) from e
-    if (clip.dtype.kind, clip.dtype.itemsize) not in (("u", 2), ("f", 2), ("f", 4), ("f", 8)):
-        raise DataError(f"holds {clip.dtype}, not uint16", file=path, todo="store it as uint16")
-    planes = "(T, H, W, 4)" if channels_last else "(T, 4, H, W)"
-    if clip.ndim != 4 or clip.shape[-1 if channels_last else 1] != 4:
-        raise DataError(
-            f"is {clip.shape}, not four packed planes {planes}", file=path,
-            todo="pack the mosaics with sensor.cfa.pack_mosaic",
-        )  # fmt: skip
-    return clip
-
-
-def _find_llrvd(folder, scene):
-    """(name, scene, group, ratio, lq, gt) of every ratio of a scene; nothing where it is not."""
-    noisy, gt = folder / "ratio_noisy_all" / str(scene), folder / "ratio_gt" / str(scene)
-    ratios = [p.name for p in folders(noisy)]
-    for name in ratios:
-        if not _NUMBER.fullmatch(name) or not float(name) > 0:
-            raise DataError(
-                "is not named by a ratio, a number such as 125", file=noisy / name,
-                todo="rename it, or move it away",
-            )  # fmt: skip
-    if gt.is_dir() and not ratios:
-        raise DataError("holds no ratio folder such as 125", file=noisy, todo="complete the scene")
-    for name in sorted(ratios, key=float):
-        ratio = float(name)
-        yield f"{scene}/{name}", scene, f"{ratio:g}", ratio, noisy / name / "lq.npy", gt / "gt.npy"
-
-
-def _find_smoid(folder, scene):
-    """The same of every gain of a scene."""
-    place = folder / f"_Scene{scene}"
-    for path in folders(place):
-        gain = re.fullmatch(r"Gain(\d+)Gain0", path.name)
-        if path.name.startswith("Gain") and (not gain or gain[1] not in GAIN_RATIOS):
-            raise DataError(
-                f"is not named by a gain: Gain{{{','.join(GAIN_RATIOS)}}}Gain0", file=path,
-                todo="rename it, or move it away",
-            )  # fmt: skip
-    for gain, ratio in GAIN_RATIOS.items():
-        inner = place / f"Gain{gain}Gain0"
-        if inner.is_dir():
-            lq, gt = inner / "Dark/RAW/raw_input.npy", inner / "Bright/RAW/raw_target.npy"
-            yield f"_Scene{scene}/Gain{gain}", scene, gain, ratio, lq, gt
-
-
-def folders(place) -> list[Path]:
-    """The folders in a place, sorted, without hidden ones; none where it does not exist."""
-    place = Path(place)
-    if not place.is_dir():
-        return []
-    return sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
 def _of(table, key, what):
     if key not in table:
         raise OptionError(f"no {what} {key!r}", todo=f"use {', '.join(table)}")
@@ -369,11 +227,6 @@ def _of(table, key, what):
 
 def _some(numbers):
     return ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
-
-
-def _packed_shape(clip, channels_last):
-    t, *planes = clip.shape
-    return (t, *planes[:2]) if channels_last else (t, *planes[1:])
 
 
 def _in_words(shape):
