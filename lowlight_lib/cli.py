@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .cli_course import Profile, course_app, split
 from .errors import LowlightError, OptionError, OutputError
 
 app = typer.Typer(
@@ -25,19 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
-course_app = typer.Typer(
-    help="Run the notebooks, or write the students' copies.", no_args_is_help=True
-)
 app.add_typer(data_app, name="data")
 app.add_typer(course_app, name="course")
-
-
-class Profile(StrEnum):
-    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
-
-    smoke = "smoke"
-    course = "course"
-    paper = "paper"
 
 
 class Format(StrEnum):
@@ -49,7 +39,7 @@ class Format(StrEnum):
 
 
 Key = Annotated[
-    str, typer.Argument(help="Which system: sid, llpacknet or redi.", show_default=False)
+    str, typer.Argument(help="Which system: sid, llpacknet, redi or brve.", show_default=False)
 ]
 DataRoot = Annotated[
     Path,
@@ -61,11 +51,12 @@ DEFAULT_DATA = Path("datasets/mini")
 @app.command()
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
-                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics.")],
+                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
+                      "clips, (T, H, W, 4) or (T, 4, H, W).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
-        help="Which system restores: sid, llpacknet or redi.")] = "redi",
+        help="Which system restores: sid, llpacknet or redi; video: brve.")] = "redi",
     checkpoint: Annotated[Path | None, typer.Option(
         help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
     amplification: Annotated[str, typer.Option(
@@ -77,10 +68,11 @@ def restore(
     tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.")]
     = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
-    black: Annotated[float | None, typer.Option(help="Black level of .npy mosaics.")] = None,
-    white: Annotated[float | None, typer.Option(help="White level of .npy mosaics.")] = None,
+    black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
+    white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
-        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS.")] = None,
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
+    = None,
     format_: Annotated[Format, typer.Option(
         "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
     trained_on: Annotated[str, typer.Option(
@@ -89,7 +81,12 @@ def restore(
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
 ):  # fmt: skip
-    """Restore dark raw files: a picture a file and a brightness, full size and upright."""
+    """Restore dark raw files: a picture a file and a brightness, full size and upright.
+
+    Clips of raw video become a folder of frames and an mp4, before and after, side by side.
+    """
+    from . import models
+    from .clip import open_raw_clip, restore_clip
     from .restore import open_mosaic, output_names
     from .restore import restore as restore_one
     from .sensor.cameras import find_camera
@@ -103,6 +100,7 @@ def restore(
             "no weights given: --checkpoint is missing",
             todo="train some with `lowlight train`, or get the authors' and read NOTICE",
         )
+    video = models.card(model).task.startswith("raw video")
     network = checkpoints.load(model, checkpoint)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" else 1.0]))  # 5: REDI's training code
     camera = None if no_colour_match else trained_on
@@ -112,8 +110,18 @@ def restore(
     failed = 0
     for source in inputs:
         try:
-            raw = open_mosaic(source, black, white, cfa)
+            raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
             for value, target in names[source]:
+                if video:
+                    done = restore_clip(
+                        raw, network, out, target.stem, factor, value, suffix=target.suffix,
+                        force=force, **({} if tile is None else {"tile": tile}),
+                    )  # fmt: skip
+                    print(
+                        f"{source} -> {done.movie}, {done.frames} frames in {done.folder}  "
+                        f"amplified {done.amplification:.4g} times, {done.seconds:.1f} s"
+                    )
+                    continue
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
                 done = restore_one(raw, network, model, factor, value, tile=tile, trained_on=camera)
@@ -162,10 +170,13 @@ def test(
     checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
     run: Annotated[Path | None, typer.Option(
         help="Where results.json and pictures/ go; default beside the weights.")] = None,
+    dataset: Annotated[str | None, typer.Option(
+        help="Which data set; default the one of the course's recipe. brve: llrvd or smoid.")]
+    = None,
     data: DataRoot = DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float.")]
-    = "default",
+    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float; "
+        "video: default, raw_video_released.")] = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
     m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
@@ -173,23 +184,52 @@ def test(
         "--first-of-burst", help="Only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
         "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(
+        min=1, help="Only the first N images or clips.")] = None,
+    out: Annotated[Path | None, typer.Option(
+        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
+    save_path: Annotated[Path | None, typer.Option(
+        help="Video: where frames and videos go; default pictures/.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(
+        help="Video: seed of torch.", show_default="0")] = None,
+    tile: Annotated[int | None, typer.Option(
+        help="Video: side of the tiles, in packed pixels.", show_default="256")] = None,
+    seams: Annotated[str | None, typer.Option(
+        help='Video: how tiles meet, "blended" or "released", the plain mean.',
+        show_default="blended")] = None,
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
+    from .sensor.files import atomic_write
+    from .sensor.movie import make_folder
+    from .training import distributed
     from .training.evaluate import test as score
 
     if amplification not in ("ratio", "auto"):
         amplification = _amplification(amplification)
     run = run or checkpoint.parent
+    if out is not None:
+        make_folder(out.parent)  # an error now, and not after the work
+    video = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
     [row] = score(
-        key, data, run, checkpoint, split=split, protocol=protocol, amplification=amplification,
-        m=m, first_of_burst=first_of_burst, exclude_misaligned=exclude_misaligned, limit=limit,
+        key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
+        amplification=amplification, m=m, first_of_burst=first_of_burst,
+        exclude_misaligned=exclude_misaligned, limit=limit,
+        **{k: v for k, v in video.items() if v is not None},
     )  # fmt: skip
-    print(
-        f"{key}, {row['images']} images: {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}; without "
-        f"a network {row['baseline_psnr']:.2f} dB, {row['baseline_ssim']:.3f}"
+    if not distributed.is_first():
+        return
+    if out is not None:
+        with atomic_write(out, "w") as f:
+            json.dump([row], f, indent=1)
+    what = "clips" if "per_group" in row else "images"
+    steady = row.get("strred") is not None
+    ours, before = (
+        f"{row[k + 'psnr']:.2f} dB, SSIM {row[k + 'ssim']:.3f}"
+        + (f", ST-RRED {row[k + 'strred']:.4g}" if steady else "")
+        for k in ("", "baseline_")
     )
-    print(f"rows in {run / 'results.json'}, pictures in {run / 'pictures'}")
+    print(f"{key}, {row['images']} {what}: {ours}; without a network {before}")
+    print(f"rows in {run / 'results.json'}, pictures in {save_path or run / 'pictures'}")
 
 
 @app.command()
@@ -264,39 +304,6 @@ def data_check(
     raise typer.Exit(report.exit_code)
 
 
-@course_app.command("run")
-def course_run(
-    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.course,
-    only: Annotated[list[str], typer.Option(
-        help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
-    parameters: Annotated[list[str], typer.Option(
-        "-p", metavar="NAME=VALUE", help="A notebook's parameter, e.g. -p model=redi.")] = [],  # noqa: B006
-    data: Annotated[Path | None, typer.Option(
-        help="Data root; default: mini data, made if absent.")] = None,
-    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
-    = False,
-):  # fmt: skip
-    """Run the course without a screen; open OUT/index.html afterwards."""
-    from .course.run import run_course
-
-    given = dict(_split(p) for p in parameters)
-    code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
-    raise typer.Exit(code)
-
-
-@course_app.command("student")
-def course_student(
-    out: Annotated[Path, typer.Argument(help="Folder for the copies.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing copies.")] = False,
-):
-    """Write the students' copies of the notebooks: without the solutions."""
-    from .course.run import find_notebooks, student_copies
-
-    copies = student_copies(find_notebooks(), out, force=force)
-    print(f"{len(copies)} notebooks in {out}")
-
-
 def _version(show: bool):
     if show:
         print(__version__)
@@ -322,15 +329,8 @@ def _amplification(text):
         raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
 
 
-def _split(text):
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise OptionError(f"{text!r} is not NAME=VALUE")
-    return name.strip(), value.strip()
-
-
 def _assignment(text):
-    name, value = _split(text)
+    name, value = split(text)
     try:
         return name, json.loads(value)
     except ValueError:

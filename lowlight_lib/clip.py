@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from .data.video import LAYOUTS, open_clip
+from .data.clips import LAYOUTS, open_clip
 from .errors import DataError, OptionError, OutputError, ShapeError
 from .restore import _device, find_amplification, out_of_memory
+from .sensor import cfa as cfa_module
 from .sensor import display
 from .sensor.movie import Frames
 
@@ -156,14 +157,14 @@ class RawClip:
         return np.clip((x - np.float32(self.black)) * scale, 0, 1)
 
 
-def open_raw_clip(path, black=None, white=None, planes=None) -> RawClip:
+def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     """Open a .npy clip of packed frames by memory map.
 
     Args:
         path: (T, H, W, 4) or (T, 4, H, W), integers or floats in DN.
         black, white: its levels, which the file does not say.
-        planes: the colours of its planes; None is the order of LLRVD for (T, H, W, 4), R, G, G, B,
-            and that of SMOID for (T, 4, H, W), G, R, G, B.
+        cfa: name of the Bayer cell that its planes are the four places of, row by row; None is how
+            LLRVD stores (T, H, W, 4), R, G, G, B, and SMOID (T, 4, H, W), G, R, G, B.
     Raises:
         DataError: no such clip. OptionError: levels missing. ShapeError: either layout would fit.
     """
@@ -186,7 +187,11 @@ def open_raw_clip(path, black=None, white=None, planes=None) -> RawClip:
     array = open_clip(path, channels_last=last or len(shape) != 4 or shape[1] != 4)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = planes or LAYOUTS["llrvd" if last else "smoid"].planes
+    planes = LAYOUTS["llrvd" if last else "smoid"].planes
+    if cfa is not None:
+        planes = cfa_module.from_name(cfa).ravel()
+        if len(planes) != 4:
+            raise OptionError(f"packed frames have four planes, which {cfa} has not", file=path)
     return RawClip(array, last, float(black), float(white), tuple(map(int, planes)), path)
 
 
@@ -212,9 +217,7 @@ def restore_clip(
     Args:
         clip: a `RawClip`.
         network: as in `enhance`.
-        amplification: the factor, or "auto": one for the clip, estimated from up to eight of its
-            frames by REDI's equation 5.
-        m: brightness: a parameter of the estimate, or a multiplier of the given factor.
+        amplification, m: see `find_clip_amplification`.
         suffix: of the pictures, as in `sensor.files.write_picture`.
         force: overwrite what is there.
         tiles: options of `enhance`.
@@ -223,10 +226,7 @@ def restore_clip(
         DataError, OptionError, ShapeError: as `enhance` and `open_raw_clip`.
     """
     began, count = time.perf_counter(), len(clip.array)
-    some = np.unique(np.linspace(0, count - 1, 8).astype(int))
-    dark = np.concatenate([np.asarray(clip.array[i]).reshape(1, -1) for i in some])
-    seen = SimpleNamespace(mosaic=dark, black_level=clip.black, white_level=clip.white)
-    factor = find_amplification(seen, amplification, m)
+    factor = find_clip_amplification(clip.array, clip.black, clip.white, amplification, m)
     pictures = Frames(out, name, fps=fps, suffix=suffix)
     for there in () if force else (pictures.movie.path, pictures.folder):
         if there.exists():
@@ -247,3 +247,19 @@ def restore_clip(
                     pictures.add(views[1], views)
     seconds = time.perf_counter() - began
     return RestoredClip(pictures.folder, pictures.movie.path, count, factor, seconds)
+
+
+def find_clip_amplification(array, black, white, amplification="auto", m=1.0) -> float:
+    """One factor for a clip, so that it does not flicker.
+
+    Args:
+        array: the clip as stored, four axes, frames first.
+        black, white: its levels.
+        amplification: the factor, or "auto": estimated from up to eight frames,
+            REDI's equation 5.
+        m: brightness: a parameter of the estimate, or a multiplier of the given factor.
+    """
+    some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
+    dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])
+    seen = SimpleNamespace(mosaic=dark, black_level=black, white_level=white)
+    return find_amplification(seen, amplification, m)

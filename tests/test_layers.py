@@ -14,7 +14,8 @@ LIBRARY = ROOT / "lowlight_lib"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 # Each layer and those below it that it may import: downwards only, errors for everybody.
-# restore rests on data and models, clip and training on restore, and so on; data and models do not meet.
+# restore rests on data and models, clip on restore, training on clip, and so on; data and models do
+# not meet.
 BELOW = {
     "errors": set(),
     "sensor": {"errors"},
@@ -27,7 +28,8 @@ BELOW = {
 BELOW["training"] = {"clip", *BELOW["clip"]}
 BELOW["deploy"] = {"training", *BELOW["training"]}
 BELOW["course"] = {"deploy", *BELOW["deploy"]}
-BELOW["cli"] = {"course", *BELOW["course"]}
+BELOW["cli_course"] = {"course", *BELOW["course"]}
+BELOW["cli"] = {"cli_course", *BELOW["cli_course"]}
 
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
 
