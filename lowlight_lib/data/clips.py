@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
 GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
 
 
@@ -98,7 +98,8 @@ def open_clip(path, channels_last) -> np.ndarray:
     try:
         clip = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as e:
-        raise DataError("is missing", file=path, todo="complete the scene") from e
+        todo = "complete the scene; `lowlight data check ROOT` lists all that is missing"
+        raise DataError("is missing", file=path, todo=todo) from e
     except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as e:
         raise DataError(
             f"is cut short, or no array that can be mapped ({e})", file=path, todo="copy it again"
@@ -114,38 +115,70 @@ def open_clip(path, channels_last) -> np.ndarray:
     return clip
 
 
-def find_llrvd(folder, scene):
-    """(name, scene, group, ratio, lq, gt) of every ratio of a scene; nothing where it is not."""
+def find_clips(dataset, folder, scene):
+    """What there is of a scene.
+
+    Args:
+        dataset: "llrvd" or "smoid".
+        folder: LLRVD/ or SMOID/.
+        scene: its number.
+    Yields:
+        (name, scene, group, ratio, lq, gt) of each ratio or gain, files there or not, smallest
+        first; nothing where there is no such scene.
+    Raises:
+        DataError: at the end, for a folder that is named by no ratio or gain.
+    """
+    yield from {"llrvd": _find_llrvd, "smoid": _find_smoid}[dataset](folder, scene)
+
+
+def _find_llrvd(folder, scene):
     noisy, gt = folder / "ratio_noisy_all" / str(scene), folder / "ratio_gt" / str(scene)
-    ratios = [p.name for p in folders(noisy)]
-    for name in ratios:
-        if not _NUMBER.fullmatch(name) or not float(name) > 0:
-            raise DataError(
-                "is not named by a ratio, a number such as 125", file=noisy / name,
-                todo="rename it, or move it away",
-            )  # fmt: skip
-    if gt.is_dir() and not ratios:
-        raise DataError("holds no ratio folder such as 125", file=noisy, todo="complete the scene")
-    for name in sorted(ratios, key=float):
+    names = [p.name for p in folders(noisy)]
+    good = [n for n in names if _NUMBER.fullmatch(n) and float(n) > 0]
+    for name in sorted(good, key=float):
         ratio = float(name)
         yield f"{scene}/{name}", scene, f"{ratio:g}", ratio, noisy / name / "lq.npy", gt / "gt.npy"
+    _refuse(noisy, [n for n in names if n not in good], "a ratio, a number such as 125")
+    if gt.is_dir() and not names:
+        raise DataError("holds no ratio folder such as 125", file=noisy, todo="complete the scene")
 
 
-def find_smoid(folder, scene):
-    """The same of every gain of a scene."""
+def _find_smoid(folder, scene):
     place = folder / f"_Scene{scene}"
-    for path in folders(place):
-        gain = re.fullmatch(r"Gain(\d+)Gain0", path.name)
-        if path.name.startswith("Gain") and (not gain or gain[1] not in GAIN_RATIOS):
-            raise DataError(
-                f"is not named by a gain: Gain{{{','.join(GAIN_RATIOS)}}}Gain0", file=path,
-                todo="rename it, or move it away",
-            )  # fmt: skip
     for gain, ratio in GAIN_RATIOS.items():
         inner = place / f"Gain{gain}Gain0"
         if inner.is_dir():
             lq, gt = inner / "Dark/RAW/raw_input.npy", inner / "Bright/RAW/raw_target.npy"
             yield f"_Scene{scene}/Gain{gain}", scene, gain, ratio, lq, gt
+    known = [f"Gain{gain}Gain0" for gain in GAIN_RATIOS]
+    names = [p.name for p in folders(place)]
+    _refuse(place, [n for n in names if n not in known], f"a gain: {', '.join(known)}")
+    if place.is_dir() and not names:
+        raise DataError("holds no gain folder such as Gain30Gain0", file=place,
+                        todo="complete the scene")  # fmt: skip
+
+
+def _refuse(place, names, what):
+    if names:
+        todo = "rename it, or move it away"
+        raise DataError(f"is not named by {what}", file=place / names[0], todo=todo)
+
+
+def measure(layout, name, scene, group, ratio, lq, gt) -> VideoClip:
+    """A clip of `find_clips`, once both its arrays are what they should be.
+
+    Raises:
+        DataError: one is missing, cut short or of another kind, or they do not fit together.
+    """
+    shapes = [packed_shape(open_clip(p, layout.channels_last), layout.channels_last)
+              for p in (lq, gt)]  # fmt: skip
+    if shapes[0] != shapes[1]:
+        mine, other = (f"{t} frames of {h}x{w}" for t, h, w in shapes)
+        raise DataError(
+            f"holds {mine}, but its {gt.name} {other}", file=lq,
+            todo="copy both again: frames are missing, or they are not of one scene",
+        )  # fmt: skip
+    return VideoClip(name, scene, group, ratio, lq, gt, *shapes[0])
 
 
 def folders(place) -> list[Path]:
@@ -160,6 +193,3 @@ def packed_shape(clip, channels_last):
     """(frames, height, width) of a stored clip."""
     t, *planes = clip.shape
     return (t, *planes[:2]) if channels_last else (t, *planes[1:])
-
-
-FIND = {"llrvd": find_llrvd, "smoid": find_smoid}

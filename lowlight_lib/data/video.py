@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import DataError, OptionError
 from ..sensor import display
 from . import isp_info
-from .clips import FIND, LAYOUTS, VideoClip, open_clip, packed_shape
+from .clips import LAYOUTS, find_clips, measure, open_clip
 
 _OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
 
@@ -53,8 +53,11 @@ class VideoDataset:
         self.folder = Path(data_root) / self.layout.folder
         self._open = OrderedDict()  # path -> memory map, the last few
         self._isp = (None, None)  # (clip, its colours), the last one: a file a frame
-        find = FIND[dataset]
-        self.clips = [self._measured(*c) for s in scenes for c in find(self.folder, s)]
+        self.clips = [
+            measure(self.layout, *found)
+            for scene in scenes
+            for found in find_clips(dataset, self.folder, scene)
+        ]
         if not self.clips:
             raise DataError(
                 f"holds no scene of the split {split} ({_some(scenes)})",
@@ -186,17 +189,6 @@ class VideoDataset:
             y[n] = _turn(self._signal(clip.gt, where, 1), turns)
         return x, y
 
-    def _measured(self, name, scene, group, ratio, lq, gt):
-        """A VideoClip, once both its arrays are what they should be."""
-        shapes = [packed_shape(self._map(p), self.layout.channels_last) for p in (lq, gt)]
-        if shapes[0] != shapes[1]:
-            raise DataError(
-                f"holds {_in_words(shapes[0])}, but {gt.name} beside it {_in_words(shapes[1])}",
-                file=lq,
-                todo="copy both again: frames are missing, or they are not of one scene",
-            )
-        return VideoClip(name, scene, group, ratio, lq, gt, *shapes[0])
-
     def _map(self, path):
         if path not in self._open:
             self._open[path] = open_clip(path, self.layout.channels_last)
@@ -231,10 +223,6 @@ def _of(table, key, what):
 
 def _some(numbers):
     return ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
-
-
-def _in_words(shape):
-    return f"{shape[0]} frames of {shape[1]}x{shape[2]}"
 
 
 def _frames(frames):
