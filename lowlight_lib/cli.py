@@ -15,6 +15,16 @@ import typer
 
 from . import __version__
 from .errors import LowlightError, OptionError, OutputError
+from .training.commands import (
+    DEFAULT_DATA,
+    Key,
+    Profile,
+    number_or_auto,
+    run_app,
+    split_assignment,
+    test,
+    train,
+)
 
 app = typer.Typer(
     help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
@@ -32,30 +42,12 @@ app.add_typer(data_app, name="data")
 app.add_typer(course_app, name="course")
 
 
-class Profile(StrEnum):
-    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
-
-    smoke = "smoke"
-    course = "course"
-    paper = "paper"
-
-
 class Format(StrEnum):
     """Of the pictures that are written."""
 
     png = "png"
     tiff = "tiff"
     jpg = "jpg"
-
-
-Key = Annotated[
-    str, typer.Argument(help="Which system: sid, llpacknet or redi.", show_default=False)
-]
-DataRoot = Annotated[
-    Path,
-    typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
-]
-DEFAULT_DATA = Path("datasets/mini")
 
 
 @app.command()
@@ -96,7 +88,7 @@ def restore(
     from .sensor.files import write_picture
     from .training import checkpoint as checkpoints
 
-    factor = _amplification(amplification)
+    factor = number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
     if checkpoint is None:
         raise OptionError(
@@ -133,63 +125,8 @@ def restore(
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    key: Key,
-    run: Annotated[Path | None, typer.Option(
-        help="Run directory; started again, a run goes on where it was.")] = None,
-    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
-    data: DataRoot = DEFAULT_DATA,
-    restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
-    set_: Annotated[list[str], typer.Option(
-        "--set", metavar="NAME=VALUE",
-        help="Change a number of the recipe, e.g. --set steps=200.")] = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-):  # fmt: skip
-    """Train a system by its recipe; killed and started again it ends in the same weights."""
-    from .training.recipe import find_recipe
-    from .training.train import fit
-
-    recipe = find_recipe(key, profile.value).replace(**dict(map(_assignment, set_)))
-    run = run or Path("runs") / f"{key}_{profile.value}"
-    done = fit(recipe, data, run, resume=not restart, device=device)
-    print(f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}")
-
-
-@app.command()
-def test(
-    key: Key,
-    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
-    run: Annotated[Path | None, typer.Option(
-        help="Where results.json and pictures/ go; default beside the weights.")] = None,
-    data: DataRoot = DEFAULT_DATA,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float.")]
-    = "default",
-    amplification: Annotated[str, typer.Option(
-        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
-    first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Only the first frame of each burst.")] = False,
-    exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
-):  # fmt: skip
-    """Score a system beside the baseline without a network, and write pictures."""
-    from .training.evaluate import test as score
-
-    if amplification not in ("ratio", "auto"):
-        amplification = _amplification(amplification)
-    run = run or checkpoint.parent
-    [row] = score(
-        key, data, run, checkpoint, split=split, protocol=protocol, amplification=amplification,
-        m=m, first_of_burst=first_of_burst, exclude_misaligned=exclude_misaligned, limit=limit,
-    )  # fmt: skip
-    print(
-        f"{key}, {row['images']} images: {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}; without "
-        f"a network {row['baseline_psnr']:.2f} dB, {row['baseline_ssim']:.3f}"
-    )
-    print(f"rows in {run / 'results.json'}, pictures in {run / 'pictures'}")
+app.command()(train)  # these two are shared with torchrun, see there
+app.command()(test)
 
 
 @app.command()
@@ -280,7 +217,7 @@ def course_run(
     """Run the course without a screen; open OUT/index.html afterwards."""
     from .course.run import run_course
 
-    given = dict(_split(p) for p in parameters)
+    given = dict(split_assignment(p) for p in parameters)
     code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
     raise typer.Exit(code)
 
@@ -315,28 +252,6 @@ def _options(
 # helpers
 
 
-def _amplification(text):
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError as e:
-        raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
-
-
-def _split(text):
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise OptionError(f"{text!r} is not NAME=VALUE")
-    return name.strip(), value.strip()
-
-
-def _assignment(text):
-    name, value = _split(text)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
 def _spread(argv):
     """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values."""
     out, many = [], None
@@ -359,17 +274,7 @@ def _is_number(word):
 
 def main(argv=None) -> None:
     """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app(args=_spread(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
-    except LowlightError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run_app(app, _spread(sys.argv[1:] if argv is None else argv), "lowlight")
 
 
 if __name__ == "__main__":

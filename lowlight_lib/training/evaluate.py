@@ -1,4 +1,8 @@
-"""Test a system, and beside it what a reader has without any network."""
+"""Test a system, and beside it what a reader has without any network.
+
+python -m lowlight_lib.training.evaluate redi --checkpoint W          the same as lowlight test
+torchrun --nproc_per_node=2 -m lowlight_lib.training.evaluate redi --checkpoint W
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from ..sensor.cfa import tile
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
+from . import distributed
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
 from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
@@ -28,6 +33,7 @@ from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
+_SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
 def test(
@@ -56,7 +62,8 @@ def test(
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
     Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
-    too) as a DNG, developed by the very LibRaw call that made the target.
+    too) as a DNG, developed by the very LibRaw call that made the target. Several processes share
+    the images (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
         key: system.
@@ -89,6 +96,7 @@ def test(
     """
     from tqdm.auto import tqdm
 
+    distributed.join()
     models.card(key)
     find_protocol(protocol)
     if limit is not None and limit < 1:
@@ -116,8 +124,9 @@ def test(
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
-    indices = range(len(data) if limit is None else min(limit, len(data)))
-    for i in tqdm(indices, desc=f"test {key} ({named})", disable=not progress):
+    indices = distributed.share(len(data) if limit is None else min(limit, len(data)))
+    silent = not (progress and distributed.is_first())
+    for i in tqdm(indices, desc=f"test {key} ({named})", disable=silent):
         pair, raw, target = data.pairs[i], data.short(i), data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
             raise DataError(
@@ -132,9 +141,8 @@ def test(
         recorded = data.recorded(i)
         baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
-        names = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
         row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
-        row |= dict(zip(names, scores, strict=True)) | {"seconds": seconds}
+        row |= dict(zip(_SCORES, scores, strict=True)) | {"seconds": seconds}
         per_image.append(row)
         if pictures:
             views = {"baseline": baseline, "result": result.image, "target": target}
@@ -143,18 +151,19 @@ def test(
             else:
                 views["input"] = isp.develop(recorded)
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
+    per_image = distributed.gather(per_image)
     row = {
         "model": key,
         "dataset": recipe.dataset,
         "split": split,
-        "camera": data.short(0).model,
+        "camera": data.camera,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
         "weights": None if checkpoint is None else _sha256(checkpoint)[:16],
         "limit": limit,
         **options,
         "images": len(per_image),
-        **{k: _mean(r[k] for r in per_image) for k in names},
+        **{k: _mean(r[k] for r in per_image) for k in _SCORES},
         "amplification": named,
         "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
@@ -165,7 +174,8 @@ def test(
         "commit": commit(),
         "per_image": per_image,
     }
-    add_rows(results, [row])
+    if distributed.is_first():
+        add_rows(results, [row])
     return [row]
 
 
@@ -251,3 +261,9 @@ def _mean(values):
 def _write_pictures(folder, name, views, orientation):
     for view, picture in views.items():
         write_png(folder / f"{name}_{view}.png", isp.upright(picture, orientation))
+
+
+if __name__ == "__main__":
+    from . import commands
+
+    commands.run_alone(commands.test)

@@ -184,7 +184,7 @@ def takes_xtrans(network) -> bool:
 
 
 def pick_device(device="auto") -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU. Of several processes each has its own."""
+    """ "auto" is the GPU where there is one, else the CPU. Each process has a GPU of its own."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     local = distributed.local_rank()
@@ -345,3 +345,9 @@ def _cut_metrics(path, step):
     kept = [e for e in read_metrics(path.parent) if e["step"] <= step]
     with atomic_write(path, "w") as f:
         f.writelines(json.dumps(e) + "\n" for e in kept)
+
+
+if __name__ == "__main__":
+    from . import commands
+
+    commands.run_alone(commands.train)
