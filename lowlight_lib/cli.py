@@ -14,8 +14,17 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .cli_course import Profile, course_app, split
 from .errors import LowlightError, OptionError, OutputError
+from .training.commands import (
+    DEFAULT_DATA,
+    Key,
+    Profile,
+    number_or_auto,
+    run_app,
+    split_assignment,
+    test,
+    train,
+)
 
 app = typer.Typer(
     help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
@@ -26,6 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make and check data sets.", no_args_is_help=True)
+course_app = typer.Typer(
+    help="Run the notebooks, or write the students' copies.", no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
 app.add_typer(course_app, name="course")
 
@@ -36,16 +48,6 @@ class Format(StrEnum):
     png = "png"
     tiff = "tiff"
     jpg = "jpg"
-
-
-Key = Annotated[
-    str, typer.Argument(help="Which system: sid, llpacknet, redi or brve.", show_default=False)
-]
-DataRoot = Annotated[
-    Path,
-    typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
-]
-DEFAULT_DATA = Path("datasets/mini")
 
 
 @app.command()
@@ -93,7 +95,7 @@ def restore(
     from .sensor.files import write_picture
     from .training import checkpoint as checkpoints
 
-    factor = _amplification(amplification)
+    factor = number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
     if checkpoint is None:
         raise OptionError(
@@ -141,95 +143,8 @@ def restore(
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    key: Key,
-    run: Annotated[Path | None, typer.Option(
-        help="Run directory; started again, a run goes on where it was.")] = None,
-    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
-    data: DataRoot = DEFAULT_DATA,
-    restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
-    set_: Annotated[list[str], typer.Option(
-        "--set", metavar="NAME=VALUE",
-        help="Change a number of the recipe, e.g. --set steps=200.")] = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-):  # fmt: skip
-    """Train a system by its recipe; killed and started again it ends in the same weights."""
-    from .training.recipe import find_recipe
-    from .training.train import fit
-
-    recipe = find_recipe(key, profile.value).replace(**dict(map(_assignment, set_)))
-    run = run or Path("runs") / f"{key}_{profile.value}"
-    done = fit(recipe, data, run, resume=not restart, device=device)
-    print(f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}")
-
-
-@app.command()
-def test(
-    key: Key,
-    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
-    run: Annotated[Path | None, typer.Option(
-        help="Where results.json and pictures/ go; default beside the weights.")] = None,
-    dataset: Annotated[str | None, typer.Option(
-        help="Which data set; default the one of the course's recipe. brve: llrvd or smoid.")]
-    = None,
-    data: DataRoot = DEFAULT_DATA,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float; "
-        "video: default, raw_video_released.")] = "default",
-    amplification: Annotated[str, typer.Option(
-        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
-    first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Only the first frame of each burst.")] = False,
-    exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(
-        min=1, help="Only the first N images or clips.")] = None,
-    out: Annotated[Path | None, typer.Option(
-        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
-    save_path: Annotated[Path | None, typer.Option(
-        help="Video: where frames and videos go; default pictures/.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(
-        help="Video: seed of torch.", show_default="0")] = None,
-    tile: Annotated[int | None, typer.Option(
-        help="Video: side of the tiles, in packed pixels.", show_default="256")] = None,
-    seams: Annotated[str | None, typer.Option(
-        help='Video: how tiles meet, "blended" or "released", the plain mean.',
-        show_default="blended")] = None,
-):  # fmt: skip
-    """Score a system beside the baseline without a network, and write pictures."""
-    from .sensor.files import atomic_write
-    from .sensor.movie import make_folder
-    from .training import distributed
-    from .training.evaluate import test as score
-
-    if amplification not in ("ratio", "auto"):
-        amplification = _amplification(amplification)
-    run = run or checkpoint.parent
-    if out is not None:
-        make_folder(out.parent)  # an error now, and not after the work
-    video = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
-    [row] = score(
-        key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
-        amplification=amplification, m=m, first_of_burst=first_of_burst,
-        exclude_misaligned=exclude_misaligned, limit=limit,
-        **{k: v for k, v in video.items() if v is not None},
-    )  # fmt: skip
-    if not distributed.is_first():
-        return
-    if out is not None:
-        with atomic_write(out, "w") as f:
-            json.dump([row], f, indent=1)
-    what = "clips" if "per_group" in row else "images"
-    steady = row.get("strred") is not None
-    ours, before = (
-        f"{row[k + 'psnr']:.2f} dB, SSIM {row[k + 'ssim']:.3f}"
-        + (f", ST-RRED {row[k + 'strred']:.4g}" if steady else "")
-        for k in ("", "baseline_")
-    )
-    print(f"{key}, {row['images']} {what}: {ours}; without a network {before}")
-    print(f"rows in {run / 'results.json'}, pictures in {save_path or run / 'pictures'}")
+app.command()(train)  # these two are shared with torchrun, see there
+app.command()(test)
 
 
 @app.command()
@@ -276,24 +191,19 @@ def cost(
 
 @data_app.command("mini")
 def data_mini(
-    root: Annotated[Path, typer.Argument(help="Data root; the sets are made in it.")] = DEFAULT_DATA,
-    only: Annotated[list[str], typer.Option(
-        "--only", metavar="SET", help="SID, LLRVD or SMOID; repeat for several. Default: all, but "
-        "SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
+    root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     camera: Annotated[str, typer.Option(
-        help="Who takes SID's pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
+        help="Who takes the pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
 ):  # fmt: skip
-    """Make the mini data sets, without any download: SID, LLRVD, SMOID as they are published."""
+    """Make the mini data sets, without any download: SID in its published layout."""
     from .data import mini
 
-    made = mini.sets_of(only or None, camera, cfa)
-    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force, sets=made)
-    for name in made:
-        print(f"mini {name} is in {root / name}")
+    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force)
+    print(f"mini SID is in {root / 'SID'}")
 
 
 @data_app.command("check")
@@ -307,6 +217,39 @@ def data_check(
     report = check(root, deep=deep, progress=deep)
     print(report)
     raise typer.Exit(report.exit_code)
+
+
+@course_app.command("run")
+def course_run(
+    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.course,
+    only: Annotated[list[str], typer.Option(
+        help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
+    parameters: Annotated[list[str], typer.Option(
+        "-p", metavar="NAME=VALUE", help="A notebook's parameter, e.g. -p model=redi.")] = [],  # noqa: B006
+    data: Annotated[Path | None, typer.Option(
+        help="Data root; default: mini data, made if absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+    = False,
+):  # fmt: skip
+    """Run the course without a screen; open OUT/index.html afterwards."""
+    from .course.run import run_course
+
+    given = dict(split_assignment(p) for p in parameters)
+    code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
+    raise typer.Exit(code)
+
+
+@course_app.command("student")
+def course_student(
+    out: Annotated[Path, typer.Argument(help="Folder for the copies.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing copies.")] = False,
+):
+    """Write the students' copies of the notebooks: without the solutions."""
+    from .course.run import find_notebooks, student_copies
+
+    copies = student_copies(find_notebooks(), out, force=force)
+    print(f"{len(copies)} notebooks in {out}")
 
 
 def _version(show: bool):
@@ -325,21 +268,6 @@ def _options(
 
 # ---------------------------------------------------------------------------------------------
 # helpers
-
-
-def _amplification(text):
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError as e:
-        raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
-
-
-def _assignment(text):
-    name, value = split(text)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _spread(argv):
@@ -364,17 +292,7 @@ def _is_number(word):
 
 def main(argv=None) -> None:
     """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app(args=_spread(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
-    except LowlightError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run_app(app, _spread(sys.argv[1:] if argv is None else argv), "lowlight")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ BELOW = {
 BELOW["training"] = {"clip", *BELOW["clip"]}
 BELOW["deploy"] = {"training", *BELOW["training"]}
 BELOW["course"] = {"deploy", *BELOW["deploy"]}
-BELOW["cli_course"] = {"course", *BELOW["course"]}
-BELOW["cli"] = {"cli_course", *BELOW["cli_course"]}
+BELOW["cli"] = {"course", *BELOW["course"]}
 
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
 

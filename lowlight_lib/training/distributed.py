@@ -67,6 +67,11 @@ def world() -> int:
     return dist.get_world_size() if _is_joined() else 1
 
 
+def local_rank() -> int | None:
+    """The number of this process on its machine, and of its GPU; None without torchrun."""
+    return int(os.environ.get("LOCAL_RANK", 0)) if is_launched() else None
+
+
 def is_first() -> bool:
     """Is this the one process that writes files and shows bars?"""
     return rank() == 0

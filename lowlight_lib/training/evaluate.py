@@ -1,4 +1,8 @@
-"""Test a system, and beside it what a reader has without any network."""
+"""Test a system, and beside it what a reader has without any network.
+
+python -m lowlight_lib.training.evaluate redi --checkpoint W          the same as lowlight test
+torchrun --nproc_per_node=2 -m lowlight_lib.training.evaluate redi --checkpoint W
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from ..sensor.cfa import tile
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
+from . import distributed
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
 from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
@@ -30,6 +35,7 @@ _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
 _SAME += ("piece", "tile", "overlap", "seams")
+_SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
 def test(
@@ -60,7 +66,8 @@ def test(
 
     Raw video is `evaluate_video.test_video`'s, which says how; the rest here is about stills.
     Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
-    too) as a DNG, developed by the very LibRaw call that made the target.
+    too) as a DNG, developed by the very LibRaw call that made the target. Several processes share
+    the images (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
         key: system.
@@ -94,6 +101,7 @@ def test(
     """
     from tqdm.auto import tqdm
 
+    distributed.join()
     models.card(key)
     dataset = dataset or find_recipe(key, "course").dataset
     if dataset in LAYOUTS:
@@ -121,8 +129,9 @@ def test(
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
-    indices = range(len(data) if limit is None else min(limit, len(data)))
-    for i in tqdm(indices, desc=f"test {key} ({named})", disable=not progress):
+    indices = distributed.share(len(data) if limit is None else min(limit, len(data)))
+    silent = not (progress and distributed.is_first())
+    for i in tqdm(indices, desc=f"test {key} ({named})", disable=silent):
         pair, raw, target = data.pairs[i], data.short(i), data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
             raise DataError(
@@ -137,9 +146,8 @@ def test(
         recorded = data.recorded(i)
         baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
-        names = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
         row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
-        row |= dict(zip(names, scores, strict=True)) | {"seconds": seconds}
+        row |= dict(zip(_SCORES, scores, strict=True)) | {"seconds": seconds}
         per_image.append(row)
         if pictures:
             views = {"baseline": baseline, "result": result.image, "target": target}
@@ -148,18 +156,19 @@ def test(
             else:
                 views["input"] = isp.develop(recorded)
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
+    per_image = distributed.gather(per_image)
     row = {
         "model": key,
         "dataset": recipe.dataset,
         "split": split,
-        "camera": data.short(0).model,
+        "camera": data.camera,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
         "weights": weights_id(checkpoint),
         "limit": limit,
         **options,
         "images": len(per_image),
-        **{k: mean(r[k] for r in per_image) for k in names},
+        **{k: mean(r[k] for r in per_image) for k in _SCORES},
         "amplification": named,
         "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
@@ -170,7 +179,8 @@ def test(
         "commit": commit(),
         "per_image": per_image,
     }
-    add_rows(results, [row])
+    if distributed.is_first():
+        add_rows(results, [row])
     return [row]
 
 
@@ -282,3 +292,9 @@ def mean(values) -> float:
 def _write_pictures(folder, name, views, orientation):
     for view, picture in views.items():
         write_png(folder / f"{name}_{view}.png", isp.upright(picture, orientation))
+
+
+if __name__ == "__main__":
+    from . import commands
+
+    commands.run_alone(commands.test)
