@@ -26,16 +26,8 @@ AT_A_TIME = 4  # frames that become pictures together
 
 
 def enhance(
-    network,
-    read,
-    frames,
-    *,
-    piece=PIECE,
-    tile=TILE,
-    overlap=OVERLAP,
-    seams="blended",
-    progress=None,
-):
+    network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"
+):  # fmt: skip
     """Apply a network to a clip of any length and size, a piece at a time.
 
     Memory, whatever the clip's length: with n = min(piece, frames), two arrays of n H W 16 bytes
@@ -52,7 +44,6 @@ def enhance(
         seams: "blended": where tiles overlap, their weights fall linearly to the tile's border, so
             that no edge shows. "released": the plain mean, as BRVE's code has it, and its square
             tiles of the frame's smaller side.
-        progress: function called with the number of frames done after each piece.
     Yields:
         (start, result float32 (t, 4, H, W)), not clipped.
     Raises:
@@ -63,7 +54,10 @@ def enhance(
     if seams not in SEAMS:
         raise OptionError(f"unknown seams {seams!r}", todo=f"use {' or '.join(SEAMS)}")
     if piece < 1 or not 0 <= overlap < tile:
-        raise OptionError(f"no pieces of {piece} frames, tiles of {tile} with overlap {overlap}")
+        raise OptionError(
+            f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}",
+            todo="a piece has a frame at least, and a tile more pixels than the overlap",
+        )
     for start in range(0, frames, piece):
         x = read(slice(start, min(start + piece, frames)))
         with out_of_memory(x.shape, "use smaller tiles (--tile 128), or pieces of fewer frames"):
@@ -74,8 +68,6 @@ def enhance(
                 f"{start + len(x) - 1}",
                 todo="are these weights of this network, and was its training sound?",
             )
-        if progress:
-            progress(len(x))
         yield start, y
         del x, y  # or they would wait for the next piece to take their places
 

@@ -117,7 +117,10 @@ def test_video(
     groups = {}
     for row in per_image:
         groups.setdefault(row["group"], []).append(row)
-    per_group = {g: _means(rows) | {"clips": len(rows)} for g, rows in groups.items()}
+    per_group = {
+        g: _means(rows) | {"clips": len(rows)}
+        for g, rows in sorted(groups.items(), key=lambda item: float(item[0]))
+    }
     frames = sum(r["frames"] for r in per_image)
     row = {
         "model": key,

@@ -17,8 +17,6 @@ base 2.
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from ..errors import ShapeError
 
@@ -33,8 +31,7 @@ SMALLEST = (
 def _mirrored(corner, sign=1):
     """A filter from its top left corner; `sign` -1 changes the lower half's."""
     half = np.hstack([corner, np.asarray(corner)[:, -2::-1]])
-    whole = np.vstack([half, sign * half[-2::-1]])
-    return torch.tensor(whole[None, None], dtype=torch.float64)
+    return np.vstack([half, sign * half[-2::-1]])
 
 
 # The first low-pass filter, the one before each halving, and the band that sees horizontal edges
@@ -111,16 +108,21 @@ class Strred:
 
 def band(frames) -> np.ndarray:
     """One oriented band of the steerable pyramid: (N, H, W) -> float64 (N, ~H / 8, ~W / 8)."""
-    x = torch.as_tensor(np.asarray(frames, np.float64))[:, None]
-    x = _correlate(x, _FIRST)
+    x = _correlate(np.asarray(frames, np.float64), _FIRST)
     for _ in range(LEVEL - 1):
-        x = _correlate(x, _HALVE, stride=2)
-    return _correlate(x, _BAND)[:, 0].numpy()
+        x = _correlate(x, _HALVE, step=2)
+    return _correlate(x, _BAND)
 
 
-def _correlate(x, kernel, stride=1):
-    side = kernel.shape[-1] // 2
-    return F.conv2d(F.pad(x, (side,) * 4, mode="reflect"), kernel, stride=stride)
+def _correlate(x, kernel, step=1):
+    """Every `step`-th value of a correlation, the border mirrored, as sums of shifted frames."""
+    h, w = x.shape[1:]
+    side = len(kernel) // 2
+    padded = np.pad(x, ((0, 0), (side, side), (side, side)), mode="reflect")
+    total = np.zeros(x[:, ::step, ::step].shape)
+    for i, j in np.argwhere(kernel):
+        total += kernel[i, j] * padded[:, i : i + h : step, j : j + w : step]
+    return total
 
 
 def _entropies(frames):
