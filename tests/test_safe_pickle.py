@@ -1,5 +1,6 @@
 """Pickled files are read as data: what numpy writes comes back, and nothing else is ever built."""
 
+import contextlib
 import functools
 import io
 import os
@@ -129,7 +130,7 @@ def test_nothing_is_run(tmp_path):
     pickle.loads(evil)
     assert marker.is_dir()  # this is what it does to those who trust it
     marker.rmdir()
-    with pytest.raises(DataError, match="asks for .*mkdir") as e:
+    with pytest.raises(DataError, match=r"asks for .*mkdir") as e:
         load(tmp_path, npy(evil))
     assert not marker.exists() and "1.npy" in str(e.value)
 
@@ -208,9 +209,9 @@ def test_a_far_memo_costs_nothing():
 def test_large_missing_and_other_files(tmp_path):
     with pytest.raises(DataError, match="larger than"):
         load(tmp_path, npy(pickle.dumps(bytes(safe_pickle.LARGEST))))
-    with pytest.raises(DataError, match="no .npy file"):
+    with pytest.raises(DataError, match=r"no \.npy file"):
         load(tmp_path, pickle.dumps(1))
-    with pytest.raises(DataError, match="no .npy file"):  # a terabyte, says its header
+    with pytest.raises(DataError, match=r"no \.npy file"):  # a terabyte, says its header
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
         load(tmp_path, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
     with pytest.raises(DataError, match="is missing"):
@@ -229,10 +230,8 @@ def test_damage_is_found_or_does_no_harm(tmp_path_factory, changes, end):
     data = bytearray(GOOD)
     for place, new in changes:
         data[place : place + len(new)] = new
-    try:
+    with contextlib.suppress(LowlightError):
         load(tmp_path_factory.getbasetemp(), bytes(data[:end] if end % 2 else data))
-    except LowlightError:
-        pass
 
 
 # ---- what is in ISP_info
