@@ -191,7 +191,7 @@ def cost(
 
 @data_app.command("mini")
 def data_mini(
-    root: Annotated[Path, typer.Argument(help="Data root; the sets are made in it.")] = DEFAULT_DATA,
+    root: Annotated[Path, typer.Argument(help="Data root; the sets go into it.")] = DEFAULT_DATA,
     only: Annotated[list[str], typer.Option(
         "--only", metavar="SET", help="SID, LLRVD or SMOID; repeat for several. Default: all, but "
         "SID alone where --camera or --cfa is given.")] = [],  # noqa: B006

@@ -68,19 +68,19 @@ def _split(dataset, folder, label, numbers, mini, deep, progress):
             _note(wrong, folder, e)
         if (len(clips), sum(map(len, wrong.values()))) != before:
             there.append(scene)
-    text = f"{label}: {len(clips)} whole clips of {len(there)} scenes"
+    text = f"{label}: {_n(clips, 'whole clip')} of {_n(there, 'scene')}"
     whole = f" (published: {CLIPS_A_SCENE * len(numbers)} of {len(numbers)})"
     yield Finding(text + ("" if mini else whole))
     missing = [n for n in numbers if n not in there]
     if missing:
-        yield Finding(f"{label}: {len(missing)} scenes missing: {_list(missing)}", lack=True)
+        yield Finding(f"{label}: {_n(missing, 'scene')} missing: {_list(missing)}", lack=True)
     for what, names in wrong.items():
-        files = f"{len(names)} {'thing' if len(names) == 1 else 'things'}"
-        yield Finding(f"{label}: {files} wrong: {_list(names, 3)}: {what}", lack=True)
+        things = _n(names, "thing")
+        yield Finding(f"{label}: {things} wrong: {_list(names, 3)}: {what}", lack=True)
     few = [s for s in there if sum(c.scene == s for c in clips) < CLIPS_A_SCENE]
     if few and not wrong:
         yield Finding(
-            f"{label}: {len(few)} scenes have fewer than {CLIPS_A_SCENE} clips: {_list(few)}",
+            f"{label}: {_n(few, 'scene')} with fewer than {CLIPS_A_SCENE} clips: {_list(few)}",
             lack=not mini,
         )
     if dataset == "llrvd":
@@ -107,14 +107,14 @@ def _isp(folder, label, clips, deep):
     if lacking:
         names = [p.relative_to(folder).as_posix() for p in lacking]
         yield Finding(
-            f"{label}: {len(names)} files of display parameters missing: {_list(names, 3)}; "
+            f"{label}: {_n(names, 'file')} of display parameters missing: {_list(names, 3)}; "
             "without any of a scene its pictures get grey-world colours",
             lack=True,
         )
     for what, names in bad.items():
         yield Finding(f"{label}: {len(names)} wrong: {_list(names, 3)}: {what}", lack=True)
     if read:
-        yield Finding(f"{label}: {read} files of display parameters opened, all understood")
+        yield Finding(f"{label}: {_n(range(read), 'file')} of display parameters opened and read")
 
 
 def _scenes(dataset, folder):
@@ -132,6 +132,10 @@ def _note(table, folder, error):
         table[error.what].append(Path(error.file).relative_to(folder).as_posix())
     except ValueError:
         table[error.what].append(str(error.file))
+
+
+def _n(items, noun):
+    return f"{len(items)} {noun}{'s'[: len(items) != 1]}"
 
 
 def _list(items, most=8):
