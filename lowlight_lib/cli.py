@@ -173,19 +173,24 @@ def cost(
 
 @data_app.command("mini")
 def data_mini(
-    root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
+    root: Annotated[Path, typer.Argument(help="Data root; the sets go into it.")] = DEFAULT_DATA,
+    only: Annotated[list[str], typer.Option(
+        "--only", metavar="SET", help="SID, LLRVD or SMOID; repeat for several. Default: all, but "
+        "SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     camera: Annotated[str, typer.Option(
-        help="Who takes the pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
+        help="Who takes SID's pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
 ):  # fmt: skip
-    """Make the mini data sets, without any download: SID in its published layout."""
+    """Make the mini data sets, without any download: SID, LLRVD, SMOID as they are published."""
     from .data import mini
 
-    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force)
-    print(f"mini SID is in {root / 'SID'}")
+    made = mini.sets_of(only or None, camera, cfa)
+    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force, sets=made)
+    for name in made:
+        print(f"mini {name} is in {root / name}")
 
 
 @data_app.command("check")

@@ -551,7 +551,7 @@ def test_ensure_makes_what_is_not_there(tmp_path, two_scenes, monkeypatch):
 
     def times(**options):
         made.clear()
-        mini.ensure(tmp_path, progress=False, **options)
+        mini.ensure(tmp_path, progress=False, **{"sets": "SID"} | options)
         return len(made)
 
     assert times() == 1

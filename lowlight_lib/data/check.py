@@ -83,6 +83,10 @@ def _nothing(root):
     if any((root / c).is_dir() or (root / f"{c}_train_list.txt").is_file() for c in CAMERAS):
         name = "its parent" if root.name == "SID" else "a folder SID around it, and its parent"
         return f"this looks like SID itself: give {name} as the root"
+    for name, trace in (("LLRVD", "ratio_gt"), ("SMOID", "_Scene*")):
+        if any(root.glob(trace)):
+            parent = "its parent" if root.name == name else f"a folder {name} around it, its parent"
+            return f"this looks like {name} itself: give {parent} as the root"
     return f"no data set is here ({', '.join(CHECKS)}); `lowlight data mini` makes a small one"
 
 

@@ -10,6 +10,7 @@ from ..errors import DataError
 from . import isp_info
 from .clips import LAYOUTS, find_clips, folders, measure
 from .finding import Finding
+from .mini_note import read_note
 
 CLIPS_A_SCENE = 3  # ratios of LLRVD, gains of SMOID
 RATIOS = {"100", "125", "160", "200", "250", "320"}  # of LLRVD
@@ -27,7 +28,7 @@ def check_smoid(folder: Path, deep: bool, progress: bool) -> Iterator[Finding]:
 
 def _check(dataset, folder, deep, progress):
     name, layout = folder.name, LAYOUTS[dataset]
-    mini = (folder / "mini.json").is_file()  # the published counts are not its measure
+    note = read_note(folder)  # of a mini set, which the published counts are no measure of
     if not _scenes(dataset, folder):
         inner = next((p for p in folders(folder) if _scenes(dataset, p)), None)
         if inner is None:
@@ -39,7 +40,11 @@ def _check(dataset, folder, deep, progress):
             lack=True,
         )
         folder = inner
+    mini = "mini" in note
+    if mini and not note.get("complete"):
+        yield Finding(f"{name}: an unfinished mini set: `lowlight data mini` makes it", lack=True)
     for split, numbers in layout.splits.items():
+        numbers = [n for n in numbers if not mini or n in note["scenes"]]
         yield from _split(dataset, folder, f"{name} {split}", numbers, mini, deep, progress)
     strangers = sorted(_scenes(dataset, folder) - {n for s in layout.splits.values() for n in s})
     if strangers:
@@ -63,12 +68,11 @@ def _split(dataset, folder, label, numbers, mini, deep, progress):
             _note(wrong, folder, e)
         if (len(clips), sum(map(len, wrong.values()))) != before:
             there.append(scene)
-    if there or not mini:
-        text = f"{label}: {len(clips)} whole clips of {len(there)} scenes"
-        whole = f" (published: {CLIPS_A_SCENE * len(numbers)} of {len(numbers)})"
-        yield Finding(text + ("" if mini else whole))
+    text = f"{label}: {len(clips)} whole clips of {len(there)} scenes"
+    whole = f" (published: {CLIPS_A_SCENE * len(numbers)} of {len(numbers)})"
+    yield Finding(text + ("" if mini else whole))
     missing = [n for n in numbers if n not in there]
-    if missing and not mini:
+    if missing:
         yield Finding(f"{label}: {len(missing)} scenes missing: {_list(missing)}", lack=True)
     for what, names in wrong.items():
         files = f"{len(names)} {'thing' if len(names) == 1 else 'things'}"

@@ -14,6 +14,8 @@ import numpy as np
 
 from ..errors import DataError
 
+_UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
+_UNREADABLE += (MemoryError, RecursionError)  # what numpy raises at damaged headers
 _NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
 GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
 
@@ -100,7 +102,7 @@ def open_clip(path, channels_last) -> np.ndarray:
     except FileNotFoundError as e:
         todo = "complete the scene; `lowlight data check ROOT` lists all that is missing"
         raise DataError("is missing", file=path, todo=todo) from e
-    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as e:
+    except _UNREADABLE as e:
         raise DataError(
             f"is cut short, or no array that can be mapped ({e})", file=path, todo="copy it again"
         ) from e

@@ -129,12 +129,7 @@ def ensure(
     Raises:
         DataError: one of them is there and is no mini set; nothing was changed.
     """
-    if sets is None:
-        plain = (camera, cfa, tuple(splits)) == ("sony_a7s2", None, tuple(_SUBSETS))
-        sets = SETS if plain else ("SID",)
-    sets = [sets] if isinstance(sets, str) else list(sets)
-    if not sets or not set(sets) <= set(SETS):
-        raise OptionError(f"no mini sets {sets}", todo=f"use {', '.join(SETS)}")
+    sets = sets_of(sets, camera, cfa, splits)
     for name in sets:
         refuse = _refuse_foreign if name == "SID" else mini_video.refuse_foreign
         refuse(Path(root) / name)
@@ -144,6 +139,17 @@ def ensure(
         if name in sets and (again or not mini_video.is_there(root, name, seed)):
             mini_video.make(root, name, seed, progress)
     return Path(root)
+
+
+def sets_of(sets=None, camera="sony_a7s2", cfa=None, splits=tuple(_SUBSETS)) -> list[str]:
+    """Which sets `ensure` makes, in the order of SETS; arguments as there."""
+    if sets is None:
+        plain = (camera, cfa, tuple(splits)) == ("sony_a7s2", None, tuple(_SUBSETS))
+        sets = SETS if plain else ("SID",)
+    sets = [s.upper() for s in ([sets] if isinstance(sets, str) else sets)]
+    if not sets or not set(sets) <= set(SETS):
+        raise OptionError(f"no mini sets {sets}", todo=f"use {', '.join(SETS)}")
+    return [s for s in SETS if s in sets]
 
 
 def _ensure_sid(root, seed, progress, camera, cfa, splits, again):

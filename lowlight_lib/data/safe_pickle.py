@@ -13,6 +13,7 @@ import io
 import pickletools
 import re
 import struct
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ _VALUES = {
 }  # fmt: skip
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _WRONG = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error)
+_WRONG += (SyntaxError, EOFError, MemoryError, RecursionError, tokenize.TokenError)  # of headers
 _MARK = object()
 
 
@@ -52,7 +54,7 @@ class _Dtype:
     order: str = "|"  # leave it as the code says
 
     def numpy(self):
-        return np.dtype(self.code).newbyteorder(self.order)
+        return np.dtype(np.dtype(self.code).newbyteorder(self.order).str)
 
 
 @dataclass(eq=False)
@@ -87,7 +89,7 @@ def load_npy(path):
         return _read(data)
     except _Refused as e:
         raise DataError(f"{e}, so it was not read", file=path, todo=todo) from e
-    except (*_WRONG, MemoryError, SyntaxError, EOFError) as e:
+    except _WRONG as e:
         raise DataError(f"is no .npy file, or a damaged one ({e})", file=path, todo=todo) from e
 
 
