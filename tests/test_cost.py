@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from test_models import STILLS
 from torch import nn
 from torch.nn import functional as F
 
@@ -112,11 +113,14 @@ def test_where_redis_work_sits():
 # counting
 
 
-@pytest.mark.parametrize("key", models.CARDS)
-@pytest.mark.parametrize("shape", [(1, 1, 64, 96), (2, 1, 50, 67), (1, 1, 5, 7)])
-def test_counting_without_computing_is_counting(key, shape):
+@pytest.mark.parametrize(
+    "key, n, h, w",
+    [(k, *shape) for k in STILLS for shape in ((1, 64, 96), (2, 50, 67), (1, 5, 7))]
+    + [("brve", 4, 9, 16)],  # four frames
+)
+def test_counting_without_computing_is_counting(key, n, h, w):
     """Shapes alone give the same operations and the same peak as a pass on numbers."""
-    model = built(key)
+    model, shape = built(key), (n, models.CARDS[key].planes, h, w)
     counted = counting.trace(model, shape)
     device = torch.device("cpu")
     with torch.no_grad():
@@ -124,7 +128,7 @@ def test_counting_without_computing_is_counting(key, shape):
     assert counted == real
 
 
-@pytest.mark.parametrize("key", models.CARDS)
+@pytest.mark.parametrize("key", STILLS)
 def test_costs_grow_with_the_padded_area_and_the_batch(key):
     model, side = built(key), models.CARDS[key].multiple
     one = cost.count(model, (1, 1, side, side)).macs

@@ -13,13 +13,15 @@ from torch import nn
 from lowlight_lib import models
 from lowlight_lib.blocks.dense import ResidualDenseBlock, channel_shuffle, conv, fold_weight_norm
 from lowlight_lib.blocks.padding import pad_to_multiple
+from lowlight_lib.deploy.counting import parameters
 from lowlight_lib.errors import LowlightError, OptionError
 from lowlight_lib.models.redi import Redi
 from lowlight_lib.models.sid import Sid
 from lowlight_lib.sensor import cfa
 from lowlight_lib.training import checkpoint
 
-KEYS = sorted(models.CARDS)
+# The systems that take a mosaic and give a picture; the others have test files of their own.
+STILLS = sorted(k for k, card in models.CARDS.items() if card.task.startswith("raw still"))
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 
 
@@ -42,7 +44,7 @@ def drawn_weights(shared, name, seed, scale):
 def networks():
     """One network of each system, in eval mode, with seeded weights."""
     torch.manual_seed(0)
-    return {key: models.build(key).eval() for key in KEYS}
+    return {key: models.build(key).eval() for key in STILLS}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -79,10 +81,10 @@ def test_parameter_counts(key, params):
     assert count(models.build(key)) == params
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_cards_tell_the_truth(key, networks):
-    card, model = models.CARDS[key], networks[key]
-    assert (card.params, card.effective_params) == (count(model), count(model))
+@pytest.mark.parametrize("key", models.CARDS)
+def test_cards_tell_the_truth(key):
+    card, model = models.CARDS[key], models.build(key)
+    assert (card.params, card.effective_params) == parameters(model)
     assert card.multiple == model.multiple
     assert not card.amplifies_itself and card.licence and card.checkpoints
     assert str(card.year) in card.paper
@@ -91,11 +93,11 @@ def test_cards_tell_the_truth(key, networks):
 
 
 def test_unknown_names_and_options():
-    with pytest.raises(OptionError, match=r"unknown model 'unet'.*sid, llpacknet, redi"):
+    with pytest.raises(OptionError, match=r"unknown model 'unet'.*sid, llpacknet, redi, brve"):
         models.build("unet")
     with pytest.raises(OptionError, match="unknown model"):
         models.card("SID")
-    for key in KEYS:
+    for key in models.CARDS:
         with pytest.raises(OptionError, match=f"{key} does not take"):
             models.build(key, depth=3)
     assert issubclass(OptionError, LowlightError)
@@ -157,7 +159,7 @@ def test_weight_norm_is_g_v_over_length():
 sides = st.integers(1, 70)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", STILLS)
 def test_any_size_goes_in_and_comes_out(key, networks):
     n = models.card(key).multiple
 
@@ -180,7 +182,7 @@ def test_any_size_goes_in_and_comes_out(key, networks):
     check()
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", STILLS)
 def test_pictures_of_a_batch_do_not_mix(key, networks):
     x = torch.rand(3, 1, 32, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -236,7 +238,7 @@ def test_redi_clamps_in_eval_mode_only():
         torch.testing.assert_close(model.eval()(x), free.clamp(0, 1))
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", STILLS)
 def test_gradients_reach_every_parameter(key):
     torch.manual_seed(0)
     model = models.build(key)
@@ -247,7 +249,7 @@ def test_gradients_reach_every_parameter(key):
         assert torch.isfinite(p.grad).all() and p.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", STILLS)
 def test_a_new_network_answers_to_its_input(key):
     torch.manual_seed(0)
     model = models.build(key)  # training mode: not clamped

@@ -15,6 +15,7 @@ class ModelCard:
     Attributes:
         paper, year, title, task: where it is from and what it does.
         params, effective_params: number of parameters; binary ones counted as 1/32.
+        planes: channels of an input: 1 of a mosaic, 4 of packed frames, 3 of sRGB.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
             exact, and LLPackNet too; for REDI less than that, so that they are close (see
@@ -30,6 +31,7 @@ class ModelCard:
     task: str
     params: int
     effective_params: int
+    planes: int
     multiple: int
     halo: int
     amplifies_itself: bool
@@ -45,6 +47,7 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=7_760_748,
         effective_params=7_760_748,
+        planes=1,
         multiple=32,
         halo=192,
         amplifies_itself=False,
@@ -58,6 +61,7 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=1_170_640,
         effective_params=1_170_640,
+        planes=1,
         multiple=16,
         halo=368,
         amplifies_itself=False,  # the 2022 form; that of 2020 says True on the network itself
@@ -71,6 +75,7 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=784_768,
         effective_params=784_768,
+        planes=1,
         multiple=32,
         halo=256,
         amplifies_itself=False,
@@ -79,9 +84,23 @@ CARDS = {
             "https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",
         ),
     ),
+    "brve": ModelCard(
+        paper="Zhang, Zhang, Yuan, Fu, CVPR 2024",
+        year=2024,
+        title="Binarized Low-light Raw Video Enhancement",
+        task="raw video: packed (T, 4, H, W) -> packed (T, 4, H, W)",
+        params=4_508_584,
+        effective_params=299_590,
+        planes=4,
+        multiple=8,
+        halo=16,
+        amplifies_itself=False,
+        licence="method and original code MIT",
+        checkpoints=("https://github.com/zhanggengchen/BRVE",),
+    ),
 }
 
-_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi"}
+_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi", "brve": "Brve"}
 
 
 def build(key, **options):

@@ -1,0 +1,290 @@
+"""Binarized convolution: from the sign of a number to the distribution-aware block of BRVE.
+
+One bit a weight, one bit an activation. What a sign forgets (how large, how spread) is given back
+by a scale per output channel, by learned thresholds in front, and by an attention that reads the
+distribution of the activations before they lose it.
+
+The rule for sign(0): **0, as in the released network** (`torch.sign`). Its zeros come from the
+border: a convolution pads its binarised input with zeros, so that the "binary" numbers there are
+three, -1, 0 and 1. Weights and padding obey it, and so does every faster kernel here. `zero=1` is
+the other common rule, +1; a border padded with it is another network.
+
+Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
+Built in notebooks/06_binarized_conv.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..errors import OptionError, ShapeError
+
+GRADIENTS = ("clip", "quadratic")
+
+
+class _Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, gradient, zero):
+        ctx.save_for_backward(x)
+        ctx.gradient = gradient
+        return torch.sign(x) if zero == 0 else torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        if ctx.gradient == "clip":
+            return g * (x.abs() <= 1), None, None
+        return g * (2 - 2 * x.abs()).clamp(min=0), None, None
+
+
+def sign_ste(x, gradient="quadratic", zero=0):
+    """Sign, with a gradient made up for it: that of a smooth function which looks like it.
+
+        forward     sign(x), and `zero` (0 or 1) where x is 0
+        backward    "clip":       1              where |x| <= 1, else 0    (of clamp(x, -1, 1))
+                    "quadratic":  2 - 2 |x|      where |x| <= 1, else 0    (of x (2 - |x|))
+
+    Args:
+        x: any shape, float.
+    Raises:
+        OptionError: another gradient or zero.
+    Source: "straight-through" from Bengio et al., 2013; quadratic from Liu et al., "Bi-Real Net",
+        ECCV 2018, equation 4, which BRVE uses for activations.
+    Built in notebooks/06_binarized_conv, section 2.
+
+    >>> x = torch.tensor([-2.0, -0.25, 0.0, 0.25], requires_grad=True)
+    >>> sign_ste(x).tolist()
+    [-1.0, -1.0, 0.0, 1.0]
+    >>> sign_ste(x).sum().backward(); x.grad.tolist()
+    [0.0, 1.5, 2.0, 1.5]
+    """
+    if gradient not in GRADIENTS or zero not in (0, 1):
+        raise OptionError(f"no sign with gradient {gradient!r} and zero {zero!r}")
+    return _Sign.apply(x, gradient, zero)
+
+
+class _BinaryWeight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w, alpha):
+        ctx.save_for_backward(w)
+        return alpha.view(-1, 1, 1, 1) * torch.sign(w)
+
+    @staticmethod
+    def backward(ctx, g):
+        (w,) = ctx.saved_tensors
+        return g * (w.abs() <= 1), None
+
+
+class BinaryConv2d(nn.Module):
+    """A convolution with binary weights: alpha_o sign(W), alpha_o = mean |W| of output channel o.
+
+    Its input should be signs (`sign_ste`); then every product is one bit against one bit. It is
+    computed in float here; `deploy.xnor` does the same sums with bits.
+
+    Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
+    none elsewhere, as in the released network.
+
+    Attributes:
+        alpha: None, or the scales (c_out,) to use in eval mode: those that bits were saved with.
+            Recomputed from weights that are all alike, the mean could differ in the last digit.
+    Args:
+        c_in, c_out, kernel, stride, bias: as of `nn.Conv2d`; zero padding of kernel // 2.
+    Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
+    Source: Rastegari et al., "XNOR-Net", ECCV 2016, equation 6.
+    Built in notebooks/06_binarized_conv, section 3.
+    """
+
+    binary = True  # deploy.cost counts its multiply-accumulates as binary
+
+    def __init__(self, c_in, c_out, kernel=3, stride=1, bias=False):
+        super().__init__()
+        self.stride, self.padding = stride, kernel // 2
+        self.weight = nn.Parameter(torch.empty(c_out, c_in, kernel, kernel))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # nn.Conv2d's own
+        self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
+        self.register_buffer("alpha", None, persistent=False)
+
+    def forward(self, signs):
+        weight = _BinaryWeight.apply(self.weight, self.scale())
+        return F.conv2d(signs, weight, self.bias, self.stride, self.padding)
+
+    def scale(self):
+        """alpha: (c_out,), held fixed."""
+        if self.alpha is not None and not self.training:
+            return self.alpha
+        return self.weight.detach().abs().mean((1, 2, 3))
+
+    def as_bits(self):
+        """(bits, alpha): uint8 (c_out, ceil(c_in k k / 8)), 1 for +; float32 (c_out,).
+
+        Raises:
+            OptionError: a weight is exactly 0, which one bit cannot say.
+        """
+        w = self.weight.detach().cpu().flatten(1).numpy()
+        if not w.all():
+            raise OptionError(f"{(w == 0).sum()} binary weights are exactly 0: no bit says that")
+        return torch.from_numpy(np.packbits(w > 0, axis=1)), self.scale().float().cpu()
+
+    def from_bits(self, bits, alpha):
+        """The weight that `as_bits` was made of, +-alpha; ShapeError for another layer's."""
+        c_out, n = self.weight.shape[0], self.weight[0].numel()
+        if bits is None or alpha is None or bits.dtype != torch.uint8:
+            raise ShapeError("bits are uint8, with a scale for each output channel")
+        if bits.shape != (c_out, -(-n // 8)) or alpha.shape != (c_out,):
+            raise ShapeError(
+                f"{tuple(bits.shape)} and {tuple(alpha.shape)} for {tuple(self.weight.shape)}"
+            )
+        signs = torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n)).float() * 2 - 1
+        return (signs * alpha[:, None]).view(self.weight.shape)
+
+
+class RPReLU(nn.Module):
+    """PReLU with a learned shift before and after, each per channel: p(x + before) + after.
+
+    Binary convolutions need it: their outputs sit on a grid whose zero is nobody's choice.
+    Shapes: (N, C, H, W) -> the same.
+    Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
+    Built in notebooks/06_binarized_conv, section 5.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.before = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.slope = nn.Parameter(torch.full((channels,), 0.25))
+        self.after = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x):
+        return F.prelu(x + self.before, self.slope) + self.after
+
+
+class DistributionAwareAttention(nn.Module):
+    """DACA: a factor per channel, read from the distribution that the sign is about to erase.
+
+        s = sigmoid(conv1d([mean |z|, mean z, std z]))      over the channels, kernel of ECA
+
+    The deviation is sqrt(var + 1e-6) with the unbiased variance. A frame of one pixel has none: 0.
+    Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1).
+    Source: BRVE, section 3.3; the kernel's size from Wang et al., "ECA-Net", CVPR 2020, equation 9.
+    Built in notebooks/06_binarized_conv, section 6.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        k = int((math.log2(channels) + 1) / 2)
+        k += 1 - k % 2  # the next odd number
+        self.conv = nn.Conv1d(3, 1, k, padding=k // 2, bias=False)
+
+    def forward(self, z):
+        n = z.shape[2] * z.shape[3]
+        mean = z.mean((2, 3))
+        var = z.var((2, 3)) if n > 1 else torch.zeros_like(mean)
+        seen = torch.stack([z.abs().mean((2, 3)), mean, (var + 1e-6).sqrt()], 1)  # (N, 3, C)
+        return torch.sigmoid(self.conv(seen)).transpose(1, 2)[..., None]  # (N, C, 1, 1)
+
+
+class DABC2d(nn.Module):
+    """The distribution-aware binary convolution, with its residual.
+
+        z = x + beta;    out = x + RPReLU(s * conv(sign z)),    s = attention(z)
+
+    Args:
+        channels, kernel: same size in and out.
+        attention: with s; otherwise s = 1 (an ablation).
+        gradient: of the sign, see `sign_ste`.
+    Shapes: (N, channels, H, W) -> the same.
+    Source: BRVE, section 3.3 and figure 3.
+    Built in notebooks/06_binarized_conv, section 7.
+    """
+
+    def __init__(self, channels, kernel=3, *, attention=True, gradient="quadratic"):
+        super().__init__()
+        self.gradient = gradient
+        self.threshold = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.conv = BinaryConv2d(channels, channels, kernel)
+        self.attention = DistributionAwareAttention(channels) if attention else None
+        self.act = RPReLU(channels)
+
+    def forward(self, x):
+        z = x + self.threshold
+        y = self.conv(sign_ste(z, self.gradient))
+        if self.attention is not None:
+            y = self.attention(z) * y
+        return x + self.act(y)
+
+
+class BinaryTransition(nn.Module):
+    """Where the number of channels or the size changes no identity fits: a real 1x1 is the skip.
+
+        out = RPReLU(conv(sign(x + beta))) + conv_1x1(x)
+
+    With `down` the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
+    with `up` the input is enlarged twofold first, bilinearly.
+
+    Args:
+        c_in, c_out: channels.
+        resize: None, "down" or "up".
+        real_skip: with the 1x1, the only full-precision part; False is an ablation.
+        gradient: of the sign, see `sign_ste`.
+    Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
+    Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
+    """
+
+    def __init__(self, c_in, c_out, resize=None, *, real_skip=True, gradient="quadratic"):
+        super().__init__()
+        if resize not in (None, "down", "up"):
+            raise OptionError(f"resize is None, 'down' or 'up', not {resize!r}")
+        self.resize, self.gradient = resize, gradient
+        down = resize == "down"
+        self.threshold = nn.Parameter(torch.zeros(1, c_in, 1, 1))
+        self.conv = BinaryConv2d(c_in, c_out, 3, stride=2 if down else 1, bias=down)
+        self.act = RPReLU(c_out)
+        self.skip = nn.Conv2d(c_in, c_out, 1) if real_skip else None
+
+    def forward(self, x):
+        if self.resize == "up":
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        y = self.act(self.conv(sign_ste(x + self.threshold, self.gradient)))
+        if self.skip is None:
+            return y
+        return y + self.skip(F.avg_pool2d(x, 2) if self.resize == "down" else x)
+
+
+class BinaryUNet(nn.Module):
+    """Three scales, each frame by itself, a residual around it all: stages 0 and 2 of BRVE.
+
+    Args:
+        c: channels; 2 c and 4 c at the smaller scales.
+        transition, block: make the layers: (c_in, c_out, resize) and (channels) -> Module.
+    Shapes: (N, c, H, W), H and W multiples of 4 -> the same.
+    Source: BRVE, figure 2 and released network.
+    """
+
+    def __init__(self, c, transition, block):
+        super().__init__()
+        widths, depths = (c, 2 * c, 4 * c), (1, 3, 3)
+        levels = list(zip(widths, depths, strict=True))
+        self.encoders = nn.ModuleList(row(block, w, n) for w, n in levels)
+        self.decoders = nn.ModuleList(row(block, w, n) for w, n in levels)
+        self.downs = nn.ModuleList(transition(w, 2 * w, "down") for w in widths[:2])
+        self.ups = nn.ModuleList(transition(2 * w, w, "up") for w in widths[:2])
+        self.skips = nn.ModuleList(block(w) for w in widths[:2])
+
+    def forward(self, x):  # (N, C, H, W)
+        y, kept = self.encoders[0](x), []
+        for down, encode in zip(self.downs, self.encoders[1:], strict=True):
+            kept.append(y)
+            y = encode(down(y))
+        y = self.decoders[2](y)
+        for i in (1, 0):
+            y = self.decoders[i](self.ups[i](y) + self.skips[i](kept[i]))
+        return x + y
+
+
+def row(block, width, n):
+    """n blocks of that width, one after the other."""
+    return nn.Sequential(*(block(width) for _ in range(n)))

@@ -1,0 +1,132 @@
+"""Shifts: alignment without arithmetic. Channels of the neighbouring frames move in, and copies of
+them move about in the frame, so that an ordinary convolution finds what has moved.
+
+Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, section 3.2; the
+spatial shift from Li et al., "A Simple Baseline for Video Restoration with Grouped Spatial-temporal
+Shift", CVPR 2023.
+Built in notebooks/07_shifts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..errors import OptionError, ShapeError
+
+STEP = 4  # of the offsets, in pixels
+OFFSETS = tuple((dy, dx) for dy in range(-8, 9, STEP) for dx in range(-8, 9, STEP) if dy or dx)
+KINDS = ("released", "intended")
+
+
+def temporal_shift(x, reverse=False):
+    """Half of each frame's channels come from a neighbour, cyclically.
+
+        forward:  new_t = [second half of frame t-1, first half of frame t]
+        reverse:  new_t = [second half of frame t,   first half of frame t+1]
+
+    It is one roll of the frames' channels laid end to end, by half a frame; the two undo each
+    other.
+
+    Args:
+        x: (N, T, C, H, W), C even.
+    Returns:
+        The same shape. What came from the neighbour is the first half (forward) or the second.
+    Raises:
+        ShapeError: other dimensions, or C odd.
+    Built in notebooks/07_shifts, section 1.
+
+    >>> x = torch.arange(6.0).view(1, 3, 2, 1, 1)
+    >>> temporal_shift(x).flatten().tolist()
+    [5.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    if x.dim() != 5 or x.shape[2] % 2:
+        raise ShapeError(f"frames are (N, T, C, H, W) with an even C, got {tuple(x.shape)}")
+    half = x.shape[2] // 2
+    return torch.roll(x.flatten(1, 2), -half if reverse else half, 1).view_as(x)
+
+
+def spatial_shift(x, kind="released", step=STEP):
+    """Move channels about by whole pixels; zeros come in from outside.
+
+    "intended": the C channels are dealt to 24 groups, and each group moves to one of the 24
+    non-zero offsets (dy, dx) in {-2, -1, 0, 1, 2}^2 steps: a fan of guesses where things have gone.
+
+    "released": what the authors' code does, and their weights expect. It was written for
+    (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: with two
+    steps of 4, *channels* move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never,
+    and the first 8 channels become zero.
+
+    Args:
+        x: (N, 3, C, H, W).
+        step: of the offsets in pixels.
+    Returns:
+        The same shape.
+    Raises:
+        OptionError: another kind.
+        ShapeError: no (N, T, C, H, W), or for "released" not three frames.
+    Built in notebooks/07_shifts, sections 2 and 4.
+    """
+    if kind not in KINDS:
+        raise OptionError(f"unknown shift {kind!r}", todo=f"use {' or '.join(KINDS)}")
+    if x.dim() != 5 or (kind == "released" and x.shape[1] != 3):
+        raise ShapeError(f"frames are (N, 3, C, H, W), got {tuple(x.shape)}")
+    if kind == "released":
+        moved = [move(x[:, t], step * (2 - t), axis=2) for t in range(3)]
+        return move(torch.stack(moved, 1), 2 * step, axis=2)
+    c, n = x.shape[2], len(OFFSETS)
+    groups = x.split([(c * (g + 1)) // n - (c * g) // n for g in range(n)], 2)
+    return torch.cat(
+        [
+            move(move(part, dy * step // STEP, axis=3), dx * step // STEP, axis=4)
+            for part, (dy, dx) in zip(groups, OFFSETS, strict=True)
+        ],
+        2,
+    )
+
+
+def move(x, by, axis):
+    """Shift along an axis, zeros coming in: out[i] = x[i - by].
+
+    >>> move(torch.tensor([1.0, 2.0, 3.0]), 1, 0).tolist()
+    [0.0, 1.0, 2.0]
+    """
+    size = x.shape[axis]
+    out = torch.zeros_like(x)
+    n = size - min(abs(by), size)
+    out.narrow(axis, max(by, 0) if n else 0, n).copy_(x.narrow(axis, max(-by, 0) if n else 0, n))
+    return out
+
+
+class ShiftStep(nn.Module):
+    """Half of the channels from a neighbour, copies of them moved about, two convolutions.
+
+    Args:
+        c: channels.
+        shift: kind of the spatial shift; "temporal" has none of it, "none" no shift at all.
+        reverse: take from the frame after instead of the one before.
+        transition, block: make the layers: (c_in, c_out) and (channels, kernel) -> Module.
+    Shapes: (N, 3, c, H, W) -> the same.
+    Source: BRVE, section 3.2 and released network.
+    """
+
+    def __init__(self, c, shift, reverse, transition, block):
+        super().__init__()
+        self.shift, self.reverse = shift, reverse
+        extra = c // 2 if shift in ("released", "intended") else 0
+        self.fuse = transition(c + extra, c)
+        self.conv = block(c, 5)
+
+    def forward(self, x):  # (N, 3, C, H, W)
+        c = x.shape[2]
+        if self.shift != "none":
+            x = temporal_shift(x, self.reverse)
+        if self.shift in ("released", "intended"):
+            foreign = x[:, :, c // 2 :] if self.reverse else x[:, :, : c // 2]
+            x = torch.cat([x, spatial_shift(foreign, self.shift)], 2)
+        return per_frame(lambda y: self.conv(self.fuse(y)), x)
+
+
+def per_frame(f, x):
+    """Apply f, which takes (N, C, H, W), to each frame of (N, T, C, H, W)."""
+    return f(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -1,0 +1,70 @@
+"""BRVE on video without end: a frame goes in, a finished frame comes out, two late."""
+
+from __future__ import annotations
+
+import torch
+
+from ..blocks.padding import pad_to_multiple
+from ..errors import ShapeError
+
+
+class BrveStream:
+    """The network over a video, frame by frame, with what three frames need and no more.
+
+    A frame is done when the two after it have been seen. The sums are those of the clip form, in
+    the same order (the released streaming code adds the whole clip to each frame, loses the last
+    two, and feeds features that were refined already).
+
+    Args:
+        network: a `Brve`; put into eval mode by the caller.
+
+    >>> from lowlight_lib import models
+    >>> stream = models.build("brve", channels=4).eval().stream()
+    >>> frames = torch.rand(3, 4, 8, 8)
+    >>> [len(stream.push(f)) for f in frames], len(stream.close())
+    ([0, 0, 1], 2)
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self._waiting = []  # (size, frame, first features, stage 0) of frames not done yet
+        self._window = []  # features of these, aligned as far as could be
+        self._aligned = False
+
+    def push(self, frame):
+        """Take the next frame, (4, H, W) in [0, 1], amplified; return those done now: none or one.
+
+        Raises:
+            ShapeError: not four planes, or another size than the frames before.
+        """
+        if frame.dim() != 3 or frame.shape[0] != 4:
+            raise ShapeError(f"a frame is (4, H, W), got {tuple(frame.shape)}")
+        if self._waiting and self._waiting[0][0] != frame.shape[-2:]:
+            size, new = tuple(self._waiting[0][0]), tuple(frame.shape[-2:])
+            raise ShapeError(f"the frames before are {size}, this one is {new}")
+        x = pad_to_multiple(frame[None], self.network.multiple)
+        with torch.inference_mode():
+            features = self.network.extract(x)
+            self._waiting.append((frame.shape[-2:], x, *features))
+            self._window.append(features[1])
+            if len(self._window) < 3:
+                return []
+            left, *self._window = self.network.align(self._window)
+            self._aligned = True
+            return [self._finish(left)]
+
+    def close(self):
+        """The last frames, up to two; the stream can then take another video."""
+        with torch.inference_mode():
+            if self._window and not self._aligned:  # a video of one or two frames: the last again
+                last = self._window[-1]
+                self._window = self.network.align((self._window + [last] * 2)[:3])
+            done = [
+                self._finish(left) for left, _ in zip(self._window, [*self._waiting], strict=False)
+            ]
+        self._window, self._aligned = [], False
+        return done
+
+    def _finish(self, left):
+        (h, w), *known = self._waiting.pop(0)
+        return self.network.reconstruct(*known, left)[0, :, :h, :w]
