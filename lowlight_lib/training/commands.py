@@ -42,7 +42,7 @@ DEFAULT_DATA = Path("datasets/mini")
 def train(
     key: Key,
     run: Annotated[Path | None, typer.Option(
-        "--run", "--out",
+        "--run", "--run-dir",
         help="Run directory; started again, a run goes on where it was.")] = None,
     profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
     data: DataRoot = DEFAULT_DATA,
@@ -81,7 +81,7 @@ def test(
     key: Key,
     checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
     run: Annotated[Path | None, typer.Option(
-        "--run", "--out",
+        "--run", "--run-dir",
         help="Where results.json and pictures/ go; default beside the weights.")] = None,
     data: DataRoot = DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
