@@ -53,11 +53,12 @@ class Format(StrEnum):
 @app.command()
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
-                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics.")],
+                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
+                      "clips, (T, H, W, 4) or (T, 4, H, W).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
-        help="Which system restores: sid, llpacknet or redi.")] = "redi",
+        help="Which system restores: sid, llpacknet or redi; video: brve.")] = "redi",
     checkpoint: Annotated[Path | None, typer.Option(
         help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
     amplification: Annotated[str, typer.Option(
@@ -69,10 +70,11 @@ def restore(
     tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.")]
     = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
-    black: Annotated[float | None, typer.Option(help="Black level of .npy mosaics.")] = None,
-    white: Annotated[float | None, typer.Option(help="White level of .npy mosaics.")] = None,
+    black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
+    white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
-        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS.")] = None,
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
+    = None,
     format_: Annotated[Format, typer.Option(
         "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
     trained_on: Annotated[str, typer.Option(
@@ -81,7 +83,12 @@ def restore(
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
 ):  # fmt: skip
-    """Restore dark raw files: a picture a file and a brightness, full size and upright."""
+    """Restore dark raw files: a picture a file and a brightness, full size and upright.
+
+    Clips of raw video become a folder of frames and an mp4, before and after, side by side.
+    """
+    from . import models
+    from .clip import open_raw_clip, restore_clip
     from .restore import open_mosaic, output_names
     from .restore import restore as restore_one
     from .sensor.cameras import find_camera
@@ -95,6 +102,7 @@ def restore(
             "no weights given: --checkpoint is missing",
             todo="train some with `lowlight train`, or get the authors' and read NOTICE",
         )
+    video = models.card(model).task.startswith("raw video")
     network = checkpoints.load(model, checkpoint)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" else 1.0]))  # 5: REDI's training code
     camera = None if no_colour_match else trained_on
@@ -104,8 +112,18 @@ def restore(
     failed = 0
     for source in inputs:
         try:
-            raw = open_mosaic(source, black, white, cfa)
+            raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
             for value, target in names[source]:
+                if video:
+                    done = restore_clip(
+                        raw, network, out, target.stem, factor, value, suffix=target.suffix,
+                        force=force, **({} if tile is None else {"tile": tile}),
+                    )  # fmt: skip
+                    print(
+                        f"{source} -> {done.movie}, {done.frames} frames in {done.folder}  "
+                        f"amplified {done.amplification:.4g} times, {done.seconds:.1f} s"
+                    )
+                    continue
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
                 done = restore_one(raw, network, model, factor, value, tile=tile, trained_on=camera)

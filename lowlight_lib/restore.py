@@ -182,7 +182,7 @@ _NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculat
 
 
 @contextlib.contextmanager
-def out_of_memory(shape):
+def out_of_memory(shape, todo="work in tiles (--tile 1024), or take a smaller input"):
     """Turn PyTorch's way of running out of memory into an OptionError with a way out."""
     try:
         yield
@@ -191,7 +191,7 @@ def out_of_memory(shape):
             raise
         raise OptionError(
             f"an input of {'x'.join(map(str, shape))} does not fit into memory",
-            todo="work in tiles (--tile 1024), or take a smaller input",
+            todo=todo,
         ) from e
 
 

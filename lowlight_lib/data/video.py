@@ -52,6 +52,7 @@ class VideoDataset:
         self.levels = tuple(map(float, levels or self.layout.levels))
         self.folder = Path(data_root) / self.layout.folder
         self._open = OrderedDict()  # path -> memory map, the last few
+        self._isp = (None, None)  # (clip, its colours), the last one: a file a frame
         self.clips = [
             measure(self.layout, *found)
             for scene in scenes
@@ -89,18 +90,19 @@ class VideoDataset:
         """The target as stored, a memory map."""
         return self._map(self.clips[i].gt)
 
-    def noisy(self, i, frames=slice(None)) -> np.ndarray:
+    def noisy(self, i, frames=slice(None), ratio=None) -> np.ndarray:
         """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
 
         Args:
             frames: a slice, an index (which keeps its axis), or indices.
+            ratio: another factor than the clip's own.
         Returns:
             float32 (T, 4, H, W).
         Raises:
             DataError: values that are not finite, where a file holds floats.
         """
         clip = self.clips[i]
-        return self._signal(clip.lq, (_frames(frames),), clip.ratio)
+        return self._signal(clip.lq, (_frames(frames),), clip.ratio if ratio is None else ratio)
 
     def target(self, i, frames=slice(None)) -> np.ndarray:
         """The target normalised and clipped to [0, 1], float32 (T, 4, H, W)."""
@@ -116,7 +118,9 @@ class VideoDataset:
         folder = self.folder / "ISP_info" / str(clip.scene)
         if self.dataset != "llrvd" or not folder.is_dir():
             return None
-        return isp_info.read_frames(folder, clip.frames)
+        if self._isp[0] != i:
+            self._isp = (i, isp_info.read_frames(folder, clip.frames))
+        return self._isp[1]
 
     def pictures(self, i, packed=None, frames=slice(None)) -> np.ndarray:
         """Frames of a clip as pictures, through the data set's display ISP.

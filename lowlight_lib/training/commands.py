@@ -83,9 +83,12 @@ def test(
     run: Annotated[Path | None, typer.Option(
         "--run", "--run-dir",
         help="Where results.json and pictures/ go; default beside the weights.")] = None,
+    dataset: Annotated[str | None, typer.Option(
+        help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
     data: DataRoot = DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float.")]
+    protocol: Annotated[str, typer.Option(
+        help="How to score: default, truncate, float; video: default, raw_video_released.")]
     = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
@@ -95,28 +98,51 @@ def test(
         "--first-of-burst", help="Only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
         "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(
+        min=1, help="Only the first N images or clips.")] = None,
     device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(
+        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
+    save_path: Annotated[Path | None, typer.Option(
+        help="Video: where frames and videos go.", show_default="pictures/ of the run")] = None,
+    seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
+    tile: Annotated[int | None, typer.Option(
+        help="Video: side of the tiles in packed pixels.", show_default="256")] = None,
+    seams: Annotated[str | None, typer.Option(
+        help='Video: how tiles meet, "blended" or "released" (their plain mean).',
+        show_default="blended")] = None,
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
+    from ..sensor.files import atomic_write
+    from ..sensor.movie import make_folder
     from . import distributed
     from .evaluate import test as score
 
     if amplification not in ("ratio", "auto"):
         amplification = number_or_auto(amplification)
     run = run or checkpoint.parent
+    if out is not None:
+        make_folder(out.parent)  # an error now, and not after the work
+    video = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
     [row] = score(
-        key, data, run, checkpoint, split=split, protocol=protocol, amplification=amplification,
-        m=m, first_of_burst=first_of_burst, exclude_misaligned=exclude_misaligned, limit=limit,
-        device=device,
+        key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
+        amplification=amplification, m=m, first_of_burst=first_of_burst,
+        exclude_misaligned=exclude_misaligned, limit=limit, device=device,
+        **{name: value for name, value in video.items() if value is not None},
     )  # fmt: skip
     if not distributed.is_first():
         return
-    print(
-        f"{key}, {row['images']} images: {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}; without "
-        f"a network {row['baseline_psnr']:.2f} dB, {row['baseline_ssim']:.3f}"
+    if out is not None:
+        with atomic_write(out, "w") as f:
+            json.dump([row], f, indent=1)
+    ours, baseline = (
+        f"{row[of + 'psnr']:.2f} dB, SSIM {row[of + 'ssim']:.3f}"
+        + (f", ST-RRED {row[of + 'strred']:.4g}" if row.get("strred") is not None else "")
+        for of in ("", "baseline_")
     )
-    print(f"rows in {run / 'results.json'}, pictures in {run / 'pictures'}")
+    what = "clips" if "per_group" in row else "images"
+    print(f"{key}, {row['images']} {what}: {ours}; without a network {baseline}")
+    print(f"rows in {run / 'results.json'}, pictures in {save_path or run / 'pictures'}")
 
 
 def run_app(app, argv, name) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from .. import models
+from ..data.clips import LAYOUTS
 from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
@@ -33,6 +34,7 @@ from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
+_SAME += ("piece", "tile", "overlap", "seams")
 _SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
@@ -58,9 +60,11 @@ def test(
     levels=None,
     device="auto",
     match_colour=False,
+    **video,
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
+    Raw video is `evaluate_video.test_video`'s, which says how; the rest here is about stills.
     Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
     too) as a DNG, developed by the very LibRaw call that made the target. Several processes share
     the images (see `training.distributed`); each gets all rows, the first writes them.
@@ -87,6 +91,7 @@ def test(
         levels: (black, white) instead of the files' own; by default those of the training.
         device: for a checkpoint; "auto" is the GPU where there is one.
         match_colour: bring a foreign camera's colour to the training camera's (see `restore`).
+        video: more options of `test_video`, where the data set is one of raw video.
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
@@ -98,28 +103,28 @@ def test(
 
     distributed.join()
     models.card(key)
+    dataset = dataset or find_recipe(key, "course").dataset
+    if dataset in LAYOUTS:
+        from .evaluate_video import test_video
+
+        return test_video(
+            key, data_root, run_dir, checkpoint, network, dataset, split, protocol, amplification,
+            m=m, profile=profile, seconds_train=seconds_train, limit=limit, pictures=pictures,
+            progress=progress, levels=levels, device=device, **video,
+        )  # fmt: skip
+    if video:
+        raise OptionError(f"{', '.join(video)}: for raw video only, not for {dataset}")
     find_protocol(protocol)
-    if limit is not None and limit < 1:
-        raise OptionError(f"limit is at least 1, got {limit}")
     results = Path(run_dir) / "results.json"
-    read_rows(results)  # a damaged file is found before the work, not after
-    if checkpoint is not None:
-        trained = _about(checkpoint, key)
-        profile = profile or trained.get("profile")
-        seconds_train = seconds_train or trained.get("seconds_train")
-        levels = levels or trained.get("levels")
-    if network is None:
-        if checkpoint is None:
-            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
-        network = checkpoints.load(key, checkpoint).to(pick_device(device))
-    if isinstance(network, torch.nn.Module):
-        network.eval()
+    network, trained = prepare(key, results, checkpoint, network, limit, device)
+    profile = profile or trained.get("profile")
+    seconds_train = seconds_train or trained.get("seconds_train")
+    levels = levels or trained.get("levels")
     named = getattr(amplification, "kind", "learned") if callable(amplification) else amplification
     colour = {} if match_colour else {"trained_on": None}
     options = {"first_of_burst": first_of_burst, "exclude_misaligned": exclude_misaligned}
     options["levels"] = None if levels is None else tuple(levels)
-    recipe = find_recipe(key, "course")
-    recipe = recipe.replace(dataset=dataset or recipe.dataset)
+    recipe = find_recipe(key, "course").replace(dataset=dataset)
     data = open_dataset(recipe, data_root, split, native=takes_xtrans(network), **options)
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
@@ -159,17 +164,17 @@ def test(
         "camera": data.camera,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
-        "weights": None if checkpoint is None else _sha256(checkpoint)[:16],
+        "weights": weights_id(checkpoint),
         "limit": limit,
         **options,
         "images": len(per_image),
-        **{k: _mean(r[k] for r in per_image) for k in _SCORES},
+        **{k: mean(r[k] for r in per_image) for k in _SCORES},
         "amplification": named,
         "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
         "protocol": protocol,
         "seconds_train": seconds_train,
-        "seconds_per_image": _mean(r["seconds"] for r in per_image),
+        "seconds_per_image": mean(r["seconds"] for r in per_image),
         "torch": torch.__version__,
         "commit": commit(),
         "per_image": per_image,
@@ -180,6 +185,28 @@ def test(
 
 
 test.__test__ = False  # pytest collects what is called test, wherever it finds it
+
+
+def prepare(key, results, checkpoint, network, limit, device):
+    """What every test starts with, so that an error is found before the work and not after.
+
+    Args:
+        results: path of the results.json that the test will add to.
+    Returns:
+        (network ready to be called, {} or what the run directory of the checkpoint says:
+        profile, levels, seconds_train).
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit is at least 1, got {limit}")
+    read_rows(results)
+    trained = {} if checkpoint is None else _about(checkpoint, key)
+    if network is None:
+        if checkpoint is None:
+            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
+    if isinstance(network, torch.nn.Module):
+        network.eval()
+    return network, trained
 
 
 def amplified(raw: RawImage, factor) -> RawImage:
@@ -249,12 +276,16 @@ def _about(checkpoint, key):
     return about | {"seconds_train": history[-1].get("seconds") if history else None}
 
 
-def _sha256(path):
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+def weights_id(checkpoint) -> str | None:
+    """The first 16 digits of a file's sha256; None for None."""
+    if checkpoint is None:
+        return None
+    with open(checkpoint, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()[:16]
 
 
-def _mean(values):
+def mean(values) -> float:
+    """The mean as a float that JSON takes."""
     return float(np.mean(list(values)))
 
 
