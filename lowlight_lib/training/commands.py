@@ -42,6 +42,7 @@ DEFAULT_DATA = Path("datasets/mini")
 def train(
     key: Key,
     run: Annotated[Path | None, typer.Option(
+        "--run", "--run-dir",
         help="Run directory; started again, a run goes on where it was.")] = None,
     profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
     data: DataRoot = DEFAULT_DATA,
@@ -80,6 +81,7 @@ def test(
     key: Key,
     checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
     run: Annotated[Path | None, typer.Option(
+        "--run", "--run-dir",
         help="Where results.json and pictures/ go; default beside the weights.")] = None,
     dataset: Annotated[str | None, typer.Option(
         help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
@@ -90,7 +92,8 @@ def test(
     = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
+    m: Annotated[float, typer.Option(
+        "--m", "--brightness", help="Brightness of the estimate.")] = 5.0,
     first_of_burst: Annotated[bool, typer.Option(
         "--first-of-burst", help="Only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(

@@ -149,8 +149,8 @@ def _noticing_losses():
     try:
         yield
     except RuntimeError as e:  # gloo has no error of its own
-        first_line = str(e).partition("\n")[0]
+        reason = str(e).partition("\n")[0].split("] ", 1)[-1].partition(". ")[0]
         raise RunError(
-            f"lost another process of this run: it failed or was killed ({first_line})",
+            f"lost another process of this run: it failed or was killed ({reason})",
             todo="see its own message; started again, the run goes on from its last checkpoint",
         ) from e
