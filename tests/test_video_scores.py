@@ -263,13 +263,13 @@ def test_movies_are_whole_or_not_there(tmp_path):
 def test_the_command_line_tests_video(root, weights, tmp_path, capsys):
     out, frames = tmp_path / "scores" / "result.json", tmp_path / "frames"
     words = f"test brve --checkpoint {weights} --run {tmp_path} --data {root} --seed 0 --limit 1"
-    cli.app([*words.split(), "--out", str(out), "--save-path", str(frames), "--tile", "40",
+    cli.app([*words.split(), "--out", str(out), "--save-path", str(frames), "--tile", "48",
              "--dataset", "llrvd"], standalone_mode=False)  # fmt: skip
     said = capsys.readouterr().out
     assert "1 clips" in said and "ST-RRED" in said and str(frames) in said
     [row] = json.loads(out.read_text(encoding="utf-8"))
     assert read_rows(tmp_path / "results.json") == [row]
-    assert (row["seed"], row["tile"], row["checkpoint"]) == (0, 32, "brve.safetensors")
+    assert (row["seed"], row["tile"], row["checkpoint"]) == (0, 48, "brve.safetensors")
     assert (frames / "35_100.mp4").exists() and len(list((frames / "35_100").iterdir())) == T
 
 
@@ -278,7 +278,7 @@ def test_the_command_line_restores_clips(root, weights, tmp_path, capsys):
              root / "SMOID/_Scene6/Gain30Gain0/Dark/RAW/raw_input.npy"]  # fmt: skip
     words = ["restore", *map(str, clips), "-o", str(tmp_path), "--model", "brve"]
     words += ["--checkpoint", str(weights), "--black", "0", "--white", "65535"]
-    cli.app([*words, "--amplification", "40", "--tile", "40"], standalone_mode=False)
+    cli.app([*words, "--amplification", "40"], standalone_mode=False)
     assert iio.imread(tmp_path / "lq_brve.mp4", plugin="FFMPEG").shape == (T, H + 1, 2 * W, 3)
     assert len(list((tmp_path / "raw_input_brve").iterdir())) == 1
     assert "amplified 40 times" in capsys.readouterr().out
