@@ -100,6 +100,10 @@ def test_files_of_np_save_come_back(thing):
     same(safe_pickle._read(f.getvalue()), thing)
 
 
+def test_an_empty_numpy_string():
+    same(safe_pickle.loads(pickle.dumps(np.str_(""))), np.str_(""))
+
+
 def test_arrays_of_objects_and_plain_arrays(tmp_path):
     listed = np.array([{"a": 1}, None, [2]], object)
     np.save(tmp_path / "a.npy", listed, allow_pickle=True)
@@ -165,6 +169,9 @@ HOSTILE = {
     "persistent": b"Pid\n.",
     "extension": b"\x80\x02\x82\x01.",
     "a set": pickle.dumps({1, 2}),
+    "a long name": b"c" + b"x" * 100_000 + b"\ny\n(tR.",
+    "empty strings without number": b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+    b"(I0\ntS'b'\ntR(I1\n(I1000000000000\ntcnumpy\ndtype\n(S'U0'\ntRI00\nS''\ntb.",
     "a function": pickle.dumps(os.getcwd),
     "a function in a list": pickle.dumps([os.getcwd]),
     "a call of a result": b"cnumpy\ndtype\n(S'f8'\ntR)R.",

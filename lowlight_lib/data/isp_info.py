@@ -52,7 +52,7 @@ def read_frame(path) -> tuple[np.ndarray, np.ndarray]:
     if balance is None and red is not None and blue is not None:
         balance = [red, 1.0, blue]
     if balance is None:
-        keys = ", ".join(map(repr, found)) or "none"
+        keys = ", ".join(map(repr, found))[:200] or "none"
         raise DataError(
             f"has no white balance that we know; its keys are {keys}", file=path,
             todo="name the gains wb (R, G, B, G) and the matrix ccm (3, 3)",

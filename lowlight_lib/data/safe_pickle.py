@@ -90,7 +90,9 @@ def load_npy(path):
     except _Refused as e:
         raise DataError(f"{e}, so it was not read", file=path, todo=todo) from e
     except _WRONG as e:
-        raise DataError(f"is no .npy file, or a damaged one ({e})", file=path, todo=todo) from e
+        raise DataError(
+            f"is no .npy file, or a damaged one ({e!s:.200})", file=path, todo=todo
+        ) from e
 
 
 def loads(data):
@@ -211,13 +213,13 @@ def _call(name, args):
     if text == "numpy.dtype":
         code = _need(args[0], str)
         if not _DTYPE.fullmatch(code):
-            raise _Refused(f"holds an array of {code!r}")
+            raise _Refused(f"holds an array of {code!r:.80}")
         return _Dtype(code)
     if text == "_codecs.encode" and args[1:] in (["latin1"], ["latin-1"]):
         return _need(args[0], str).encode("latin1")  # bytes, as pickles before protocol 3 have them
     if text in ("__builtin__.bytes", "builtins.bytes") and not args:
         return b""
-    raise _Refused(f"asks for {name.text}")
+    raise _Refused(f"asks for {name.text:.80}")
 
 
 def _set_state(thing, state):
@@ -238,6 +240,8 @@ def _array(buffer, dtype, shape, fortran):
     shape = tuple(_need(s, int) for s in _need(shape, tuple))
     # A pickle of Python 2 has bytes as text.
     buffer = buffer.encode("latin1") if isinstance(buffer, str) else bytes(_need(buffer, bytes))
+    if not kind.itemsize and not buffer and shape == ():  # an empty string
+        return np.zeros((), kind)
     flat = np.frombuffer(buffer, kind).copy()
     return flat.reshape(shape, order="F" if fortran else "C")
 
