@@ -52,7 +52,6 @@ class VideoDataset:
         self.levels = tuple(map(float, levels or self.layout.levels))
         self.folder = Path(data_root) / self.layout.folder
         self._open = OrderedDict()  # path -> memory map, the last few
-        self._isp = (None, None)  # (clip, its colours), the last one: a file a frame
         self.clips = [
             measure(self.layout, *found)
             for scene in scenes
@@ -118,11 +117,9 @@ class VideoDataset:
         folder = self.folder / "ISP_info" / str(clip.scene)
         if self.dataset != "llrvd" or not folder.is_dir():
             return None
-        if self._isp[0] != i:
-            self._isp = (i, isp_info.read_frames(folder, clip.frames))
-        return self._isp[1]
+        return isp_info.read_frames(folder, clip.frames)
 
-    def pictures(self, i, packed=None, frames=slice(None)) -> np.ndarray:
+    def pictures(self, i, packed=None, frames=slice(None), colours=None) -> np.ndarray:
         """Frames of a clip as pictures, through the data set's display ISP.
 
         Input, result and target of a clip look alike: white balance and matrix are the clip's, or
@@ -132,12 +129,13 @@ class VideoDataset:
             packed: float (T, 4, H, W) in [0, 1] that belongs to `frames`, such as a network's
                 output; None is the target.
             frames: as in `noisy`.
+            colours: `isp(i)`, for who shows a clip part by part: it reads a file a frame.
         Returns:
             float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution.
         """
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed
-        colours, planes = self.isp(i), self.layout.planes
+        colours, planes = colours or self.isp(i), self.layout.planes
         if colours is None:
             gains = display.grey_world(self.target(i, 0)[0], planes)
             return display.display(packed, gains, planes=planes)

@@ -164,6 +164,7 @@ def _test_clip(network, data, i, factor, protocol, album, tiles):
     pieces = enhance(network, lambda some: data.noisy(i, some, factor), clip.frames, **tiles)
     try:
         with album as pictures:
+            colours = data.isp(i) if pictures else None
             for start, result in pieces:
                 seconds += time.perf_counter() - began
                 where = slice(start, start + len(result))
@@ -174,7 +175,7 @@ def _test_clip(network, data, i, factor, protocol, album, tiles):
                     part = slice(t, min(t + AT_A_TIME, len(result)))
                     numbers = slice(start + part.start, start + part.stop)
                     views = [
-                        data.pictures(i, packed[part].clip(0, 1), numbers)
+                        data.pictures(i, packed[part].clip(0, 1), numbers, colours)
                         for packed in (dark, result, target)
                     ]
                     for shown in zip(*views, strict=True):
