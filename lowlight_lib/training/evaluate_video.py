@@ -52,8 +52,8 @@ def test_video(
     Beside each result the baseline is scored: the amplified input. Of several processes (see
     `distributed`) each takes its share of the clips, and the first writes results.json.
 
-    Memory, whatever a clip's length: five arrays of min(piece, frames) H W 16 bytes, and what the
-    network needs for a piece of one tile.
+    Memory, whatever a clip's length: five arrays of min(piece, frames) H W 16 bytes, a few single
+    frames, and what the network needs for a piece of one tile.
 
     Args:
         key, data_root, run_dir, checkpoint, split, m, profile, seconds_train, levels, device: as in
