@@ -102,9 +102,11 @@ def test(
     from tqdm.auto import tqdm
 
     distributed.join()
-    models.card(key)
+    video_system = models.card(key).task.startswith("raw video")
     dataset = dataset or find_recipe(key, "course").dataset
-    if dataset in LAYOUTS:
+    if (dataset in LAYOUTS) != video_system:
+        raise OptionError(f"{dataset!r} is no data set for {key}", todo="leave --dataset out")
+    if video_system:
         from .evaluate_video import test_video
 
         return test_video(
