@@ -131,6 +131,7 @@ def test(
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
+    # Where two processes need the same file at once, both decode it; the cache keeps one, whole.
     indices = distributed.share(len(data) if limit is None else min(limit, len(data)))
     silent = not (progress and distributed.is_first())
     for i in tqdm(indices, desc=f"test {key} ({named})", disable=silent):
