@@ -213,6 +213,24 @@ def test_a_far_memo_costs_nothing():
     assert safe_pickle.loads(b"\x80\x04K\x07r\xff\xff\xff\x7f.") == 7
 
 
+def test_repeated_bytes_take_no_memory():
+    """100 kB, named thousands of times: as arrays, and as text that has to be encoded."""
+    import tracemalloc
+
+    text = b"X" + struct.pack("<I", 100_000) + b"x" * 100_000 + b"q\x00"
+    array = b"cnumpy._core.numeric\n_frombuffer\nq\x01(" + text.replace(b"X", b"B", 1)
+    array += b"cnumpy\ndtype\n(S'u1'\ntR(J\xa0\x86\x01\x00tS'C'\ntq\x02R"
+    codec = b"c_codecs\nencode\nq\x01(" + text + b"S'latin1'\ntq\x02R"
+    many = {t: b"h\x01h\x02R" * t + b"t." for t in (400, 20_000)}
+    tracemalloc.start()
+    assert len(safe_pickle.loads(b"\x80\x02(" + array + many[400])) == 401
+    for start in (array, codec):
+        with pytest.raises(ValueError, match="more than 500 arrays"):
+            safe_pickle.loads(b"\x80\x02(" + start + many[20_000])
+    assert tracemalloc.get_traced_memory()[1] < 1e8
+    tracemalloc.stop()
+
+
 def test_large_missing_and_other_files(tmp_path):
     with pytest.raises(DataError, match="larger than"):
         load(tmp_path, npy(pickle.dumps(bytes(safe_pickle.LARGEST))))

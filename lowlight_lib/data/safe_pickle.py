@@ -21,7 +21,8 @@ import numpy as np
 
 from ..errors import DataError
 
-LARGEST = 2**18  # bytes; LLRVD's files hold 13 numbers. It bounds all work and memory too
+LARGEST = 2**18  # bytes; LLRVD's files hold 13 numbers
+CALLS = 500  # arrays, their types, and numpy scalars, each of which may repeat all of the bytes
 DEEPEST = 16  # containers in containers, so that nothing contains itself
 MOST = 100_000  # values, counted each time they occur: a small pickle can repeat one very often
 
@@ -69,8 +70,8 @@ def load_npy(path):
     """The object in a `.npy` file: what np.load(path, allow_pickle=True).item() gives, safely.
 
     Returns:
-        Dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays; of an array
-        without axes what it holds. A file that pickles nothing gives its array.
+        Dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and read-only arrays; of
+        an array without axes what it holds. A file that pickles nothing gives its array.
     Raises:
         DataError: it is no such file, or holds anything else; nothing of it has been run.
     """
@@ -117,7 +118,7 @@ def _read(data):
 
 def _interpret(data):
     """Follow the opcodes of plain data; arrays stay `_Array`."""
-    stack, memo = [], {}
+    stack, memo, calls = [], {}, 0
     for opcode, arg, _ in pickletools.genops(data):
         op = opcode.name
         if op in _VALUES:
@@ -157,6 +158,9 @@ def _interpret(data):
         elif op == "STACK_GLOBAL":
             stack.append(_Name(".".join(map(str, _pop(stack, 2)))))
         elif op == "REDUCE":
+            calls += 1
+            if calls > CALLS:
+                raise _Refused(f"holds more than {CALLS} arrays and types")
             stack.append(_call(*_pop(stack, 2)))
         elif op == "BUILD":
             _set_state(stack[-2], stack.pop())
@@ -242,7 +246,7 @@ def _array(buffer, dtype, shape, fortran):
     buffer = buffer.encode("latin1") if isinstance(buffer, str) else bytes(_need(buffer, bytes))
     if not kind.itemsize and not buffer and shape == ():  # an empty string
         return np.zeros((), kind)
-    flat = np.frombuffer(buffer, kind).copy()
+    flat = np.frombuffer(buffer, kind)  # no copy: arrays may share their bytes
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
