@@ -69,6 +69,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     amplify = not getattr(model, "amplifies_itself", models.card(recipe.key).amplifies_itself)
     data = open_dataset(recipe, data_root, "train", native=takes_xtrans(model)).prepare(progress)
     model.trained_on = data.short(0).model
+    model.white_balance = getattr(data, "white_balance", None)
     _claim(run_dir, recipe, resume)  # last: what is there already goes only when all else is right
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = _restore_state(run_dir, model, optimizer, device)
