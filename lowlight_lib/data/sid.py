@@ -182,6 +182,13 @@ class SidDataset:
             notes = notes | {"black_level": self.levels[0], "white_level": self.levels[1]}
         return RawImage(mosaic, **notes, path=str(self.pairs[i].short))
 
+    @functools.cached_property
+    def white_balance(self) -> tuple[float, float, float]:
+        """Geometric mean of the dark exposures' gains, (r, 1, b): the light of the set."""
+        gains = [self.short(i).white_balance for i in range(len(self))]
+        r, g, b = np.exp(np.log(gains).mean(0))
+        return float(r / g), 1.0, float(b / g)
+
     def target(self, i) -> np.ndarray:
         """The developed long exposure, uint16 (H, W, 3), a memory map."""
         import rawpy

@@ -89,6 +89,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         native = {"native": True} if takes_xtrans(model) else {}
         data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
         model.trained_on = data.camera
+        model.white_balance = getattr(data, "white_balance", None)
         if first:  # last: what is there already goes only when all else is right
             _claim(run_dir, recipe, resume)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
