@@ -17,9 +17,10 @@ class ModelCard:
         params, effective_params: number of parameters; binary ones counted as 1/32.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
-            exact, and LLPackNet too; for REDI less than that, so that they are close (see
-            `restore.run`).
+            exact, and LLPackNet and PairLIE too; for REDI less than that, so that they are close
+            (see `restore.run`).
         amplifies_itself: it takes the mosaic un-amplified.
+        channels: planes of the input: 1 is a mosaic, 3 an sRGB picture.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.
     """
@@ -35,6 +36,7 @@ class ModelCard:
     amplifies_itself: bool
     licence: str
     checkpoints: tuple[str, ...]
+    channels: int = 1
 
 
 CARDS = {
@@ -79,9 +81,23 @@ CARDS = {
             "https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",
         ),
     ),
+    "pairlie": ModelCard(
+        paper="Fu, Yang, Tu, Huang, Ding, Ma, CVPR 2023",
+        year=2023,
+        title="Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances",
+        task="sRGB still: (3, H, W) -> L (1, H, W), R (3, H, W), X (3, H, W)",
+        params=341_767,
+        effective_params=341_767,
+        multiple=1,
+        halo=10,  # ten 3x3 convolutions in a row, five of them shared
+        amplifies_itself=False,
+        licence="none stated by the authors any more, for code and released weights; see NOTICE",
+        checkpoints=("https://github.com/zhenqifu/PairLIE",),
+        channels=3,
+    ),
 }
 
-_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi"}
+_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi", "pairlie": "PairLIE"}
 
 
 def build(key, **options):
