@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lowlight_lib import models
+from lowlight_lib.blocks import retinex
 from lowlight_lib.blocks.dense import ResidualDenseBlock, channel_shuffle, conv, fold_weight_norm
 from lowlight_lib.blocks.padding import pad_to_multiple
 from lowlight_lib.errors import LowlightError, OptionError
@@ -36,6 +37,18 @@ def drawn_weights(shared, name, seed, scale):
         value = rng.standard_normal(shape).astype(np.float32) * np.float32(scale)
         state[key] = torch.from_numpy(np.abs(value) * 10 + 0.2 if "weight_g" in key else value)
     return state
+
+
+def rand(key, n, h, w, seed=0):
+    """A batch that a system takes: mosaics, or sRGB pictures."""
+    return torch.rand(
+        n, models.card(key).channels, h, w, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def picture(out):
+    """What a system shows: its output, or PairLIE's light and paint put together."""
+    return retinex.recompose(out.L, out.R) if isinstance(out, tuple) else out
 
 
 @pytest.fixture(scope="module")
@@ -167,24 +180,26 @@ def test_any_size_goes_in_and_comes_out(key, networks):
     @example(h=1, w=70)
     @example(h=2, w=33)
     def check(h, w):
-        x = torch.rand(1, 1, h, w, generator=torch.Generator().manual_seed(h * 100 + w))
+        x = rand(key, 1, h, w, seed=h * 100 + w)
         padded = torch.from_numpy(
             np.pad(x.numpy(), [(0, 0)] * 2 + [(0, -h % n), (0, -w % n)], "reflect")
         )
         with torch.no_grad():
-            y = networks[key](x)
+            y = picture(networks[key](x))
             assert y.shape == (1, 3, h, w) and torch.isfinite(y).all()
             # The same numbers as of the picture padded by hand: padding and cropping, no more.
-            torch.testing.assert_close(y, networks[key](padded)[..., :h, :w], rtol=0, atol=1e-6)
+            by_hand = picture(networks[key](padded))[..., :h, :w]
+            torch.testing.assert_close(y, by_hand, rtol=0, atol=1e-6)
 
     check()
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_pictures_of_a_batch_do_not_mix(key, networks):
-    x = torch.rand(3, 1, 32, 64, generator=torch.Generator().manual_seed(0))
+    x = rand(key, 3, 32, 64)
     with torch.no_grad():
-        together, alone = networks[key](x), torch.cat([networks[key](v[None]) for v in x])
+        together = picture(networks[key](x))
+        alone = torch.cat([picture(networks[key](v[None])) for v in x])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)  # other kernels, same sums
 
 
@@ -240,8 +255,8 @@ def test_redi_clamps_in_eval_mode_only():
 def test_gradients_reach_every_parameter(key):
     torch.manual_seed(0)
     model = models.build(key)
-    x = torch.rand(2, 1, 64, 64)
-    (model(x) - torch.rand(2, 3, 64, 64)).square().mean().backward()
+    x = rand(key, 2, 64, 64)
+    (picture(model(x)) - torch.rand(2, 3, 64, 64)).square().mean().backward()
     for name, p in model.named_parameters():
         assert p.grad is not None, name
         assert torch.isfinite(p.grad).all() and p.grad.abs().max() > 0, name
@@ -251,9 +266,9 @@ def test_gradients_reach_every_parameter(key):
 def test_a_new_network_answers_to_its_input(key):
     torch.manual_seed(0)
     model = models.build(key)  # training mode: not clamped
-    x = torch.rand(1, 1, 64, 64)
+    x = rand(key, 1, 64, 64)
     with torch.no_grad():
-        answer = (model(x) - model(0 * x)).std()
+        answer = (picture(model(x)) - picture(model(0 * x))).std()
     # He initialisation keeps the scale of the input (its deviation is 0.3) to a factor of a few;
     # with PyTorch's default the U-Net answers with 0.005, and learns nothing for long.
     assert 0.05 < answer < 5

@@ -179,12 +179,12 @@ def read_pairs(folder) -> list[Scene]:
         files = photos_in(inner)
         if len(files) < 2:
             deeper = not files and _listing(inner, Path.is_dir)
+            up, out = "move the folders in it up into pairs/", "add one, or take the folder out"
             raise DataError(
                 f"holds {'one picture' if files else 'no picture'}, and a scene needs two or more "
                 "exposures",
                 file=inner,
-                todo="move the folders in it up into pairs/" if deeper else "add one, or take the "
-                "folder out",
+                todo=up if deeper else out,
             )
         scenes.append(Scene(inner.name, tuple(files)))
     if not scenes:

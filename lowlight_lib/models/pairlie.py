@@ -8,6 +8,7 @@ names and shapes of the released weights; what it is trained on is in `blocks.re
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from torch import nn
 from torch.nn import functional as F
@@ -50,7 +51,7 @@ class Plain(nn.Module):
         sizes = [c_in, *[width] * 4, c_out]
         self.layers = nn.ModuleList(
             nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect")
-            for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+            for a, b in pairwise(sizes)
         )
 
     def forward(self, x):
