@@ -32,8 +32,8 @@ def decompose(image, radius=0):
     """Split a picture without any learning: its light is that of its brightest colour.
 
     L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
-    over one. Each window of the mean holds only maxima over windows that hold the pixel, so L is
-    never darker than the pixel and R never exceeds 1. L * R is the picture, up to rounding.
+    over one. Each window of the mean holds only maxima over windows that hold the pixel, so, up to
+    rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
 
     Args:
         image: (N, 3, H, W) in [0, 1].

@@ -50,8 +50,7 @@ class Plain(nn.Module):
         super().__init__()
         sizes = [c_in, *[width] * 4, c_out]
         self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect")
-            for a, b in pairwise(sizes)
+            nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect") for a, b in pairwise(sizes)
         )
 
     def forward(self, x):

@@ -83,10 +83,12 @@ def _decode(path):
         deep = _decode_tiff(path)
         if deep is not None:
             return deep
+    deep = read_png16(path) if is_png16(head) else None
     with Image.open(path) as image:
+        image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
-        if is_png16(head):
-            return read_png16(path), orientation
+        if deep is not None:
+            return deep, orientation
         if image.mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16), orientation
         if image.mode == "I":  # 32 bits, in which older versions of Pillow keep 16
