@@ -95,6 +95,14 @@ def test_shapes_and_ranges():
     assert all(t.shape[2:] == (17, 30) and t.min() > 0 and t.max() < 1 for t in split)
 
 
+def test_a_new_network_takes_black_for_dark_not_for_grey():
+    with torch.no_grad():
+        split = models.build("pairlie")(torch.zeros(1, 3, 8, 8))
+    # X is the start itself; L and R look at it, and see no more than its small values.
+    torch.testing.assert_close(split.X, torch.full_like(split.X, 0.12))
+    assert split.L.min() > 0.05 and split.L.max() < 0.25 and 0.3 < split.R.mean() < 0.7
+
+
 @pytest.mark.parametrize("h, w", [(1, 1), (1, 9), (9, 1)])
 def test_a_single_line_is_its_own_neighbour(h, w):
     model = models.build("pairlie").eval()

@@ -7,6 +7,7 @@ names and shapes of the released weights; what it is trained on is in `blocks.re
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import pairwise
 
@@ -30,8 +31,10 @@ class PairLIE(nn.Module):
 
     def __init__(self, width=64):
         super().__init__()
-        self.project = Plain(3, 3, width)
-        self.illumination = Plain(3, 1, width)
+        # Light and projected picture start as dark as what they shall be. From the middle grey of
+        # an unbiased sigmoid a short training falls into black, where a sigmoid learns no more.
+        self.project = Plain(3, 3, width, start=0.12)
+        self.illumination = Plain(3, 1, width, start=0.12)
         self.reflectance = Plain(3, 3, width)
 
     def forward(self, image):
@@ -44,14 +47,24 @@ class PairLIE(nn.Module):
 
 
 class Plain(nn.Module):
-    """Five 3x3 convolutions, reflected at the edges, ReLU between, a sigmoid at the end."""
+    """Five 3x3 convolutions, reflected at the edges, ReLU between, a sigmoid at the end.
 
-    def __init__(self, c_in, c_out, width):
+    Initialised after He, not by PyTorch's default, whose outputs hardly depend on the input.
+
+    Args:
+        start: what it puts out for black before training.
+    """
+
+    def __init__(self, c_in, c_out, width, start=0.5):
         super().__init__()
         sizes = [c_in, *[width] * 4, c_out]
         self.layers = nn.ModuleList(
             nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect") for a, b in pairwise(sizes)
         )
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(layer.bias, math.log(start / (1 - start)))
 
     def forward(self, x):
         *inner, last = self.layers
