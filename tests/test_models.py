@@ -270,8 +270,8 @@ def test_a_new_network_answers_to_its_input(key):
     with torch.no_grad():
         answer = (picture(model(x)) - picture(model(0 * x))).std()
     # He initialisation keeps the scale of the input (its deviation is 0.3) to a factor of a few;
-    # with PyTorch's default the U-Net answers with 0.005, and learns nothing for long. Between
-    # PairLIE's two ends stand two sigmoids, of slopes 0.1 and 0.25; by default it answers with 4e-6.
+    # with PyTorch's default the U-Net answers with 0.005, and learns nothing for long. Between the
+    # ends of PairLIE stand two sigmoids, of slopes 0.1 and 0.25; by default it answers with 4e-6.
     assert (0.005 if key == "pairlie" else 0.05) < answer < 5
 
 
