@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..sensor import isp, noise
-from ..sensor.files import write_picture
+from ..sensor.files import atomic_write, to_integers
 from ..sensor.raw import RawImage
 from . import scenes
 from .mini import VERSION, _read_note, _well_exposed, _write_note
@@ -97,9 +97,18 @@ def _make(folder, plan, seed, progress):
                 white_balance=camera.white_balance,
                 color_matrix=camera.color_matrix,
             )
-            write_picture(folder / file, isp.develop(raw))
+            _write(folder / file, isp.develop(raw))
     _write_note(folder, note | {"complete": True, "files": sorted(files)})
     return folder
+
+
+def _write(path, picture):
+    """8-bit PNG at level 4: a third of the time of Pillow's 6, and no larger for photographs."""
+    import imageio.v3 as iio
+
+    data = iio.imwrite("<bytes>", to_integers(picture, 8), extension=".png", compress_level=4)
+    with atomic_write(path) as f:
+        f.write(data)
 
 
 def _photograph(name):

@@ -69,8 +69,7 @@ def write_picture(path, picture) -> None:
     else:
         import imageio.v3 as iio
 
-        # Level 4 takes a third of the time of Pillow's 6, and a photograph is no larger by it.
-        options = {"compress_level": 4} if suffix == ".png" else {"quality": 95}
+        options = {} if suffix == ".png" else {"quality": 95}
         data = iio.imwrite("<bytes>", to_integers(picture, 8), extension=suffix, **options)
     with atomic_write(path) as f:
         f.write(data)
