@@ -76,3 +76,9 @@ from .n10_train_test_stills import (
     psnr_of_factor,
     shortcut_with_lamp,
 )
+from .n11_train_test_video import (
+    dirty_window,
+    offset_after_mirror,
+    packed_bytes,
+    two_means,
+)

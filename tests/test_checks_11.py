@@ -1,0 +1,54 @@
+"""The checks of notebook 11 accept right answers and answer wrong ones with a hint."""
+
+import numpy as np
+import pytest
+
+from lowlight_lib.course import checks
+
+ROWS = [{"group": g, "psnr": p} for g, p in (("100", 31.0), ("160", 20.0), ("160", 22.0))]
+
+
+def means(rows):
+    groups = {}
+    for r in rows:
+        groups.setdefault(r["group"], []).append(r["psnr"])
+    return np.mean([r["psnr"] for r in rows]), np.mean([np.mean(g) for g in groups.values()])
+
+
+RIGHT = {
+    "offset_after_mirror": (lambda offset: -offset, ()),
+    "two_means": (means, (ROWS,)),
+    "dirty_window": (lambda clip, noise: clip + noise[:1], ()),
+    "packed_bytes": (lambda b, r, c: (b / 8, 4 * r, 4 * c), ()),
+}
+WRONG = [
+    ("offset_after_mirror", lambda offset: None, "return"),
+    ("offset_after_mirror", lambda offset: offset, "Follow one R"),
+    ("offset_after_mirror", lambda offset: 0, "distance"),
+    ("two_means", lambda rows: 1, "two numbers"),
+    ("two_means", lambda rows: means(rows)[::-1], "other way round"),
+    ("two_means", lambda rows: (means(rows)[0],) * 2, "over clips again"),
+    ("two_means", lambda rows: (0, 0), "first the mean"),
+    ("dirty_window", lambda clip, noise: clip + noise, "new noise"),
+    ("dirty_window", lambda clip, noise: clip + noise * np.arange(6)[:, None, None], "changes"),
+    ("dirty_window", lambda clip, noise: clip + noise[1:2], "first frame, as it is"),
+    ("dirty_window", lambda clip, noise: clip[0], "A clip is"),
+    ("packed_bytes", lambda b, r, c: (b, r, c), "eight bits"),
+    ("packed_bytes", lambda b, r, c: (b / 4, r, c), "are not"),
+    ("packed_bytes", lambda b, r, c: (b / 8, r / 8, c / 8), "stay float32"),
+    ("packed_bytes", lambda b, r, c: (b / 8, 4 * r, c), "four bytes"),
+    ("packed_bytes", lambda b, r, c: b / 8, "three numbers"),
+]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_answers(name, capsys):
+    answer, args = RIGHT[name]
+    getattr(checks, name)(answer, *args)
+    assert "Right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, answer, hint", WRONG)
+def test_wrong_answers(name, answer, hint):
+    with pytest.raises(AssertionError, match=hint):
+        getattr(checks, name)(answer, *RIGHT[name][1])
