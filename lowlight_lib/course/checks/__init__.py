@@ -52,6 +52,13 @@ from .n05_scales_and_dense_blocks import (
     separated_by_luck,
     share_of_padding,
 )
+from .n06_binarized_conv import (
+    expected_flips,
+    mean_of_bits,
+    pixels_seen,
+    share_at_border,
+    steps_until_flip,
+    times_cheaper_with_bits,
 from .n07_shifts import (
     guess_for,
     share_covered,
