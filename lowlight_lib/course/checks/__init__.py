@@ -59,6 +59,7 @@ from .n06_binarized_conv import (
     share_at_border,
     steps_until_flip,
     times_cheaper_with_bits,
+)
 from .n07_shifts import (
     guess_for,
     share_covered,
