@@ -1,0 +1,398 @@
+"""Binary convolution with bits: XOR, population count, and whatever can be done on the way.
+
+A sign is one bit, and 64 channels of a pixel are one word. Where two signs differ their product is
+-1, elsewhere +1, so that a sum of n products is n - 2 popcount(a XOR w): one XOR, one population
+count and one addition for 64 multiply-accumulates.
+
+Activations are channels-last, (N, H, W, C) float32, with C filled up to a multiple of `LANES` by
+channels that stay zero. A layer is two passes over its rows:
+
+    front   row of the input -> its bits, statistics for the attention, real 1x1 convolution
+    back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
+
+**Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
+and what that adds by mistake depends on the place only: `xnor.border_sums` puts it right, once for
+each kind of border pixel, so that the inner loop does not know borders.
+
+**Zeros among the activations** count 0 as well. They are kept in two planes of bits, in one as -1,
+in the other as +1; the mean of both sums is exact. The second plane is read only if there are any.
+
+The kernels are compiled at their first call and kept on disk; another CPU gets its own.
+Built in notebooks/13_deploy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8  # floats handled at a time: activations have a multiple of it as channels
+PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
+NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
+
+
+def kernel(**options):
+    """njit, cached on disk: beside this file, else in the user's cache, else not at all.
+
+    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
+    """
+
+    def compiled(f):
+        try:
+            return njit(cache=True, nogil=True, fastmath={"contract"}, **options)(f)
+        except RuntimeError:  # nowhere to write
+            return njit(nogil=True, fastmath={"contract"}, **options)(f)
+
+    return compiled
+
+
+# ---------------------------------------------------------------------------------------------
+# Three things that Python has no words for
+
+
+@intrinsic
+def popcount(typingctx, word):
+    """Number of ones in a word. In a loop LLVM does eight words at once where the CPU can."""
+    return word(word), lambda context, builder, signature, args: builder.ctpop(args[0])
+
+
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+def _vector(context, builder, array_type, array, index):
+    """Pointer to LANES floats of a C-contiguous array, from a flat index on."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+
+
+@intrinsic
+def signs(typingctx, x, i, threshold, j):
+    """(bits of x + threshold > 0, bits of x + threshold >= 0) of LANES floats from i and j on."""
+
+    def codegen(context, builder, signature, args):
+        a, b = (
+            builder.load(
+                _vector(context, builder, signature.args[k], args[k], args[k + 1]), align=4
+            )
+            for k in (0, 2)
+        )
+        z, none = builder.fadd(a, b), ir.Constant(_VECTOR, [0.0] * LANES)
+        bits = [
+            builder.zext(
+                builder.bitcast(builder.fcmp_ordered(op, z, none), ir.IntType(LANES)),
+                ir.IntType(64),
+            )
+            for op in (">", ">=")
+        ]
+        return context.make_tuple(builder, signature.return_type, bits)
+
+    return types.UniTuple(types.uint64, 2)(x, types.intp, threshold, types.intp), codegen
+
+
+@intrinsic
+def product(typingctx, x, i, step, weight, j, n, out, k, out_step):
+    """Matrix product of LANES pixels by LANES outputs: 8 x 8 sums that never leave the registers.
+
+    out[k + p out_step + o] = sum over c < n of x[i + p step + c] weight[j + c LANES + o]
+    """
+
+    def codegen(context, builder, signature, args):
+        x, i, step, weight, j, n, out, k, out_step = args
+        types_ = signature.args
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * LANES))
+                for _ in range(LANES)]  # fmt: skip
+        for s in sums:
+            builder.store(ir.Constant(_VECTOR, [0.0] * LANES), s)
+        values = context.make_array(types_[0])(context, builder, x).data
+        with cgutils.for_range(builder, n) as loop:
+            at = builder.add(j, builder.mul(loop.index, ir.Constant(j.type, LANES)))
+            w = builder.load(_vector(context, builder, types_[3], weight, at), align=4)
+            for p, s in enumerate(sums):
+                at = builder.add(i, builder.mul(step, ir.Constant(i.type, p)))
+                one = builder.load(builder.gep(values, [builder.add(at, loop.index)]))
+                one = builder.insert_element(
+                    ir.Constant(_VECTOR, ir.Undefined), one, ir.Constant(ir.IntType(32), 0)
+                )
+                one = builder.shuffle_vector(
+                    one,
+                    ir.Constant(_VECTOR, ir.Undefined),
+                    ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES),
+                )
+                term = builder.fmul(one, w, flags=["contract"])
+                builder.store(builder.fadd(builder.load(s), term, flags=["contract"]), s)
+        for p, s in enumerate(sums):
+            at = builder.add(k, builder.mul(out_step, ir.Constant(k.type, p)))
+            builder.store(builder.load(s), _vector(context, builder, types_[6], out, at), align=4)
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(x, size, size, weight, size, size, out, size, size), codegen
+
+
+# ---------------------------------------------------------------------------------------------
+# Front: a row of the input, once
+
+
+@kernel()
+def _fetch(x, n, y, mode, plan, row, blend):
+    """Row y of frame n, as the layer sees it, into `row` (W, C); `blend` is room for work.
+
+    PLAIN: as it is. UP: enlarged twofold, bilinearly. PLAN: runs of channels put together from
+    other frames and places; a line of `plan` is (frame, first channel there, first channel here,
+    channels, dy, dx): here[y, x] = there[y - dy, x - dx], zeros coming in from outside.
+    """
+    _, h, w, c = x.shape
+    if mode == PLAIN:
+        for i in range(w):
+            for k in range(c):
+                row[i, k] = x[n, y, i, k]
+    elif mode == UP:
+        above, below = max((y - 1) // 2, 0), min((y + 1) // 2, h - 1)
+        near = np.float32(0.25 if y % 2 else 0.75)  # how much of the row below
+        for i in range(w):
+            for k in range(c):
+                blend[i, k] = (1 - near) * x[n, above, i, k] + near * x[n, below, i, k]
+        for i in range(w):
+            left, right = max(i - 1, 0), min(i + 1, w - 1)
+            for k in range(c):
+                here = np.float32(0.75) * blend[i, k]
+                row[2 * i, k] = np.float32(0.25) * blend[left, k] + here
+                row[2 * i + 1, k] = here + np.float32(0.25) * blend[right, k]
+    else:
+        for line in range(plan.shape[1]):
+            frame, source, to, count, dy, dx = plan[n, line]
+            for i in range(w):
+                inside = 0 <= y - dy < h and 0 <= i - dx < w
+                for k in range(count):
+                    if inside:
+                        row[i, to + k] = x[frame, y - dy, i - dx, source + k]
+                    else:
+                        row[i, to + k] = 0
+
+
+@kernel()
+def _clear(line, pad):
+    """Zeros at both ends of a line of bits (W + 2 pad, words)."""
+    for i in range(pad):
+        line[i] = 0
+        line[line.shape[0] - 1 - i] = 0
+
+
+@kernel()
+def _pack(row, threshold, pad, negative, positive):
+    """Signs of row + threshold as bits, into both planes (W + 2 pad, words); are there zeros?
+
+    The planes differ where there are: a zero is -1 in the one and +1 in the other.
+    """
+    c = threshold.shape[0]
+    different = np.uint64(0)
+    _clear(negative, pad)
+    _clear(positive, pad)
+    for i in range(negative.shape[0] - 2 * pad):
+        for word in range(negative.shape[1]):
+            above = at_least = np.uint64(0)
+            for k in range(64 * word, min(64 * word + 64, c), LANES):
+                a, b = signs(row, i * c + k, threshold, k)
+                above |= a << np.uint64(k % 64)
+                at_least |= b << np.uint64(k % 64)
+            negative[pad + i, word] = above
+            positive[pad + i, word] = at_least
+            different |= above ^ at_least
+    return different != 0
+
+
+@kernel()
+def _add_statistics(row, w, threshold, pivot, sums, total):
+    """Add a row's sums of |z|, z - pivot and (z - pivot)^2 to `total` (3, C), float64.
+
+    Float32 within a row only, and relative to a pivot: else a flat bright frame, whose mean is
+    large and whose variance is nothing, would get one from rounding.
+    """
+    c = threshold.shape[0]
+    sums[:] = 0
+    for i in range(w):
+        for k in range(c):
+            z = row[i, k] + threshold[k]
+            d = z - pivot[k]
+            sums[0, k] += abs(z)
+            sums[1, k] += d
+            sums[2, k] += d * d
+    for j in range(3):
+        for k in range(c):
+            total[j, k] += sums[j, k]
+
+
+@kernel()
+def _mix(row, w, weight, bias, made, out, add):
+    """The real 1x1 convolution of a row, into (or added to) `out` (W, C)."""
+    c, n = row.shape[1], weight.shape[0] * LANES
+    for block in range(weight.shape[0]):
+        for i in range(0, w, LANES):
+            product(row, i * c, c, weight, block * c * LANES, c, made, i * n + block * LANES, n)
+    for i in range(w):
+        for o in range(n):
+            known = out[i, o] if add else np.float32(0)
+            out[i, o] = known + (made[i, o] + bias[o])
+
+
+@kernel()
+def _average(row, second, pooled):
+    """Add a row's half of the 2x2 means to `pooled`; the first of two rows starts it."""
+    for i in range(pooled.shape[0] - LANES):
+        for k in range(row.shape[1]):
+            two = np.float32(0.25) * (row[2 * i, k] + row[2 * i + 1, k])
+            pooled[i, k] = pooled[i, k] + two if second else two
+
+
+@kernel(parallel=True)
+def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias, out, add):
+    """First pass of a layer: bits, statistics, and the real part of the output.
+
+    Args:
+        x, mode, plan: input (N, H, W, C) and how its rows are seen, see `_fetch`.
+        threshold: (C,), -1 in the channels that fill up.
+        pad: border of the bits, kernel // 2.
+        bits: (2, N, H' + 2 pad, W' + 2 pad, words) uint64, with zeros around; written.
+        zeros: (N, parts) bool, whether there was an exact zero; written. The rows of a frame are
+            done in so many parts, each by one thread.
+        totals: (N, parts, 4, C) float64, the sums for the attention and their pivot; written. No
+            channels: no attention.
+        skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
+        weight, bias: (outputs / LANES, C, LANES) and (outputs,).
+        out, add: (N, H'', W'', C''), first channel in it, whether to add to what it holds.
+    """
+    _, frames, h, w, _ = bits.shape
+    h, w, parts, c = h - 2 * pad, w - 2 * pad, zeros.shape[1], threshold.shape[0]
+    for job in prange(frames * parts):
+        n, part = job // parts, job % parts
+        first, last = h * part // parts // 2 * 2, h * (part + 1) // parts // 2 * 2  # whole pairs
+        last = h if part == parts - 1 else last
+        row = np.zeros((w + LANES, c), np.float32)  # a few pixels more, for `product`
+        blend, pooled = np.zeros_like(row), np.zeros((w // 2 + LANES, c), np.float32)
+        made, sums = np.empty((w + LANES, bias.shape[0]), np.float32), np.empty((3, c), np.float32)
+        pivot, found = np.zeros(c, np.float32), False
+        if totals.shape[3]:
+            _fetch(x, n, 0, mode, plan, row, blend)
+            pivot[:] = row[0] + threshold
+            totals[n, part, :3] = 0
+            totals[n, part, 3] = pivot
+        for y in range(pad if part == 0 else 0):
+            for plane in range(2):
+                _clear(bits[plane, n, y], (w + 1) // 2 + pad)
+                _clear(bits[plane, n, h + 2 * pad - 1 - y], (w + 1) // 2 + pad)
+        for y in range(first, last):
+            _fetch(x, n, y, mode, plan, row, blend)
+            found |= _pack(row, threshold, pad, bits[0, n, pad + y], bits[1, n, pad + y])
+            if totals.shape[3]:
+                _add_statistics(row, w, threshold, pivot, sums, totals[n, part])
+            if skip == COPY:
+                for i in range(w):
+                    for k in range(c):
+                        known = out[n, y, i, k] if add else np.float32(0)
+                        out[n, y, i, k] = known + row[i, k]
+            elif skip == MIX:
+                _mix(row, w, weight, bias, made, out[n, y], add)
+            elif skip == POOL:
+                _average(row, y % 2 == 1, pooled)
+                if y % 2:
+                    _mix(pooled, w // 2, weight, bias, made, out[n, y // 2], add)
+        zeros[n, part] = found
+
+
+# ---------------------------------------------------------------------------------------------
+# Back: sums of signs, and what a layer makes of them
+
+
+@kernel()
+def _count(bits, at, offsets, weights, differ, more):
+    """In how many places of the window at `at` the signs are not those of the weights.
+
+        differ[o] = sum over places p: popcount(bits[at + offsets[p]] XOR weights[p, o])
+
+    One word, so up to 64 channels, of each place. `offsets` is a tuple, so that the compiler knows
+    how many there are, unrolls the loop over them, and does that over o eight words at a time.
+    """
+    for o in range(weights.shape[1]):
+        total = np.uint64(0)
+        for p in range(len(offsets)):
+            total += popcount(bits[at + offsets[p]] ^ weights[p, o])
+        differ[o] = np.int32(total) + (differ[o] if more else np.int32(0))
+
+
+@kernel()
+def _finish(differ, planes, start, scale, before, slope, after, out, keep):
+    """One pixel: from sums of signs to RPReLU(scale sum) in (or added to) `out` (C,)."""
+    for o in range(scale.shape[0]):
+        t = np.float32(np.int32(planes) * start[o] - np.int32(2) * differ[o])
+        t = t * scale[o] + before[o]
+        t = max(t, np.float32(0)) + slope[o] * min(t, np.float32(0)) + after[o]
+        out[o] = out[o] + t if keep else t
+
+
+@kernel()
+def _attention(totals, count, channels, weight, scale):
+    """Multiply `scale` by sigmoid(conv1d([mean |z|, mean z, std z])) of one frame."""
+    reach = weight.shape[1] // 2
+    seen = np.zeros((3, channels + 2 * reach))
+    for k in range(channels):
+        a, b, s = 0.0, 0.0, 0.0
+        for part in range(totals.shape[0]):
+            a += totals[part, 0, k]
+            b += totals[part, 1, k]
+            s += totals[part, 2, k]
+        variance = max(s - b * b / count, 0.0) / (count - 1) if count > 1 else 0.0
+        seen[0, reach + k] = a / count
+        seen[1, reach + k] = totals[0, 3, k] + b / count
+        seen[2, reach + k] = np.sqrt(variance + 1e-6)
+    for k in range(channels):
+        total = 0.0
+        for j in range(3):
+            for i in range(weight.shape[1]):
+                total += weight[j, i] * seen[j, k + i]
+        scale[k] /= 1 + np.exp(-total)
+
+
+@kernel(parallel=True)
+def back(
+    bits, zeros, offsets, weights, start, kinds_y, kinds_x, stride, alpha, totals, attention,
+    channels, before, slope, after, out, keep, parts,
+):  # fmt: skip
+    """Second pass of a layer: RPReLU(scale * (start - 2 differ)), see `_count`, into `out`.
+
+    Args:
+        bits, zeros: of `front`.
+        offsets: tuple of kernel^2 positions in the bits, relative to the window's corner.
+        weights: (words, kernel^2, outputs) uint64.
+        start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
+        stride: 1 or 2.
+        alpha: (outputs,), scale of the weights.
+        totals, attention, channels: of `front`; weights of DACA (3, size), or (3, 0) without it;
+            how many of the channels are true.
+        before, slope, after: (outputs,), of RPReLU.
+        out, keep: (N, H', W', C'), whether to add to what it holds.
+        parts: number of jobs.
+    """
+    _, frames, height, _, words = bits.shape
+    h, w, line = kinds_y.shape[0], kinds_x.shape[0], bits.shape[3] * words
+    planes = 2 if zeros.any() else 1
+    scale = np.empty((frames, alpha.shape[0]), np.float32)
+    for n in range(frames):
+        scale[n] = alpha / np.float32(planes)
+        if attention.shape[1]:
+            _attention(totals[n], h * w, channels, attention, scale[n])
+    flat, plane = bits.reshape(bits.size), frames * height * line
+    for job in prange(parts):
+        differ = np.empty(alpha.shape[0], np.int32)
+        for r in range(frames * h * job // parts, frames * h * (job + 1) // parts):
+            n, y = r // h, r % h
+            for x in range(w):
+                at = (n * height + y * stride) * line + x * stride * words
+                for p in range(planes):
+                    for k in range(words):
+                        here = at + p * plane + k
+                        _count(flat, here, offsets, weights[k], differ, p + k > 0)
+                kind = start[kinds_y[y] + kinds_x[x]]
+                _finish(differ, planes, kind, scale[n], before, slope, after, out[n, y, x], keep)
