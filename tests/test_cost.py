@@ -307,3 +307,43 @@ def test_the_command_counts_and_measures(capsys):
     assert code == 0
     assert found["peak_bytes"] < found["process_peak_bytes"] - found["process_before_bytes"]
     assert "by_module" not in found
+
+
+# ---------------------------------------------------------------------------------------------
+# the binary network
+
+
+@pytest.fixture(scope="module")
+def brve_frame():
+    """Counters of BRVE a frame of a clip of 50, 4x128x128: each window adds the same."""
+    model, found = models.build("brve"), []
+    for count in (counting.as_published_binary, lambda *a: cost.count(*a).__dict__):
+        a, b = (count(model, (t, 4, 128, 128)) for t in (3, 4))
+        found.append({k: (a[k] + 47 * (b[k] - a[k])) / 50 for k in ("binary", "real", "other",
+                      "macs", "binary_macs", "ops") if k in a})  # fmt: skip
+    return found
+
+
+def test_the_released_counter_of_brve(brve_frame):
+    """1.469 G a frame: 24 % binary, 63 % real-valued, 13 % the rest (the authors' counter)."""
+    parts, _ = brve_frame
+    total = sum(parts.values())
+    assert round(total / 1e9, 3) == 1.469
+    assert [round(100 * parts[k] / total) for k in ("binary", "real", "other")] == [24, 63, 13]
+
+
+def test_what_binarizing_really_saves(brve_frame):
+    """About 16 times, not 64: two thirds of what is left was never binary."""
+    parts, ours = brve_frame
+    assert 15.5 < ours["macs"] / sum(parts.values()) < 16.5
+    assert round(ours["macs"] / 1e9) == 24
+    assert ours["binary_macs"] / 64 == pytest.approx(parts["binary"])
+    real = ours["macs"] - ours["binary_macs"]
+    assert ours["ops"] == pytest.approx(real + ours["binary_macs"] / 64)
+
+
+def test_one_window_more_costs_the_same_each_time():
+    model = models.build("brve", channels=4)
+    counts = [sum(counting.as_published_binary(model, (t, 4, 8, 8)).values()) for t in (3, 4, 5)]
+    # Upsampling counts one item a batch: frames through stages 0 and 2 add nothing there.
+    assert counts[2] - counts[1] == counts[1] - counts[0]

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..errors import OptionError
+from ..errors import OptionError, ShapeError
 
 GRADIENTS = ("clip", "quadratic")
 
@@ -69,14 +70,14 @@ def sign_ste(x, gradient="quadratic", zero=0):
 
 class _BinaryWeight(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, w):
+    def forward(ctx, w, alpha):
         ctx.save_for_backward(w)
-        return w.abs().mean((1, 2, 3), keepdim=True) * torch.sign(w)
+        return alpha.view(-1, 1, 1, 1) * torch.sign(w)
 
     @staticmethod
     def backward(ctx, g):
         (w,) = ctx.saved_tensors
-        return g * (w.abs() <= 1)
+        return g * (w.abs() <= 1), None
 
 
 class BinaryConv2d(nn.Module):
@@ -88,6 +89,9 @@ class BinaryConv2d(nn.Module):
     Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
     none elsewhere, as in the released network.
 
+    Attributes:
+        alpha: None, or the scales (c_out,) to use in eval mode: those that bits were saved with.
+            Recomputed from weights that are all alike, the mean could differ in the last digit.
     Args:
         c_in, c_out, kernel, stride, bias: as of `nn.Conv2d`; zero padding of kernel // 2.
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
@@ -103,10 +107,40 @@ class BinaryConv2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(c_out, c_in, kernel, kernel))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # nn.Conv2d's own
         self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
+        self.register_buffer("alpha", None, persistent=False)
 
     def forward(self, signs):
-        weight = _BinaryWeight.apply(self.weight)
+        weight = _BinaryWeight.apply(self.weight, self.scale())
         return F.conv2d(signs, weight, self.bias, self.stride, self.padding)
+
+    def scale(self):
+        """alpha: (c_out,), held fixed."""
+        if self.alpha is not None and not self.training:
+            return self.alpha
+        return self.weight.detach().abs().mean((1, 2, 3))
+
+    def as_bits(self):
+        """(bits, alpha): uint8 (c_out, ceil(c_in k k / 8)), 1 for +; float32 (c_out,).
+
+        Raises:
+            OptionError: a weight is exactly 0, which one bit cannot say.
+        """
+        w = self.weight.detach().cpu().flatten(1).numpy()
+        if not w.all():
+            raise OptionError(f"{(w == 0).sum()} binary weights are exactly 0: no bit says that")
+        return torch.from_numpy(np.packbits(w > 0, axis=1)), self.scale().float().cpu()
+
+    def from_bits(self, bits, alpha):
+        """The weight that `as_bits` was made of, +-alpha; ShapeError for another layer's."""
+        c_out, n = self.weight.shape[0], self.weight[0].numel()
+        if bits is None or alpha is None or bits.dtype != torch.uint8:
+            raise ShapeError("bits are uint8, with a scale for each output channel")
+        if bits.shape != (c_out, -(-n // 8)) or alpha.shape != (c_out,):
+            raise ShapeError(
+                f"{tuple(bits.shape)} and {tuple(alpha.shape)} for {tuple(self.weight.shape)}"
+            )
+        signs = torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n)).float() * 2 - 1
+        return (signs * alpha[:, None]).view(self.weight.shape)
 
 
 class RPReLU(nn.Module):

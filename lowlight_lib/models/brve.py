@@ -162,6 +162,7 @@ class Brve(nn.Module):
 
 # The authors' names -> ours, applied one after the other.
 _RELEASED = (
+    (r"^generator\.", ""),
     (r"^feat_extract\.main\.0", "enter"),
     (r"^feat_extract\.main\.2", "features"),
     (r"^conv_out\.", "leave."),

@@ -1,7 +1,8 @@
 """Weights in and out: the authors' files and ours, safely and strictly.
 
 Ours are .safetensors with the model's key and options in the header. The authors' are pickles; they
-are opened with PyTorch's restricted loader only, which refuses anything but tensors.
+are opened with PyTorch's restricted loader, which refuses anything but tensors, and where a
+framework has put objects beside these, with one that makes none of them (`training.foreign`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pathlib import Path
 import torch
 
 from .. import models
-from ..errors import CheckpointError, OptionError
+from ..errors import CheckpointError, OptionError, ShapeError
 from ..sensor.files import atomic_write
+from .foreign import read_framework_file
 
 _NORM = {
     "weight_g": "parametrizations.weight.original0",
     "weight_v": "parametrizations.weight.original1",
 }
+
+_COUNTERS = ("step_counter",)  # what a framework keeps among the weights without being one
 
 
 def save(model, path, packed=False) -> None:
@@ -29,15 +33,14 @@ def save(model, path, packed=False) -> None:
     Args:
         model: a network of `models.build` (its key and options go into the header).
         path: ends in .safetensors by custom.
-        packed: store binary weights as bits; no network here has any, so True is refused.
+        packed: store each binary weight as one bit and a scale per output channel: BRVE in 1.3 MB
+            instead of 18. Its outputs stay the same; what training needs beyond the sign is gone.
     Raises:
-        OptionError: `packed` for a network without binary weights.
+        OptionError: `packed` for a network without binary weights, or with one that is 0.
         OutputError: it cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
-    if packed:
-        raise OptionError("packed=True is for networks with binary weights")
     if not hasattr(model, "built_as"):
         raise OptionError("only networks of models.build can be saved: others cannot be rebuilt")
     key, options = model.built_as
@@ -47,6 +50,8 @@ def save(model, path, packed=False) -> None:
         about["camera"] = model.trained_on
     header = {"lowlight": json.dumps(about)}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if packed:
+        tensors = _pack(model, tensors)
     with atomic_write(path) as f:
         f.write(to_bytes(tensors, metadata=header))
 
@@ -73,7 +78,10 @@ def load(key, path, **options) -> torch.nn.Module:
             todo=f"use --model {header['key']}, or another file",
         )
     model = models.build(key, **(header.get("options", {}) | options))
+    scales = _unpack(model, state, path)
     fill(model, state, path)
+    for name, alpha in scales.items():
+        model.get_submodule(name).alpha = alpha
     if "camera" in header:
         model.trained_on = str(header["camera"])
     return model.eval()
@@ -83,7 +91,7 @@ def fill(model, state, path) -> None:
     """Load a state dict strictly: every name there, every shape equal; say what differs."""
     wanted = model.state_dict()
     rename = models.released_name(model.built_as[0])
-    state = {_our_name(k, rename, wanted): v for k, v in state.items()}
+    state = {_our_name(k, rename, wanted): v for k, v in state.items() if k not in _COUNTERS}
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     shapes = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
     if missing or extra or shapes:
@@ -102,6 +110,55 @@ def fill(model, state, path) -> None:
             todo="use weights of this network, or give the options it was trained with",
         )
     model.load_state_dict(state)
+
+
+def read_packed(path) -> tuple[dict, dict]:
+    """A file of `save(..., packed=True)` as it is, for kernels that work on bits.
+
+    Returns:
+        (tensors, header): "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for
+        each binary convolution NAME, all other parameters by their names; header with "key" and
+        "options".
+    Raises:
+        CheckpointError: damaged, or not packed.
+    """
+    path = Path(path)
+    tensors, header = _read(path)
+    if not any(k.endswith(".bits") for k in tensors):
+        raise CheckpointError("holds no packed weights", file=path, todo="save with packed=True")
+    return tensors, header
+
+
+def _binary(model):
+    return {n: m for n, m in model.named_modules() if getattr(m, "binary", False)}
+
+
+def _pack(model, tensors):
+    layers = _binary(model)
+    if not layers:
+        raise OptionError("packed=True is for networks with binary weights")
+    for name, layer in layers.items():
+        tensors.pop(f"{name}.weight")
+        tensors[f"{name}.bits"], tensors[f"{name}.alpha"] = layer.as_bits()
+    return tensors
+
+
+def _unpack(model, state, path):
+    """Turn bits in a state dict into weights, in place; {layer: scale of each output channel}."""
+    scales = {}
+    for name, layer in _binary(model).items():
+        bits, alpha = (state.pop(f"{name}.{k}", None) for k in ("bits", "alpha"))
+        if bits is None and alpha is None:
+            continue
+        try:
+            state[f"{name}.weight"] = layer.from_bits(bits, alpha)
+        except (ShapeError, AttributeError) as e:
+            raise CheckpointError(
+                f"the bits of {name} do not fit ({e})", file=path,
+                todo="use weights of this network, or give the options it was trained with",
+            ) from e  # fmt: skip
+        scales[name] = alpha
+    return scales
 
 
 def _our_name(name, rename, wanted):
@@ -167,7 +224,9 @@ def _read_pickle(path):
             warnings.simplefilter("ignore")  # about pickle protocols
             state = torch.load(f, map_location="cpu", weights_only=True)
     except Exception as e:  # what is no pickle at all fails in a dozen ways
-        if isinstance(e, pickle.UnpicklingError) and "Unsupported global" in str(e):
+        if isinstance(e, pickle.UnpicklingError) and "unsupported global" in str(e).lower():
+            if (state := read_framework_file(path)) is not None:
+                return state
             raise CheckpointError(
                 "holds code or objects beside tensors and is not opened: unpickling can run code",
                 file=path,
