@@ -31,42 +31,23 @@ WORD = 64  # signs in a word
 _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
 
 
-def sign_bits(weight):
-    """A float weight of a binary convolution as bits: what it computes with.
-
-    Args:
-        weight: (outputs, inputs, k, k) tensor.
-    Returns:
-        (bits, alpha): uint8, the signs in the order of the weight's elements as `np.packbits` puts
-        them (1 is +1), and float32 (outputs,), mean |weight|.
-    Raises:
-        OptionError: a weight is exactly 0 (or NaN), which is no bit.
-
-    >>> bits, alpha = sign_bits(torch.tensor([[[[0.5]], [[-1.5]]]]))
-    >>> bits.tolist(), alpha.tolist()
-    ([128], [1.0])
-    """
-    weight = weight.detach().float().cpu()
-    if not (weight.abs() > 0).all():
-        raise OptionError("a weight of a binary convolution is 0 or NaN: one bit cannot say that")
-    return np.packbits(weight.flatten().numpy() > 0), weight.abs().mean((1, 2, 3)).numpy()
-
-
 def pack_state(network):
-    """State of a network with each binary weight as `sign_bits`: NAME.bits, NAME.alpha.
+    """State of a network with each binary weight as bits, as `checkpoint.read_packed` gives it.
 
     Args:
         network: a `Brve`, or any module with `BinaryConv2d`.
     Returns:
-        dict of tensors; all but the binary weights as in `state_dict()`.
+        dict of tensors: NAME.bits and NAME.alpha (of `BinaryConv2d.as_bits`) instead of
+        NAME.weight, all others as in `state_dict()`.
+    Raises:
+        OptionError: a binary weight is exactly 0.
     """
-    state = {k: v.detach() for k, v in network.state_dict().items()}
-    for name, module in network.named_modules():
-        if isinstance(module, BinaryConv2d):
-            prefix = f"{name}." if name else ""
-            bits, alpha = sign_bits(state.pop(f"{prefix}weight"))
-            state |= {f"{prefix}bits": torch.from_numpy(bits)}
-            state |= {f"{prefix}alpha": torch.from_numpy(alpha)}
+    state = {k: v.detach().cpu() for k, v in network.state_dict().items()}
+    for name, layer in network.named_modules():
+        if isinstance(layer, BinaryConv2d):
+            key = f"{name}." if name else ""
+            del state[f"{key}weight"]
+            state[f"{key}bits"], state[f"{key}alpha"] = layer.as_bits()
     return state
 
 
@@ -94,7 +75,7 @@ class PackedConv:
     """Weights of a `BinaryConv2d` as words of 64 input channels, and what borders need.
 
     Args:
-        bits: of `sign_bits`.
+        bits: uint8 (outputs, bytes), of `BinaryConv2d.as_bits`.
         shape: of the weight, (outputs, inputs, k, k).
         stride: 1 or 2.
     Attributes:
@@ -103,14 +84,13 @@ class PackedConv:
 
     def __init__(self, bits, shape, stride=1):
         o, c, k, _ = shape
-        if bits.size != -(-o * c * k * k // 8):
-            raise ShapeError(f"{bits.size} bytes are not the signs of weights {tuple(shape)}")
+        if bits.shape != (o, -(-c * k * k // 8)):
+            raise ShapeError(f"bits {bits.shape} are not the signs of weights {tuple(shape)}")
         self.kernel, self.pad, self.stride, self.channels = k, k // 2, stride, c
         self.words = -(-c // WORD)
         ones = np.zeros((filled(o), k * k, self.words * WORD), bool)
-        ones[:o, :, :c] = (
-            np.unpackbits(bits, count=o * c * k * k).reshape(o, c, k * k).swapaxes(1, 2)
-        )
+        signs = np.unpackbits(bits, axis=1, count=c * k * k).reshape(o, c, k * k)
+        ones[:o, :, :c] = signs.swapaxes(1, 2)
         words = np.packbits(ones, -1, "little").view("<u8").astype(np.uint64)
         self.weights = np.ascontiguousarray(words.transpose(2, 1, 0))
         self.ones = ones.sum(2, dtype=np.int32).reshape(-1, k, k)
