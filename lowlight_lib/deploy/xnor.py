@@ -12,6 +12,7 @@ Built in notebooks/13_deploy.
 
 from __future__ import annotations
 
+import math
 import threading
 from types import SimpleNamespace
 
@@ -79,7 +80,7 @@ class PackedConv:
         shape: of the weight, (outputs, inputs, k, k).
         stride: 1 or 2.
     Attributes:
-        weights: (words, k * k, filled outputs) uint64.
+        weights: (filled outputs / 8, k * k * words, 8) uint64.
     """
 
     def __init__(self, bits, shape, stride=1):
@@ -92,7 +93,8 @@ class PackedConv:
         signs = np.unpackbits(bits, axis=1, count=c * k * k).reshape(o, c, k * k)
         ones[:o, :, :c] = signs.swapaxes(1, 2)
         words = np.packbits(ones, -1, "little").view("<u8").astype(np.uint64)
-        self.weights = np.ascontiguousarray(words.transpose(2, 1, 0))
+        words = words.reshape(-1, kernels.LANES, k * k * self.words).swapaxes(1, 2)
+        self.weights = np.ascontiguousarray(words)
         self.ones = ones.sum(2, dtype=np.int32).reshape(-1, k, k)
         self._borders = {}
 
@@ -102,7 +104,7 @@ class PackedConv:
         What counts of x is its sign, and 0 where it is 0. C and outputs are filled up.
         """
         frames, h, w, c = x.shape
-        n, s = self.weights.shape[2], self.stride
+        n, s = len(self.ones), self.stride
         one, nought = np.ones(n, np.float32), np.zeros(n, np.float32)
         threshold = np.where(np.arange(c) < self.channels, 0, -1).astype(np.float32)
         out = np.empty((frames, -(-h // s), -(-w // s), n), np.float32)
@@ -131,11 +133,11 @@ class PackedConv:
         kinds, of = np.unique((places >= 0) & (places < size), axis=0, return_inverse=True)
         return kinds, of.reshape(-1)
 
-    def offsets(self, w):
-        """Positions of the window's places in the bits of frames of width w, from its corner."""
+    def places(self, w):
+        """Where a window's words are in the bits of frames of width w, from its corner on."""
         line = (w + 2 * self.pad) * self.words
-        k = range(self.kernel)
-        return tuple(y * line + x * self.words for y in k for x in k)
+        k, words = np.arange(self.kernel), np.arange(self.words)
+        return (k[:, None, None] * line + k[:, None] * self.words + words).reshape(-1)
 
 
 NO_PLAN = np.zeros((0, 0, 6), np.int64)
@@ -152,7 +154,9 @@ def run(
     frames, h, w = len(x) if plan is None else len(plan), up * x.shape[1], up * x.shape[2]
     plan = NO_PLAN if plan is None else plan
     parts = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
-    bits = np.empty((2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words), np.uint64)
+    shape = (2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words)
+    size, behind = math.prod(shape), kernels.TILE * conv.stride * conv.words
+    bits = np.empty(size + behind, np.uint64)[:size].reshape(shape)
     zeros = np.empty((frames, parts), np.bool_)
     totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
     with _PARALLEL:
@@ -160,7 +164,7 @@ def run(
         numba.set_num_threads(parts)
         kernels.front(x, mode, plan, threshold, conv.pad, bits, zeros, totals, skip, *mix, out, add)
         kernels.back(
-            bits, zeros, conv.offsets(w), conv.weights, *conv.borders(h, w), conv.stride, alpha,
+            bits, zeros, conv.places(w), conv.weights, *conv.borders(h, w), conv.stride, alpha,
             totals, attention, conv.channels, *act, out, keep, parts,
         )  # fmt: skip
         numba.set_num_threads(others)

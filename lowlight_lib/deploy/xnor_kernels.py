@@ -29,7 +29,8 @@ from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 8  # floats handled at a time: activations have a multiple of it as channels
+LANES = 8  # outputs done at a time: activations have a multiple of it as channels
+TILE = 4  # pixels whose signs are compared at a time
 PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
 NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
 
@@ -50,22 +51,25 @@ def kernel(**options):
 
 
 # ---------------------------------------------------------------------------------------------
-# Three things that Python has no words for
+# The inner loops, in LLVM's words, so that they are vectors on every CPU (and its own code does not
+# depend on what the compiler recognises). Each is a few instructions; numba fits them in.
+
+_FLOATS, _WORDS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(64), LANES)
 
 
-@intrinsic
-def popcount(typingctx, word):
-    """Number of ones in a word. In a loop LLVM does eight words at once where the CPU can."""
-    return word(word), lambda context, builder, signature, args: builder.ctpop(args[0])
-
-
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-
-
-def _vector(context, builder, array_type, array, index):
-    """Pointer to LANES floats of a C-contiguous array, from a flat index on."""
+def _at(context, builder, array_type, array, index, vector=None):
+    """Pointer into a C-contiguous array at a flat index, to an element or to LANES of them."""
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+    pointer = builder.gep(data, [index])
+    return builder.bitcast(pointer, vector.as_pointer()) if vector else pointer
+
+
+def _all_lanes(builder, value, vector):
+    """A vector with that value in each lane."""
+    none, number = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+    one = builder.insert_element(none, value, ir.Constant(number, 0))
+    lanes = ir.Constant(ir.VectorType(number, LANES), [0] * LANES)
+    return builder.shuffle_vector(one, none, lanes)
 
 
 @intrinsic
@@ -75,61 +79,85 @@ def signs(typingctx, x, i, threshold, j):
     def codegen(context, builder, signature, args):
         a, b = (
             builder.load(
-                _vector(context, builder, signature.args[k], args[k], args[k + 1]), align=4
+                _at(context, builder, signature.args[k], args[k], args[k + 1], _FLOATS), align=4
             )
             for k in (0, 2)
         )
-        z, none = builder.fadd(a, b), ir.Constant(_VECTOR, [0.0] * LANES)
+        z, nought = builder.fadd(a, b), ir.Constant(_FLOATS, [0.0] * LANES)
         bits = [
-            builder.zext(
-                builder.bitcast(builder.fcmp_ordered(op, z, none), ir.IntType(LANES)),
-                ir.IntType(64),
-            )
-            for op in (">", ">=")
+            builder.zext(builder.bitcast(comparison, ir.IntType(LANES)), ir.IntType(64))
+            for comparison in (builder.fcmp_ordered(op, z, nought) for op in (">", ">="))
         ]
         return context.make_tuple(builder, signature.return_type, bits)
 
     return types.UniTuple(types.uint64, 2)(x, types.intp, threshold, types.intp), codegen
 
 
-@intrinsic
-def product(typingctx, x, i, step, weight, j, n, out, k, out_step):
-    """Matrix product of LANES pixels by LANES outputs: 8 x 8 sums that never leave the registers.
+def _tile(pixels, vector, zero, result, term):
+    """Intrinsic: `pixels` by LANES sums that never leave the registers, added to `out`.
 
-    out[k + p out_step + o] = sum over c < n of x[i + p step + c] weight[j + c LANES + o]
+        out[k + p out_step + o] += sum over c: term(x[i + p step + places[c]], w[j + c LANES + o])
+
+    A pixel's number goes to all lanes, the weights of LANES outputs come as they lie.
     """
 
-    def codegen(context, builder, signature, args):
-        x, i, step, weight, j, n, out, k, out_step = args
-        types_ = signature.args
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0.0] * LANES))
-                for _ in range(LANES)]  # fmt: skip
-        for s in sums:
-            builder.store(ir.Constant(_VECTOR, [0.0] * LANES), s)
-        values = context.make_array(types_[0])(context, builder, x).data
-        with cgutils.for_range(builder, n) as loop:
-            at = builder.add(j, builder.mul(loop.index, ir.Constant(j.type, LANES)))
-            w = builder.load(_vector(context, builder, types_[3], weight, at), align=4)
-            for p, s in enumerate(sums):
-                at = builder.add(i, builder.mul(step, ir.Constant(i.type, p)))
-                one = builder.load(builder.gep(values, [builder.add(at, loop.index)]))
-                one = builder.insert_element(
-                    ir.Constant(_VECTOR, ir.Undefined), one, ir.Constant(ir.IntType(32), 0)
+    @intrinsic
+    def tile(typingctx, x, i, step, places, w, j, out, k, out_step):
+        def codegen(context, builder, signature, args):
+            def load(which, index, vector=None, align=None):
+                return builder.load(
+                    _at(context, builder, signature.args[which], args[which], index, vector),
+                    align=align,
                 )
-                one = builder.shuffle_vector(
-                    one,
-                    ir.Constant(_VECTOR, ir.Undefined),
-                    ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES),
-                )
-                term = builder.fmul(one, w, flags=["contract"])
-                builder.store(builder.fadd(builder.load(s), term, flags=["contract"]), s)
-        for p, s in enumerate(sums):
-            at = builder.add(k, builder.mul(out_step, ir.Constant(k.type, p)))
-            builder.store(builder.load(s), _vector(context, builder, types_[6], out, at), align=4)
-        return context.get_dummy_value()
 
-    size = types.intp
-    return types.void(x, size, size, weight, size, size, out, size, size), codegen
+            def times(value, n):
+                return builder.mul(value, ir.Constant(value.type, n))
+
+            _, i, step, places, _, j, _, k, out_step = args
+            sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, zero))
+                    for _ in range(pixels)]  # fmt: skip
+            first = [builder.add(i, times(step, p)) for p in range(pixels)]
+            for s in sums:
+                builder.store(ir.Constant(vector, zero), s)
+            count = context.make_array(signature.args[3])(context, builder, places).nitems
+            with cgutils.for_range(builder, count) as loop:
+                place = load(3, loop.index)
+                weights = load(4, builder.add(j, times(loop.index, LANES)), vector, align=4)
+                for p, s in zip(first, sums, strict=True):
+                    value = _all_lanes(builder, load(0, builder.add(p, place)), vector)
+                    builder.store(term(builder, builder.load(s), value, weights), s)
+            for p, s in enumerate(sums):
+                to = builder.add(k, times(out_step, p))
+                to = _at(context, builder, signature.args[6], args[6], to, result)
+                total = builder.load(s)
+                if result != vector:
+                    total = builder.trunc(total, result)
+                    total = builder.add(builder.load(to, align=4), total)
+                else:
+                    total = builder.fadd(builder.load(to, align=4), total)
+                builder.store(total, to, align=4)
+            return context.get_dummy_value()
+
+        size = types.intp
+        return types.void(x, size, size, places, w, size, out, size, size), codegen
+
+    return tile
+
+
+def _multiply_add(builder, total, x, w):
+    once = ["contract"]  # product and sum in one instruction, where the CPU has it
+    return builder.fadd(total, builder.fmul(x, w, flags=once), flags=once)
+
+
+def _count_differing(builder, total, x, w):
+    popcount = ir.FunctionType(_WORDS, [_WORDS])
+    popcount = cgutils.get_or_insert_function(builder.module, popcount, "llvm.ctpop.v8i64")
+    return builder.add(total, builder.call(popcount, [builder.xor(x, w)]))
+
+
+_INTS = ir.VectorType(ir.IntType(32), LANES)
+add_products = _tile(LANES, _FLOATS, [0.0] * LANES, _FLOATS, _multiply_add)
+add_differing = _tile(TILE, _WORDS, [0] * LANES, _INTS, _count_differing)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -226,16 +254,17 @@ def _add_statistics(row, w, threshold, pivot, sums, total):
 
 
 @kernel()
-def _mix(row, w, weight, bias, made, out, add):
+def _mix(row, w, weight, bias, places, made, out, add):
     """The real 1x1 convolution of a row, into (or added to) `out` (W, C)."""
     c, n = row.shape[1], weight.shape[0] * LANES
+    made[:] = bias
     for block in range(weight.shape[0]):
         for i in range(0, w, LANES):
-            product(row, i * c, c, weight, block * c * LANES, c, made, i * n + block * LANES, n)
+            to = i * n + block * LANES
+            add_products(row, i * c, c, places, weight, block * c * LANES, made, to, n)
     for i in range(w):
         for o in range(n):
-            known = out[i, o] if add else np.float32(0)
-            out[i, o] = known + (made[i, o] + bias[o])
+            out[i, o] = out[i, o] + made[i, o] if add else made[i, o]
 
 
 @kernel()
@@ -273,7 +302,7 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         row = np.zeros((w + LANES, c), np.float32)  # a few pixels more, for `product`
         blend, pooled = np.zeros_like(row), np.zeros((w // 2 + LANES, c), np.float32)
         made, sums = np.empty((w + LANES, bias.shape[0]), np.float32), np.empty((3, c), np.float32)
-        pivot, found = np.zeros(c, np.float32), False
+        pivot, found, places = np.zeros(c, np.float32), False, np.arange(c)
         if totals.shape[3]:
             _fetch(x, n, 0, mode, plan, row, blend)
             pivot[:] = row[0] + threshold
@@ -294,32 +323,16 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
                         known = out[n, y, i, k] if add else np.float32(0)
                         out[n, y, i, k] = known + row[i, k]
             elif skip == MIX:
-                _mix(row, w, weight, bias, made, out[n, y], add)
+                _mix(row, w, weight, bias, places, made, out[n, y], add)
             elif skip == POOL:
                 _average(row, y % 2 == 1, pooled)
                 if y % 2:
-                    _mix(pooled, w // 2, weight, bias, made, out[n, y // 2], add)
+                    _mix(pooled, w // 2, weight, bias, places, made, out[n, y // 2], add)
         zeros[n, part] = found
 
 
 # ---------------------------------------------------------------------------------------------
 # Back: sums of signs, and what a layer makes of them
-
-
-@kernel()
-def _count(bits, at, offsets, weights, differ, more):
-    """In how many places of the window at `at` the signs are not those of the weights.
-
-        differ[o] = sum over places p: popcount(bits[at + offsets[p]] XOR weights[p, o])
-
-    One word, so up to 64 channels, of each place. `offsets` is a tuple, so that the compiler knows
-    how many there are, unrolls the loop over them, and does that over o eight words at a time.
-    """
-    for o in range(weights.shape[1]):
-        total = np.uint64(0)
-        for p in range(len(offsets)):
-            total += popcount(bits[at + offsets[p]] ^ weights[p, o])
-        differ[o] = np.int32(total) + (differ[o] if more else np.int32(0))
 
 
 @kernel()
@@ -357,15 +370,16 @@ def _attention(totals, count, channels, weight, scale):
 
 @kernel(parallel=True)
 def back(
-    bits, zeros, offsets, weights, start, kinds_y, kinds_x, stride, alpha, totals, attention,
+    bits, zeros, places, weights, start, kinds_y, kinds_x, stride, alpha, totals, attention,
     channels, before, slope, after, out, keep, parts,
 ):  # fmt: skip
-    """Second pass of a layer: RPReLU(scale * (start - 2 differ)), see `_count`, into `out`.
+    """Second pass of a layer: RPReLU(scale * (start - 2 differing)) into `out`.
 
     Args:
         bits, zeros: of `front`.
-        offsets: tuple of kernel^2 positions in the bits, relative to the window's corner.
-        weights: (words, kernel^2, outputs) uint64.
+        places: (words * kernel^2,) int64, where the words of a window are, from its corner on. Up
+            to TILE pixels beyond the last one are looked at as well: `bits` has room behind it.
+        weights: (outputs / LANES, words * kernel^2, LANES) uint64.
         start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
         stride: 1 or 2.
         alpha: (outputs,), scale of the weights.
@@ -383,16 +397,30 @@ def back(
         scale[n] = alpha / np.float32(planes)
         if attention.shape[1]:
             _attention(totals[n], h * w, channels, attention, scale[n])
-    flat, plane = bits.reshape(bits.size), frames * height * line
+    plane, step, n_out = frames * height * line, stride * words, alpha.shape[0]
     for job in prange(parts):
-        differ = np.empty(alpha.shape[0], np.int32)
+        differ = np.empty((TILE, n_out), np.int32)
         for r in range(frames * h * job // parts, frames * h * (job + 1) // parts):
             n, y = r // h, r % h
-            for x in range(w):
-                at = (n * height + y * stride) * line + x * stride * words
+            for x in range(0, w, TILE):
+                differ[:] = 0
+                at = (n * height + y * stride) * line + x * step
                 for p in range(planes):
-                    for k in range(words):
-                        here = at + p * plane + k
-                        _count(flat, here, offsets, weights[k], differ, p + k > 0)
-                kind = start[kinds_y[y] + kinds_x[x]]
-                _finish(differ, planes, kind, scale[n], before, slope, after, out[n, y, x], keep)
+                    for k in range(0, n_out, LANES):
+                        j = k * places.shape[0]
+                        add_differing(
+                            bits, at + p * plane, step, places, weights, j, differ, k, n_out
+                        )
+                for i in range(min(TILE, w - x)):
+                    kind = start[kinds_y[y] + kinds_x[x + i]]
+                    _finish(
+                        differ[i],
+                        planes,
+                        kind,
+                        scale[n],
+                        before,
+                        slope,
+                        after,
+                        out[n, y, x + i],
+                        keep,
+                    )
