@@ -8,15 +8,13 @@ memory-mapped arrays (--cache). May be called again at any point; what is there 
 import argparse
 import shutil
 import sys
-import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lowlight_lib.data.check import check
 from lowlight_lib.data.fetch import fetch_all
 from lowlight_lib.data.manifest import human, read_manifest
-from lowlight_lib.errors import DataError, LowlightError, OptionError, OutputError
-from lowlight_lib.sensor.files import atomic_write
+from lowlight_lib.data.unpack import unpack as unpack_folders
+from lowlight_lib.errors import LowlightError, OptionError, OutputError
 
 MANIFEST = Path(__file__).with_name("manifests") / "sid.toml"
 SPLITS = ("train", "val", "test")
@@ -60,39 +58,8 @@ def main(argv=None) -> int:
 
 
 def unpack(archive, folder, camera) -> int:
-    """Unpack CAMERA/short and CAMERA/long, wherever they lie in the archive; returns how many.
-
-    Each file is complete or absent, and its checksum in the archive is right. Files of the right
-    size that are there already are kept, so an interrupted unpacking goes on where it stopped.
-    """
-    try:
-        with zipfile.ZipFile(archive) as z:
-            members = [(m, t) for m in z.infolist() if (t := _place(m, folder, camera))]
-            if not members:
-                raise DataError(f"holds no {camera}/short and {camera}/long", file=archive)
-            todo = [(m, t) for m, t in members if not _there(t, m.file_size)]
-            needed, free = sum(m.file_size for m, _ in todo), shutil.disk_usage(folder).free
-            if needed > free:
-                raise OutputError(f"needs {human(needed)}, {human(free)} are free", file=folder)
-            for member, target in todo:
-                with z.open(member) as source, atomic_write(target) as f:
-                    shutil.copyfileobj(source, f, 2**20)
-            return len(todo)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as e:
-        raise DataError(f"is damaged ({e})", file=archive, todo="get it again") from e
-
-
-def _place(member, folder, camera):
-    """.../Sony/short/a.ARW -> FOLDER/Sony/short/a.ARW; None for whatever else is in there."""
-    parts = PurePosixPath(member.filename).parts
-    kind = parts[-3:-1]
-    if member.is_dir() or kind not in ((camera, "short"), (camera, "long")):
-        return None
-    return None if parts[-1].startswith(".") else folder.joinpath(*parts[-3:])
-
-
-def _there(path, size):
-    return path.is_file() and path.stat().st_size == size
+    """Unpack CAMERA/short and CAMERA/long, wherever they lie in the archive; returns how many."""
+    return unpack_folders(archive, folder, [(camera, "short"), (camera, "long")])
 
 
 def cache(root, camera) -> None:

@@ -15,6 +15,16 @@ import typer
 
 from . import __version__
 from .errors import LowlightError, OptionError, OutputError
+from .training.commands import (
+    DEFAULT_DATA,
+    Key,
+    Profile,
+    number_or_auto,
+    run_app,
+    split_assignment,
+    test,
+    train,
+)
 
 app = typer.Typer(
     help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
@@ -32,14 +42,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(course_app, name="course")
 
 
-class Profile(StrEnum):
-    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
-
-    smoke = "smoke"
-    course = "course"
-    paper = "paper"
-
-
 class Format(StrEnum):
     """Of the pictures that are written."""
 
@@ -48,24 +50,15 @@ class Format(StrEnum):
     jpg = "jpg"
 
 
-Key = Annotated[
-    str, typer.Argument(help="Which system: sid, llpacknet or redi.", show_default=False)
-]
-DataRoot = Annotated[
-    Path,
-    typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
-]
-DEFAULT_DATA = Path("datasets/mini")
-
-
 @app.command()
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
-                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics.")],
+                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
+                      "clips, (T, H, W, 4) or (T, 4, H, W).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
-        help="Which system restores: sid, llpacknet or redi.")] = "redi",
+        help="Which system restores: sid, llpacknet or redi; video: brve.")] = "redi",
     checkpoint: Annotated[Path | None, typer.Option(
         help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
     amplification: Annotated[str, typer.Option(
@@ -77,10 +70,11 @@ def restore(
     tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.")]
     = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
-    black: Annotated[float | None, typer.Option(help="Black level of .npy mosaics.")] = None,
-    white: Annotated[float | None, typer.Option(help="White level of .npy mosaics.")] = None,
+    black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
+    white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
-        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS.")] = None,
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
+    = None,
     format_: Annotated[Format, typer.Option(
         "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
     trained_on: Annotated[str, typer.Option(
@@ -89,20 +83,26 @@ def restore(
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
 ):  # fmt: skip
-    """Restore dark raw files: a picture a file and a brightness, full size and upright."""
+    """Restore dark raw files: a picture a file and a brightness, full size and upright.
+
+    Clips of raw video become a folder of frames and an mp4, before and after, side by side.
+    """
+    from . import models
+    from .clip import open_raw_clip, restore_clip
     from .restore import open_mosaic, output_names
     from .restore import restore as restore_one
     from .sensor.cameras import find_camera
     from .sensor.files import write_picture
     from .training import checkpoint as checkpoints
 
-    factor = _amplification(amplification)
+    factor = number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
     if checkpoint is None:
         raise OptionError(
             "no weights given: --checkpoint is missing",
             todo="train some with `lowlight train`, or get the authors' and read NOTICE",
         )
+    video = models.card(model).task.startswith("raw video")
     network = checkpoints.load(model, checkpoint)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" else 1.0]))  # 5: REDI's training code
     camera = None if no_colour_match else trained_on
@@ -112,8 +112,18 @@ def restore(
     failed = 0
     for source in inputs:
         try:
-            raw = open_mosaic(source, black, white, cfa)
+            raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
             for value, target in names[source]:
+                if video:
+                    done = restore_clip(
+                        raw, network, out, target.stem, factor, value, suffix=target.suffix,
+                        force=force, **({} if tile is None else {"tile": tile}),
+                    )  # fmt: skip
+                    print(
+                        f"{source} -> {done.movie}, {done.frames} frames in {done.folder}  "
+                        f"amplified {done.amplification:.4g} times, {done.seconds:.1f} s"
+                    )
+                    continue
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
                 done = restore_one(raw, network, model, factor, value, tile=tile, trained_on=camera)
@@ -133,63 +143,8 @@ def restore(
         raise typer.Exit(1)
 
 
-@app.command()
-def train(
-    key: Key,
-    run: Annotated[Path | None, typer.Option(
-        help="Run directory; started again, a run goes on where it was.")] = None,
-    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
-    data: DataRoot = DEFAULT_DATA,
-    restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
-    set_: Annotated[list[str], typer.Option(
-        "--set", metavar="NAME=VALUE",
-        help="Change a number of the recipe, e.g. --set steps=200.")] = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-):  # fmt: skip
-    """Train a system by its recipe; killed and started again it ends in the same weights."""
-    from .training.recipe import find_recipe
-    from .training.train import fit
-
-    recipe = find_recipe(key, profile.value).replace(**dict(map(_assignment, set_)))
-    run = run or Path("runs") / f"{key}_{profile.value}"
-    done = fit(recipe, data, run, resume=not restart, device=device)
-    print(f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}")
-
-
-@app.command()
-def test(
-    key: Key,
-    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
-    run: Annotated[Path | None, typer.Option(
-        help="Where results.json and pictures/ go; default beside the weights.")] = None,
-    data: DataRoot = DEFAULT_DATA,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    protocol: Annotated[str, typer.Option(help="How to score: default, truncate, float.")]
-    = "default",
-    amplification: Annotated[str, typer.Option(
-        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(help="Brightness of the estimate.")] = 5.0,
-    first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Only the first frame of each burst.")] = False,
-    exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
-):  # fmt: skip
-    """Score a system beside the baseline without a network, and write pictures."""
-    from .training.evaluate import test as score
-
-    if amplification not in ("ratio", "auto"):
-        amplification = _amplification(amplification)
-    run = run or checkpoint.parent
-    [row] = score(
-        key, data, run, checkpoint, split=split, protocol=protocol, amplification=amplification,
-        m=m, first_of_burst=first_of_burst, exclude_misaligned=exclude_misaligned, limit=limit,
-    )  # fmt: skip
-    print(
-        f"{key}, {row['images']} images: {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}; without "
-        f"a network {row['baseline_psnr']:.2f} dB, {row['baseline_ssim']:.3f}"
-    )
-    print(f"rows in {run / 'results.json'}, pictures in {run / 'pictures'}")
+app.command()(train)  # these two are shared with torchrun, see there
+app.command()(test)
 
 
 @app.command()
@@ -236,19 +191,24 @@ def cost(
 
 @data_app.command("mini")
 def data_mini(
-    root: Annotated[Path, typer.Argument(help="Data root; SID/ is made in it.")] = DEFAULT_DATA,
+    root: Annotated[Path, typer.Argument(help="Data root; the sets go into it.")] = DEFAULT_DATA,
+    only: Annotated[list[str], typer.Option(
+        "--only", metavar="SET", help="SID, LLRVD or SMOID; repeat for several. Default: all, but "
+        "SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     camera: Annotated[str, typer.Option(
-        help="Who takes the pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
+        help="Who takes SID's pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
 ):  # fmt: skip
-    """Make the mini data sets, without any download: SID in its published layout."""
+    """Make the mini data sets, without any download: SID, LLRVD, SMOID as they are published."""
     from .data import mini
 
-    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force)
-    print(f"mini SID is in {root / 'SID'}")
+    made = mini.sets_of(only or None, camera, cfa)
+    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force, sets=made)
+    for name in made:
+        print(f"mini {name} is in {root / name}")
 
 
 @data_app.command("check")
@@ -280,7 +240,7 @@ def course_run(
     """Run the course without a screen; open OUT/index.html afterwards."""
     from .course.run import run_course
 
-    given = dict(_split(p) for p in parameters)
+    given = dict(split_assignment(p) for p in parameters)
     code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
     raise typer.Exit(code)
 
@@ -315,28 +275,6 @@ def _options(
 # helpers
 
 
-def _amplification(text):
-    try:
-        return text if text == "auto" else float(text)
-    except ValueError as e:
-        raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
-
-
-def _split(text):
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise OptionError(f"{text!r} is not NAME=VALUE")
-    return name.strip(), value.strip()
-
-
-def _assignment(text):
-    name, value = _split(text)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
-
-
 def _spread(argv):
     """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values."""
     out, many = [], None
@@ -359,17 +297,7 @@ def _is_number(word):
 
 def main(argv=None) -> None:
     """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        app(args=_spread(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
-    except LowlightError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    run_app(app, _spread(sys.argv[1:] if argv is None else argv), "lowlight")
 
 
 if __name__ == "__main__":

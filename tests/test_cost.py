@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import torch
-from test_models import STILLS
+from test_models import PICTURES
 from torch import nn
 from torch.nn import functional as F
 
@@ -50,6 +50,7 @@ def test_parameters_are_those_of_the_papers(key, options, params):
         ("redi", SONY, 59.58),
         ("sid", COLAB, 387.62),
         ("llpacknet", SONY, 83.30),
+        ("pairlie", (1, 3, 400, 600), 81.84),
     ],
 )
 def test_macs_of_the_convolutions(key, shape, giga):
@@ -115,12 +116,12 @@ def test_where_redis_work_sits():
 
 @pytest.mark.parametrize(
     "key, n, h, w",
-    [(k, *shape) for k in STILLS for shape in ((1, 64, 96), (2, 50, 67), (1, 5, 7))]
+    [(k, *shape) for k in PICTURES for shape in ((1, 64, 96), (2, 50, 67), (1, 5, 7))]
     + [("brve", 4, 9, 16)],  # four frames
 )
 def test_counting_without_computing_is_counting(key, n, h, w):
     """Shapes alone give the same operations and the same peak as a pass on numbers."""
-    model, shape = built(key), (n, models.CARDS[key].planes, h, w)
+    model, shape = built(key), (n, models.CARDS[key].channels, h, w)
     counted = counting.trace(model, shape)
     device = torch.device("cpu")
     with torch.no_grad():
@@ -128,11 +129,13 @@ def test_counting_without_computing_is_counting(key, n, h, w):
     assert counted == real
 
 
-@pytest.mark.parametrize("key", STILLS)
+@pytest.mark.parametrize("key", PICTURES)
 def test_costs_grow_with_the_padded_area_and_the_batch(key):
-    model, side = built(key), models.CARDS[key].multiple
-    one = cost.count(model, (1, 1, side, side)).macs
-    assert cost.count(model, (3, 1, 2 * side - 1, side + 1)).macs == 12 * one
+    model, card = built(key), models.CARDS[key]
+    c, unit, pads = card.channels, max(2, card.multiple), card.multiple > 1
+    one = cost.count(model, (1, c, unit, unit)).macs
+    h, w = (2 * unit - 1, unit + 1) if pads else (2 * unit, 2 * unit)
+    assert cost.count(model, (3, c, h, w)).macs == 12 * one
 
 
 def test_counting_leaves_the_network_as_it_was():

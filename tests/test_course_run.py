@@ -206,7 +206,9 @@ def test_ctrl_c_ends_the_kernel_and_is_recorded(tmp_path):
     write_notebook(books / "01_next.ipynb", "x = 1")
     (tmp_path / "data").mkdir()
     program = (
-        "import sys; from lowlight_lib.course.run import run_course;"
+        "import signal, sys; from lowlight_lib.course.run import run_course;"
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "sys.exit(run_course(data_root='data', notebooks_dir='notebooks', out='out'))"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -96,13 +96,13 @@ def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch):
         count.clear()
         monkeypatch.setattr(mini, "_shoot", dies)
         with pytest.raises(KeyboardInterrupt):
-            mini.ensure(tmp_path, seed, progress=False)
+            mini.ensure(tmp_path, seed, progress=False, sets="SID")
         monkeypatch.setattr(mini, "_shoot", real)
-        mini.ensure(tmp_path, seed, progress=False)
+        mini.ensure(tmp_path, seed, progress=False, sets="SID")
         assert mini._read_note(tmp_path / "SID")["seed"] == seed
         assert len(SidDataset(tmp_path, "test")) == 4
     first = (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes()
-    mini.ensure(tmp_path, 0, progress=False)
+    mini.ensure(tmp_path, 0, progress=False, sets="SID")
     assert (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes() != first
 
 

@@ -238,7 +238,10 @@ def test_wrong_calls_of_test(sid, tmp_path):
     with pytest.raises(OptionError, match="checkpoint or a network"):
         evaluate.test("sid", sid, tmp_path)
     with pytest.raises(OptionError, match="unknown dataset"):
-        evaluate.test("sid", sid, tmp_path, network=demosaic, dataset="llrvd")
+        evaluate.test("sid", sid, tmp_path, network=demosaic, dataset="sidd")
+    for key, dataset in (("sid", "llrvd"), ("brve", "sid")):
+        with pytest.raises(OptionError, match=f"{dataset}' is no data set for {key}"):
+            evaluate.test(key, sid, tmp_path, network=demosaic, dataset=dataset)
     with pytest.raises(OptionError, match="unknown model"):
         evaluate.test("sidd", sid, tmp_path, network=demosaic)
     with pytest.raises(DataError, match="Sony_val_list"):

@@ -4,13 +4,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_files import NOTEBOOKS
 
 from lowlight_lib.course.run import student_copies
 
 
-@pytest.mark.parametrize(
-    "name", ["00_start_here", "01_raw_and_bayer", "02_noise_and_darkness", "10_train_test_stills"]
-)
+@pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
 def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path, monkeypatch):
     monkeypatch.setenv("LOWLIGHT_PROFILE", "smoke")
     monkeypatch.setenv("LOWLIGHT_DATA", str(mini_root))

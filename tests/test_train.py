@@ -14,8 +14,9 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim_ref
 
 from lowlight_lib import models
+from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
-from lowlight_lib.training import checkpoint, losses, recipe, train
+from lowlight_lib.training import checkpoint, commands, losses, recipe, train
 
 SMOKE = recipe.RECIPES["redi"]["smoke"].replace(crop=32, steps=12, checkpoint_every=4, log_every=1)
 
@@ -50,7 +51,8 @@ def test_perfect_prediction_loses_nothing():
     _, x = pictures()
     for name, loss in losses.LOSSES.items():
         loss = dataclasses.replace(loss, tv=0.0, first=None)  # which only a flat picture has not
-        assert loss(x, x).item() == pytest.approx(0, abs=1e-6), name
+        floor = 1e-6 * loss.charbonnier  # the root of its eps
+        assert loss(x, x).item() == pytest.approx(floor, abs=1e-6), name
 
 
 @pytest.mark.parametrize("name", list(losses.LOSSES))
@@ -93,6 +95,20 @@ def test_loss_weights_of_paper_and_code_differ_as_published():
     assert code(y, x).item() - paper(y, x).item() == pytest.approx(0.2 * l1, rel=1e-4)
 
 
+def test_charbonnier_is_the_absolute_difference_with_a_slope_at_nothing():
+    y, x = pictures()
+    clip = torch.stack([y, x], 1)  # (N, T, C, H, W)
+    got = losses.LOSSES["charbonnier"](clip, torch.stack([x, x], 1)).item()
+    assert got == pytest.approx((y - x).abs().mean().item() / 2, abs=1e-6)
+    same = torch.zeros(2, 3, requires_grad=True)
+    losses.charbonnier(same, torch.zeros(2, 3)).backward()
+    assert same.grad.tolist() == [[0.0] * 3] * 2  # and not NaN
+    # A clip is so many pictures to the other losses too.
+    for name in ("l1_ssim", "llpacknet"):
+        loss = losses.LOSSES[name]
+        assert loss(clip, clip.flip(1)) == loss(clip.flatten(0, 1), clip.flip(1).flatten(0, 1))
+
+
 def test_small_crops_are_refused_with_a_way_out():
     x = torch.rand(1, 3, 64, 64)
     with pytest.raises(OptionError, match="l1_ssim"):
@@ -112,6 +128,12 @@ def test_paper_recipes_have_the_papers_numbers():
     assert r.flips == (0.5, 0.2)
     s = recipe.RECIPES["sid"]["paper"]
     assert (s.loss, s.crop, s.lr_at(0), s.lr_at(s.steps - 1)) == ("l1", 1024, 1e-4, 1e-5)
+
+    b = recipe.RECIPES["brve"]["paper"]
+    assert (b.loss, b.steps, b.batch, b.crop, b.frames) == ("charbonnier", 100_000, 1, 128, 10)
+    assert (b.flips, b.transpose, b.reverse, b.betas) == ((0.5, 0.5), 0.5, 0.5, (0.9, 0.99))
+    assert (b.lr_at(0), b.lr_at(100_000)) == pytest.approx((2e-4, 1e-7))
+    assert b.lr_at(50_000) == pytest.approx((2e-4 + 1e-7) / 2)
 
 
 def test_every_recipe_is_complete():
@@ -239,11 +261,81 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
         {"steps": "abc"}, {"steps": 2.5}, {"steps": 0}, {"checkpoint_every": 0}, {"seed": -1},
         {"flips": [1]}, {"flips": [0.5, 2]}, {"schedule": "foo"}, {"lr": -1}, {"lr": "fast"},
         {"crop": 33}, {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
+        {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1},
     ],
 )  # fmt: skip
 def test_recipes_refuse_what_would_fail_later(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         SMOKE.replace(**wrong)
+
+
+def test_runs_of_older_recipes_go_on(sid, tmp_path):
+    """A run directory from before there were video and mixed precision."""
+    train.fit(SMOKE, sid, tmp_path, progress=False)
+    config, state = tmp_path / "config.json", tmp_path / "state.pt"
+    new = ("frames", "reverse", "lr_min", "amp")
+    old = {k: v for k, v in json.loads(config.read_text()).items() if k not in new}
+    config.write_text(json.dumps(old))
+    kept = torch.load(state, weights_only=True)
+    torch.save({k: v for k, v in kept.items() if k not in ("precision", "scaler")}, state)
+    assert train.fit(SMOKE, sid, tmp_path, progress=False).steps == SMOKE.steps
+    with pytest.raises(RunError, match="amp is False there, True here"):
+        train._check(tmp_path, SMOKE.replace(amp=True), resume=True)
+
+
+def test_mixed_precision_is_for_gpus(sid, tmp_path):
+    with pytest.raises(OptionError, match="mixed precision is for GPUs"):
+        train.fit(SMOKE.replace(amp=True), sid, tmp_path, device="cpu", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_mixed_precision_trains_and_resumes(sid, tmp_path, monkeypatch, name):
+    """On a CPU, which the flag refuses, for want of a GPU: the loop's part of it is the same."""
+    monkeypatch.setattr(train, "choose", lambda amp, device: name)
+    real, seen = train.Precision.predict, []
+
+    def predict(self, model, x):
+        hook = lambda layer, given, out: seen.append(out.dtype)  # noqa: E731
+        convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+        handle = convs[0].register_forward_hook(hook)
+        y = real(self, model, x)
+        handle.remove()
+        assert y.dtype == torch.float32
+        return y
+
+    monkeypatch.setattr(train.Precision, "predict", predict)
+    train.fit(SMOKE, sid, tmp_path / "whole", progress=False)
+    assert set(seen) == {getattr(torch, name)}
+    state = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
+    assert {v.dtype for v in state["model"].values()} == {torch.float32}
+    assert state["precision"] == name and bool(state["scaler"]) == (name == "float16")
+
+    def stop(self, step, **k):
+        if step == 9:
+            raise KeyboardInterrupt
+        return batch(self, step, **k)
+
+    batch = SidDataset.batch
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SidDataset, "batch", stop)
+        train.fit(SMOKE, sid, tmp_path / "cut", progress=False)
+    with monkeypatch.context() as patch, pytest.raises(RunError, match=f"was trained in {name}"):
+        patch.setattr(train, "choose", lambda amp, device: "float32")
+        train.fit(SMOKE, sid, tmp_path / "cut", progress=False)
+    train.fit(SMOKE, sid, tmp_path / "cut", progress=False)
+    one, two = (tmp_path / f / "weights.safetensors" for f in ("whole", "cut"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_train_as_a_command(sid, tmp_path):
+    words = ["redi", "--profile", "smoke", "--steps", 2, "--seed", 5, "--set", "crop=32"]
+    words += ["--set", "batch=1", "--data", sid, "--run-dir", tmp_path]
+    with pytest.raises(SystemExit) as done:
+        commands.run_alone(commands.train, list(map(str, words)))
+    assert not done.value.code
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert [config[k] for k in ("steps", "seed", "crop", "batch", "amp")] == [2, 5, 32, 1, False]
 
 
 def test_unknown_devices_are_refused():

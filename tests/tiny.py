@@ -1,4 +1,6 @@
-"""A SID-layout data set of a few small frames, for tests that do not need photographs."""
+"""SID- and LLRVD-layout data sets of a few small frames, for tests without photographs."""
+
+import dataclasses
 
 import numpy as np
 
@@ -38,6 +40,38 @@ def make_sid(root, scenes=3, shape=(80, 96), cfa_name="RGGB", split="train", fir
         lines.append(f"./{short} ./{long} ISO800 F8")
     (folder / f"Sony_{split}_list.txt").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def make_llrvd(root, scenes=(1, 2), shape=(24, 32), frames=6, ratios=(100, 250), info=True):
+    """Write clips of a panning scene, `shape` packed, below root/LLRVD; returns the folder.
+
+    Scenes 7, 14, ... 28 are of the split val, 35, 42, ... 70 of test, the others up to 70 of train.
+    """
+    folder, (h, w) = root / "LLRVD", (2 * s for s in shape)
+    camera = dataclasses.replace(CAMERA, white_level=15360)
+    colours = {
+        "wb": np.array([*CAMERA.white_balance, 1.0]),
+        "ccm": np.linalg.inv(isp.camera_from_srgb(CAMERA.color_matrix)),
+    }
+    for n in scenes:
+        scene = picture(n, (h, w + 2 * frames))
+        lights = [isp.undevelop(scene[:, 2 * t : 2 * t + w], camera) for t in range(frames)]
+        save(folder / f"ratio_gt/{n}/gt.npy", [np.rint(512 + 14848 * x) for x in lights])
+        for r in ratios:
+            dark = [noise.expose(x, r, camera, 800, [n, r, t]) for t, x in enumerate(lights)]
+            save(folder / f"ratio_noisy_all/{n}/{r}/lq.npy", dark)
+        for t in range(1, frames + 1 if info else 0):
+            path = folder / f"ISP_info/{n}/{t}.npy"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, colours, allow_pickle=True)
+    return folder
+
+
+def save(path, mosaics):
+    """Mosaics (T, 2H, 2W) as LLRVD stores them: (T, H, W, 4) uint16."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    planes = cfa.pack_mosaic(np.stack(mosaics)).transpose(0, 2, 3, 1)
+    np.save(path, planes.astype(np.uint16))
 
 
 def raw_of(mosaic, cell=cfa.RGGB, **changes):

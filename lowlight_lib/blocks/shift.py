@@ -108,6 +108,7 @@ class ShiftStep(nn.Module):
         transition, block: make the layers: (c_in, c_out) and (channels, kernel) -> Module.
     Shapes: (N, 3, c, H, W) -> the same.
     Source: BRVE, section 3.2 and released network.
+    Built in notebooks/07_shifts, section 2.
     """
 
     def __init__(self, c, shift, reverse, transition, block):

@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from ..errors import DataError, LowlightError
+from .check_video import check_llrvd, check_smoid
+from .finding import Finding, some
 from .sid import MISALIGNED, SidPair, read_list
 
 SPLITS = ("train", "val", "test")
@@ -31,17 +33,6 @@ PUBLISHED = {
     ("Fuji", "val"): {"pairs": 218, "scenes": 17},
     ("Fuji", "test"): {"pairs": 524, "scenes": 41},
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a report; `lack` says that something has to be done."""
-
-    text: str
-    lack: bool = False
-
-    def __str__(self):
-        return f"{'!' if self.lack else ' '} {self.text}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +83,10 @@ def _nothing(root):
     if any((root / c).is_dir() or (root / f"{c}_train_list.txt").is_file() for c in CAMERAS):
         name = "its parent" if root.name == "SID" else "a folder SID around it, and its parent"
         return f"this looks like SID itself: give {name} as the root"
+    for name, trace in (("LLRVD", "ratio_gt"), ("SMOID", "_Scene*")):
+        if any(root.glob(trace)):
+            parent = "its parent" if root.name == name else f"a folder {name} around it, its parent"
+            return f"this looks like {name} itself: give {parent} as the root"
     return f"no data set is here ({', '.join(CHECKS)}); `lowlight data mini` makes a small one"
 
 
@@ -230,7 +225,7 @@ def _files(base, camera, pairs, deep, progress):
             (small, "much smaller than the others, so probably cut short, to be copied again"),
         ):
             if paths:
-                yield Finding(f"{label}: {_some(paths, what)}", lack=True)
+                yield Finding(f"{label}: {some(paths, what)}", lack=True)
         good = [p for p in sizes if p not in {*empty, *small}]
         tried = good if deep else [good[i * (len(good) - 1) // 2] for i in range(SAMPLES) if good]
         yield from _readable(label, dict.fromkeys(tried), progress)
@@ -248,9 +243,7 @@ def _readable(label, paths, progress):
         except LowlightError as e:
             bad[path] = e.what
     if bad:
-        yield Finding(
-            f"{label}: {_some(list(bad), 'unreadable')}: {next(iter(bad.values()))}", True
-        )
+        yield Finding(f"{label}: {some(list(bad), 'unreadable')}: {next(iter(bad.values()))}", True)
     elif paths:
         yield Finding(f"{label}: {len(paths)} opened, all readable")
 
@@ -262,11 +255,6 @@ def _too_small(sizes):
     middle = median(sizes.values())
     uniform = sum(abs(s - middle) <= 0.05 * middle for s in sizes.values()) > len(sizes) / 2
     return [p for p, s in sizes.items() if s < middle * (0.9 if uniform else 1 / 3)]
-
-
-def _some(paths, what):
-    names = ", ".join(p.name for p in paths[:3]) + (", ..." if len(paths) > 3 else "")
-    return f"{len(paths)} file{'s' if len(paths) > 1 else ''} {what} ({names})"
 
 
 def _listing(folder):
@@ -290,4 +278,8 @@ def _any_case(folder):
     return {n.casefold() for f in found for n in os.listdir(folder.parent / f)}
 
 
-CHECKS: dict[str, Callable[[Path, bool, bool], Iterator[Finding]]] = {"SID": check_sid}
+CHECKS: dict[str, Callable[[Path, bool, bool], Iterator[Finding]]] = {
+    "SID": check_sid,
+    "LLRVD": check_llrvd,
+    "SMOID": check_smoid,
+}

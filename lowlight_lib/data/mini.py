@@ -1,13 +1,12 @@
 """Mini data sets: made on the spot, in the layouts that the papers publish.
 
 Photographs go back through an inverse ISP to the light they came from, a calibrated camera takes
-them in the dark, and what it recorded is written as real DNG files.
+them in the dark, and what it recorded is written as real DNG files. Clips are made in `mini_video`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,17 @@ from ..errors import DataError, OptionError
 from ..sensor import isp, noise
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage, write_dng
-from . import scenes
+from . import mini_video, scenes
+from .mini_note import brightest
+from .mini_note import read_note as _read_note
+from .mini_note import write_note as _write_note
 
 VERSION = 1  # of what is written; raise it when the content changes
 LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
 ISOS = (800, 1600, 3200)
 DEAD_LEAVES = 8
+SETS = ("SID", "LLRVD", "SMOID")
 _SUBSETS = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers start like this
 
 
@@ -85,7 +88,8 @@ def make_sid(
     wanted = [s for s in sid_scenes() if s.split in lists]
     for scene in tqdm(wanted, desc="mini SID", unit="scene", disable=not progress):
         iso = ISOS[scene.number % len(ISOS)]
-        light = _well_exposed(isp.undevelop(scene.image(), camera))
+        light = isp.undevelop(scene.image(), camera)
+        light = np.clip(light / brightest(light), 0, 1)
         long = f"{name}/long/{scene.number:05d}_00_{LONG_S}s.dng"
         _shoot(folder / long, light, LONG_S, camera, iso, [seed, scene.number])
         for k, exposure in enumerate(SHORTS_S):
@@ -110,21 +114,50 @@ def ensure(
     cfa=None,
     splits=tuple(_SUBSETS),
     again=False,
+    sets=None,
 ) -> Path:
     """Make the mini sets below `root` unless complete ones of this kind are there.
 
     A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
 
-    Args: as of `make_sid`; `again` makes them in any case.
+    Args: as of `make_sid`, and
+        again: make them in any case.
+        sets: which of "SID", "LLRVD" and "SMOID". None: all of them; but SID alone where a camera,
+            filters or splits are asked for, which the two of clips do not have.
     Returns:
         `root`.
+    Raises:
+        DataError: one of them is there and is no mini set; nothing was changed.
     """
+    sets = sets_of(sets, camera, cfa, splits)
+    for name in sets:
+        refuse = _refuse_foreign if name == "SID" else mini_video.refuse_foreign
+        refuse(Path(root) / name)
+    if "SID" in sets:
+        _ensure_sid(root, seed, progress, camera, cfa, splits, again)
+    for name in ("LLRVD", "SMOID"):
+        if name in sets and (again or not mini_video.is_there(root, name, seed)):
+            mini_video.make(root, name, seed, progress)
+    return Path(root)
+
+
+def sets_of(sets=None, camera="sony_a7s2", cfa=None, splits=tuple(_SUBSETS)) -> list[str]:
+    """Which sets `ensure` makes, in the order of SETS; arguments as there."""
+    if sets is None:
+        plain = (camera, cfa, tuple(splits)) == ("sony_a7s2", None, tuple(_SUBSETS))
+        sets = SETS if plain else ("SID",)
+    sets = [s.upper() for s in ([sets] if isinstance(sets, str) else sets)]
+    if not sets or not set(sets) <= set(SETS):
+        raise OptionError(f"no mini sets {sets}", todo=f"use {', '.join(SETS)}")
+    return [s for s in SETS if s in sets]
+
+
+def _ensure_sid(root, seed, progress, camera, cfa, splits, again):
     _, wanted = _order(camera, seed, cfa, splits)
     there = {"cfa": "RGGB", "splits": list(_SUBSETS)} | _read_note(Path(root) / "SID")
     enough = set(wanted["splits"]) <= set(there["splits"])
     if again or not enough or there != wanted | {"complete": True, "splits": there["splits"]}:
         make_sid(root, camera, seed, progress, cfa=cfa, splits=splits)
-    return Path(root)
 
 
 def _order(camera, seed, cfa, splits):
@@ -140,14 +173,6 @@ def _order(camera, seed, cfa, splits):
     return camera, {
         "mini": VERSION, "camera": camera.model, "seed": seed, "cfa": kind, "splits": splits,
     }  # fmt: skip
-
-
-def _well_exposed(light):
-    """Scale a scene so that its brightest thousandth just saturates, as a photographer would.
-
-    Without a saturated pixel LibRaw would take the brightest one for white (see isp.develop).
-    """
-    return np.clip(light / max(np.quantile(light, 0.999), 1e-3), 0, 1)
 
 
 def _shoot(path, light, exposure, camera, iso, seed):
@@ -166,19 +191,6 @@ def _shoot(path, light, exposure, camera, iso, seed):
         iso=iso,
     )
     write_dng(path, raw)
-
-
-def _write_note(folder, note):
-    with atomic_write(folder / "mini.json", "w") as f:
-        json.dump(note, f)
-
-
-def _read_note(folder):
-    try:
-        note = json.loads((folder / "mini.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
 
 
 def _clear(folder):

@@ -171,11 +171,23 @@ class SidDataset:
         notes = self._cached(self.pairs[0].short, "mosaic", _decode)[1]
         return cfa.name(notes["cfa"]) in cfa.BAYER
 
+    @property
+    def camera(self):
+        """Who took the dark exposures, by the first one; None where the file does not say."""
+        return self.short(0).model
+
     def _raw(self, i, kind, make):
         mosaic, notes = self._cached(self.pairs[i].short, kind, make)
         if self.levels:
             notes = notes | {"black_level": self.levels[0], "white_level": self.levels[1]}
         return RawImage(mosaic, **notes, path=str(self.pairs[i].short))
+
+    @functools.cached_property
+    def white_balance(self) -> tuple[float, float, float]:
+        """Geometric mean of the dark exposures' gains, (r, 1, b): the light of the set."""
+        gains = [self.short(i).white_balance for i in range(len(self))]
+        r, g, b = np.exp(np.log(gains).mean(0))
+        return float(r / g), 1.0, float(b / g)
 
     def target(self, i) -> np.ndarray:
         """The developed long exposure, uint16 (H, W, 3), a memory map."""
@@ -184,7 +196,9 @@ class SidDataset:
         version = ".".join(map(str, rawpy.libraw_version))  # another LibRaw, another target
         return self._cached(self.pairs[i].long, f"target-libraw{version}", _develop)[0]
 
-    def batch(self, step, *, seed, size, crop, flips=(0.5, 0.2), transpose=0.0, amplify=True):
+    def batch(
+        self, step, *, seed, size, crop, flips=(0.5, 0.2), transpose=0.0, amplify=True, part=(0, 1)
+    ):
         """Training crops, a function of (seed, step) alone; each epoch sees every pair once.
 
         Args:
@@ -193,26 +207,35 @@ class SidDataset:
             flips: probabilities of a left-right and an up-down mirror; the phase is kept.
             transpose: probability of exchanging rows and columns (the two greens change roles).
             amplify: multiply by the exposure ratio; not for a network that amplifies itself.
+            part: (rank, world): the slice of the batch that this process gets. The crops are the
+                same whatever the number of processes.
         Returns:
-            x float32 (size, 1, crop, crop): normalised and amplified mosaics, RGGB, or X-Trans in
+            x float32 (n, 1, crop, crop): normalised and amplified mosaics, RGGB, or X-Trans in
             the phase of `sensor.cfa.XTRANS`;
-            y float32 (size, 3, crop, crop): targets in [0, 1].
+            y float32 (n, 3, crop, crop): targets in [0, 1]. n is `size`, or the part of it.
         """
-        x = np.empty((size, 1, crop, crop), np.float32)
-        y = np.empty((size, 3, crop, crop), np.float32)
+        rank, world = part
+        mine = range(size * rank // world, size * (rank + 1) // world)
+        x = np.empty((len(mine), 1, crop, crop), np.float32)
+        y = np.empty((len(mine), 3, crop, crop), np.float32)
         rng = np.random.default_rng([seed, 1, step])
         for k in range(size):
             epoch, place = divmod(step * size + k, len(self))
             order = np.random.default_rng([seed, 0, epoch]).permutation(len(self))
             i = int(order[place])
-            x[k, 0], target = self._crop(i, rng, crop, flips, transpose)
+            drawn = self._draw(i, rng, crop, flips, transpose)  # for others too: one generator
+            if k not in mine:
+                continue
+            n = mine.index(k)
+            x[n, 0], target = self._crop(i, crop, *drawn)
             if amplify:
-                x[k, 0] *= np.float32(self.pairs[i].ratio)
-            y[k] = target.transpose(2, 0, 1)
+                x[n, 0] *= np.float32(self.pairs[i].ratio)
+            y[n] = target.transpose(2, 0, 1)
         return x, y
 
-    def _crop(self, i, rng, crop, flips, transpose):
-        raw, target = self.short(i), self.target(i)
+    def _draw(self, i, rng, crop, flips, transpose):
+        """(pattern to give, start of the crop in each axis, turns), drawn for image i."""
+        raw = self.short(i)
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
         first, n = cfa.starts(raw.cfa, like)[:1], len(like)
         if not first:
@@ -221,17 +244,22 @@ class SidDataset:
             )
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
-        if target.shape[:2] != raw.mosaic.shape:
-            raise DataError(
-                f"is {target.shape[:2]} but {self.pairs[i].short.name} is {raw.mosaic.shape}",
-                file=self.pairs[i].long,
-            )
         take = crop + n  # a phase-keeping flip starts up to a cell later
         start = [
             s + n * int(rng.integers(0, max(0, size - s - take) // n + 1))
             for s, size in zip(first[0], raw.mosaic.shape, strict=True)
         ]
-        turns = tuple(rng.random() < p for p in (*flips, transpose))
+        return like, start, tuple(rng.random() < p for p in (*flips, transpose))
+
+    def _crop(self, i, crop, like, start, turns):
+        raw, target = self.short(i), self.target(i)
+        if target.shape[:2] != raw.mosaic.shape:
+            raise DataError(
+                f"is {target.shape[:2]} but {self.pairs[i].short.name} is {raw.mosaic.shape}",
+                file=self.pairs[i].long,
+            )
+        n = len(like)
+        take = crop + n
         later = _later(cfa.name(like), turns)
         rows, cols = (
             _lines(s, size, take, n, slice(more, more + crop))

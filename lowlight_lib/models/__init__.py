@@ -15,12 +15,12 @@ class ModelCard:
     Attributes:
         paper, year, title, task: where it is from and what it does.
         params, effective_params: number of parameters; binary ones counted as 1/32.
-        planes: channels of an input: 1 of a mosaic, 4 of packed frames, 3 of sRGB.
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
-            exact, and LLPackNet too; for REDI less than that, so that they are close (see
-            `restore.run`).
+            exact, and LLPackNet and PairLIE too; for REDI less than that, so that they are close
+            (see `restore.run`).
         amplifies_itself: it takes the mosaic un-amplified.
+        channels: of an input: 1 of a mosaic, 4 of packed frames, 3 of an sRGB picture.
         licence: of the method and of the released weights.
         checkpoints: where released weights can be had.
     """
@@ -31,12 +31,12 @@ class ModelCard:
     task: str
     params: int
     effective_params: int
-    planes: int
     multiple: int
     halo: int
     amplifies_itself: bool
     licence: str
     checkpoints: tuple[str, ...]
+    channels: int = 1
 
 
 CARDS = {
@@ -47,7 +47,6 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=7_760_748,
         effective_params=7_760_748,
-        planes=1,
         multiple=32,
         halo=192,
         amplifies_itself=False,
@@ -61,7 +60,6 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=1_170_640,
         effective_params=1_170_640,
-        planes=1,
         multiple=16,
         halo=368,
         amplifies_itself=False,  # the 2022 form; that of 2020 says True on the network itself
@@ -75,7 +73,6 @@ CARDS = {
         task="raw still: mosaic (1, H, W) -> sRGB (3, H, W)",
         params=784_768,
         effective_params=784_768,
-        planes=1,
         multiple=32,
         halo=256,
         amplifies_itself=False,
@@ -91,16 +88,36 @@ CARDS = {
         task="raw video: packed (T, 4, H, W) -> packed (T, 4, H, W)",
         params=4_508_584,
         effective_params=299_590,
-        planes=4,
         multiple=8,
         halo=16,
         amplifies_itself=False,
         licence="method and original code MIT",
         checkpoints=("https://github.com/zhanggengchen/BRVE",),
+        channels=4,
+    ),
+    "pairlie": ModelCard(
+        paper="Fu, Yang, Tu, Huang, Ding, Ma, CVPR 2023",
+        year=2023,
+        title="Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances",
+        task="sRGB still: (3, H, W) -> L (1, H, W), R (3, H, W), X (3, H, W)",
+        params=341_767,
+        effective_params=341_767,
+        multiple=1,
+        halo=10,  # ten 3x3 convolutions in a row, five of them shared
+        amplifies_itself=False,
+        licence="none stated by the authors any more, for code and released weights; see NOTICE",
+        checkpoints=("https://github.com/zhenqifu/PairLIE",),
+        channels=3,
     ),
 }
 
-_CLASSES = {"sid": "Sid", "llpacknet": "LLPackNet", "redi": "Redi", "brve": "Brve"}
+_CLASSES = {
+    "sid": "Sid",
+    "llpacknet": "LLPackNet",
+    "redi": "Redi",
+    "brve": "Brve",
+    "pairlie": "PairLIE",
+}
 
 
 def build(key, **options):

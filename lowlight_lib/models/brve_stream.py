@@ -17,6 +17,7 @@ class BrveStream:
 
     Args:
         network: a `Brve`; put into eval mode by the caller.
+    Built in notebooks/07_shifts, section 5.
 
     >>> from lowlight_lib import models
     >>> stream = models.build("brve", channels=4).eval().stream()

@@ -5,6 +5,8 @@ grey grey, and the matrix C that leads from camera colours to sRGB; its picture 
 it the mosaic of another camera, with W' and C', and the picture has a cast. The cure is linear and
 needs no training: hand over x' = W^-1 W' x, so that grey has the proportions the network learned,
 and put C' C^-1 after it, so that C W x' becomes C' W' x. Rows of C' C^-1 sum to 1: grey stays grey.
+
+W is of the light that the network learned in as much as of its camera: daylight where nobody says.
 """
 
 from __future__ import annotations
@@ -57,12 +59,13 @@ class ColourMatch:
             part[...] = bt709_encode(bt709_decode(part) @ turn)
 
 
-def match(raw, trained_on) -> ColourMatch | None:
+def match(raw, trained_on, gains=None) -> ColourMatch | None:
     """What has to be done with a raw image for a network trained on another camera.
 
     Args:
         raw: a `RawImage`.
         trained_on: a Camera or its name.
+        gains: (r, g, b), the white balance W of the light it was trained in; None is daylight.
     Returns:
         ColourMatch, or None where there is nothing to do: it is the same camera, or nothing is
         known of the file's colours (no matrix, and gains of 1).
@@ -75,7 +78,7 @@ def match(raw, trained_on) -> ColourMatch | None:
     matrix = None if raw.color_matrix is None else _between(raw.color_matrix, camera)
     if matrix is None and tuple(raw.white_balance) == (1.0, 1.0, 1.0):
         return None
-    r, g, b = np.asarray(raw.white_balance) / np.asarray(camera.white_balance)
+    r, g, b = np.asarray(raw.white_balance) / np.asarray(gains or camera.white_balance)
     return ColourMatch((float(r / g), 1.0, float(b / g)), matrix)
 
 

@@ -88,6 +88,8 @@ def output_error(path, error: OSError) -> OutputError:
         what, todo = "no space left on the device", "free some space; nothing was left half-written"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         what, todo = "may not be written here", "choose another folder or change its rights"
+    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+        what, todo = "cannot be written: a file lies where its folder would be", "give a folder"
     else:
         what, todo = f"cannot be written ({error.strerror or error})", "check the path"
     return OutputError(what, file=path, todo=todo)

@@ -48,6 +48,8 @@ def save(model, path, packed=False) -> None:
     about = {"key": key, "options": options, "format": 1}
     if getattr(model, "trained_on", None):  # the camera, so that others can be brought to it
         about["camera"] = model.trained_on
+    if getattr(model, "white_balance", None):
+        about["white_balance"] = list(map(float, model.white_balance))
     header = {"lowlight": json.dumps(about)}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if packed:
@@ -84,6 +86,8 @@ def load(key, path, **options) -> torch.nn.Module:
         model.get_submodule(name).alpha = alpha
     if "camera" in header:
         model.trained_on = str(header["camera"])
+    if "white_balance" in header:
+        model.white_balance = tuple(header["white_balance"])
     return model.eval()
 
 

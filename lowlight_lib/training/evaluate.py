@@ -1,4 +1,8 @@
-"""Test a system, and beside it what a reader has without any network."""
+"""Test a system, and beside it what a reader has without any network.
+
+python -m lowlight_lib.training.evaluate redi --checkpoint W          the same as lowlight test
+torchrun --nproc_per_node=2 -m lowlight_lib.training.evaluate redi --checkpoint W
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import numpy as np
 import torch
 
 from .. import models
+from ..data.clips import LAYOUTS
 from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
@@ -20,6 +25,7 @@ from ..sensor.cfa import tile
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
+from . import distributed
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
 from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
@@ -28,6 +34,8 @@ from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
+_SAME += ("piece", "tile", "overlap", "seams")
+_SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
 def test(
@@ -52,11 +60,14 @@ def test(
     levels=None,
     device="auto",
     match_colour=False,
+    **video,
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
+    Raw video is `evaluate_video.test_video`'s, which says how; the rest here is about stills.
     Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
-    too) as a DNG, developed by the very LibRaw call that made the target.
+    too) as a DNG, developed by the very LibRaw call that made the target. Several processes share
+    the images (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
         key: system.
@@ -80,6 +91,7 @@ def test(
         levels: (black, white) instead of the files' own; by default those of the training.
         device: for a checkpoint; "auto" is the GPU where there is one.
         match_colour: bring a foreign camera's colour to the training camera's (see `restore`).
+        video: more options of `test_video`, where the data set is one of raw video.
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
@@ -89,35 +101,40 @@ def test(
     """
     from tqdm.auto import tqdm
 
-    models.card(key)
+    distributed.join()
+    video_system = models.card(key).task.startswith("raw video")
+    dataset = dataset or find_recipe(key, "course").dataset
+    if (dataset in LAYOUTS) != video_system:
+        raise OptionError(f"{dataset!r} is no data set for {key}", todo="leave --dataset out")
+    if video_system:
+        from .evaluate_video import test_video
+
+        return test_video(
+            key, data_root, run_dir, checkpoint, network, dataset, split, protocol, amplification,
+            m=m, profile=profile, seconds_train=seconds_train, limit=limit, pictures=pictures,
+            progress=progress, levels=levels, device=device, **video,
+        )  # fmt: skip
+    if video:
+        raise OptionError(f"{', '.join(video)}: for raw video only, not for {dataset}")
     find_protocol(protocol)
-    if limit is not None and limit < 1:
-        raise OptionError(f"limit is at least 1, got {limit}")
     results = Path(run_dir) / "results.json"
-    read_rows(results)  # a damaged file is found before the work, not after
-    if checkpoint is not None:
-        trained = _about(checkpoint, key)
-        profile = profile or trained.get("profile")
-        seconds_train = seconds_train or trained.get("seconds_train")
-        levels = levels or trained.get("levels")
-    if network is None:
-        if checkpoint is None:
-            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
-        network = checkpoints.load(key, checkpoint).to(pick_device(device))
-    if isinstance(network, torch.nn.Module):
-        network.eval()
+    network, trained = prepare(key, results, checkpoint, network, limit, device)
+    profile = profile or trained.get("profile")
+    seconds_train = seconds_train or trained.get("seconds_train")
+    levels = levels or trained.get("levels")
     named = getattr(amplification, "kind", "learned") if callable(amplification) else amplification
     colour = {} if match_colour else {"trained_on": None}
     options = {"first_of_burst": first_of_burst, "exclude_misaligned": exclude_misaligned}
     options["levels"] = None if levels is None else tuple(levels)
-    recipe = find_recipe(key, "course")
-    recipe = recipe.replace(dataset=dataset or recipe.dataset)
+    recipe = find_recipe(key, "course").replace(dataset=dataset)
     data = open_dataset(recipe, data_root, split, native=takes_xtrans(network), **options)
     if not len(data):
         raise DataError(f"the {split} split holds no image with these options", file=data_root)
     per_image, folder = [], Path(run_dir) / "pictures"
-    indices = range(len(data) if limit is None else min(limit, len(data)))
-    for i in tqdm(indices, desc=f"test {key} ({named})", disable=not progress):
+    # Where two processes need the same file at once, both decode it; the cache keeps one, whole.
+    indices = distributed.share(len(data) if limit is None else min(limit, len(data)))
+    silent = not (progress and distributed.is_first())
+    for i in tqdm(indices, desc=f"test {key} ({named})", disable=silent):
         pair, raw, target = data.pairs[i], data.short(i), data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
             raise DataError(
@@ -132,9 +149,8 @@ def test(
         recorded = data.recorded(i)
         baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
-        names = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
         row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
-        row |= dict(zip(names, scores, strict=True)) | {"seconds": seconds}
+        row |= dict(zip(_SCORES, scores, strict=True)) | {"seconds": seconds}
         per_image.append(row)
         if pictures:
             views = {"baseline": baseline, "result": result.image, "target": target}
@@ -143,33 +159,57 @@ def test(
             else:
                 views["input"] = isp.develop(recorded)
             _write_pictures(folder, pair.short.stem, views, raw.orientation)
+    per_image = distributed.gather(per_image)
     row = {
         "model": key,
         "dataset": recipe.dataset,
         "split": split,
-        "camera": data.short(0).model,
+        "camera": data.camera,
         "profile": profile,
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
-        "weights": None if checkpoint is None else _sha256(checkpoint)[:16],
+        "weights": weights_id(checkpoint),
         "limit": limit,
         **options,
         "images": len(per_image),
-        **{k: _mean(r[k] for r in per_image) for k in names},
+        **{k: mean(r[k] for r in per_image) for k in _SCORES},
         "amplification": named,
         "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
         "protocol": protocol,
         "seconds_train": seconds_train,
-        "seconds_per_image": _mean(r["seconds"] for r in per_image),
+        "seconds_per_image": mean(r["seconds"] for r in per_image),
         "torch": torch.__version__,
         "commit": commit(),
         "per_image": per_image,
     }
-    add_rows(results, [row])
+    if distributed.is_first():
+        add_rows(results, [row])
     return [row]
 
 
 test.__test__ = False  # pytest collects what is called test, wherever it finds it
+
+
+def prepare(key, results, checkpoint, network, limit, device):
+    """What every test starts with, so that an error is found before the work and not after.
+
+    Args:
+        results: path of the results.json that the test will add to.
+    Returns:
+        (network ready to be called, {} or what the run directory of the checkpoint says:
+        profile, levels, seconds_train).
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit is at least 1, got {limit}")
+    read_rows(results)
+    trained = {} if checkpoint is None else _about(checkpoint, key)
+    if network is None:
+        if checkpoint is None:
+            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
+    if isinstance(network, torch.nn.Module):
+        network.eval()
+    return network, trained
 
 
 def amplified(raw: RawImage, factor) -> RawImage:
@@ -239,15 +279,25 @@ def _about(checkpoint, key):
     return about | {"seconds_train": history[-1].get("seconds") if history else None}
 
 
-def _sha256(path):
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+def weights_id(checkpoint) -> str | None:
+    """The first 16 digits of a file's sha256; None for None."""
+    if checkpoint is None:
+        return None
+    with open(checkpoint, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()[:16]
 
 
-def _mean(values):
+def mean(values) -> float:
+    """The mean as a float that JSON takes."""
     return float(np.mean(list(values)))
 
 
 def _write_pictures(folder, name, views, orientation):
     for view, picture in views.items():
         write_png(folder / f"{name}_{view}.png", isp.upright(picture, orientation))
+
+
+if __name__ == "__main__":
+    from . import commands
+
+    commands.run_alone(commands.test)

@@ -25,6 +25,7 @@ class Loss:
 
         l1 * mean|y - t|  +  ssim * (1 - SSIM over that many scales)
         + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|
+        + charbonnier * mean sqrt((y - t)^2 + 1e-12)
 
     TV is the mean squared difference of neighbours, G a 3x3 Gaussian.
 
@@ -40,10 +41,11 @@ class Loss:
     tv: float = 0.0
     blurred: float = 0.0
     weights: float = 0.0
+    charbonnier: float = 0.0
     first: tuple[int, float, float] | None = None
 
     def __call__(self, prediction, target, step=0, parameters=()):
-        """Scalar loss of pictures (N, 3, H, W) in about [0, 1].
+        """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1].
 
         Args:
             step: of the training, for losses that change on the way.
@@ -52,6 +54,8 @@ class Loss:
         tv, blurred = self.tv, self.blurred
         if self.first and step < self.first[0]:
             _, tv, blurred = self.first
+        if prediction.ndim == 5:  # frames of clips count as pictures
+            prediction, target = prediction.flatten(0, 1), target.flatten(0, 1)
         loss = self.l1 * F.l1_loss(prediction, target)
         if self.ssim:
             loss = loss + self.ssim * (1 - ms_ssim(prediction, target, self.scales))
@@ -61,6 +65,8 @@ class Loss:
             loss = loss + blurred * F.mse_loss(_soften(prediction), _soften(target))
         if self.weights:
             loss = loss + self.weights * sum(p.abs().sum() for p in parameters)
+        if self.charbonnier:
+            loss = loss + self.charbonnier * charbonnier(prediction, target)
         return loss
 
 
@@ -75,6 +81,9 @@ LOSSES = {
     "llpacknet": Loss(
         1.0, 0.0, 0, "LLPackNet: Lamba et al., BMVC 2020, released train.py; VGG term left out",
         tv=400.0, blurred=1.0, weights=1e-6, first=(20_000, 1000.0, 10.0),
+    ),
+    "charbonnier": Loss(
+        0.0, 0.0, 0, "BRVE: Zhang et al., CVPR 2024, released configurations", charbonnier=1.0
     ),
 }  # fmt: skip
 
@@ -111,6 +120,15 @@ def ms_ssim(x, y, scales=5):
         if not last:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return product.mean()
+
+
+def charbonnier(x, y, eps=1e-12):
+    """Mean of sqrt((x - y)^2 + eps): |x - y| with a gradient at 0 too; a scalar.
+
+    Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for
+    computed imaging", ICIP 1994; `eps` is BRVE's.
+    """
+    return ((x - y).square() + eps).sqrt().mean()
 
 
 def total_variation(x):

@@ -1,8 +1,8 @@
 """Scores, with the protocol that they were taken by.
 
-PSNR and SSIM are torchmetrics'. What papers leave unsaid and what moves the last digits (rounding
-to 8 bits, the window, whether the mean is taken over images or over squared errors) is a named
-`Protocol` and goes into results.json.
+PSNR and SSIM of pictures are torchmetrics', those of raw video numpy's and scikit-image's. What
+papers leave unsaid and what moves the last digits (rounding to 8 bits, the window, whether the mean
+is taken over images or over squared errors) is a named `Protocol` and goes into results.json.
 """
 
 from __future__ import annotations
@@ -24,16 +24,26 @@ class Protocol:
         name: goes into results.json.
         rounding: "round" or "truncate" to 8 bits before scoring, or "none".
         text: the whole protocol in a sentence.
+        task: "stills" (sRGB pictures) or "raw video" (packed frames, `score_raw`).
+        joint: PSNR from the squared error of the four planes together.
     """
 
     name: str
     rounding: str
     text: str
+    task: str = "stills"
+    joint: bool = False
 
 
 _REST = (
     "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
     "picture, mean over RGB; {}"
+)
+_RAW = (
+    "raw in [0, 1], {}; PSNR of {}, at most 100 dB; SSIM of each packed plane, with scikit-image's "
+    "window of 7x7; both for each frame, mean over {}frames; ST-RRED of each plane, frames 0 and "
+    "1, 2 and 3, ... being pairs, mean over planes; all three then mean over the clips of a ratio "
+    "or gain, then over the ratios or gains"
 )
 PROTOCOLS = {
     p.name: p
@@ -44,14 +54,23 @@ PROTOCOLS = {
                  + _REST.format("per image, then the mean over images")),
         Protocol("float", "none", "no rounding; "
                  + _REST.format("per image, then the mean over images")),
+        Protocol("raw_video", "none",
+                 _RAW.format("results clipped to it", "each packed plane", "planes and "),
+                 "raw video"),
+        Protocol("raw_video_released", "none", "as BRVE's code has it: "
+                 + _RAW.format("results not clipped", "the four packed planes together", ""),
+                 "raw video", joint=True),
     )
 }  # fmt: skip
 
 
-def find_protocol(name) -> Protocol:
-    """The protocol of that name; OptionError lists them."""
-    if name not in PROTOCOLS:
-        raise OptionError(f"unknown protocol {name!r}", todo=f"use {', '.join(PROTOCOLS)}")
+def find_protocol(name, task="stills") -> Protocol:
+    """The protocol of that name; OptionError lists those of the task. Each has a "default"."""
+    if name == "default" and task == "raw video":
+        name = "raw_video"
+    names = [p.name for p in PROTOCOLS.values() if p.task == task]
+    if name not in names:
+        raise OptionError(f"no protocol {name!r} for {task}", todo=f"use {', '.join(names)}")
     return PROTOCOLS[name]
 
 
@@ -76,6 +95,35 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
     full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
+
+
+MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
+
+
+def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:
+    """(PSNR in dB, SSIM) of every frame of a raw clip, float64 (T,) each.
+
+    Args:
+        frames, target: float (T, 4, H, W), 0 black, 1 white. Sides of at least 7 pixels.
+    Raises:
+        ShapeError: the shapes differ, or are no packed frames of that size.
+    """
+    from skimage.metrics import structural_similarity
+
+    how = find_protocol(protocol, "raw video")
+    a, b = np.asarray(frames), np.asarray(target)
+    if a.shape != b.shape or a.ndim != 4 or a.shape[1] != 4 or min(a.shape[2:]) < 7:
+        raise ShapeError(f"packed frames (T, 4, >= 7, >= 7), got {a.shape} against {b.shape}")
+    scores = np.empty((2, len(a)))
+    for t, (x, y) in enumerate(zip(a, b, strict=True)):  # one by one: a clip is large
+        x, y = np.float32(x), np.float32(y)
+        if not how.joint:
+            x, y = x.clip(0, 1), y.clip(0, 1)
+        error = np.square(x - y, dtype=np.float64).mean((1, 2))
+        error = error.mean(keepdims=True) if how.joint else error
+        scores[0, t] = (-10 * np.log10(np.maximum(error, 10 ** (-MOST_DB / 10)))).mean()
+        scores[1, t] = structural_similarity(x, y, data_range=1.0, channel_axis=0)
+    return scores[0], scores[1]
 
 
 def psnr(a, b) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper")
-SCHEDULES = ("constant", "drop", "one_cycle")
+SCHEDULES = ("constant", "drop", "one_cycle", "cosine")
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,19 @@ class Recipe:
 
     Attributes:
         key, profile: which system, which length.
-        dataset: name of the layout; "sid".
+        dataset: name of the layout, in `training.train.DATASETS`: "sid"; "llrvd" or "smoid".
         loss: a name in `training.losses.LOSSES`.
-        steps, batch, crop: optimiser steps, crops a step, side of a crop in mosaic pixels.
-        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`) or
-            "one_cycle" (up over the first tenth, down to 0 by a cosine).
+        steps, batch: optimiser steps, crops a step, by however many processes.
+        crop: side of a crop, in pixels of the mosaic, or of the packed planes for video.
+        frames: of a clip of video.
+        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`), "one_cycle"
+            (up over the first tenth, down to 0 by a cosine) or "cosine" (from the first step down
+            to `lr_min`).
         betas: of Adam.
         options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
-        flips, transpose: probabilities of the augmentations.
+        flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
         first_of_burst, exclude_misaligned, levels: options of the data set.
+        amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every: steps.
         source: where the numbers come from.
@@ -41,14 +45,18 @@ class Recipe:
     lr: float
     schedule: str = "constant"
     drop_at: int = 0
+    lr_min: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     flips: tuple[float, float] = (0.5, 0.5)
     transpose: float = 0.0
+    frames: int = 1
+    reverse: float = 0.0
     options: dict = dataclasses.field(default_factory=dict)
     dataset: str = "sid"
     first_of_burst: bool = False
     exclude_misaligned: bool = False
     levels: tuple[float, float] | None = None
+    amp: bool = False
     seed: int = 0
     checkpoint_every: int = 100
     log_every: int = 10
@@ -56,14 +64,14 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        whole = ("steps", "batch", "crop", "drop_at", "seed", "checkpoint_every", "log_every")
-        for name in whole:
+        whole = ("steps", "batch", "crop", "frames", "drop_at", "seed")
+        for name in (*whole, "checkpoint_every", "log_every"):
             value, least = getattr(self, name), 0 if name in ("drop_at", "seed") else 1
             if type(value) is not int or value < least:
                 raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
         if not isinstance(self.options, dict):
             raise OptionError(f"options are names and values, not {self.options!r}")
-        if self.crop % 2:
+        if self.dataset == "sid" and self.crop % 2:
             raise OptionError(f"crop is even, or the Bayer phase is lost; not {self.crop}")
         pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
         for name, pair in pairs.items():
@@ -74,9 +82,13 @@ class Recipe:
             object.__setattr__(self, name, tuple(pair))  # a list comes from JSON
         if not (_real(self.lr) and self.lr > 0):
             raise OptionError(f"lr is a number above 0, not {self.lr!r}")
-        for p in (*self.flips, self.transpose):
+        if not (_real(self.lr_min) and 0 <= self.lr_min <= self.lr):
+            raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
+        for p in (*self.flips, self.transpose, self.reverse):
             if not (_real(p) and 0 <= p <= 1):
-                raise OptionError(f"flips and transpose are probabilities, not {p!r}")
+                raise OptionError(f"flips, transpose and reverse are probabilities, not {p!r}")
+        if type(self.amp) is not bool:
+            raise OptionError(f"amp is true or false, not {self.amp!r}")
         if self.schedule not in SCHEDULES:
             raise OptionError(
                 f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
@@ -91,6 +103,9 @@ class Recipe:
             if step < rise:
                 return self.lr * (step + 1) / rise
             return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (self.steps - rise)))
+        if self.schedule == "cosine":
+            fall = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            return self.lr_min + (self.lr - self.lr_min) * fall
         return self.lr
 
     def replace(self, **changes) -> Recipe:
@@ -155,6 +170,25 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             schedule="drop", drop_at=500_000, flips=(0.5, 0.2), levels=_SONY,
             checkpoint_every=1000, log_every=100,
             source="Lamba & Mitra, CVPR 2021, section 4 (loss 'redi_code' is the released one)",
+        ),
+    },
+    "brve": {
+        "smoke": Recipe(
+            "brve", "smoke", "charbonnier", steps=12, batch=2, crop=32, frames=3, lr=1e-3,
+            schedule="cosine", dataset="llrvd", options={"channels": 8}, checkpoint_every=5,
+            log_every=2, source=_SHORT,
+        ),
+        "course": Recipe(
+            "brve", "course", "charbonnier", steps=400, batch=2, crop=48, frames=5, lr=1e-3,
+            schedule="one_cycle", transpose=0.5, reverse=0.5, dataset="llrvd",
+            options={"channels": 16}, source=_SHORT,
+        ),
+        "paper": Recipe(
+            "brve", "paper", "charbonnier", steps=100_000, batch=1, crop=128, frames=10, lr=2e-4,
+            schedule="cosine", lr_min=1e-7, betas=(0.9, 0.99), transpose=0.5, reverse=0.5,
+            dataset="llrvd", checkpoint_every=1000, log_every=100,
+            source="Zhang et al., CVPR 2024, released configurations; for SMOID batch=2, which "
+            "were two GPUs",
         ),
     },
 }  # fmt: skip

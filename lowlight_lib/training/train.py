@@ -1,8 +1,14 @@
 """The training loop, to be read in one sitting.
 
+    python -m lowlight_lib.training.train redi                            the same as lowlight train
+    torchrun --nproc_per_node=2 -m lowlight_lib.training.train redi       in several processes
+
 A batch is a function of (seed, step), the learning rate a function of the step, and a checkpoint
 holds the weights and the optimiser's memory. So a run that is killed at any moment and started
-again ends in the same weights, bit for bit on a CPU with the same number of threads.
+again ends in the same weights, bit for bit on a CPU with the same number of threads and processes.
+
+Several processes (see `training.distributed`) share every batch: two with a batch of 8 take the
+steps of one with a batch of 8, up to the order in which numbers are added.
 """
 
 from __future__ import annotations
@@ -11,6 +17,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import platform
 import time
 from dataclasses import dataclass
@@ -20,13 +27,14 @@ import torch
 
 from .. import models
 from ..data.sid import SidDataset
+from ..data.video import VideoDataset
 from ..errors import OptionError, RunError
 from ..sensor.files import atomic_write, output_error
-from . import checkpoint
+from . import checkpoint, distributed
 from .losses import find_loss
+from .precision import Precision, choose
 from .recipe import Recipe
 
-DATASETS = {"sid": SidDataset}
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
 
 
@@ -54,47 +62,66 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     Returns:
         Trained.
     Raises:
-        RunError: run_dir belongs to another recipe, or its checkpoint is damaged.
+        RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
+            processes was lost.
+        OptionError: what cannot be: more processes than crops in a batch, mixed precision on a CPU.
         DataError, OutputError: as the names say.
     Built in notebooks/10_train_test_stills.
     """
     from tqdm.auto import tqdm
 
-    run_dir = Path(run_dir)
+    distributed.join()
+    part = rank, world = distributed.rank(), distributed.world()
+    first = rank == 0  # only this process writes, and shows a bar
+    run_dir, progress = Path(run_dir), progress and first
+    if world > recipe.batch:
+        raise OptionError(
+            f"{world} processes cannot share a batch of {recipe.batch}",
+            todo="start fewer, or --set batch=... (which is another recipe)",
+        )
     device = pick_device(device)
+    precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    _check(run_dir, recipe, resume)
-    torch.manual_seed(recipe.seed)
-    model = models.build(recipe.key, **recipe.options).to(device).train()
-    amplify = not getattr(model, "amplifies_itself", models.card(recipe.key).amplifies_itself)
-    data = open_dataset(recipe, data_root, "train", native=takes_xtrans(model)).prepare(progress)
-    model.trained_on = data.short(0).model
-    _claim(run_dir, recipe, resume)  # last: what is there already goes only when all else is right
+    with distributed.first_alone():  # so that the others find the data decoded and the run claimed
+        _check(run_dir, recipe, resume)
+        torch.manual_seed(recipe.seed)
+        model = models.build(recipe.key, **recipe.options).to(device).train()
+        native = {"native": True} if takes_xtrans(model) else {}
+        data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
+        model.trained_on = data.camera
+        model.white_balance = getattr(data, "white_balance", None)
+        if first:  # last: what is there already goes only when all else is right
+            _claim(run_dir, recipe, resume)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
-    start, seconds = _restore_state(run_dir, model, optimizer, device)
-    _cut_metrics(run_dir / METRICS, start)
+    start, seconds = _restore_state(run_dir, model, optimizer, precision, device)
+    if first:
+        _cut_metrics(run_dir / METRICS, start)
+    shape = {n: getattr(recipe, n) for n in DATASETS[recipe.dataset].batch}
+    shape["amplify"] = not getattr(
+        model, "amplifies_itself", models.card(recipe.key).amplifies_itself
+    )
 
     began, last = time.perf_counter(), float("nan")
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with _open_log(run_dir / METRICS) as log, bar:
+    with _open_log(run_dir / METRICS if first else os.devnull) as log, bar:
         for step in range(start, recipe.steps):
-            x, y = data.batch(
-                step, seed=recipe.seed, size=recipe.batch, crop=recipe.crop,
-                flips=recipe.flips, transpose=recipe.transpose, amplify=amplify,
-            )  # fmt: skip
+            x, y = data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape)
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            prediction = model(torch.from_numpy(x).to(device))
+            prediction = precision.predict(model, torch.from_numpy(x).to(device))
             loss = loss_of(prediction, torch.from_numpy(y).to(device), step, model.parameters())
+            loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
             done = step + 1
             logs = done % recipe.log_every == 0 or done == recipe.steps
             saves = done % recipe.checkpoint_every == 0 or done == recipe.steps
             if logs or saves:  # now and then only: on a GPU reading the loss waits for it
-                last = _finite(loss, done, run_dir)
+                last = _finite(distributed.add(loss), done, run_dir)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            precision.scaler.scale(loss).backward()
+            distributed.add_gradients(model.parameters())
+            precision.scaler.step(optimizer)
+            precision.scaler.update()
 
             bar.update()
             elapsed = seconds + time.perf_counter() - began
@@ -103,24 +130,53 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
                 log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
-            if saves:
-                _save_state(run_dir, model, optimizer, done, elapsed)
+            if saves and first:
+                _save_state(run_dir, model, optimizer, precision, done, elapsed)
     total = seconds + time.perf_counter() - began
-    if start < recipe.steps or not (run_dir / WEIGHTS).exists():
-        checkpoint.save(model, run_dir / WEIGHTS)
-    elif start == recipe.steps:
+    if start == recipe.steps and (run_dir / WEIGHTS).exists():
         total = seconds  # nothing was left to do
+    elif first:
+        checkpoint.save(model, run_dir / WEIGHTS)
+    distributed.wait()
     history = read_metrics(run_dir)
     return Trained(run_dir / WEIGHTS, recipe.steps, total, history[-1]["loss"] if history else last)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The class that reads a data set, and what of a recipe it understands.
+
+    Attributes:
+        dataset: the class.
+        open: fields of the recipe that the constructor takes.
+        batch: fields that `batch` takes, beside seed, size, amplify and part.
+    """
+
+    dataset: type
+    open: tuple[str, ...]
+    batch: tuple[str, ...]
+
+
+_SID = Source(
+    SidDataset,
+    open=("first_of_burst", "exclude_misaligned", "levels"),
+    batch=("crop", "flips", "transpose"),
+)
+_VIDEO = Source(
+    VideoDataset,
+    open=("dataset", "levels"),
+    batch=("crop", "frames", "flips", "transpose", "reverse"),
+)
+DATASETS = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO}
 
 
 def open_dataset(recipe: Recipe, data_root, split, **changes):
     """The data set a recipe names, for a split, with its options or others."""
     if recipe.dataset not in DATASETS:
         raise OptionError(f"unknown dataset {recipe.dataset!r}", todo=f"use {', '.join(DATASETS)}")
-    names = ("first_of_burst", "exclude_misaligned", "levels")
-    options = {n: getattr(recipe, n) for n in names} | changes
-    return DATASETS[recipe.dataset](data_root, split, **options)
+    source = DATASETS[recipe.dataset]
+    options = {n: getattr(recipe, n) for n in source.open} | changes
+    return source.dataset(data_root, split, **options)
 
 
 def takes_xtrans(network) -> bool:
@@ -129,9 +185,18 @@ def takes_xtrans(network) -> bool:
 
 
 def pick_device(device="auto") -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU."""
+    """ "auto" is the GPU where there is one, else the CPU. Each process has a GPU of its own."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    local = distributed.local_rank()
+    if str(device) == "cuda" and local is not None and torch.cuda.is_available():
+        if local >= torch.cuda.device_count():
+            raise OptionError(
+                f"process {local + 1} on this machine finds {torch.cuda.device_count()} GPUs",
+                todo="start as many as there are (--nproc_per_node), or use --device cpu",
+            )
+        torch.cuda.set_device(local)
+        device = f"cuda:{local}"
     try:
         device = torch.device(device)
         torch.empty(1, device=device)
@@ -164,6 +229,7 @@ def versions() -> dict:
         "rawpy": rawpy.__version__,
         "libraw": ".".join(map(str, rawpy.libraw_version)),
         "threads": torch.get_num_threads(),
+        "processes": distributed.world(),
         "machine": platform.machine(),
     }
 
@@ -185,9 +251,10 @@ def _check(run_dir, recipe, resume):
             )
         return
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        # Through a recipe, since an older file does not name what was added since.
+        there = _config(Recipe(**json.loads(path.read_text(encoding="utf-8"))))
         differs = [k for k in config if there.get(k) != config[k]]
-    except (ValueError, AttributeError, OSError) as e:
+    except (ValueError, TypeError, OSError) as e:
         raise RunError("is damaged", file=path, todo="start over with resume=False") from e
     if differs:
         k = differs[0]
@@ -235,10 +302,12 @@ def _open_log(path):
         raise output_error(path, e) from e
 
 
-def _save_state(run_dir, model, optimizer, step, seconds):
+def _save_state(run_dir, model, optimizer, precision, step, seconds):
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "precision": precision.name,
+        "scaler": precision.scaler.state_dict(),
         "step": step,
         "seconds": seconds,
     }
@@ -246,20 +315,30 @@ def _save_state(run_dir, model, optimizer, step, seconds):
         torch.save(state, f)
 
 
-def _restore_state(run_dir, model, optimizer, device):
-    """(steps done, seconds spent); fills the model and the optimiser where there is a state."""
+def _restore_state(run_dir, model, optimizer, precision, device):
+    """(steps done, seconds spent); fills what was given where there is a state."""
     path = run_dir / STATE
     if not path.exists():
         return 0, 0.0
     try:
         state = torch.load(path, map_location=device, weights_only=True)
+        before = state.get("precision", "float32")
+        if before == "float16" == precision.name:
+            precision.scaler.load_state_dict(state["scaler"])
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        return state["step"], state["seconds"]
+        found = state["step"], state["seconds"]
     except Exception as e:  # whatever a damaged file raises
         raise RunError(
             f"is damaged ({type(e).__name__})", file=path, todo="start over with resume=False"
         ) from e
+    if before != precision.name:  # amp=True chooses by the GPU
+        raise RunError(
+            f"was trained in {before}, and this device would go on in {precision.name}",
+            file=path,
+            todo="go on where it began, or start over with resume=False",
+        )
+    return found
 
 
 def _cut_metrics(path, step):
@@ -267,3 +346,9 @@ def _cut_metrics(path, step):
     kept = [e for e in read_metrics(path.parent) if e["step"] <= step]
     with atomic_write(path, "w") as f:
         f.writelines(json.dumps(e) + "\n" for e in kept)
+
+
+if __name__ == "__main__":
+    from . import commands
+
+    commands.run_alone(commands.train)

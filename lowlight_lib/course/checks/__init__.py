@@ -52,6 +52,14 @@ from .n05_scales_and_dense_blocks import (
     separated_by_luck,
     share_of_padding,
 )
+from .n07_shifts import (
+    guess_for,
+    share_covered,
+    share_lost,
+    steps_needed,
+    stream,
+    where_it_goes,
+)
 from .n09_what_it_costs import (
     bytes_of_layer,
     fastest_possible,

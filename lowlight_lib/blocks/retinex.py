@@ -1,0 +1,127 @@
+"""Retinex: a picture is light times paint, I = L * R, and what to ask of a network that splits it.
+
+L, the illumination, is one plane; R, the reflectance, has the colours and should not depend on how
+long the shutter was open. PairLIE first projects the picture to X, which is meant to obey the
+product exactly (noise does not), and learns the split from two dark exposures of one scene.
+Source: Fu et al., "Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances",
+CVPR 2023.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import ShapeError
+
+WEIGHTS = (1.0, 1.0, 500.0)  # of consistency, retinex and projection, as released
+
+
+class Decomposition(NamedTuple):
+    """What a picture was split into: L (N, 1, H, W), R (N, 3, H, W), and X (N, 3, H, W) = L * R."""
+
+    L: Tensor
+    R: Tensor
+    X: Tensor
+
+
+def decompose(image, radius=0):
+    """Split a picture without any learning: its light is that of its brightest colour.
+
+    L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
+    over one. Each window of the mean holds only maxima over windows that hold the pixel, so, up to
+    rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
+
+    Args:
+        image: (N, 3, H, W) in [0, 1].
+        radius: of the windows in pixels; 0 for none.
+    Returns:
+        Decomposition, X being the picture; R is 0 where L is.
+    Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
+
+    >>> light, paint, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
+    >>> round(light.item(), 3), [round(v, 3) for v in paint.flatten().tolist()]
+    (0.2, [0.5, 1.0, 0.25])
+    """
+    light = image.amax(1, keepdim=True)
+    if radius:
+        side = 2 * radius + 1
+        light = F.max_pool2d(light, side, 1, radius)
+        light = F.avg_pool2d(light, side, 1, radius, count_include_pad=False)
+    return Decomposition(light, image / light.clamp(min=torch.finfo(light.dtype).tiny), image)
+
+
+def recompose(L, R, gamma=0.2):
+    """The brightened picture L^gamma * R.
+
+    Args:
+        L: (N, 1, H, W) in [0, 1].
+        R: (N, 3, H, W).
+        gamma: 1 gives the picture back, 0 takes its light for white; the released code has 0.2, and
+            0.14 for LOL.
+    """
+    return L**gamma * R
+
+
+def consistency(R1, R2):
+    """C = mean((R1 - R2)^2): two exposures of one scene show the same paint."""
+    return F.mse_loss(R1, R2)
+
+
+def retinex(image, split: Decomposition):
+    """Rl: light times paint is the (projected) picture, and light is plain, smooth and as bright.
+
+    Rl = mean((L R - X)^2) + mean((R - X / stop(L))^2) + mean((L - max_rgb I)^2) + TV(L)
+
+    stop() lets no gradient through. X / L has no epsilon: L comes out of a sigmoid.
+    """
+    L, R, X = split
+    return (
+        F.mse_loss(L * R, X)
+        + F.mse_loss(R, X / L.detach())
+        + F.mse_loss(L, image.amax(1, keepdim=True))
+        + total_variation(L)
+    )
+
+
+def projection(image, X):
+    """P = mean((I - X)^2): the projected picture stays close to the recorded one."""
+    return F.mse_loss(image, X)
+
+
+def total_variation(x):
+    """TV = mean |x[i + 2, j] - x[i, j]| + mean |x[i, j + 2] - x[i, j]|, as released.
+
+    Differences are of pixels two apart (a central difference, not halved), each mean over the
+    differences that there are.
+
+    Args:
+        x: (N, C, H, W), sides of 3 and more.
+    Raises:
+        ShapeError: a shorter side.
+    """
+    if min(x.shape[-2:]) < 3:
+        raise ShapeError(f"pixels two apart need sides of 3 or more, got {tuple(x.shape)}")
+    down, right = x[..., 2:, :] - x[..., :-2, :], x[..., 2:] - x[..., :-2]
+    return down.abs().mean() + right.abs().mean()
+
+
+def pair_loss(image1, image2, split1, split2, weights=WEIGHTS, symmetric=False):
+    """w_C C + w_R Rl + w_P P, PairLIE's whole loss.
+
+    Args:
+        image1, image2: two exposures of one scene, (N, 3, H, W).
+        split1, split2: what the network made of each.
+        weights: of C, Rl and P.
+        symmetric: Rl and P are the mean of both pictures' own. As released they are the first
+            picture's alone, and the second acts through its R only.
+    Returns:
+        A scalar.
+    """
+    pictures = [(image1, split1), (image2, split2)][: 2 if symmetric else 1]
+    c, r, p = weights
+    own = sum(r * retinex(i, split) + p * projection(i, split.X) for i, split in pictures)
+    return c * consistency(split1.R, split2.R) + own / len(pictures)

@@ -1,0 +1,217 @@
+"""Checks of notebook 07."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ...blocks.shift import spatial_shift, temporal_shift
+from .common import answer_of, near
+
+
+def steps_needed(function) -> None:
+    """Exercise 07/1.1: function(frames) -> shift steps until every frame has heard of all."""
+    for frames in (3, 5, 4, 8):
+        known = torch.eye(frames).view(1, frames, 1, frames, 1).expand(-1, -1, 2, -1, -1)
+        truth = 0
+        while not known.all():  # (1, T, 2 channels, which frames they know, 1)
+            known = temporal_shift(known, reverse=truth % 2 == 1)
+            known = known.amax(2, keepdim=True).expand(-1, -1, 2, -1, -1)  # the layer mixes
+            truth += 1
+        answer = answer_of(function, frames)
+        wrong = f"{frames} frames: it is not {answer}."
+        assert answer != frames, f"{wrong} After *no* step a frame knows one frame: itself."
+        assert answer != frames // 2 or answer == truth, (
+            f"{wrong} You let news come from both sides in each step. A step is a forward or a "
+            "reverse shift, so one side at a time."
+        )
+        assert answer == truth, (
+            f"{wrong} Write down whom frame 1 knows after one step, after two, after three: how "
+            "many more are they each time?"
+        )
+    print("Right: one more frame with each step. A window of three needs two, and gets two.")
+
+
+def guess_for(function) -> None:
+    """Exercise 07/2.1: function(dy, dx) -> number of the nearest guess, -1 for the unmoved copy."""
+    lit = torch.zeros(1, 1, 24, 25, 25)
+    lit[..., 12, 12] = 1
+    went = spatial_shift(lit, "intended")[0, 0].nonzero()[:, 1:] - 12  # (24, 2)
+    went = torch.cat([torch.zeros(1, 2), went])  # the unmoved copy first: number -1
+
+    def nearest(dy, dx):
+        return int((went - torch.tensor([dy, dx])).square().sum(1).argmin()) - 1
+
+    for motion in ((-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)):
+        dy, dx = motion
+        truth, answer = nearest(dy, dx), answer_of(function, dy, dx)
+        wrong = f"down {dy}, right {dx}: it is not number {answer}."
+        assert answer != nearest(-dy, -dx) or answer == truth, (
+            f"{wrong} That copy moves the other way. A thing went from here to there; its old "
+            "picture has to make the same way."
+        )
+        assert answer != nearest(dx, dy) or answer == truth, (
+            f"{wrong} You took down for right: the first number of an offset is the row."
+        )
+        assert not (answer == truth + 1 and truth >= 12), (
+            f"{wrong} Nearly: the numbers have no place for (0, 0), so behind the middle all of "
+            "them are one lower."
+        )
+        assert answer == truth or truth >= 0, (
+            f"{wrong} Is the copy that nobody has moved not nearer? It is there, too: call it -1."
+        )
+        assert answer == truth, (
+            f"{wrong} Round each direction to the nearest multiple of 4, and look the pair up in "
+            "the order in which the map is numbered: row by row."
+        )
+    print("Right: whatever moves by up to ten pixels has a guess within two of it.")
+
+
+def share_covered(function) -> None:
+    """Exercise 07/2.2: function(reach) -> share of motions up to 10 that a copy comes near."""
+
+    def covered(reach, unmoved=True):
+        lit = torch.zeros(1, 1, 24, 21, 21)
+        lit[..., 10, 10] = 1
+        copies = spatial_shift(lit, "intended")[0].amax(1, keepdim=True)
+        copies = torch.maximum(copies, lit[0, :, :1] * unmoved)
+        return F.max_pool2d(copies, 2 * reach + 1, 1, reach).mean().item()
+
+    for reach in (1, 2, 0):
+        truth, answer = covered(reach), float(answer_of(function, reach))
+        wrong = f"reach {reach}: it is not {answer:.3f}."
+        assert 0 <= answer <= 1, f"{wrong} A share lies between 0 and 1."
+        assert not near(answer, truth**0.5, 1e-3) or near(truth, 1), (
+            f"{wrong} That is the share along one direction. Both have to fit at once."
+        )
+        assert not near(answer, covered(reach, unmoved=False), 1e-3) or near(truth, answer, 1e-3), (
+            f"{wrong} Those are the 24 moved copies. The unmoved one is there, too."
+        )
+        assert near(answer, truth, 1e-3), (
+            f"{wrong} Along one direction there are 21 motions, -10 to 10, and copies at -8, -4, "
+            f"0, 4, 8. Cross out what lies within {reach} of one of them; then both directions."
+        )
+    print("Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half.")
+
+
+def where_it_goes(function) -> None:
+    """Exercise 07/4.1: function(frame, channel, row, column) -> where the light comes out."""
+    size = (3, 24, 40, 40)
+    rng = np.random.default_rng(0)
+    probes = [(t, 5, 20, 20) for t in range(3)] + [(1, c, 10, 30) for c in range(24)]
+    probes += [(t, 2, r, 7) for t in range(3) for r in (0, 31, 32, 35, 36, 39)]
+    probes += [tuple(int(n) for n in rng.integers(size)) for _ in range(40)]
+    for probe in probes:
+        x = torch.zeros(1, *size)
+        x[(0, *probe)] = 1
+        places = spatial_shift(x, "released")[0].nonzero().tolist()
+        truth = tuple(places[0]) if places else None
+        answer = function(*probe)
+        answer = None if answer is None else tuple(int(n) for n in answer)
+        start = "frame {}, channel {}, row {}, column {}".format(*probe)
+        if answer is None:
+            assert truth is None, f"{start}: you say nothing comes out, but something does."
+            continue
+        wrong = f"{start}: not {answer}."
+        assert truth is not None, (
+            f"{wrong} Nothing comes out. Which axis has it run out of? Probe close to its end."
+        )
+        assert len(answer) == 4, f"{wrong} Four numbers: frame, channel, row, column."
+        off = [n for n, a, b in zip(_AXES, answer, truth, strict=True) if a != b]
+        assert not off, f"{wrong} Wrong: {' and '.join(off)}. {_PROBE[off[0]]}"
+    print("Right, for all 85 probes: you have found which axis it takes for which.")
+
+
+_AXES = ("frame", "channel", "row", "column")
+_PROBE = {
+    "frame": "Does light ever leave its frame?",
+    "channel": "Light one channel after the other, all else equal, and compare the numbers.",
+    "row": "Is the way down the same in all three frames? Probe one pixel in each of them.",
+    "column": "Light pixels that differ in nothing but their column: how do they end?",
+}
+
+
+def share_lost(function) -> None:
+    """Exercise 07/4.2: function(channels, height) -> share of the numbers that come out nowhere."""
+    for channels, height in ((24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)):
+        x = torch.ones(1, 3, channels, height, 3)
+        kept = spatial_shift(x, "released")[0].mean((2, 3))  # (3 frames, channels)
+        truth = 1 - kept.mean().item()
+        answer = float(answer_of(function, channels, height))
+        wrong = f"{channels} channels, {height} rows: it is not {answer:.3f}."
+        assert 0 <= answer <= 1, (
+            f"{wrong} A share lies between 0 and 1. With how few channels, or rows, is all lost?"
+        )
+        assert not near(answer, 1 - truth, 1e-3) or near(truth, 0.5, 1e-3), (
+            f"{wrong} That is the share that survives."
+        )
+        channels_only = min(8 / channels, 1)
+        assert not near(answer, channels_only, 1e-3) or near(truth, answer, 1e-3), (
+            f"{wrong} So much is lost to the channels. And what falls out of the bottom?"
+        )
+        added = channels_only + np.mean([min(r / height, 1) for r in (8, 4, 0)])
+        assert not near(answer, min(added, 1), 1e-3) or near(truth, answer, 1e-3), (
+            f"{wrong} Added up, what is lost twice counts twice. Multiply what survives."
+        )
+        assert near(answer, truth, 1e-3), (
+            f"{wrong} Of the channels all but 8 survive; of the rows all but 8, 4 and 0 in the "
+            "three frames. Average the survivors over the frames."
+        )
+    print("Right: a third of the channels, and more the smaller the frames. Of 8 channels: all.")
+
+
+def stream(function, extract, align, reconstruct) -> None:
+    """Exercise 07/5.1: function(frames) -> iterator over finished frames, two frames late.
+
+    Args:
+        extract, align, reconstruct: the toy stages of the notebook.
+    """
+    for n in (3, 4, 7):
+        frames = np.random.default_rng(n).random((n, 2))
+        deep = [extract(f) for f in frames]
+        window, aligned, refined = deep[:2], [], deep[:2]
+        for new in deep[2:]:
+            done, *window = align(*window, new)
+            aligned.append(done)
+            refined.append(window[1])
+        aligned += window
+        truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
+        taken = 0
+
+        def camera(frames=frames):
+            nonlocal taken
+            for taken, frame in enumerate(frames, 1):  # noqa: B007  (seen from outside)
+                yield frame
+
+        taken_at, outputs = [], []
+        for y in answer_of(function, camera()):
+            taken_at.append(taken)
+            outputs.append(np.asarray(y, float))
+        clip = f"A video of {n} frames: "
+        assert len(outputs) != n - 2, (
+            f"{clip}the last two are missing. When the camera stops, who brings out what is still "
+            "in the window?"
+        )
+        assert len(outputs) == n, f"{clip}{len(outputs)} came out."
+        for i, (y, right) in enumerate(zip(outputs, truth, strict=True)):
+            assert y.shape == right.shape, (
+                f"{clip}output {i} has shape {y.shape}, a frame has {right.shape}. One frame "
+                "belongs to each output, the one that the window's left feature came from."
+            )
+            if np.allclose(y, right):
+                continue
+            wrong = f"{clip}output {i} is off by {np.abs(y - right).max():.2g}."
+            late = any(np.allclose(y, reconstruct(f, deep[i], aligned[i])) for f in frames)
+            assert not late, f"{wrong} Its features are right, but added to another frame."
+            assert i == 0, (
+                f"{wrong} Output 0 is right, which should make you suspicious: what stands in the "
+                "window in place of the second frame has been through `align` already. "
+                "`reconstruct` wants what `extract` made of it."
+            )
+            raise AssertionError(f"{wrong} Compare it with the clip form, line by line.")
+        assert all(t <= i + 3 for i, t in enumerate(taken_at)), (
+            f"{clip}right numbers, but too late: output 0 came after {taken_at[0]} frames. It can "
+            "be finished with the third. An endless video has no end to wait for."
+        )
+    print("Right: equal to the clip form, two frames late, whatever the length.")

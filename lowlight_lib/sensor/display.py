@@ -1,0 +1,85 @@
+"""Packed raw frames as pictures, the short way in which papers on raw video show them.
+
+Gains for red, green and blue, the two greens averaged, a colour matrix, gamma 2.2: one colour pixel
+a Bayer cell, so half the mosaic's resolution, and nothing is interpolated.
+
+    picture = clip(CCM @ (R, (G1 + G2) / 2, B) of clip(gains * packed)) ** (1 / 2.2)
+
+LLRVD has gains and a matrix a frame. SMOID has neither: there the gains make the average of a frame
+grey. (SMOID's authors demosaic to full resolution first; the colours are the same.)
+
+Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ShapeError
+
+GAMMA = 2.2
+RGGB = (0, 1, 1, 2)  # the colours of the planes R, G1, G2, B
+
+
+def display(packed, white_balance=None, ccm=None, *, planes=RGGB) -> np.ndarray:
+    """Turn packed planes into a picture.
+
+    Args:
+        packed: float (..., 4, H, W), 0 black, 1 white, such as (T, 4, H, W).
+        white_balance: gains (3,) for r, g, b, or (..., 3), one set a frame; None: grey-world gains
+            of `packed` itself, all of it together. To show several versions of a clip alike, take
+            the gains of one of them by `grey_world` and give them to all.
+        ccm: (3, 3) or (..., 3, 3), white-balanced camera RGB -> linear sRGB; None: none.
+        planes: the colour of each plane, 0 R, 1 G, 2 B.
+    Returns:
+        float32 (..., H, W, 3) in [0, 1], display-encoded.
+    Raises:
+        ShapeError: not four planes, or gains and matrices that do not fit.
+    """
+    packed = _four(packed)
+    gains = grey_world(packed, planes) if white_balance is None else white_balance
+    gains = _each(gains, packed, (3,))[..., list(planes)]  # (..., 4)
+    balanced = np.clip(packed * gains[..., None, None], 0, 1)
+    rgb = _three(balanced, planes)
+    if ccm is not None:
+        rgb = np.clip(rgb @ _each(ccm, packed, (3, 3)).swapaxes(-1, -2)[..., None, :, :], 0, 1)
+    return rgb ** np.float32(1 / GAMMA)
+
+
+def grey_world(packed, planes=RGGB) -> np.ndarray:
+    """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
+
+    A colour that is nowhere is not multiplied.
+
+    Args:
+        packed: float (..., 4, H, W).
+    """
+    rgb = _three(_four(packed), planes)
+    means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)
+    gains = np.divide(means.mean(), means, out=np.ones(3), where=means > 0)
+    return gains.astype(np.float32)
+
+
+def _four(packed):
+    packed = np.asarray(packed, np.float32)
+    if packed.ndim < 3 or packed.shape[-3] != 4:
+        raise ShapeError(f"packed frames are (..., 4, H, W), got {packed.shape}")
+    return packed
+
+
+def _three(packed, planes):
+    """(..., 4, H, W) -> (..., H, W, 3), the planes of a colour averaged."""
+    found = [[p for p, c in enumerate(planes) if c == colour] for colour in range(3)]
+    if len(planes) != 4 or [len(f) for f in found] != [1, 2, 1]:
+        raise ShapeError(f"four planes are one 0 (R), two 1 (G), one 2 (B), got {planes}")
+    return np.stack([packed[..., f, :, :].mean(-3) for f in found], -1)
+
+
+def _each(values, packed, shape):
+    """Gains or matrices, one for all frames or one a frame, to broadcast with (..., shape)."""
+    values = np.asarray(values, np.float32)
+    if values.shape not in (shape, (*packed.shape[:-3], *shape)):
+        raise ShapeError(
+            f"{shape} for all or {(*packed.shape[:-3], *shape)} for each frame, got {values.shape}"
+        )
+    return values

@@ -1,0 +1,202 @@
+"""`train` and `test` as commands, for `lowlight` and for torchrun, which starts modules.
+
+lowlight train redi --profile smoke
+python -m lowlight_lib.training.train redi --profile smoke
+torchrun --nproc_per_node=2 -m lowlight_lib.training.train redi --profile smoke
+torchrun --nproc_per_node=2 -m lowlight_lib.training.evaluate redi --checkpoint W
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import LowlightError, OptionError
+
+
+class Profile(StrEnum):
+    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
+
+    smoke = "smoke"
+    course = "course"
+    paper = "paper"
+
+
+Key = Annotated[
+    str, typer.Argument(help="Which system: sid, llpacknet, redi or brve.", show_default=False)
+]
+DataRoot = Annotated[
+    Path,
+    typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+DEFAULT_DATA = Path("datasets/mini")
+
+
+def train(
+    key: Key,
+    run: Annotated[Path | None, typer.Option(
+        "--run", "--run-dir",
+        help="Run directory; started again, a run goes on where it was.")] = None,
+    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
+    data: DataRoot = DEFAULT_DATA,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")]
+    = None,
+    seed: Annotated[int | None, typer.Option(
+        help="The weights that a run begins and ends with are a function of it.")] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Mixed precision, on GPUs.")] = False,
+    set_: Annotated[list[str], typer.Option(
+        "--set", metavar="NAME=VALUE",
+        help="Change a number of the recipe, e.g. --set batch=4 or --set dataset=smoid.")]
+    = [],  # noqa: B006
+    device: Device = "auto",
+):  # fmt: skip
+    """Train a system by its recipe; killed and started again it ends in the same weights."""
+    from . import distributed
+    from .recipe import find_recipe
+    from .train import fit
+
+    changes = dict(map(_assignment, set_)) | {
+        name: value
+        for name, value in (("steps", steps), ("seed", seed), ("amp", amp or None))
+        if value is not None
+    }
+    recipe = find_recipe(key, profile.value).replace(**changes)
+    run = run or Path("runs") / f"{key}_{profile.value}"
+    done = fit(recipe, data, run, resume=not restart, device=device)
+    if distributed.is_first():
+        print(
+            f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}"
+        )
+
+
+def test(
+    key: Key,
+    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
+    run: Annotated[Path | None, typer.Option(
+        "--run", "--run-dir",
+        help="Where results.json and pictures/ go; default beside the weights.")] = None,
+    dataset: Annotated[str | None, typer.Option(
+        help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
+    data: DataRoot = DEFAULT_DATA,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    protocol: Annotated[str, typer.Option(
+        help="How to score: default, truncate, float; video: default, raw_video_released.")]
+    = "default",
+    amplification: Annotated[str, typer.Option(
+        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
+    m: Annotated[float, typer.Option(
+        "--m", "--brightness", help="Brightness of the estimate.")] = 5.0,
+    first_of_burst: Annotated[bool, typer.Option(
+        "--first-of-burst", help="Only the first frame of each burst.")] = False,
+    exclude_misaligned: Annotated[bool, typer.Option(
+        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
+    limit: Annotated[int | None, typer.Option(
+        min=1, help="Only the first N images or clips.")] = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(
+        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
+    save_path: Annotated[Path | None, typer.Option(
+        help="Video: where frames and videos go.", show_default="pictures/ of the run")] = None,
+    seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
+    tile: Annotated[int | None, typer.Option(
+        help="Video: side of the tiles in packed pixels.", show_default="256")] = None,
+    seams: Annotated[str | None, typer.Option(
+        help='Video: how tiles meet, "blended" or "released" (their plain mean).',
+        show_default="blended")] = None,
+):  # fmt: skip
+    """Score a system beside the baseline without a network, and write pictures."""
+    from ..sensor.files import atomic_write
+    from ..sensor.movie import make_folder
+    from . import distributed
+    from .evaluate import test as score
+
+    if amplification not in ("ratio", "auto"):
+        amplification = number_or_auto(amplification)
+    run = run or checkpoint.parent
+    if out is not None:
+        make_folder(out.parent)  # an error now, and not after the work
+    video = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
+    [row] = score(
+        key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
+        amplification=amplification, m=m, first_of_burst=first_of_burst,
+        exclude_misaligned=exclude_misaligned, limit=limit, device=device,
+        **{name: value for name, value in video.items() if value is not None},
+    )  # fmt: skip
+    if not distributed.is_first():
+        return
+    if out is not None:
+        with atomic_write(out, "w") as f:
+            json.dump([row], f, indent=1)
+    ours, baseline = (
+        f"{row[of + 'psnr']:.2f} dB, SSIM {row[of + 'ssim']:.3f}"
+        + (f", ST-RRED {row[of + 'strred']:.4g}" if row.get("strred") is not None else "")
+        for of in ("", "baseline_")
+    )
+    what = "clips" if "per_group" in row else "images"
+    print(f"{key}, {row['images']} {what}: {ours}; without a network {baseline}")
+    print(f"rows in {run / 'results.json'}, pictures in {save_path or run / 'pictures'}")
+
+
+def run_app(app, argv, name) -> None:
+    """Run a command line: errors on purpose are one line on stderr and exit code 1, no traceback.
+
+    Args:
+        app: a typer app.
+        argv: its words, without the program's own name.
+        name: of the program, for its help.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(args=argv, prog_name=name)
+    except LowlightError as e:
+        rank = os.environ.get("RANK", "0")  # under torchrun: which of the processes
+        print(f"error: {e}" if rank == "0" else f"error in process {rank}: {e}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def run_alone(command, argv=None) -> None:
+    """Run one of the commands above as a program of its own, `python -m` its module."""
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command()(command)
+    run_app(app, sys.argv[1:] if argv is None else argv, None)
+
+
+def number_or_auto(text):
+    """What --amplification may say: "auto", or a number."""
+    try:
+        return text if text == "auto" else float(text)
+    except ValueError as e:
+        raise OptionError(f"--amplification is auto or a number, not {text!r}") from e
+
+
+def split_assignment(text):
+    """ "NAME=VALUE" -> ("NAME", "VALUE")."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise OptionError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _assignment(text):
+    name, value = split_assignment(text)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,52 @@
+"""The arithmetic of a training: float32, or on a GPU mixed precision.
+
+Mixed precision computes convolutions and matrix products in 16 bits, where a GPU is several times
+faster, and keeps the weights, the loss and the optimiser in float32. bfloat16 has the range of
+float32 and three digits. float16 has four, but nothing below 6e-8: its small gradients would
+vanish, so the loss is multiplied by a large number before, and the gradients divided by it after.
+
+Source: Micikevicius et al., "Mixed Precision Training", ICLR 2018.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import OptionError
+
+
+def choose(amp, device) -> str:
+    """Name of the format to train in: "float32", or with `amp` what the GPU is fast in.
+
+    Raises:
+        OptionError: mixed precision on anything but a GPU, where it would be slower and worse.
+    """
+    if not amp:
+        return "float32"
+    if device.type != "cuda":
+        raise OptionError(
+            f"mixed precision is for GPUs, and this run is on {str(device)!r}",
+            todo="leave --amp (amp=true) away",
+        )
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+
+class Precision:
+    """A format, and what the training loop must do for it.
+
+    Attributes:
+        name: "float32", "bfloat16" or "float16".
+        scaler: makes the loss large and the gradients small again; for float16, else it does
+            nothing. A step whose gradients overflow is left out.
+    """
+
+    def __init__(self, name, device):
+        self.name, self.device = name, device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=name == "float16")
+
+    def predict(self, model, x):
+        """What the model makes of x, in float32 where its layers computed in 16 bits."""
+        if self.name == "float32":
+            return model(x)
+        with torch.autocast(self.device.type, getattr(torch, self.name)):
+            return model(x).float()
