@@ -11,17 +11,19 @@ channels that stay zero. A layer is two passes over its rows:
     back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
 
 **Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
-and what that adds by mistake depends on the place only: `xnor.border_sums` puts it right, once for
-each kind of border pixel, so that the inner loop does not know borders.
+and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
+each kind of border pixel once, so that the inner loop does not know borders.
 
 **Zeros among the activations** count 0 as well. They are kept in two planes of bits, in one as -1,
 in the other as +1; the mean of both sums is exact. The second plane is read only if there are any.
 
-The kernels are compiled at their first call and kept on disk; another CPU gets its own.
+Kernels are compiled at their first call and kept on disk, by kind of CPU.
 Built in notebooks/13_deploy.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 from llvmlite import ir
@@ -40,36 +42,35 @@ def kernel(**options):
 
     "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
     """
+    options |= {"nogil": True, "fastmath": {"contract"}}
 
     def compiled(f):
         try:
-            return njit(cache=True, nogil=True, fastmath={"contract"}, **options)(f)
+            return njit(cache=True, **options)(f)
         except RuntimeError:  # nowhere to write
-            return njit(nogil=True, fastmath={"contract"}, **options)(f)
+            return njit(**options)(f)
 
     return compiled
 
 
 # ---------------------------------------------------------------------------------------------
-# The inner loops, in LLVM's words, so that they are vectors on every CPU (and its own code does not
-# depend on what the compiler recognises). Each is a few instructions; numba fits them in.
+# The inner loops, in LLVM's own instructions: so they are vectors whatever the compiler makes out.
 
-_FLOATS, _WORDS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(64), LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_INTS, _WORDS = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
 
 def _at(context, builder, array_type, array, index, vector=None):
     """Pointer into a C-contiguous array at a flat index, to an element or to LANES of them."""
-    data = context.make_array(array_type)(context, builder, array).data
-    pointer = builder.gep(data, [index])
+    pointer = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
     return builder.bitcast(pointer, vector.as_pointer()) if vector else pointer
 
 
 def _all_lanes(builder, value, vector):
     """A vector with that value in each lane."""
-    none, number = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-    one = builder.insert_element(none, value, ir.Constant(number, 0))
-    lanes = ir.Constant(ir.VectorType(number, LANES), [0] * LANES)
-    return builder.shuffle_vector(one, none, lanes)
+    none = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, none, ir.Constant(_INTS, [0] * LANES))
 
 
 @intrinsic
@@ -78,64 +79,51 @@ def signs(typingctx, x, i, threshold, j):
 
     def codegen(context, builder, signature, args):
         a, b = (
-            builder.load(
-                _at(context, builder, signature.args[k], args[k], args[k + 1], _FLOATS), align=4
-            )
-            for k in (0, 2)
+            _at(context, builder, signature.args[k], args[k], args[k + 1], _FLOATS) for k in (0, 2)
         )
-        z, nought = builder.fadd(a, b), ir.Constant(_FLOATS, [0.0] * LANES)
-        bits = [
-            builder.zext(builder.bitcast(comparison, ir.IntType(LANES)), ir.IntType(64))
-            for comparison in (builder.fcmp_ordered(op, z, nought) for op in (">", ">="))
-        ]
+        z = builder.fadd(builder.load(a, align=4), builder.load(b, align=4))
+        bits = []
+        for comparison in (">", ">="):
+            one = builder.fcmp_ordered(comparison, z, ir.Constant(_FLOATS, [0.0] * LANES))
+            bits.append(builder.zext(builder.bitcast(one, ir.IntType(LANES)), ir.IntType(64)))
         return context.make_tuple(builder, signature.return_type, bits)
 
     return types.UniTuple(types.uint64, 2)(x, types.intp, threshold, types.intp), codegen
 
 
-def _tile(pixels, vector, zero, result, term):
-    """Intrinsic: `pixels` by LANES sums that never leave the registers, added to `out`.
+def _tile(pixels, vector, term, add):
+    """A function for the kernels: sums of `pixels` times LANES outputs, kept in registers.
 
         out[k + p out_step + o] += sum over c: term(x[i + p step + places[c]], w[j + c LANES + o])
 
-    A pixel's number goes to all lanes, the weights of LANES outputs come as they lie.
+    Indices are flat. A number of a pixel goes to all lanes, the weights are LANES in a row.
     """
 
     @intrinsic
     def tile(typingctx, x, i, step, places, w, j, out, k, out_step):
         def codegen(context, builder, signature, args):
-            def load(which, index, vector=None, align=None):
-                return builder.load(
-                    _at(context, builder, signature.args[which], args[which], index, vector),
-                    align=align,
-                )
+            def at(which, index, vector=None):
+                return _at(context, builder, signature.args[which], args[which], index, vector)
 
-            def times(value, n):
-                return builder.mul(value, ir.Constant(value.type, n))
+            def plus(start, step, n):
+                return builder.add(start, builder.mul(step, ir.Constant(step.type, n)))
 
             _, i, step, places, _, j, _, k, out_step = args
-            sums = [cgutils.alloca_once_value(builder, ir.Constant(vector, zero))
-                    for _ in range(pixels)]  # fmt: skip
-            first = [builder.add(i, times(step, p)) for p in range(pixels)]
+            nought = ir.Constant(vector, [0] * LANES)
+            sums = [cgutils.alloca_once(builder, vector) for _ in range(pixels)]
             for s in sums:
-                builder.store(ir.Constant(vector, zero), s)
+                builder.store(nought, s)
+            starts = [plus(i, step, p) for p in range(pixels)]
             count = context.make_array(signature.args[3])(context, builder, places).nitems
             with cgutils.for_range(builder, count) as loop:
-                place = load(3, loop.index)
-                weights = load(4, builder.add(j, times(loop.index, LANES)), vector, align=4)
-                for p, s in zip(first, sums, strict=True):
-                    value = _all_lanes(builder, load(0, builder.add(p, place)), vector)
+                place = builder.load(at(3, loop.index))
+                weights = builder.load(at(4, plus(j, loop.index, LANES), vector), align=4)
+                for s, start in zip(sums, starts, strict=True):
+                    value = builder.load(at(0, builder.add(start, place)))
+                    value = _all_lanes(builder, value, vector)
                     builder.store(term(builder, builder.load(s), value, weights), s)
             for p, s in enumerate(sums):
-                to = builder.add(k, times(out_step, p))
-                to = _at(context, builder, signature.args[6], args[6], to, result)
-                total = builder.load(s)
-                if result != vector:
-                    total = builder.trunc(total, result)
-                    total = builder.add(builder.load(to, align=4), total)
-                else:
-                    total = builder.fadd(builder.load(to, align=4), total)
-                builder.store(total, to, align=4)
+                add(builder, functools.partial(at, 6, plus(k, out_step, p)), builder.load(s))
             return context.get_dummy_value()
 
         size = types.intp
@@ -144,24 +132,40 @@ def _tile(pixels, vector, zero, result, term):
     return tile
 
 
-def _multiply_add(builder, total, x, w):
-    once = ["contract"]  # product and sum in one instruction, where the CPU has it
-    return builder.fadd(total, builder.fmul(x, w, flags=once), flags=once)
+def _times(builder, total, x, w):
+    return builder.fadd(total, builder.fmul(x, w, flags=["contract"]), flags=["contract"])
 
 
-def _count_differing(builder, total, x, w):
+def _differs(builder, total, x, w):
     popcount = ir.FunctionType(_WORDS, [_WORDS])
     popcount = cgutils.get_or_insert_function(builder.module, popcount, "llvm.ctpop.v8i64")
     return builder.add(total, builder.call(popcount, [builder.xor(x, w)]))
 
 
-_INTS = ir.VectorType(ir.IntType(32), LANES)
-add_products = _tile(LANES, _FLOATS, [0.0] * LANES, _FLOATS, _multiply_add)
-add_differing = _tile(TILE, _WORDS, [0] * LANES, _INTS, _count_differing)
+def _add_floats(builder, out, total):
+    total = builder.fadd(builder.load(out(_FLOATS), align=4), total)
+    builder.store(total, out(_FLOATS), align=4)
+
+
+def _add_ints(builder, out, total):
+    total = builder.add(builder.load(out(_INTS), align=4), builder.trunc(total, _INTS))
+    builder.store(total, out(_INTS), align=4)
+
+
+add_products = _tile(LANES, _FLOATS, _times, _add_floats)  # a matrix product
+add_differing = _tile(TILE, _WORDS, _differs, _add_ints)  # the same of signs: XOR and popcount
 
 
 # ---------------------------------------------------------------------------------------------
 # Front: a row of the input, once
+
+
+@kernel()
+def _put(values, out, add):
+    """Write values into `out` (W, C), or add them."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            out[i, k] = out[i, k] + values[i, k] if add else values[i, k]
 
 
 @kernel()
@@ -174,9 +178,7 @@ def _fetch(x, n, y, mode, plan, row, blend):
     """
     _, h, w, c = x.shape
     if mode == PLAIN:
-        for i in range(w):
-            for k in range(c):
-                row[i, k] = x[n, y, i, k]
+        _put(x[n, y], row[:w], False)
     elif mode == UP:
         above, below = max((y - 1) // 2, 0), min((y + 1) // 2, h - 1)
         near = np.float32(0.25 if y % 2 else 0.75)  # how much of the row below
@@ -195,18 +197,8 @@ def _fetch(x, n, y, mode, plan, row, blend):
             for i in range(w):
                 inside = 0 <= y - dy < h and 0 <= i - dx < w
                 for k in range(count):
-                    if inside:
-                        row[i, to + k] = x[frame, y - dy, i - dx, source + k]
-                    else:
-                        row[i, to + k] = 0
-
-
-@kernel()
-def _clear(line, pad):
-    """Zeros at both ends of a line of bits (W + 2 pad, words)."""
-    for i in range(pad):
-        line[i] = 0
-        line[line.shape[0] - 1 - i] = 0
+                    there = x[frame, y - dy, i - dx, source + k] if inside else np.float32(0)
+                    row[i, to + k] = there
 
 
 @kernel()
@@ -217,9 +209,9 @@ def _pack(row, threshold, pad, negative, positive):
     """
     c = threshold.shape[0]
     different = np.uint64(0)
-    _clear(negative, pad)
-    _clear(positive, pad)
-    for i in range(negative.shape[0] - 2 * pad):
+    w = negative.shape[0] - 2 * pad
+    negative[:pad] = negative[pad + w :] = positive[:pad] = positive[pad + w :] = 0
+    for i in range(w):
         for word in range(negative.shape[1]):
             above = at_least = np.uint64(0)
             for k in range(64 * word, min(64 * word + 64, c), LANES):
@@ -254,17 +246,15 @@ def _add_statistics(row, w, threshold, pivot, sums, total):
 
 
 @kernel()
-def _mix(row, w, weight, bias, places, made, out, add):
+def _mix(row, weight, bias, places, made, out, add):
     """The real 1x1 convolution of a row, into (or added to) `out` (W, C)."""
-    c, n = row.shape[1], weight.shape[0] * LANES
+    w, c, n = len(out), row.shape[1], weight.shape[0] * LANES
     made[:] = bias
     for block in range(weight.shape[0]):
         for i in range(0, w, LANES):
             to = i * n + block * LANES
             add_products(row, i * c, c, places, weight, block * c * LANES, made, to, n)
-    for i in range(w):
-        for o in range(n):
-            out[i, o] = out[i, o] + made[i, o] if add else made[i, o]
+    _put(made, out, add)
 
 
 @kernel()
@@ -281,17 +271,14 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
     """First pass of a layer: bits, statistics, and the real part of the output.
 
     Args:
-        x, mode, plan: input (N, H, W, C) and how its rows are seen, see `_fetch`.
-        threshold: (C,), -1 in the channels that fill up.
-        pad: border of the bits, kernel // 2.
-        bits: (2, N, H' + 2 pad, W' + 2 pad, words) uint64, with zeros around; written.
-        zeros: (N, parts) bool, whether there was an exact zero; written. The rows of a frame are
-            done in so many parts, each by one thread.
-        totals: (N, parts, 4, C) float64, the sums for the attention and their pivot; written. No
-            channels: no attention.
+        x, mode, plan: input (N, H, W, C), and how its rows are seen: see `_fetch`.
+        threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
+        bits: (2, N, H' + 2 pad, W' + 2 pad, words) uint64, zero above and below; written.
+        zeros: (N, parts) bool, was there an exact zero; written. Each part of a frame is a job.
+        totals: (N, parts, 4, C) float64, sums for the attention and their pivot; written. C or 0.
         skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
         weight, bias: (outputs / LANES, C, LANES) and (outputs,).
-        out, add: (N, H'', W'', C''), first channel in it, whether to add to what it holds.
+        out, add: (N, H'', W'', C''), whether to add to what it holds.
     """
     _, frames, h, w, _ = bits.shape
     h, w, parts, c = h - 2 * pad, w - 2 * pad, zeros.shape[1], threshold.shape[0]
@@ -308,26 +295,19 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
             pivot[:] = row[0] + threshold
             totals[n, part, :3] = 0
             totals[n, part, 3] = pivot
-        for y in range(pad if part == 0 else 0):
-            for plane in range(2):
-                _clear(bits[plane, n, y], (w + 1) // 2 + pad)
-                _clear(bits[plane, n, h + 2 * pad - 1 - y], (w + 1) // 2 + pad)
         for y in range(first, last):
             _fetch(x, n, y, mode, plan, row, blend)
             found |= _pack(row, threshold, pad, bits[0, n, pad + y], bits[1, n, pad + y])
             if totals.shape[3]:
                 _add_statistics(row, w, threshold, pivot, sums, totals[n, part])
             if skip == COPY:
-                for i in range(w):
-                    for k in range(c):
-                        known = out[n, y, i, k] if add else np.float32(0)
-                        out[n, y, i, k] = known + row[i, k]
+                _put(row, out[n, y], add)
             elif skip == MIX:
-                _mix(row, w, weight, bias, places, made, out[n, y], add)
+                _mix(row, weight, bias, places, made, out[n, y], add)
             elif skip == POOL:
                 _average(row, y % 2 == 1, pooled)
                 if y % 2:
-                    _mix(pooled, w // 2, weight, bias, places, made, out[n, y // 2], add)
+                    _mix(pooled, weight, bias, places, made, out[n, y // 2], add)
         zeros[n, part] = found
 
 
@@ -353,9 +333,7 @@ def _attention(totals, count, channels, weight, scale):
     for k in range(channels):
         a, b, s = 0.0, 0.0, 0.0
         for part in range(totals.shape[0]):
-            a += totals[part, 0, k]
-            b += totals[part, 1, k]
-            s += totals[part, 2, k]
+            a, b, s = a + totals[part, 0, k], b + totals[part, 1, k], s + totals[part, 2, k]
         variance = max(s - b * b / count, 0.0) / (count - 1) if count > 1 else 0.0
         seen[0, reach + k] = a / count
         seen[1, reach + k] = totals[0, 3, k] + b / count
@@ -376,15 +354,12 @@ def back(
     """Second pass of a layer: RPReLU(scale * (start - 2 differing)) into `out`.
 
     Args:
-        bits, zeros: of `front`.
-        places: (words * kernel^2,) int64, where the words of a window are, from its corner on. Up
-            to TILE pixels beyond the last one are looked at as well: `bits` has room behind it.
-        weights: (outputs / LANES, words * kernel^2, LANES) uint64.
+        bits, zeros, totals: of `front`. Up to TILE pixels behind `bits` are looked at as well.
+        places: (words * kernel^2,), where the words of a window are, from its corner on.
+        weights: (outputs / LANES, words * kernel^2, LANES) uint64; alpha: their scale, (outputs,).
         start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
         stride: 1 or 2.
-        alpha: (outputs,), scale of the weights.
-        totals, attention, channels: of `front`; weights of DACA (3, size), or (3, 0) without it;
-            how many of the channels are true.
+        attention, channels: weights of DACA (3, size), or (3, 0) without it; true channels.
         before, slope, after: (outputs,), of RPReLU.
         out, keep: (N, H', W', C'), whether to add to what it holds.
         parts: number of jobs.
