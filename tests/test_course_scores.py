@@ -23,3 +23,15 @@ def test_course_training_earns_three_decibels(key, mini_root, tmp_path):
     )
     assert auto["psnr"] > auto["baseline_psnr"] + 2
     assert len(json.loads((tmp_path / "results.json").read_text())) == 2
+
+
+@pytest.mark.slow
+def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root, tmp_path):
+    import torch
+
+    torch.set_num_threads(2)
+    done = train.fit(recipe.RECIPES["brve"]["course"], mini_root, tmp_path, progress=False)
+    [row] = evaluate.test("brve", mini_root, tmp_path, done.checkpoint, progress=False)
+    assert row["images"] == 9
+    assert row["psnr"] - row["baseline_psnr"] >= 3.0
+    assert row["strred"] < row["baseline_strred"]

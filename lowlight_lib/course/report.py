@@ -31,6 +31,8 @@ _COLUMNS = (
     ("baseline_psnr", "baseline PSNR (dB)", 2),
     ("baseline_ssim", "baseline SSIM", 4),
     ("gain", "gain (dB)", 2),
+    ("strred", "ST-RRED", 4),
+    ("baseline_strred", "baseline ST-RRED", 4),
     ("amplification", "amplification", None),
     ("seconds_train", "training (s)", 0),
     ("seconds_per_image", "per image (s)", 3),
@@ -57,7 +59,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); p
 .views { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr));
   gap: .7rem; }
 figure { margin: 0; }
-figure img { width: 100%; height: auto; background: var(--soft); }
+figure img, figure video { width: 100%; height: auto; background: var(--soft); }
 figcaption { font-size: .9rem; overflow-wrap: anywhere; }
 .note { opacity: .75; font-size: .9rem; }
 """
@@ -71,8 +73,8 @@ def write_index(run_dir) -> Path:
 
     Args:
         run_dir: a folder that `run_course` filled, or is filling: state.json, results.json,
-            NN_name.ipynb, and pictures NAME_{input,baseline,result,target}.png in folders
-            called `pictures`.
+            NN_name.ipynb, and pictures NAME_{input,baseline,result,target}.png and videos NAME.mp4
+            in folders called `pictures`.
 
     Returns:
         The path of index.html.
@@ -191,7 +193,8 @@ def _pictures(run_dir, rows):
             if match:
                 view = (VIEWS.index(match["view"]), match["variant"] or "")
                 groups.setdefault(match["name"], {})[view] = path
-        if not groups:
+        videos = sorted(folder.glob("*.mp4"))
+        if not groups and not videos:
             continue
         where = folder.parent.relative_to(run_dir).as_posix()
         scores = next((s for m, s in per_image.items() if m and where.endswith(f"_{m}")), {})
@@ -203,6 +206,9 @@ def _pictures(run_dir, rows):
                 for (index, variant), path in sorted(views.items(), key=lambda v: v[0][::-1])
             )
             parts.append(f'<h3>{_text(name)}</h3>\n<div class="views">{figures}</div>')
+        if videos:
+            shown = "".join(_video(run_dir, path) for path in videos)
+            parts.append(f"<h3>Amplified input, result, target</h3>\n{shown}")
     return "\n".join(parts)
 
 
@@ -225,6 +231,13 @@ def _figure(run_dir, path, where, name, view, variant, scores):
         f'<figure><a href="{source}"><img src="{source}" loading="lazy" '
         f'alt="{_text(f"{caption} of {name}, {where}")}"></a>'
         f"<figcaption>{_text(caption)}{scored}</figcaption></figure>"
+    )
+
+
+def _video(run_dir, path):
+    return (
+        f'<figure><video src="{_address(run_dir, path)}" controls loop muted preload="metadata">'
+        f"</video><figcaption>{_text(path.stem)}</figcaption></figure>"
     )
 
 

@@ -179,7 +179,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             log_every=2, source=_SHORT,
         ),
         "course": Recipe(
-            "brve", "course", "charbonnier", steps=400, batch=2, crop=48, frames=5, lr=1e-3,
+            "brve", "course", "charbonnier", steps=330, batch=2, crop=40, frames=5, lr=2e-3,
             schedule="one_cycle", transpose=0.5, reverse=0.5, dataset="llrvd",
             options={"channels": 16}, source=_SHORT,
         ),
