@@ -150,8 +150,9 @@ app.command()(test)
 @app.command()
 def cost(
     key: Key,
-    shape: Annotated[tuple[int, int, int, int], typer.Option(
-        help="Input: batch, channels, height, width.")] = (1, 1, 1024, 1024),
+    shape: Annotated[tuple[int, int, int, int] | None, typer.Option(
+        help="Input: batch (for video frames of a clip), channels, height, width.",
+        show_default="1 C 1024 1024, for video 4 4 128 128")] = None,
     memory: Annotated[bool, typer.Option(
         "--memory", help="Also the peak of a fresh process that does one pass.")] = False,
     parts: Annotated[bool, typer.Option(
@@ -168,12 +169,15 @@ def cost(
     from .deploy.counting import by_module
     from .deploy.memory import process_peak
 
+    card = models.card(key)
+    video = card.task.startswith("raw video")
+    shape = shape or ((4, 4, 128, 128) if video else (1, card.channels, 1024, 1024))
     if min(shape) < 1:
         raise OptionError(f"a shape has positive sides, got {shape}")
-    models.card(key)
-    if shape[1] != 1:
+    if shape[1] != card.channels:
         raise OptionError(
-            f"{key} takes one channel, a mosaic: got {shape}", todo="--shape 1 1 HEIGHT WIDTH"
+            f"{key} takes {card.channels} channel{'s'[: card.channels > 1]}: got {shape}",
+            todo=f"--shape {'FRAMES' if video else 1} {card.channels} HEIGHT WIDTH",
         )
     model = models.build(key).eval()
     found = dataclasses.asdict(count(model, shape) if only_count else measure(model, shape))

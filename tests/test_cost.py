@@ -350,3 +350,20 @@ def test_one_window_more_costs_the_same_each_time():
     counts = [sum(counting.as_published_binary(model, (t, 4, 8, 8)).values()) for t in (3, 4, 5)]
     # Upsampling counts one item a batch: frames through stages 0 and 2 add nothing there.
     assert counts[2] - counts[1] == counts[1] - counts[0]
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ("brve --shape 3 4 8 8", "3x4x8x8"),
+        ("brve", "4x4x128x128"),
+        ("pairlie", "1x3x1024x1024"),
+        ("brve --shape 1 1 8 8", "takes 4 channels: got (1, 1, 8, 8). To fix: --shape FRAMES 4"),
+        ("redi --shape 1 3 8 8", "takes 1 channel: got (1, 3, 8, 8). To fix: --shape 1 1 HEIGHT"),
+    ],
+)
+def test_the_command_knows_what_each_model_takes(words, expected, capsys):
+    with pytest.raises(SystemExit):
+        main(["cost", *words.split(), "--count"])
+    said = capsys.readouterr()
+    assert expected in said.out + said.err
