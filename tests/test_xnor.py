@@ -64,11 +64,9 @@ def test_sums_are_those_of_the_float_convolution(c, o, k, stride, h, w, zeros, s
 def test_a_sum_by_hand():
     """Signs + - and weights - -, one pixel: one of two differs, 2 - 2 = 0; and a zero counts 0."""
     packed = blocks.PackedConv(np.array([[0]], np.uint8), (1, 2, 1, 1))
-    x = blocks.channels_last(
-        torch.tensor([[3.0, -0.5], [-0.1, -2.0], [0.0, -1.0]])[..., None, None]
-    )
+    x = torch.tensor([[3.0, -0.5], [-0.1, -2.0], [0.0, -1.0]])[..., None, None]
     assert packed(blocks.channels_last(x))[:, 0, 0, 0].tolist() == [0, 2, 1]
-    assert packed.weights.max() == 0  # two weights, no bit of 64 set
+    assert packed.weights.max() == 0  # two weights of -1, no bit of 64 set
 
 
 def test_bits_of_other_weights_are_refused():

@@ -114,20 +114,25 @@ class PackedConv:
         return out
 
     def borders(self, h, w):
-        """(start, kinds_y, kinds_x) of `xnor_kernels.back`, made once for the last size.
+        """(places, start, kinds_y, kinds_x) of `xnor_kernels.back`, made once for the last size.
 
         A sum is (places) - 2 (places that differ), if all bits of the window are signs. Outside
         the frame they are 0, so that they differ where a weight is 1: twice the number of those is
         what such a place has to start with, instead of the number of channels (and the fixed sum).
         """
-        if (h, w) not in self._borders:
+        made = self._borders.get((h, w))
+        if made is None:
             (ys, kinds_y), (xs, kinds_x) = (self._inside(n) for n in (h, w))
             inside = ys[:, None, :, None] & xs[None, :, None, :]  # (kinds, kinds, k, k)
             here = self.channels + self.fixed
             start = np.where(inside[:, :, None], here, 2 * self.ones).sum((3, 4))
             start = start.reshape(-1, start.shape[2]).astype(np.int32)
-            self._borders = {(h, w): (start, kinds_y * len(xs), kinds_x)}
-        return self._borders[h, w]
+            k, words = np.arange(self.kernel), np.arange(self.words)
+            line = (w + 2 * self.pad) * self.words
+            places = (k[:, None, None] * line + k[:, None] * self.words + words).reshape(-1)
+            made = places, start, kinds_y * len(xs), kinds_x
+            self._borders = {(h, w): made}
+        return made
 
     def _inside(self, size):
         """Which of the k places along an axis are in the frame: (kinds, k), kind of each output."""
@@ -135,12 +140,6 @@ class PackedConv:
         places = first[:, None] + np.arange(self.kernel)
         kinds, of = np.unique((places >= 0) & (places < size), axis=0, return_inverse=True)
         return kinds, of.reshape(-1)
-
-    def places(self, w):
-        """Where a window's words are in the bits of frames of width w, from its corner on."""
-        line = (w + 2 * self.pad) * self.words
-        k, words = np.arange(self.kernel), np.arange(self.words)
-        return (k[:, None, None] * line + k[:, None] * self.words + words).reshape(-1)
 
 
 NO_PLAN = np.zeros((0, 0, 6), np.int64)
@@ -163,12 +162,13 @@ def run(
     bits[:, :, : conv.pad] = bits[:, :, h + conv.pad :] = 0
     zeros = np.empty((frames, parts), np.bool_)
     totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
+    places, *borders = conv.borders(h, w)
     with _PARALLEL:
         others = numba.get_num_threads()
         numba.set_num_threads(parts)
         kernels.front(x, mode, plan, threshold, conv.pad, bits, zeros, totals, skip, *mix, out, add)
         kernels.back(
-            bits, zeros, conv.places(w), conv.weights, *conv.borders(h, w), conv.stride, alpha,
+            bits, zeros, places, conv.weights, *borders, conv.stride, alpha,
             totals, attention, conv.channels, *act, out, keep, parts,
         )  # fmt: skip
         numba.set_num_threads(others)
