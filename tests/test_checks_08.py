@@ -73,7 +73,7 @@ WRONG = [
     ("invisible_light", lambda h, w: torch.eye(max(h, w))[:h, :w], "Which pixels"),
     ("light_of_half", lambda w: (w - 1) ** 0.5, "1 / L"),
     ("light_of_half", lambda w: 1 / (w - 1), "L\\^2"),
-    ("light_of_half", lambda w: 0.3, "There the share is 3%"),
+    ("light_of_half", lambda w: 0.3, "There the share is 2%"),
 ]
 
 
