@@ -41,6 +41,7 @@ def decompose(image, radius=0):
     Returns:
         Decomposition, X being the picture; R is 0 where L is.
     Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
+    Built in notebooks/08_retinex, section 2.
 
     >>> light, paint, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
     >>> round(light.item(), 3), [round(v, 3) for v in paint.flatten().tolist()]
@@ -62,12 +63,16 @@ def recompose(L, R, gamma=0.2):
         R: (N, 3, H, W).
         gamma: 1 gives the picture back, 0 takes its light for white; the released code has 0.2, and
             0.14 for LOL.
+    Built in notebooks/08_retinex, section 3.
     """
     return L**gamma * R
 
 
 def consistency(R1, R2):
-    """C = mean((R1 - R2)^2): two exposures of one scene show the same paint."""
+    """C = mean((R1 - R2)^2): two exposures of one scene show the same paint.
+
+    Built in notebooks/08_retinex, section 4.
+    """
     return F.mse_loss(R1, R2)
 
 
@@ -77,6 +82,7 @@ def retinex(image, split: Decomposition):
     Rl = mean((L R - X)^2) + mean((R - X / stop(L))^2) + mean((L - max_rgb I)^2) + TV(L)
 
     stop() lets no gradient through. X / L has no epsilon: L comes out of a sigmoid.
+    Built in notebooks/08_retinex, section 4.
     """
     L, R, X = split
     return (
@@ -88,7 +94,10 @@ def retinex(image, split: Decomposition):
 
 
 def projection(image, X):
-    """P = mean((I - X)^2): the projected picture stays close to the recorded one."""
+    """P = mean((I - X)^2): the projected picture stays close to the recorded one.
+
+    Built in notebooks/08_retinex, section 4; what it is for, in section 5.
+    """
     return F.mse_loss(image, X)
 
 
@@ -102,6 +111,7 @@ def total_variation(x):
         x: (N, C, H, W), sides of 3 and more.
     Raises:
         ShapeError: a shorter side.
+    Built in notebooks/08_retinex, section 4.
     """
     if min(x.shape[-2:]) < 3:
         raise ShapeError(f"pixels two apart need sides of 3 or more, got {tuple(x.shape)}")
@@ -120,6 +130,7 @@ def pair_loss(image1, image2, split1, split2, weights=WEIGHTS, symmetric=False):
             picture's alone, and the second acts through its R only.
     Returns:
         A scalar.
+    Built in notebooks/08_retinex, section 4; both forms are compared in section 6.
     """
     pictures = [(image1, split1), (image2, split2)][: 2 if symmetric else 1]
     c, r, p = weights

@@ -25,6 +25,7 @@ class PairLIE(nn.Module):
     Shapes: picture (N, 3, H, W) in [0, 1], display-encoded, any H, W -> Decomposition: light L
         (N, 1, H, W), paint R and projected picture X (N, 3, H, W), each between 0 and 1. The
         brightened picture is `blocks.retinex.recompose(L, R, gamma)`.
+    Built in notebooks/08_retinex, section 7.
     """
 
     multiple = 1

@@ -68,6 +68,14 @@ from .n07_shifts import (
     stream,
     where_it_goes,
 )
+from .n08_retinex import (
+    cheat,
+    contrast_left,
+    freedoms,
+    halo_width,
+    invisible_light,
+    light_of_half,
+)
 from .n09_what_it_costs import (
     bytes_of_layer,
     fastest_possible,
