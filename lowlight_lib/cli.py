@@ -54,11 +54,13 @@ class Format(StrEnum):
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
                       help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
-                      "clips, (T, H, W, 4) or (T, 4, H, W).")],
+                      "clips, (T, H, W, 4) or (T, 4, H, W); for pairlie photographs (.jpg .png "
+                      ".tif ...).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
-        help="Which system restores: sid, llpacknet or redi; video: brve.")] = "redi",
+        help="Which system restores: sid, llpacknet or redi; video: brve; photographs: "
+        "pairlie.")] = "redi",
     checkpoint: Annotated[Path | None, typer.Option(
         help="Weights: the authors' .pth or a .safetensors of ours.")] = None,
     amplification: Annotated[str, typer.Option(
@@ -67,8 +69,11 @@ def restore(
         "--m", show_default="5 with auto, else 1",
         help="Brightness: multiplies the amplification. Several give a picture each, --m 1 5 8; "
         "5 suits SID's nights, about 12 the mini data.")] = None,
-    tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.")]
-    = None,
+    gamma: Annotated[float | None, typer.Option(
+        help="Photographs: brightness, the light to this power; 1 leaves it, 0 takes it away.",
+        show_default="0.2")] = None,
+    tile: Annotated[int | None, typer.Option(help="Work in tiles of N pixels, to save memory.",
+                                             show_default="1024 for photographs")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing pictures.")] = False,
     black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
     white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
@@ -86,10 +91,11 @@ def restore(
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
     Clips of raw video become a folder of frames and an mp4, before and after, side by side.
+    Photographs (with --model pairlie) are split into light and paint, and the light is raised.
     """
     from . import models
     from .clip import open_raw_clip, restore_clip
-    from .restore import open_mosaic, output_names
+    from .restore import check_gamma, open_mosaic, output_names, takes_photos
     from .restore import restore as restore_one
     from .sensor.cameras import find_camera
     from .sensor.files import write_picture
@@ -103,8 +109,19 @@ def restore(
             todo="train some with `lowlight train`, or get the authors' and read NOTICE",
         )
     video = models.card(model).task.startswith("raw video")
+    photos = takes_photos(model)
+    if photos and (factor != "auto" or m):
+        raise OptionError(
+            f"{model} takes photographs, which are not amplified",
+            todo="leave --amplification and --m out; --gamma says how bright",
+        )
+    if gamma is not None:
+        check_gamma(gamma)
+        if not photos:
+            raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
     network = checkpoints.load(model, checkpoint)
-    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" else 1.0]))  # 5: REDI's training code
+    # 5: REDI's training code
+    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
     camera = None if no_colour_match else trained_on
     if camera not in (None, "auto"):
         find_camera(camera)  # a wrong name is an error of the call, not of every file
@@ -112,7 +129,9 @@ def restore(
     failed = 0
     for source in inputs:
         try:
-            raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
+            raw = source
+            if not photos:
+                raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
             for value, target in names[source]:
                 if video:
                     done = restore_clip(
@@ -126,13 +145,14 @@ def restore(
                     continue
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
-                done = restore_one(raw, network, model, factor, value, tile=tile, trained_on=camera)
+                light = {} if gamma is None else {"gamma": gamma}
+                done = restore_one(
+                    raw, network, model, factor, value, tile=tile, trained_on=camera, **light
+                )
                 write_picture(target, done.image)
                 h, w = done.image.shape[:2]
-                print(
-                    f"{source} -> {target}  {w}x{h}  amplified {done.amplification:.4g} times, "
-                    f"{sum(done.seconds.values()):.1f} s"
-                )
+                how = f"  amplified {done.amplification:.4g} times" * (not photos)
+                print(f"{source} -> {target}  {w}x{h}{how}, {sum(done.seconds.values()):.1f} s")
         except LowlightError as e:
             failed += 1
             print(f"error: {e}", file=sys.stderr)
@@ -197,8 +217,8 @@ def cost(
 def data_mini(
     root: Annotated[Path, typer.Argument(help="Data root; the sets go into it.")] = DEFAULT_DATA,
     only: Annotated[list[str], typer.Option(
-        "--only", metavar="SET", help="SID, LLRVD or SMOID; repeat for several. Default: all, but "
-        "SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
+        "--only", metavar="SET", help="SID, LLRVD, SMOID, LOL or pairs; repeat for several. "
+        "Default: all, but SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     camera: Annotated[str, typer.Option(
         help="Who takes SID's pictures: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
@@ -206,7 +226,7 @@ def data_mini(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Make them again.")] = False,
 ):  # fmt: skip
-    """Make the mini data sets, without any download: SID, LLRVD, SMOID as they are published."""
+    """Make the mini data sets, without any download: in the layouts as they are published."""
     from .data import mini
 
     made = mini.sets_of(only or None, camera, cfa)

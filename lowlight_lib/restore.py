@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import numbers
 import time
 import zipfile
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import torch
 
 from . import models
 from .blocks.amplifier import estimate_amplification
+from .blocks.retinex import recompose
 from .errors import OptionError, RawFileError, ShapeError
 from .sensor import cfa as cfa_module
 from .sensor import colour
 from .sensor.cameras import find_camera
 from .sensor.isp import upright as turn
+from .sensor.photo import read_photo, to_float
 from .sensor.raw import RawImage, read_raw
 from .sensor.remosaic import remosaic
 
@@ -27,6 +30,7 @@ from .sensor.remosaic import remosaic
 # (2.8, 1, 1.4), they take one for the other. These gains suit them best: the mini photographs at
 # ratio 100 come out with 20.8 dB instead of 15.0, and greys neutral.
 TRAINED_ON, TRAINED_AT = "sony_a7s2", (2.0, 1.0, 2.2)
+PHOTO_TILE = 1024  # photographs go through in tiles of this side, see restore_photo
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Restored:
 
     Attributes:
         image: float32 (H, W, 3) in [0, 1], display-encoded.
-        amplification: the factor the mosaic was multiplied by.
+        amplification: the factor the mosaic was multiplied by; 1 for a photograph.
         seconds: time by stage: read, amplify, network, picture.
     """
 
@@ -56,10 +60,11 @@ def restore(
     upright=True,
     trained_on="auto",
 ) -> Restored:
-    """Restore one dark raw image.
+    """Restore one dark raw image, or for a system of photographs (PairLIE) one dark photograph.
 
     Args:
-        image: path of a raw file, or a RawImage: any Bayer order, X-Trans, any levels.
+        image: path of a raw file, or a RawImage: any Bayer order, X-Trans, any levels. Or what
+            `restore_photo` takes, and there is nothing to choose then but gamma and tile.
         network: a callable, tensor (1, 1, H, W) -> (1, 3, H, W): a module of `models.build`, or
             one made fast. One with the attribute `cfa` = "X-Trans" is given X-Trans mosaics as
             they are; for all others such a mosaic is turned into RGGB first.
@@ -67,8 +72,9 @@ def restore(
         amplification: "auto" (estimated from the image, REDI's equation 5), the factor, or a
             `LearnedAmplifier`.
         m: brightness: a parameter of the estimate, or a multiplier of the given factor.
-        gamma: unused by raw systems.
-        tile: side of the tiles in pixels, for pictures that do not fit in memory; None is whole.
+        gamma: of a photograph's light, see `restore_photo`; unused by raw systems.
+        tile: side of the tiles in pixels, for pictures that do not fit in memory; None is whole,
+            or for photographs 1024.
         upright: turn the picture as the file's orientation asks.
         trained_on: the camera whose colours the network knows, a name or a Camera. A picture of
             another one is brought to it and back (see `sensor.colour`), so that it has no cast.
@@ -77,9 +83,16 @@ def restore(
     Returns:
         Restored.
     Raises:
-        RawFileError, UnsupportedRawError, ShapeError, OptionError: as the names say.
+        RawFileError, UnsupportedRawError, DataError, ShapeError, OptionError: as the names say.
     """
     card = models.card(key)
+    if takes_photos(key):
+        if amplification not in ("auto", 1) or m != 1:
+            raise OptionError(
+                f"{key} takes photographs, which are not amplified",
+                todo="leave amplification and m out; gamma says how bright",
+            )
+        return restore_photo(image, network, gamma, tile, key)
     clock = _Clock()
     raw = image if isinstance(image, RawImage) else read_raw(image)
     match = _match(raw, network, trained_on)
@@ -105,6 +118,67 @@ def restore(
     picture = np.ascontiguousarray(picture, np.float32)
     clock("picture")
     return Restored(picture, factor, clock.seconds)
+
+
+def takes_photos(key) -> bool:
+    """Whether a system restores photographs, and not what a sensor recorded."""
+    return models.card(key).task.startswith("sRGB")
+
+
+def restore_photo(image, network, gamma=0.2, tile=None, key="pairlie") -> Restored:
+    """Brighten one dark photograph: split into light and paint, the light raised to a power.
+
+    Args:
+        image: path of a photograph (see `sensor.photo`; it is turned upright), or an array
+            (H, W, 3), integers or floats in [0, 1].
+        network: a callable, tensor (1, 3, H, W) -> (L, R, ...), or a brightened picture.
+        gamma: the picture is L^gamma R: 1 leaves it as dark as it is, 0 is the paint alone.
+        tile: side of the tiles. They see all that the network sees, so that a picture is the same
+            whatever the tile, up to rounding; None is PHOTO_TILE.
+        key: which system it is.
+    Raises:
+        DataError: no photograph. ShapeError: an array that is none. OptionError: a gamma below 0.
+    """
+    check_gamma(gamma)
+    clock = _Clock()
+    x = as_photo(image)
+    clock("read")
+
+    def picture(split):
+        return split if torch.is_tensor(split) else recompose(split[0], split[1], gamma)
+
+    x = torch.from_numpy(x).permute(2, 0, 1)[None]
+    tile = PHOTO_TILE if tile is None else tile
+    y = run(network, x, tile=tile, card=models.card(key), finish=picture)
+    clock("network")
+    picture = np.ascontiguousarray(y[0].permute(1, 2, 0).numpy().clip(0, 1))
+    clock("picture")
+    return Restored(picture, 1.0, clock.seconds)
+
+
+def as_photo(image) -> np.ndarray:
+    """float32 (H, W, 3) in [0, 1] of a path or an array; errors as of `restore_photo`."""
+    if isinstance(image, RawImage):
+        raise OptionError(
+            "a raw image is no photograph", file=image.path, todo="develop it (sensor.isp.develop)"
+        )
+    if not isinstance(image, np.ndarray):
+        return read_photo(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype.kind not in "uf" or not image.size:
+        what = f"{image.dtype} {image.shape}"
+        raise ShapeError(f"a photograph is (H, W, 3), floats or unsigned integers, got {what}")
+    picture = to_float(image)
+    if not (picture.min() >= 0 and picture.max() <= 1):  # NaN too
+        raise ShapeError(f"a photograph is in [0, 1], got {picture.min():g} to {picture.max():g}")
+    return picture
+
+
+def check_gamma(gamma) -> None:
+    """OptionError for what is no number from 0 up."""
+    if not isinstance(gamma, numbers.Real) or not 0 <= gamma < np.inf:
+        raise OptionError(
+            f"gamma is a number from 0 up, got {gamma!r}", todo="give one such as 0.2"
+        )
 
 
 def as_taken(raw: RawImage, network=None):
@@ -159,29 +233,34 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
     return factor
 
 
-def run(network, x, *, tile=None, card=None):
+def run(network, x, *, tile=None, card=None, finish=torch.as_tensor):
     """Apply a network to (1, C, H, W) without gradients, whole or by tiles; (1, 3, H, W), float32.
 
     Tiles lie on the network's multiple and see a halo (its own, or that of its card), which is cut
-    off again: exact for SID, over 60 dB to the whole picture for REDI.
+    off again: exact for SID and PairLIE, over 60 dB to the whole picture for REDI.
+
+    Args:
+        finish: makes one tensor (1, C', h, w) of what the network puts out; the result has C' then.
     """
     device = _device(network)
     with torch.inference_mode(), out_of_memory(tuple(x.shape)):
         if tile is None:
-            return torch.as_tensor(network(x.to(device))).float().cpu()
+            return finish(network(x.to(device))).float().cpu()
         multiple = getattr(network, "multiple", card.multiple)
         halo = getattr(network, "halo", card.halo)
         if tile < multiple:
             raise OptionError(f"a tile has at least {multiple} pixels a side, got {tile}")
         tile = tile // multiple * multiple
         h, w = x.shape[-2:]
-        out = torch.empty(x.shape[0], 3, h, w)
+        out = None
         for y0 in range(0, h, tile):
             for x0 in range(0, w, tile):
                 top, left = max(0, y0 - halo), max(0, x0 - halo)
                 bottom, right = min(h, y0 + tile + halo), min(w, x0 + tile + halo)
-                part = network(x[..., top:bottom, left:right].to(device))
-                part = torch.as_tensor(part)[..., y0 - top :, x0 - left :][..., :tile, :tile]
+                part = finish(network(x[..., top:bottom, left:right].to(device)))
+                part = part[..., y0 - top :, x0 - left :][..., :tile, :tile]
+                if out is None:
+                    out = torch.empty(*part.shape[:2], h, w)
                 out[..., y0 : y0 + tile, x0 : x0 + tile] = part
         return out
 

@@ -256,7 +256,7 @@ def test_what_fails_loses_nothing(root, tmp_path, monkeypatch):
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", no_program)
     with pytest.raises(OutputError, match="imageio-ffmpeg"):
         run()
-    with pytest.raises(OptionError, match="seams: for raw video only"):
+    with pytest.raises(OptionError, match="seams: not for sid"):
         score("redi", root, tmp_path, network=steady, seams="blended")
     assert (tmp_path / "results.json").read_bytes() == before
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from statistics import median
 
 from ..errors import DataError, LowlightError
+from .check_photos import check_lol, check_pairs
 from .check_video import check_llrvd, check_smoid
-from .finding import Finding, some
+from .finding import SAMPLES, Finding, some
 from .sid import MISALIGNED, SidPair, read_list
 
 SPLITS = ("train", "val", "test")
 CAMERAS = ("Sony", "Fuji")
-SAMPLES = 3  # raw files of a kind that are opened where not all are
 
 # Counted from the authors' lists; the test list of Sony in the ways in which papers count it.
 PUBLISHED = {
@@ -83,7 +83,7 @@ def _nothing(root):
     if any((root / c).is_dir() or (root / f"{c}_train_list.txt").is_file() for c in CAMERAS):
         name = "its parent" if root.name == "SID" else "a folder SID around it, and its parent"
         return f"this looks like SID itself: give {name} as the root"
-    for name, trace in (("LLRVD", "ratio_gt"), ("SMOID", "_Scene*")):
+    for name, trace in (("LLRVD", "ratio_gt"), ("SMOID", "_Scene*"), ("LOL", "our485")):
         if any(root.glob(trace)):
             parent = "its parent" if root.name == name else f"a folder {name} around it, its parent"
             return f"this looks like {name} itself: give {parent} as the root"
@@ -282,4 +282,6 @@ CHECKS: dict[str, Callable[[Path, bool, bool], Iterator[Finding]]] = {
     "SID": check_sid,
     "LLRVD": check_llrvd,
     "SMOID": check_smoid,
+    "LOL": check_lol,
+    "pairs": check_pairs,
 }

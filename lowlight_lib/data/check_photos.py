@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..sensor.photo import read_pixels
-from .check import SAMPLES, Finding, _some
+from .finding import SAMPLES, Finding, some
 from .pairs import LOL_SPLITS, Scene, _listing, photos_in, read_lol, read_pairs
 
 # Pairs of the published LOL, and folders of the authors' training set of PairLIE.
@@ -65,7 +65,7 @@ def _pictures(label, scenes, deep, progress):
 
     empty = [f for s in scenes for f in s.files if not f.stat().st_size]
     if empty:
-        yield Finding(f"{label}: {_some(empty, 'empty, to be copied again')}", lack=True)
+        yield Finding(f"{label}: {some(empty, 'empty, to be copied again')}", lack=True)
     good = [s for s in scenes if not {*empty} & {*s.files}]
     tried = good if deep else [good[i * (len(good) - 1) // 2] for i in range(SAMPLES) if good]
     bad, sizes, opened = {}, Counter(), 0
@@ -83,7 +83,7 @@ def _pictures(label, scenes, deep, progress):
             yield Finding(f"{label} {scene.name}: sizes differ: {text}", lack=True)
     if bad:
         why = next(iter(bad.values()))
-        yield Finding(f"{label}: {_some(list(bad), 'unreadable')}: {why}", lack=True)
+        yield Finding(f"{label}: {some(list(bad), 'unreadable')}: {why}", lack=True)
     elif opened:
         (h, w), _ = sizes.most_common(1)[0]
         yield Finding(f"{label}: {opened} opened, all readable, most are {h} x {w}")

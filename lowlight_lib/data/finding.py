@@ -1,8 +1,10 @@
-"""A line of what `lowlight data check` says."""
+"""A line of what `lowlight data check` says, and what its parts share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+SAMPLES = 3  # files of a kind that are opened where not all are
 
 
 @dataclass(frozen=True)

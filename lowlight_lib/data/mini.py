@@ -1,7 +1,8 @@
 """Mini data sets: made on the spot, in the layouts that the papers publish.
 
 Photographs go back through an inverse ISP to the light they came from, a calibrated camera takes
-them in the dark, and what it recorded is written as real DNG files. Clips are made in `mini_video`.
+them in the dark, and what it recorded is written as real DNG files. Clips are made in `mini_video`,
+8-bit photographs in `mini_pairs`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..errors import DataError, OptionError
 from ..sensor import isp, noise
 from ..sensor.files import atomic_write
 from ..sensor.raw import RawImage, write_dng
-from . import mini_video, scenes
+from . import mini_pairs, mini_video, scenes
 from .mini_note import brightest
 from .mini_note import read_note as _read_note
 from .mini_note import write_note as _write_note
@@ -26,7 +27,9 @@ LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
 ISOS = (800, 1600, 3200)
 DEAD_LEAVES = 8
-SETS = ("SID", "LLRVD", "SMOID")
+# Who makes them: SID is made here.
+_MAKERS = {"LLRVD": mini_video, "SMOID": mini_video, "LOL": mini_pairs, "pairs": mini_pairs}
+SETS = ("SID", *_MAKERS)
 _SUBSETS = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers start like this
 
 
@@ -122,8 +125,8 @@ def ensure(
 
     Args: as of `make_sid`, and
         again: make them in any case.
-        sets: which of "SID", "LLRVD" and "SMOID". None: all of them; but SID alone where a camera,
-            filters or splits are asked for, which the two of clips do not have.
+        sets: which of "SID", "LLRVD", "SMOID", "LOL" and "pairs". None: all of them; but SID alone
+            where a camera, filters or splits are asked for, which the others do not have.
     Returns:
         `root`.
     Raises:
@@ -131,13 +134,13 @@ def ensure(
     """
     sets = sets_of(sets, camera, cfa, splits)
     for name in sets:
-        refuse = _refuse_foreign if name == "SID" else mini_video.refuse_foreign
+        refuse = _refuse_foreign if name == "SID" else _MAKERS[name].refuse_foreign
         refuse(Path(root) / name)
-    if "SID" in sets:
-        _ensure_sid(root, seed, progress, camera, cfa, splits, again)
-    for name in ("LLRVD", "SMOID"):
-        if name in sets and (again or not mini_video.is_there(root, name, seed)):
-            mini_video.make(root, name, seed, progress)
+    for name in sets:
+        if name == "SID":
+            _ensure_sid(root, seed, progress, camera, cfa, splits, again)
+        elif again or not _MAKERS[name].is_there(root, name, seed):
+            _MAKERS[name].make(root, name, seed, progress)
     return Path(root)
 
 
@@ -146,10 +149,10 @@ def sets_of(sets=None, camera="sony_a7s2", cfa=None, splits=tuple(_SUBSETS)) -> 
     if sets is None:
         plain = (camera, cfa, tuple(splits)) == ("sony_a7s2", None, tuple(_SUBSETS))
         sets = SETS if plain else ("SID",)
-    sets = [s.upper() for s in ([sets] if isinstance(sets, str) else sets)]
-    if not sets or not set(sets) <= set(SETS):
+    sets = [s.casefold() for s in ([sets] if isinstance(sets, str) else sets)]
+    if not sets or not set(sets) <= {s.casefold() for s in SETS}:
         raise OptionError(f"no mini sets {sets}", todo=f"use {', '.join(SETS)}")
-    return [s for s in SETS if s in sets]
+    return [s for s in SETS if s.casefold() in sets]
 
 
 def _ensure_sid(root, seed, progress, camera, cfa, splits, again):

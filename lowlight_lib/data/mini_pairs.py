@@ -16,14 +16,20 @@ from ..sensor import isp, noise
 from ..sensor.files import atomic_write, to_integers
 from ..sensor.raw import RawImage
 from . import scenes
-from .mini import VERSION, _read_note, _well_exposed, _write_note
+from .mini_note import NOTE, brightest, read_note, write_note
 from .pairs import LOL_SPLITS
 
+VERSION = 1  # of what is written; raise it when the content changes
 ISO = 800
 # How many times too little light. Developed, a scene of mean 0.4 comes out at 0.2 to 0.05.
 DARK = (6, 10, 16, 26)
 LEAVES = tuple(f"leaves_{i}" for i in range(8))
 PICTURES = {"train": scenes.TRAIN + LEAVES, "test": scenes.TEST}
+
+
+def make(root, name, seed=0, progress=True) -> Path:
+    """Write mini LOL or mini pairs below ROOT/NAME; see `make_lol` and `make_pairs`."""
+    return {"LOL": make_lol, "pairs": make_pairs}[name](root, seed, progress)
 
 
 def make_pairs(root, seed=0, progress=True) -> Path:
@@ -64,27 +70,47 @@ def make_lol(root, seed=0, progress=True) -> Path:
     return _make(Path(root) / "LOL", plan, [seed, 2], progress)
 
 
-def _make(folder, plan, seed, progress):
-    """Photograph {picture: {file: ratio}}; the note in the folder lists what is ours."""
-    from tqdm.auto import tqdm
-
-    files = [f for shots in plan.values() for f in shots]
-    ours = set(_read_note(folder).get("files", []))
-    there = [p for p in folder.rglob("*") if p.is_file() and p.name != "mini.json"]
+def refuse_foreign(folder) -> list[Path]:
+    """Never write over somebody's pictures: the files that are there, or DataError if not ours."""
+    ours = set(read_note(folder).get("files", []))
+    there = [p for p in folder.rglob("*") if p.is_file() and p.name != NOTE]
     if any(p.relative_to(folder).as_posix() not in ours for p in there):
         raise DataError(
             "holds pictures that are not of a mini set",
             file=folder,
             todo="give another folder; nothing was changed",
         )
-    note = {"mini": VERSION, "seed": seed[0]}
-    _write_note(folder, note | {"complete": False, "files": sorted(ours | set(files))})
+    return there
+
+
+def is_there(root, name, seed) -> bool:
+    """Is a complete mini set of this seed in ROOT/NAME?"""
+    folder = Path(root) / name
+    note = read_note(folder)
+    whole = note == _note(seed) | {"complete": True, "files": note.get("files")}
+    return whole and all((folder / f).is_file() for f in note["files"])
+
+
+def _note(seed):
+    return {"mini": VERSION, "seed": seed}
+
+
+def _make(folder, plan, seed, progress):
+    """Photograph {picture: {file: ratio}}; the note in the folder lists what is ours."""
+    from tqdm.auto import tqdm
+
+    files = [f for shots in plan.values() for f in shots]
+    ours = set(read_note(folder).get("files", []))
+    there = refuse_foreign(folder)
+    note = _note(seed[0])
+    write_note(folder, note | {"complete": False, "files": sorted(ours | set(files))})
     for p in there:
         p.unlink()
     camera = noise.SONY_A7S2
     for k, (name, shots) in enumerate(tqdm(plan.items(), desc=f"mini {folder.name}",
                                            unit="scene", disable=not progress)):  # fmt: skip
-        light = _well_exposed(isp.undevelop(_photograph(name), camera))
+        light = isp.undevelop(_photograph(name), camera)
+        light = np.clip(light / brightest(light), 0, 1)
         for j, (file, ratio) in enumerate(shots.items()):
             rng = np.random.default_rng([*seed, k, j])
             levels = noise.noise_levels(camera, ISO, rng=rng)  # frames scatter around the line
@@ -98,7 +124,7 @@ def _make(folder, plan, seed, progress):
                 color_matrix=camera.color_matrix,
             )
             _write(folder / file, isp.develop(raw))
-    _write_note(folder, note | {"complete": True, "files": sorted(files)})
+    write_note(folder, note | {"complete": True, "files": sorted(files)})
     return folder
 
 

@@ -217,7 +217,7 @@ def _open(path):
         raise RawFileError(
             "is not a raw file that LibRaw knows",
             file=path,
-            todo="give a camera's raw file (ARW, NEF, CR2, RAF, DNG, ...); is it a JPEG or a text?",
+            todo="give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie",
         ) from e
     except rawpy.LibRawError as e:
         raise _damaged(path, e) from e

@@ -29,7 +29,8 @@ class Profile(StrEnum):
 
 
 Key = Annotated[
-    str, typer.Argument(help="Which system: sid, llpacknet, redi or brve.", show_default=False)
+    str,
+    typer.Argument(help="Which system: sid, llpacknet, redi, brve or pairlie.", show_default=False),
 ]
 DataRoot = Annotated[
     Path,
@@ -79,16 +80,17 @@ def train(
 
 def test(
     key: Key,
-    checkpoint: Annotated[Path, typer.Option(help="Weights.", show_default=False)],
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights.", show_default=False)] = None,
     run: Annotated[Path | None, typer.Option(
         "--run", "--run-dir",
-        help="Where results.json and pictures/ go; default beside the weights.")] = None,
+        help="Where results.json and pictures/ go.", show_default="beside the weights")] = None,
     dataset: Annotated[str | None, typer.Option(
         help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
     data: DataRoot = DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     protocol: Annotated[str, typer.Option(
-        help="How to score: default, truncate, float; video: default, raw_video_released.")]
+        help="How to score: default, truncate, float; video: default, raw_video_released; "
+        "photographs: pairlie_released and pairlie_vendor too.")]
     = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
@@ -104,13 +106,18 @@ def test(
     out: Annotated[Path | None, typer.Option(
         help="A file that gets the scores too, as JSON.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
-        help="Video: where frames and videos go.", show_default="pictures/ of the run")] = None,
+        help="Video, photographs: where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
     tile: Annotated[int | None, typer.Option(
         help="Video: side of the tiles in packed pixels.", show_default="256")] = None,
     seams: Annotated[str | None, typer.Option(
         help='Video: how tiles meet, "blended" or "released" (their plain mean).',
         show_default="blended")] = None,
+    gamma: Annotated[float | None, typer.Option(
+        help="Photographs: the light to this power.", show_default="the protocol's")] = None,
+    predictions: Annotated[Path | None, typer.Option(
+        help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
+        "of weights.", show_default=False)] = None,
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
     from ..sensor.files import atomic_write
@@ -120,15 +127,18 @@ def test(
 
     if amplification not in ("ratio", "auto"):
         amplification = number_or_auto(amplification)
-    run = run or checkpoint.parent
+    if checkpoint is None and predictions is None:
+        raise OptionError("no weights given: --checkpoint is missing", todo="train some first")
+    run = run or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
     if out is not None:
         make_folder(out.parent)  # an error now, and not after the work
-    video = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
+    others = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
+    others |= {"gamma": gamma, "predictions": predictions}
     [row] = score(
         key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
         amplification=amplification, m=m, first_of_burst=first_of_burst,
         exclude_misaligned=exclude_misaligned, limit=limit, device=device,
-        **{name: value for name, value in video.items() if value is not None},
+        **{name: value for name, value in others.items() if value is not None},
     )  # fmt: skip
     if not distributed.is_first():
         return

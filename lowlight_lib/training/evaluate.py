@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import subprocess
 import time
@@ -17,7 +18,6 @@ import numpy as np
 import torch
 
 from .. import models
-from ..data.clips import LAYOUTS
 from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
@@ -28,13 +28,14 @@ from . import checkpoint as checkpoints
 from . import distributed
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
-from .train import CONFIG, open_dataset, pick_device, read_metrics, takes_xtrans
+from .train import CONFIG, find_source, open_dataset, pick_device, read_metrics, takes_xtrans
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.
 _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint")
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
 _SAME += ("piece", "tile", "overlap", "seams")
+_SAME += ("gamma", "predictions")
 _SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
@@ -60,11 +61,12 @@ def test(
     levels=None,
     device="auto",
     match_colour=False,
-    **video,
+    **others,
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
-    Raw video is `evaluate_video.test_video`'s, which says how; the rest here is about stills.
+    Raw video is `evaluate_video.test_video`'s, photographs `evaluate_pairs.test_photos`', which say
+    how; the rest here is about raw stills.
     Beside each restoration the baseline is scored: the same amplified mosaic (as recorded, X-Trans
     too) as a DNG, developed by the very LibRaw call that made the target. Several processes share
     the images (see `training.distributed`); each gets all rows, the first writes them.
@@ -76,7 +78,7 @@ def test(
             NAME_{input,baseline,result,target}.png.
         checkpoint: file of weights; None with a `network`.
         network: any callable (1, 1, H, W) -> (1, 3, H, W), instead of a checkpoint.
-        dataset: layout; default the one of the system's recipe.
+        dataset: layout; default the one of the system's recipe, for pairlie "lol".
         split: "train", "val" or "test".
         protocol: a name in `training.metrics.PROTOCOLS`.
         amplification: "ratio" (the true exposure ratio), "auto" (estimated), a number, or a
@@ -91,7 +93,7 @@ def test(
         levels: (black, white) instead of the files' own; by default those of the training.
         device: for a checkpoint; "auto" is the GPU where there is one.
         match_colour: bring a foreign camera's colour to the training camera's (see `restore`).
-        video: more options of `test_video`, where the data set is one of raw video.
+        others: more options of `test_video` or `test_photos`.
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
@@ -102,20 +104,24 @@ def test(
     from tqdm.auto import tqdm
 
     distributed.join()
-    video_system = models.card(key).task.startswith("raw video")
-    dataset = dataset or find_recipe(key, "course").dataset
-    if (dataset in LAYOUTS) != video_system:
-        raise OptionError(f"{dataset!r} is no data set for {key}", todo="leave --dataset out")
-    if video_system:
-        from .evaluate_video import test_video
-
-        return test_video(
+    models.card(key)
+    trained_with = find_recipe(key, "course").dataset
+    dataset = dataset or find_source(key, trained_with).tests or trained_with
+    task, other_test = find_source(key, dataset).task, None
+    if task == "raw video":
+        from .evaluate_video import test_video as other_test
+    elif task == "sRGB still":
+        from .evaluate_pairs import test_photos as other_test
+    known = inspect.signature(other_test).parameters if other_test else {}
+    if unknown := sorted(others.keys() - known.keys()):
+        raise OptionError(f"{', '.join(unknown)}: not for {dataset}", todo="leave it out")
+    if other_test:
+        raw = {"m": m, "levels": levels} if task == "raw video" else {}
+        return other_test(
             key, data_root, run_dir, checkpoint, network, dataset, split, protocol, amplification,
-            m=m, profile=profile, seconds_train=seconds_train, limit=limit, pictures=pictures,
-            progress=progress, levels=levels, device=device, **video,
+            profile=profile, seconds_train=seconds_train, limit=limit, pictures=pictures,
+            progress=progress, device=device, **raw, **others,
         )  # fmt: skip
-    if video:
-        raise OptionError(f"{', '.join(video)}: for raw video only, not for {dataset}")
     find_protocol(protocol)
     results = Path(run_dir) / "results.json"
     network, trained = prepare(key, results, checkpoint, network, limit, device)

@@ -7,10 +7,12 @@ is negative (a bad prediction early in training) and refuse crops under 176 pixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch.nn import functional as F
 
+from ..blocks.retinex import WEIGHTS, pair_loss
 from ..errors import OptionError
 
 # Wang, Simoncelli & Bovik, "Multi-scale structural similarity", Asilomar 2003, section 3.2.
@@ -32,7 +34,10 @@ class Loss:
     Attributes:
         first: (steps, tv, blurred): other weights of these two for the first steps.
         source: where the numbers are from.
+        pairs: whether it compares two pictures of a scene; see `PairLoss`.
     """
+
+    pairs: ClassVar[bool] = False
 
     l1: float
     ssim: float
@@ -70,6 +75,34 @@ class Loss:
         return loss
 
 
+@dataclass(frozen=True)
+class PairLoss:
+    """A loss without targets: what a network makes of two exposures of one scene has to agree.
+
+    Attributes:
+        source: where the numbers are from.
+        weights: of consistency, retinex and projection, see `blocks.retinex.pair_loss`.
+        symmetric: each picture counts alike.
+        pairs: says to the training loop that the network is to see both pictures.
+    """
+
+    pairs: ClassVar[bool] = True
+
+    source: str
+    weights: tuple[float, float, float] = WEIGHTS
+    symmetric: bool = False
+
+    def __call__(self, predictions, pictures, step=0, parameters=()):
+        """Scalar loss.
+
+        Args:
+            predictions: the two splits that the network made, (L, R, X) each.
+            pictures: the two exposures, (N, 3, H, W).
+            step, parameters: as of `Loss`; without effect.
+        """
+        return pair_loss(*pictures, *predictions, self.weights, self.symmetric)
+
+
 LOSSES = {
     "l1": Loss(1.0, 0.0, 0, "SID: Chen et al., CVPR 2018, section 4.1"),
     "redi_paper": Loss(0.8, 0.2, 5, "REDI: Lamba & Mitra, CVPR 2021, as the paper says"),
@@ -85,10 +118,15 @@ LOSSES = {
     "charbonnier": Loss(
         0.0, 0.0, 0, "BRVE: Zhang et al., CVPR 2024, released configurations", charbonnier=1.0
     ),
+    "pairlie": PairLoss("PairLIE: Fu et al., CVPR 2023, released code"),
+    "pairlie_symmetric": PairLoss("ours: both pictures count, where PairLIE's code has the first",
+                                  symmetric=True),
+    "pairlie_fork": PairLoss("a fork of PairLIE's code, which changed all three weights",
+                             weights=(0.5, 1.0, 5.0)),
 }  # fmt: skip
 
 
-def find_loss(name) -> Loss:
+def find_loss(name) -> Loss | PairLoss:
     """The loss of that name; OptionError lists them."""
     if name not in LOSSES:
         raise OptionError(f"unknown loss {name!r}", todo=f"use one of {', '.join(LOSSES)}")

@@ -24,8 +24,10 @@ class Protocol:
         name: goes into results.json.
         rounding: "round" or "truncate" to 8 bits before scoring, or "none".
         text: the whole protocol in a sentence.
-        task: "stills" (sRGB pictures) or "raw video" (packed frames, `score_raw`).
+        task: "stills" (sRGB pictures), "raw video" (packed frames, `score_raw`), or "photographs"
+            (PairLIE's own, beside those of stills).
         joint: PSNR from the squared error of the four planes together.
+        gamma: that PairLIE's light is raised to, where nobody says another.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Protocol:
     text: str
     task: str = "stills"
     joint: bool = False
+    gamma: float = 0.2
 
 
 _REST = (
@@ -60,6 +63,13 @@ PROTOCOLS = {
         Protocol("raw_video_released", "none", "as BRVE's code has it: "
                  + _RAW.format("results not clipped", "the four packed planes together", ""),
                  "raw video", joint=True),
+        Protocol("pairlie_released", "truncate", "as PairLIE's released scripts have it for LOL: "
+                 "gamma 0.14; truncated to 8 bits, as pictures are saved there; "
+                 + _REST.format("per image, then the mean over images"),
+                 "photographs", gamma=0.14),
+        Protocol("pairlie_vendor", "none", "as the model zoo scores that deploys PairLIE: gamma "
+                 "0.2; no rounding; " + _REST.format("per image, then the mean over images"),
+                 "photographs"),
     )
 }  # fmt: skip
 
@@ -68,7 +78,8 @@ def find_protocol(name, task="stills") -> Protocol:
     """The protocol of that name; OptionError lists those of the task. Each has a "default"."""
     if name == "default" and task == "raw video":
         name = "raw_video"
-    names = [p.name for p in PROTOCOLS.values() if p.task == task]
+    tasks = ("stills", task) if task == "photographs" else (task,)
+    names = [p.name for p in PROTOCOLS.values() if p.task in tasks]
     if name not in names:
         raise OptionError(f"no protocol {name!r} for {task}", todo=f"use {', '.join(names)}")
     return PROTOCOLS[name]
@@ -86,7 +97,7 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-    rounding = find_protocol(protocol).rounding
+    rounding = find_protocol(protocol, "photographs").rounding
     a, b = (_prepare(v, rounding) for v in (picture, target))
     if a.shape != b.shape:
         raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")

@@ -49,4 +49,5 @@ class Precision:
         if self.name == "float32":
             return model(x)
         with torch.autocast(self.device.type, getattr(torch, self.name)):
-            return model(x).float()
+            y = model(x)
+        return y.float() if torch.is_tensor(y) else type(y)(*(t.float() for t in y))

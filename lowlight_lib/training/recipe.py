@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper")
-SCHEDULES = ("constant", "drop", "one_cycle", "cosine")
+SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,15 @@ class Recipe:
 
     Attributes:
         key, profile: which system, which length.
-        dataset: name of the layout, in `training.train.DATASETS`: "sid"; "llrvd" or "smoid".
+        dataset: name of the layout, in `training.train.DATASETS`: "sid"; "llrvd" or "smoid";
+            "pairs" or "lol".
         loss: a name in `training.losses.LOSSES`.
         steps, batch: optimiser steps, crops a step, by however many processes.
         crop: side of a crop, in pixels of the mosaic, or of the packed planes for video.
         frames: of a clip of video.
-        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`), "one_cycle"
-            (up over the first tenth, down to 0 by a cosine) or "cosine" (from the first step down
-            to `lr_min`).
+        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`), "halve"
+            (every `halve_every` steps), "one_cycle" (up over the first tenth, down to 0 by a
+            cosine) or "cosine" (from the first step down to `lr_min`).
         betas: of Adam.
         options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
         flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
@@ -45,6 +46,7 @@ class Recipe:
     lr: float
     schedule: str = "constant"
     drop_at: int = 0
+    halve_every: int = 0
     lr_min: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     flips: tuple[float, float] = (0.5, 0.5)
@@ -64,9 +66,9 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        whole = ("steps", "batch", "crop", "frames", "drop_at", "seed")
+        whole = ("steps", "batch", "crop", "frames", "drop_at", "halve_every", "seed")
         for name in (*whole, "checkpoint_every", "log_every"):
-            value, least = getattr(self, name), 0 if name in ("drop_at", "seed") else 1
+            value, least = getattr(self, name), int(name not in ("drop_at", "halve_every", "seed"))
             if type(value) is not int or value < least:
                 raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
         if not isinstance(self.options, dict):
@@ -93,11 +95,15 @@ class Recipe:
             raise OptionError(
                 f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
             )
+        if self.schedule == "halve" and not self.halve_every:
+            raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
     def lr_at(self, step) -> float:
         """Learning rate of a step (0 is the first)."""
         if self.schedule == "drop":
             return self.lr * (0.1 if step >= self.drop_at else 1.0)
+        if self.schedule == "halve":
+            return self.lr * 0.5 ** (step // self.halve_every)
         if self.schedule == "one_cycle":
             rise = max(1, self.steps // 10)
             if step < rise:
@@ -189,6 +195,24 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             dataset="llrvd", checkpoint_every=1000, log_every=100,
             source="Zhang et al., CVPR 2024, released configurations; for SMOID batch=2, which "
             "were two GPUs",
+        ),
+    },
+    "pairlie": {
+        "smoke": Recipe(
+            "pairlie", "smoke", "pairlie", steps=12, batch=2, crop=32, lr=1e-3,
+            schedule="one_cycle", flips=(0, 0), dataset="pairs", options={"width": 16},
+            checkpoint_every=5, log_every=2, source=_SHORT,
+        ),
+        "course": Recipe(
+            "pairlie", "course", "pairlie", steps=600, batch=2, crop=48, lr=1e-3,
+            schedule="one_cycle", flips=(0, 0), dataset="pairs", source=_SHORT,
+        ),
+        "paper": Recipe(
+            "pairlie", "paper", "pairlie", steps=129_600, batch=1, crop=128, lr=1e-4,
+            schedule="halve", halve_every=32_400, flips=(0, 0), dataset="pairs", seed=123456789,
+            checkpoint_every=1000, log_every=100,
+            source="Fu et al., CVPR 2023, released code: 400 epochs of 324 scenes, the rate halved "
+            "after each hundred",
         ),
     },
 }  # fmt: skip

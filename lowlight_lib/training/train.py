@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 
 from .. import models
+from ..data.pairs import LolDataset, PairsDataset
 from ..data.sid import SidDataset
 from ..data.video import VideoDataset
 from ..errors import OptionError, RunError
@@ -82,13 +83,15 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
+    if loss_of.pairs != find_source(recipe.key, recipe.dataset).pairs:
+        raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         _check(run_dir, recipe, resume)
         torch.manual_seed(recipe.seed)
         model = models.build(recipe.key, **recipe.options).to(device).train()
         native = {"native": True} if takes_xtrans(model) else {}
         data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
-        model.trained_on = data.camera
+        model.trained_on = getattr(data, "camera", None)
         model.white_balance = getattr(data, "white_balance", None)
         if first:  # last: what is there already goes only when all else is right
             _claim(run_dir, recipe, resume)
@@ -109,8 +112,11 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            prediction = precision.predict(model, torch.from_numpy(x).to(device))
-            loss = loss_of(prediction, torch.from_numpy(y).to(device), step, model.parameters())
+            x, y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+            prediction = precision.predict(model, x)
+            if loss_of.pairs:  # y is no target but a second exposure, which the network sees too
+                prediction, y = (prediction, precision.predict(model, y)), (x, y)
+            loss = loss_of(prediction, y, step, model.parameters())
             loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
             done = step + 1
             logs = done % recipe.log_every == 0 or done == recipe.steps
@@ -148,35 +154,54 @@ class Source:
 
     Attributes:
         dataset: the class.
+        task: of the systems that it is for, as their cards begin.
         open: fields of the recipe that the constructor takes.
         batch: fields that `batch` takes, beside seed, size, amplify and part.
+        pairs: `batch` gives two exposures of a scene, and no target.
+        tests: the data set to be tested on, where this one is for training alone.
     """
 
     dataset: type
+    task: str
     open: tuple[str, ...]
     batch: tuple[str, ...]
+    pairs: bool = False
+    tests: str | None = None
 
 
 _SID = Source(
     SidDataset,
+    "raw still",
     open=("first_of_burst", "exclude_misaligned", "levels"),
     batch=("crop", "flips", "transpose"),
 )
 _VIDEO = Source(
     VideoDataset,
+    "raw video",
     open=("dataset", "levels"),
     batch=("crop", "frames", "flips", "transpose", "reverse"),
 )
-DATASETS = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO}
+_LOL = Source(LolDataset, "sRGB still", (), ("crop", "flips", "transpose"), pairs=True)
+_PAIRS = dataclasses.replace(_LOL, dataset=PairsDataset, tests="lol")
+DATASETS = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO, "pairs": _PAIRS, "lol": _LOL}
 
 
 def open_dataset(recipe: Recipe, data_root, split, **changes):
     """The data set a recipe names, for a split, with its options or others."""
-    if recipe.dataset not in DATASETS:
-        raise OptionError(f"unknown dataset {recipe.dataset!r}", todo=f"use {', '.join(DATASETS)}")
-    source = DATASETS[recipe.dataset]
+    source = find_source(recipe.key, recipe.dataset)
     options = {n: getattr(recipe, n) for n in source.open} | changes
     return source.dataset(data_root, split, **options)
+
+
+def find_source(key, dataset) -> Source:
+    """The source of a data set for a system; OptionError where there is none, or not for it."""
+    if dataset not in DATASETS:
+        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(DATASETS)}")
+    task = models.card(key).task
+    if not task.startswith(DATASETS[dataset].task):
+        fit = [n for n, source in DATASETS.items() if task.startswith(source.task)]
+        raise OptionError(f"{dataset!r} is no data set for {key}", todo=f"use {' or '.join(fit)}")
+    return DATASETS[dataset]
 
 
 def takes_xtrans(network) -> bool:
