@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from lowlight_lib.data import check_photos, mini_pairs, pairs
-from lowlight_lib.data.check import Report
+from lowlight_lib.data import check_photos, mini, mini_pairs, pairs
+from lowlight_lib.data.check import Report, check
 from lowlight_lib.errors import DataError, LowlightError, OptionError
 from lowlight_lib.sensor.photo import read_photo, read_pixels
 from lowlight_lib.sensor.png16 import read_png16
@@ -420,6 +420,26 @@ def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     own.unlink()
     make(tmp_path, seed=5, progress=False)  # a mini set is replaced
+
+
+def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
+    assert mini.sets_of("PAIRS") == ["pairs"] and mini.sets_of(["pairs", "lol"]) == ["LOL", "pairs"]
+    assert set(mini.sets_of()) >= {"LOL", "pairs", "SID"} and mini.sets_of(cfa="xtrans") == ["SID"]
+    mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
+    with monkeypatch.context() as patch:
+        patch.setattr(mini_pairs, "_make", lambda *_: pytest.fail("made again"))
+        mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
+    (tmp_path / "LOL/eval15/low/3.png").unlink()
+    mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
+    assert len(pairs.LolDataset(tmp_path)) == 2
+    report = str(check(tmp_path))
+    assert "LOL eval15: 2 pairs" in report and "pairs: 2 scenes" in report
+    assert "looks like LOL itself" in str(check(tmp_path / "LOL"))
+    save(tmp_path / "pairs/mine/a.png")
+    (tmp_path / "LOL/mini.json").unlink()
+    with pytest.raises(DataError, match="not of a mini set"):  # before anything is made
+        mini.ensure(tmp_path, 5, progress=False, sets=("LLRVD", "LOL", "pairs"))
+    assert not (tmp_path / "LLRVD").exists()
 
 
 def test_training_and_testing_share_no_photograph():

@@ -18,6 +18,7 @@ from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
 from lowlight_lib.training import checkpoint, commands, losses, recipe, train
 
+WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
 SMOKE = recipe.RECIPES["redi"]["smoke"].replace(crop=32, steps=12, checkpoint_every=4, log_every=1)
 
 
@@ -49,13 +50,13 @@ def test_ssim_and_ms_ssim_equal_the_reference():
 
 def test_perfect_prediction_loses_nothing():
     _, x = pictures()
-    for name, loss in losses.LOSSES.items():
+    for name, loss in WITH_TARGETS.items():
         loss = dataclasses.replace(loss, tv=0.0, first=None)  # which only a flat picture has not
         floor = 1e-6 * loss.charbonnier  # the root of its eps
         assert loss(x, x).item() == pytest.approx(floor, abs=1e-6), name
 
 
-@pytest.mark.parametrize("name", list(losses.LOSSES))
+@pytest.mark.parametrize("name", list(WITH_TARGETS))
 @pytest.mark.parametrize("kind", ["inverted", "black", "noise", "constant", "far outside"])
 def test_gradients_on_a_bad_prediction_are_finite_and_not_zero(name, kind):
     _, x = pictures()
@@ -135,6 +136,14 @@ def test_paper_recipes_have_the_papers_numbers():
     assert (b.lr_at(0), b.lr_at(100_000)) == pytest.approx((2e-4, 1e-7))
     assert b.lr_at(50_000) == pytest.approx((2e-4 + 1e-7) / 2)
 
+    p = recipe.RECIPES["pairlie"]["paper"]
+    assert (p.loss, p.steps, p.batch, p.crop) == ("pairlie", 400 * 324, 1, 128)
+    assert (p.flips, p.transpose, p.seed, p.dataset) == ((0, 0), 0, 123456789, "pairs")
+    rates = [p.lr_at(324 * epoch) for epoch in (0, 99, 100, 200, 300, 399)]
+    assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 1.25e-5, 1.25e-5])
+    assert losses.LOSSES["pairlie"].weights == (1, 1, 500)
+    assert not losses.LOSSES["pairlie"].symmetric and losses.LOSSES["pairlie_symmetric"].symmetric
+
 
 def test_every_recipe_is_complete():
     for key, profiles in recipe.RECIPES.items():
@@ -144,7 +153,8 @@ def test_every_recipe_is_complete():
             losses.find_loss(r.loss)
             assert r.source
             assert 0 < r.lr_at(r.steps // 2) <= r.lr
-            need = 11 * 2 ** max(0, losses.LOSSES[r.loss].scales - 1)
+            assert losses.LOSSES[r.loss].pairs == train.find_source(key, r.dataset).pairs
+            need = 11 * 2 ** max(0, getattr(losses.LOSSES[r.loss], "scales", 1) - 1)
             assert r.crop >= need
 
 
@@ -155,13 +165,17 @@ def test_wrong_names_are_refused():
         recipe.find_recipe("sid", "quick")
     with pytest.raises(OptionError, match="has no 'step'"):
         SMOKE.replace(step=3)
+    with pytest.raises(OptionError, match="needs halve_every"):
+        SMOKE.replace(schedule="halve")
 
 
 # ---- the loop
 
 
-@pytest.mark.parametrize("key", ["sid", "llpacknet", "redi"])
+@pytest.mark.parametrize("key", ["sid", "llpacknet", "redi", "pairlie"])
 def test_smoke_training_leaves_a_loadable_run(sid, tmp_path, key):
+    if key == "pairlie":
+        tiny.make_photos(sid)
     r = recipe.RECIPES[key]["smoke"].replace(crop=32)
     done = train.fit(r, sid, tmp_path, progress=False)
     assert {p.name for p in tmp_path.iterdir()} == {
@@ -172,7 +186,7 @@ def test_smoke_training_leaves_a_loadable_run(sid, tmp_path, key):
     assert np.isfinite([e["loss"] for e in history]).all()
     assert json.loads((tmp_path / "config.json").read_text())["key"] == key
     net = checkpoint.load(key, done.checkpoint)
-    fresh = models.build(key).state_dict()
+    fresh = models.build(key, **r.options).state_dict()
     assert any(not torch.equal(v, fresh[k]) for k, v in net.state_dict().items())
 
 

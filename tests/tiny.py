@@ -1,4 +1,4 @@
-"""SID- and LLRVD-layout data sets of a few small frames, for tests without photographs."""
+"""Data sets of a few small frames in the published layouts, for tests without photographs."""
 
 import dataclasses
 
@@ -65,6 +65,30 @@ def make_llrvd(root, scenes=(1, 2), shape=(24, 32), frames=6, ratios=(100, 250),
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, colours, allow_pickle=True)
     return folder
+
+
+def make_photos(root, scenes=3, shape=(40, 48)):
+    """Write pairs/ (three exposures a scene) and LOL/ (two pairs a split) below root.
+
+    The scenes of LOL/eval15 are other ones; exposures are rough with noise and rounded to 8 bits.
+    """
+    for n in range(1, scenes + 1):
+        for k in range(3):
+            write_photo(root / f"pairs/{n}/{k}.png", picture(n, shape), 0.3 / 2**k, [n, k])
+    for split, first in (("our485", 1), ("eval15", 101)):
+        for n in (first, first + 1):
+            write_photo(root / f"LOL/{split}/low/{n}.png", picture(n, shape), 0.2, [n, 9])
+            write_photo(root / f"LOL/{split}/high/{n}.png", picture(n, shape))
+    return root
+
+
+def write_photo(path, image, light=1.0, seed=None):
+    """A PNG of a picture (H, W, 3) with less light; with a seed noisy."""
+    import imageio.v3 as iio
+
+    noisy = 0.0 if seed is None else np.random.default_rng(seed).normal(0, 0.01, image.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iio.imwrite(path, np.rint(255 * np.clip(image * light + noisy, 0, 1)).astype(np.uint8))
 
 
 def save(path, mosaics):

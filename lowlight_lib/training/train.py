@@ -83,7 +83,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    if loss_of.pairs != find_source(recipe.key, recipe.dataset).pairs:
+    of_pairs = getattr(loss_of, "pairs", False)
+    if of_pairs != find_source(recipe.key, recipe.dataset).pairs:
         raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         _check(run_dir, recipe, resume)
@@ -114,7 +115,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
                 group["lr"] = lr
             x, y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
             prediction = precision.predict(model, x)
-            if loss_of.pairs:  # y is no target but a second exposure, which the network sees too
+            if of_pairs:  # y is no target but a second exposure, which the network sees too
                 prediction, y = (prediction, precision.predict(model, y)), (x, y)
             loss = loss_of(prediction, y, step, model.parameters())
             loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
