@@ -41,7 +41,7 @@ def torchrun(*words):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*command, *map(str, words)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+        [*command, *map(str, words)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -165,7 +165,7 @@ def test_ensure_makes_what_is_not_there(small, tmp_path, monkeypatch):
     assert sets(sets=("SMOID",), again=True) == ["SMOID"]
     assert sets(camera="nikon_d850") == sets(splits=("test",)) == sets(cfa="grbg") == ["SID"]
     with pytest.raises(OptionError, match="use SID, LLRVD, SMOID"):
-        sets(sets=("LOL",))
+        sets(sets=("SICE",))
 
 
 def test_real_clips_are_never_overwritten(small, tmp_path):
