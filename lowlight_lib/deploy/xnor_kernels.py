@@ -227,8 +227,8 @@ def _pack(row, threshold, pad, negative, positive):
 def _add_statistics(row, w, threshold, pivot, sums, total):
     """Add a row's sums of |z|, z - pivot and (z - pivot)^2 to `total` (3, C), float64.
 
-    Float32 within a row only, and relative to a pivot: else a flat bright frame, whose mean is
-    large and whose variance is nothing, would get one from rounding.
+    Float32 within a row only, and relative to a pivot, the first row's mean: else a flat bright
+    frame, whose mean is large and whose variance is nothing, would get one from rounding.
     """
     c = threshold.shape[0]
     sums[:] = 0
@@ -285,13 +285,15 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         n, part = job // parts, job % parts
         first, last = h * part // parts // 2 * 2, h * (part + 1) // parts // 2 * 2  # whole pairs
         last = h if part == parts - 1 else last
-        row = np.zeros((w + LANES, c), np.float32)  # a few pixels more, for `product`
+        row = np.zeros((w + LANES, c), np.float32)  # a few pixels more, for `_mix`
         blend, pooled = np.zeros_like(row), np.zeros((w // 2 + LANES, c), np.float32)
         made, sums = np.empty((w + LANES, bias.shape[0]), np.float32), np.empty((3, c), np.float32)
         pivot, found, places = np.zeros(c, np.float32), False, np.arange(c)
         if totals.shape[3]:
             _fetch(x, n, 0, mode, plan, row, blend)
-            pivot[:] = row[0] + threshold
+            totals[n, part] = 0
+            _add_statistics(row, w, threshold, pivot, sums, totals[n, part])
+            pivot[:] = totals[n, part, 1] / w  # the mean of the first row
             totals[n, part, :3] = 0
             totals[n, part, 3] = pivot
         for y in range(first, last):
@@ -386,15 +388,5 @@ def back(
                             bits, at + p * plane, step, places, weights, j, differ, k, n_out
                         )
                 for i in range(min(TILE, w - x)):
-                    kind = start[kinds_y[y] + kinds_x[x + i]]
-                    _finish(
-                        differ[i],
-                        planes,
-                        kind,
-                        scale[n],
-                        before,
-                        slope,
-                        after,
-                        out[n, y, x + i],
-                        keep,
-                    )
+                    kind, pixel = start[kinds_y[y] + kinds_x[x + i]], out[n, y, x + i]
+                    _finish(differ[i], planes, kind, scale[n], before, slope, after, pixel, keep)
