@@ -98,3 +98,10 @@ from .n11_train_test_video import (
     packed_bytes,
     two_means,
 )
+from .n12_train_test_retinex import (
+    best_x,
+    draw_two,
+    gamma_for,
+    matched_distance,
+    teachers,
+)
