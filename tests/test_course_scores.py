@@ -35,3 +35,15 @@ def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root,
     assert row["images"] == 9
     assert row["psnr"] - row["baseline_psnr"] >= 3.0
     assert row["strred"] < row["baseline_strred"]
+
+
+@pytest.mark.slow
+def test_course_training_from_pairs_earns_five_decibels(mini_root, tmp_path):
+    numbers = recipe.RECIPES["pairlie"]["course"]
+    done = train.fit(numbers, mini_root, tmp_path, progress=False)
+    [row] = evaluate.test(
+        "pairlie", mini_root, tmp_path, done.checkpoint, gamma=0.1, progress=False
+    )
+    assert row["images"] == 6
+    assert row["psnr"] - row["baseline_psnr"] >= 5.0
+    assert row["ssim"] > row["baseline_ssim"]

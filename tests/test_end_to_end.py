@@ -21,7 +21,7 @@ def run(tmp_path_factory, mini_root, root):
     out = tmp_path_factory.mktemp("runs") / "latest"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
     command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
-    command += ["--only", "10", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
+    command += ["--only", "10,12", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return out, done.stdout
@@ -30,6 +30,8 @@ def run(tmp_path_factory, mini_root, root):
 def test_results_json_tells_the_whole_story(run):
     out, _ = run
     rows = json.loads((out / "results.json").read_text())
+    [pairs] = [r for r in rows if r["model"] == "pairlie"]
+    rows = [r for r in rows if r is not pairs]
     assert [(r["model"], r["amplification"]) for r in rows] == [
         (model, how) for model in ("sid", "llpacknet", "redi") for how in ("ratio", "auto")
     ]
@@ -46,6 +48,9 @@ def test_results_json_tells_the_whole_story(run):
     assert ratio["sid"]["baseline_psnr"] == ratio["redi"]["baseline_psnr"]  # no network in it
     assert ratio["sid"]["psnr"] != ratio["redi"]["psnr"]
     assert 10 < ratio["sid"]["baseline_psnr"] < 25
+    assert set(pairs) >= FIELDS | {"gamma"}
+    assert (pairs["dataset"], pairs["profile"], pairs["images"]) == ("lol", "smoke", 5)
+    assert 5 < pairs["baseline_psnr"] < 10 and 5 < pairs["psnr"] < 40  # dark against bright
 
 
 def test_the_folder_holds_what_the_readme_says(run):
@@ -61,6 +66,10 @@ def test_the_folder_holds_what_the_readme_says(run):
         ]
         assert {v.shape for v in views} == {(512, 512, 3)}
         assert views[0].mean() < 30 < views[1].mean()  # dark, then not
+    pictures = out / "12_train_test_retinex" / "pictures"
+    views = [iio.imread(pictures / f"16_{v}.png") for v in ("input", "result", "target")]
+    assert {v.shape for v in views} == {(512, 512, 3)} and views[0].mean() < views[2].mean() / 2
+    assert all((pictures / v / "16.png").exists() for v in "ILRD")
     page = (out / "index.html").read_text()
     for r in json.loads((out / "results.json").read_text()):
         assert f"{r['psnr']:.2f}" in page
