@@ -272,6 +272,19 @@ def test_calls_from_several_threads_do_not_meet(reference):
             assert torch.equal(y, alone)
 
 
+def test_threads_stay_as_torch_was_told():
+    """In a fresh process: numba, starting its threads, tells OpenMP to use all, and so PyTorch."""
+    code = (
+        "import torch, numpy as np; torch.set_num_threads(1)\n"
+        "from lowlight_lib.deploy import xnor_blocks as blocks\n"
+        "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
+        "conv(np.ones((1, 4, 4, 8), np.float32)); print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1"]
+
+
 def test_nowhere_to_keep_compiled_code(monkeypatch):
     from numba.core import caching
 

@@ -155,7 +155,11 @@ def run(
     up = 2 if mode == kernels.UP else 1
     frames, h, w = len(x) if plan is None else len(plan), up * x.shape[1], up * x.shape[2]
     plan = NO_PLAN if plan is None else plan
-    parts = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    wanted = torch.get_num_threads()
+    others = numba.get_num_threads()  # starts its threads, and tells OpenMP to use them all:
+    if torch.get_num_threads() != wanted:  # PyTorch would, too
+        torch.set_num_threads(wanted)
+    parts = min(wanted, numba.config.NUMBA_NUM_THREADS)
     shape = (2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words)
     size, behind = math.prod(shape), kernels.TILE * conv.stride * conv.words
     bits = np.empty(size + behind, np.uint64)[:size].reshape(shape)
@@ -164,7 +168,6 @@ def run(
     totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
     places, *borders = conv.borders(h, w)
     with _PARALLEL:
-        others = numba.get_num_threads()
         numba.set_num_threads(parts)
         kernels.front(x, mode, plan, threshold, conv.pad, bits, zeros, totals, skip, *mix, out, add)
         kernels.back(
