@@ -36,7 +36,7 @@ _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
 _SAME += ("piece", "tile", "overlap", "seams")
 _SAME += ("gamma", "predictions")
-_SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
 def test(
@@ -156,7 +156,7 @@ def test(
         baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
         row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
-        row |= dict(zip(_SCORES, scores, strict=True)) | {"seconds": seconds}
+        row |= dict(zip(SCORES, scores, strict=True)) | {"seconds": seconds}
         per_image.append(row)
         if pictures:
             views = {"baseline": baseline, "result": result.image, "target": target}
@@ -177,20 +177,15 @@ def test(
         "limit": limit,
         **options,
         "images": len(per_image),
-        **{k: mean(r[k] for r in per_image) for k in _SCORES},
+        **{k: mean(r[k] for r in per_image) for k in SCORES},
         "amplification": named,
         "match_colour": match_colour,
         "m": m if amplification == "auto" else None,
         "protocol": protocol,
         "seconds_train": seconds_train,
         "seconds_per_image": mean(r["seconds"] for r in per_image),
-        "torch": torch.__version__,
-        "commit": commit(),
-        "per_image": per_image,
     }
-    if distributed.is_first():
-        add_rows(results, [row])
-    return [row]
+    return publish(results, row, per_image)
 
 
 test.__test__ = False  # pytest collects what is called test, wherever it finds it
@@ -216,6 +211,23 @@ def prepare(key, results, checkpoint, network, limit, device):
     if isinstance(network, torch.nn.Module):
         network.eval()
     return network, trained
+
+
+def publish(results, row, per_image) -> list[dict]:
+    """What every test ends with: the row gets its versions and images, and is there for everybody.
+
+    Args:
+        results: path of the results.json that it is added to, by the first process.
+        row: what was tested, and the scores.
+        per_image: one dict an image or clip.
+    Returns:
+        The row, in a list, once the file is written.
+    """
+    row |= {"torch": torch.__version__, "commit": commit(), "per_image": per_image}
+    if distributed.is_first():
+        add_rows(results, [row])
+    distributed.wait()
+    return [row]
 
 
 def amplified(raw: RawImage, factor) -> RawImage:

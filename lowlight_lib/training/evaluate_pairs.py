@@ -18,12 +18,10 @@ from ..sensor.files import atomic_write
 from ..sensor.movie import make_folder
 from ..sensor.photo import read_photo
 from . import distributed
-from .evaluate import add_rows, commit, mean, prepare, read_rows, weights_id
+from .evaluate import SCORES, mean, prepare, publish, read_rows, weights_id
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
 from .train import open_dataset
-
-SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
 
 
 def test_photos(
@@ -138,14 +136,8 @@ def test_photos(
         "protocol": how.name,
         "seconds_train": seconds_train or trained.get("seconds_train"),
         "seconds_per_image": mean(r["seconds"] for r in per_image),
-        "torch": torch.__version__,
-        "commit": commit(),
-        "per_image": per_image,
     }
-    if distributed.is_first():
-        add_rows(results, [row])
-    distributed.wait()
-    return [row]
+    return publish(results, row, per_image)
 
 
 test_photos.__test__ = False  # pytest collects what is called test, wherever it finds it

@@ -13,7 +13,7 @@ from ..data.video import VideoDataset
 from ..errors import DataError, ShapeError
 from ..sensor.movie import Frames, make_folder, need_ffmpeg
 from . import distributed
-from .evaluate import add_rows, commit, mean, prepare, weights_id
+from .evaluate import mean, prepare, publish, weights_id
 from .metrics import find_protocol, score_raw
 from .strred import SMALLEST, Strred
 
@@ -143,14 +143,8 @@ def test_video(
         "seed": seed,
         "seconds_train": seconds_train or trained.get("seconds_train"),
         "seconds_per_image": sum(r["seconds"] * r["frames"] for r in per_image) / frames,
-        "torch": torch.__version__,
-        "commit": commit(),
-        "per_image": per_image,
     }
-    if distributed.is_first():
-        add_rows(results, [row])
-    distributed.wait()
-    return [row]
+    return publish(results, row, per_image)
 
 
 test_video.__test__ = False  # pytest collects what is called test, wherever it finds it
