@@ -105,3 +105,10 @@ from .n12_train_test_retinex import (
     matched_distance,
     teachers,
 )
+from .n13_deploy import (
+    bits_in_use,
+    frozen_width,
+    psnr_of_bits,
+    put_right,
+    scale_and_zero,
+)
