@@ -1,5 +1,6 @@
 """The networks and their blocks, against the released ones and against theory."""
 
+import copy
 import dataclasses
 import json
 
@@ -147,6 +148,17 @@ def test_folding_weight_norm(inference):
         torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
     model(x).sum().backward()  # still a network that can be trained
     assert count(fold_weight_norm(model)) == 783_432  # a second time does nothing
+
+
+def test_folding_a_copy_leaves_the_network():
+    model = models.build("redi").eval()
+    x = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        before = model(x)
+        folded = fold_weight_norm(copy.deepcopy(model))
+        assert torch.equal(model(x), before) and count(model) == 784_768
+        torch.testing.assert_close(folded(x), before, rtol=1e-5, atol=1e-5)
+    assert torch.equal(copy.deepcopy(model)(x), before)
 
 
 def test_without_weight_norm_from_the_start():
