@@ -51,6 +51,15 @@ def test_psnr_of_bits():
     refuses(check, lambda bits: 6.02 * bits, "How long is a step")
 
 
+def test_errors_together():
+    check = checks.errors_together
+    check(lambda dbs: -10 * math.log10(sum(10 ** (-db / 10) for db in dbs)))
+    refuses(check, lambda dbs: -20 * math.log10(sum(10 ** (-db / 20) for db in dbs)), "same way")
+    refuses(check, lambda dbs: sum(dbs) / len(dbs), "nobody's")
+    refuses(check, min, "worst alone")
+    refuses(check, lambda dbs: sum(dbs), "squares")
+
+
 def test_bits_in_use():
     check = checks.bits_in_use
     check(lambda channels: channels / (64 * -(-channels // 64)))

@@ -107,6 +107,7 @@ from .n12_train_test_retinex import (
 )
 from .n13_deploy import (
     bits_in_use,
+    errors_together,
     frozen_width,
     psnr_of_bits,
     put_right,

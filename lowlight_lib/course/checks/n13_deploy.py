@@ -85,6 +85,29 @@ def psnr_of_bits(function) -> None:
     print(f"Right: 6.02 dB a bit, and {truth:.1f} dB with eight.")
 
 
+def errors_together(function) -> None:
+    """Exercise 13/3.1: function(dbs) -> signal over error in dB of independent errors together."""
+    rng = np.random.default_rng(0)
+    for dbs in ((40.0, 30.0), (40.0, 40.0), (45.0,) * 10):
+        errors = rng.standard_normal((len(dbs), 400_000)) * 10 ** (-np.array(dbs)[:, None] / 20)
+        truth = -10 * math.log10(np.mean(errors.sum(0) ** 2))
+        answer = float(answer_of(function, list(dbs)))
+        said = ", ".join(f"{db:g}" for db in dbs[:3]) + ", ..." * (len(dbs) > 3)
+        case = f"{said} dB: you say {answer:.1f}, and a simulation {truth:.1f}"
+        straight = -20 * math.log10(sum(10 ** (-db / 20) for db in dbs))
+        hint = "What adds up when errors know nothing of each other: they, or their squares?"
+        if abs(answer - straight) < 0.1:
+            hint = "So it would be if all errors pointed the same way. These know nothing of it."
+        elif abs(answer - np.mean(dbs)) < 0.1:
+            hint = "A mean of logarithms is nobody's error."
+        elif abs(answer - min(dbs)) < 0.1:
+            hint = "The worst alone. The others are still there."
+        assert abs(answer - truth) < 0.05, f"{case}. {hint}"
+    print(
+        f"Right: ten layers of 45 dB leave {truth:.1f}, and beside a bad one the good ones vanish."
+    )
+
+
 def bits_in_use(function) -> None:
     """Exercise 13/5.1: function(channels) -> share of the bits of a pixel's words in use."""
     from ...deploy.xnor_blocks import PackedConv
