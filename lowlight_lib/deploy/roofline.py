@@ -16,7 +16,17 @@ from dataclasses import dataclass
 
 import torch
 
+from ..blocks.binary import BinaryTransition, DABC2d
+from ..blocks.dense import ResidualDenseBlock
+from ..blocks.shift import ShiftStep
 from . import counting
+
+WHOLE = (
+    ResidualDenseBlock,
+    DABC2d,
+    BinaryTransition,
+    ShiftStep,
+)  # what the papers draw as one block
 
 
 @dataclass(frozen=True)
@@ -91,54 +101,43 @@ def bandwidth(megabytes=128, repeats=5) -> float:
     return 2 * source.nbytes / _least(lambda: target.copy_(source), repeats)
 
 
-def blocks(model, input_shape, depth=3, repeats=3) -> list[Block]:
+def blocks(model, input_shape, whole=WHOLE, repeats=3) -> list[Block]:
     """Time the blocks of a network, each in its place.
 
     Args:
         model: nn.Module in eval mode, on the CPU.
         input_shape: for example (1, 1, 1024, 2048).
-        depth: the most parts of a block's dotted name: 1 gives "hse", 3 "hse.rdbs.0". What holds
-            one block holds all that is in it.
+        whole: kinds of modules that are one block, with all that is in them; what multiplies
+            outside of them, a bare convolution, is a block of its own.
         repeats: timed passes after a warm one.
     Returns:
         Those that multiply, in the order in which they first run.
     """
     ops = [op for op in counting.trace(model, input_shape) if op.macs]
+    kinds = {name: isinstance(module, whole) for name, module in model.named_modules()}
+    work = {}
+    for op in ops:
+        parts = op.module.split(".")
+        above = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+        name = next((n for n in above if kinds.get(n)), op.module)
+        work[name] = work.get(name, 0) + 2 * op.macs
     x = torch.rand(input_shape, generator=torch.Generator().manual_seed(0))
-    names = _names(model, x, ops, depth)
-    watch = _Watch({name: model.get_submodule(name) for name in names})
+    watch = _Watch({name: model.get_submodule(name) for name in work})
     passes = []
     with torch.inference_mode(), watch:
         for _ in range(repeats + 1):
-            watch.seconds, watch.bytes = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
+            watch.seconds, watch.bytes = dict.fromkeys(work, 0.0), dict.fromkeys(work, 0)
             model(x)
             passes.append(watch.seconds)
     return [
         Block(
             name,
-            2 * sum(op.macs for op in ops if _holds(name, op.module)),
+            flops,
             watch.bytes[name] + sum(p.nbytes for p in model.get_submodule(name).parameters()),
             statistics.median(p[name] for p in passes[1:]),
         )
-        for name in names
+        for name, flops in work.items()
     ]
-
-
-def _names(model, x, ops, depth):
-    """The modules that are called and hold the operations, none within another."""
-    called = _Watch(dict(model.named_modules()))
-    with torch.inference_mode(), called:
-        model(x)
-    found = {}
-    for op in ops:
-        parts = op.module.split(".")
-        names = [".".join(parts[:n]) for n in range(min(depth, len(parts)), 0, -1)]
-        found[next((n for n in names if n in called.seconds), "")] = True
-    return [n for n in found if not any(n != other and _holds(other, n) for other in found)]
-
-
-def _holds(outer, name):
-    return not outer or name == outer or name.startswith(f"{outer}.")
 
 
 class _Watch:
@@ -165,9 +164,9 @@ class _Watch:
 
     def _leave(self, name, args, out):
         took = time.perf_counter() - self._began[name]
-        self.seconds[name] = self.seconds.get(name, 0.0) + took
+        self.seconds[name] += took
         moved = sum(t.nbytes for t in (*_tensors(args), *_tensors(out)))
-        self.bytes[name] = self.bytes.get(name, 0) + moved
+        self.bytes[name] += moved
 
 
 def _tensors(value):
