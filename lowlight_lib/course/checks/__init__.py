@@ -106,3 +106,8 @@ from .n12_train_test_retinex import (
     matched_distance,
     teachers,
 )
+from .n14_scoreboard import (
+    beats,
+    error_of_difference,
+    same_race,
+)
