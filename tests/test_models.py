@@ -1,5 +1,6 @@
 """The networks and their blocks, against the released ones and against theory."""
 
+import copy
 import dataclasses
 import json
 
@@ -147,6 +148,13 @@ def test_folding_weight_norm(inference):
         torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
     model(x).sum().backward()  # still a network that can be trained
     assert count(fold_weight_norm(model)) == 783_432  # a second time does nothing
+
+
+def test_folding_a_copy_leaves_the_original():
+    model = models.build("redi")
+    copied = fold_weight_norm(copy.deepcopy(model))
+    torch.testing.assert_close(copied.fuse.weight, model.fuse.weight)
+    assert count(model) == 784_768 and count(copied) == 783_432
 
 
 def test_without_weight_norm_from_the_start():

@@ -34,8 +34,12 @@ def fold_weight_norm(model):
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
             with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
-                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-                module.weight = nn.Parameter(module.weight.detach().clone())
+                weight = module.weight.detach().clone()
+                # Not parametrize.remove_parametrizations: a deep copy shares the class that it
+                # takes the weight out of, so that folding a copy would break the original.
+                del module.parametrizations
+                module.__class__ = type(module).__bases__[0]
+                module.weight = nn.Parameter(weight)
     if hasattr(model, "built_as"):  # so that its checkpoint says what it holds now
         key, options = model.built_as
         model.built_as = (key, options | {"weight_norm": False})
