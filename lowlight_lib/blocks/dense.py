@@ -29,15 +29,10 @@ def conv(c_in, c_out, kernel, *, groups=1, bias=True, slope=1.0, norm=True):
 def fold_weight_norm(model):
     """Replace every g * v / |v| by the plain weight it stands for, in place; same output.
 
-    Returns the model. A network without weight normalisation is left alone, and so is the one that
-    this is a deep copy of.
+    Returns the model. A network without weight normalisation is left alone.
     """
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
-            # PyTorch makes a class for each such layer, a copy shares it, and taking the
-            # normalisation away takes `weight` from the class.
-            cls = type(module)
-            module.__class__ = type(cls.__name__, cls.__bases__, dict(cls.__dict__))
             with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
                 weight = module.weight.detach().clone()
                 # Not parametrize.remove_parametrizations: a deep copy shares the class that it
