@@ -1,0 +1,280 @@
+"""One way to the fast form of any network: same call, same result, another engine below.
+
+    fast = prepare(network, torch.rand(1, 1, 512, 768))
+    picture = fast(mosaic)  # what network(mosaic) gives, sooner
+    restore("dark.dng", fast, "redi")
+
+Built in notebooks/13_deploy.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .. import models
+from ..blocks.padding import pad_to_multiple
+from ..blocks.retinex import Decomposition
+from ..errors import LowlightError, OptionError, ShapeError
+from ..models.brve_stream import BrveStream
+from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, precisions
+
+BACKENDS = ("bitpacked", "openvino", "onnxruntime", "torch")  # the order in which auto tries
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+STAGES = ("extract", "align", "reconstruct")  # of brve, see `BrveStream`
+CARRIED = ("multiple", "halo", "amplifies_itself", "cfa", "trained_on", "white_balance", "built_as")
+
+
+def prepare(
+    model, example=None, backend="auto", precision="float32", *, quantised=None, compiled=False
+):
+    """The fast form of a network, with its weights as they are now.
+
+    It takes what the network takes, of any height and width, and gives what it gives in eval mode;
+    `restore`, `clip.enhance`, `evaluate.test` take it in the network's place.
+
+    Args:
+        model: of `models.build` or `checkpoint.load`; left as it was.
+        example: an input like those to come, numpy or torch; it is run once, so that the first
+            call finds its shape compiled and an engine that cannot do it is found out now. None
+            leaves that to the first call.
+        backend: "torch" (weight normalisation folded, channels last; on the network's device),
+            "onnxruntime", "openvino" (both on the CPU), "bitpacked" (brve), or "auto": the first
+            that works of bitpacked, openvino, onnxruntime, torch, with a warning that says why the
+            ones before it do not.
+        precision: "float32", "bfloat16", "float16", "int8". Not every backend has every one on
+            every machine. What goes in and comes out is float32.
+        quantised: for "int8", the file (.onnx) with the weights and ranges as whole numbers.
+        compiled: backend torch by `torch.compile`: needs a C++ compiler, a minute for each shape.
+    Returns:
+        `Fast`, or for brve `FastClip`: a callable. Threads: as `torch.get_num_threads()` says now.
+    Raises:
+        OptionError: no such backend or precision, here or for this network; a package is missing.
+        ShapeError: the example is no input of this network.
+    """
+    key = _key(model)
+    if backend not in ("auto", *BACKENDS):
+        raise OptionError(f"unknown backend {backend!r}", todo=f"use auto, {', '.join(BACKENDS)}")
+    if precision not in PRECISIONS:
+        raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
+    if precision == "int8" and quantised is None:
+        raise OptionError("int8 needs a quantised file", todo="give its path as `quantised`")
+    options = {"quantised": quantised, "compiled": compiled}
+    if backend != "auto":
+        return _make(model, example, backend, precision, **options)
+    device = _device(model)
+    wanted = BACKENDS if device.type == "cpu" else ("torch",)
+    why = [] if device.type == "cpu" else [f"the network is on {device}"]
+    for name in wanted:
+        if name == "bitpacked" and key != "brve":
+            continue
+        try:
+            fast = _make(model, example, name, precision, **options)
+        except ShapeError:  # the example's fault
+            raise
+        except OptionError as e:
+            why.append(f"{name}: {e.what}")
+            continue
+        if why:
+            warnings.warn(f"{key} runs on {name} ({'; '.join(why)})", stacklevel=2)
+        return fast
+    raise OptionError(f"nothing here runs {key} in {precision} ({'; '.join(why)})")
+
+
+class Fast:
+    """A network made fast, see `prepare`.
+
+    Attributes:
+        backend, precision: what it computes with.
+        key: which system it is.
+        multiple, halo, amplifies_itself, cfa, trained_on, white_balance, built_as: the network's
+            own, for `restore` and its like; those that it has.
+    Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
+    Raises:
+        ShapeError: another number of dimensions or channels, no pixels, or not floating.
+    """
+
+    dims = (4,)
+
+    def __init__(self, model, backend, precision, engine):
+        self.key, self.backend, self.precision, self.engine = _key(model), backend, precision, engine
+        card = models.card(self.key)
+        self.channels = card.channels
+        self.halo, self.amplifies_itself = card.halo, card.amplifies_itself
+        for name in CARRIED:
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
+        self._cell = 6 if getattr(self, "cfa", "Bayer") == "X-Trans" else None
+        # LLPackNet of 2020: its factor is of the picture, not of what is padded to it.
+        self._amplifier = getattr(model, "amplifier", None)
+        if self._amplifier is not None:
+            self._amplifier = folded(self._amplifier)
+
+    def __call__(self, x):
+        batch = self._checked(x)
+        with torch.no_grad():
+            out = self._run(batch)
+        given = x.device if torch.is_tensor(x) else None
+        ready = [y.numpy() if given is None else y.to(given) for y in out]
+        return Decomposition(*ready) if self.key == "pairlie" else ready[0]
+
+    def __repr__(self):
+        return f"<{self.key} on {self.backend}, {self.precision}>"
+
+    def _checked(self, x):
+        if not isinstance(x, (np.ndarray, torch.Tensor)):
+            raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
+        floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
+        if not floating:
+            raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
+        if x.ndim not in self.dims or x.shape[-3] != self.channels or 0 in x.shape:
+            wanted = ["N", "T"][5 - max(self.dims) :][-1] if max(self.dims) == 5 else "N"
+            raise ShapeError(
+                f"{self.key} takes ({wanted}, {self.channels}, H, W), got {tuple(x.shape)}"
+            )
+        if not torch.is_tensor(x):
+            x = torch.from_numpy(np.ascontiguousarray(x, np.float32))
+        return x.detach().float()
+
+    def _run(self, x):
+        h, w = x.shape[-2:]
+        if self._amplifier is not None:
+            x = x * self._amplifier(x).view(-1, 1, 1, 1)
+        if self.key == "pairlie" and min(h, w) < 2:  # as the network does: one line has no mirror
+            x = F.pad(x, (0, int(w < 2), 0, int(h < 2)), mode="replicate")
+        x = pad_to_multiple(x, self.multiple, self._cell)
+        # Batches one by one: files are for one picture, and memory stays that of one.
+        parts = [self.engine(item) for item in x.split(1)]
+        return [torch.cat(same)[..., :h, :w] for same in zip(*parts, strict=True)]
+
+
+class FastClip(Fast):
+    """BRVE made fast: frame by frame, in constant memory beside the clip itself.
+
+    Shapes: (T, 4, H, W) or (N, T, 4, H, W) -> the same.
+    """
+
+    dims = (4, 5)
+
+    def _run(self, x):
+        clips = x[None] if x.dim() == 4 else x
+        done = torch.stack([self._clip(frames) for frames in clips])
+        return [done[0] if x.dim() == 4 else done]
+
+    def _clip(self, frames):
+        stream = self.stream()
+        done = [finished for frame in frames for finished in stream.push(frame)]
+        return torch.stack(done + stream.close())
+
+    def stream(self):
+        """A `BrveStream`: for video without end; it takes and gives tensors."""
+        return BrveStream(self.engine)
+
+
+class _Stages:
+    """What `BrveStream` calls, by an engine for each stage; pads like the network."""
+
+    def __init__(self, multiple, engines):
+        self.multiple, self._engines = multiple, engines
+
+    def extract(self, frames):
+        return self._engines["extract"](frames)
+
+    def align(self, window):
+        return self._engines["align"](*window)
+
+    def reconstruct(self, *known):
+        return self._engines["reconstruct"](*known)[0]
+
+
+# ---------------------------------------------------------------------------------------------
+# helpers
+
+
+def _make(model, example, backend, precision, *, quantised, compiled):
+    key, device = _key(model), _device(model)
+    if backend == "bitpacked" and key != "brve":
+        raise OptionError(f"bitpacked is for binary networks, which {key} is not")
+    if backend != "torch" and device.type != "cpu":
+        raise OptionError(f"{backend} runs on the CPU, the network is on {device}")
+    if compiled and backend != "torch":
+        raise OptionError(f"compiled is for the backend torch, not {backend}")
+    _need(backend)
+    there = precisions(backend, device)
+    if precision not in there:
+        raise OptionError(
+            f"{backend} has no {precision} here, it has {', '.join(there)}",
+            todo="take one of these, or another backend",
+        )
+    try:
+        engine = _engine(model, backend, precision, quantised, compiled)
+        fast = (FastClip if key == "brve" else Fast)(model, backend, precision, engine)
+        if example is not None:
+            fast(example)
+    except LowlightError:
+        raise
+    except Exception as e:  # each engine has errors of its own
+        said = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise OptionError(f"{backend} cannot run {key}: {said}", todo="use backend torch") from e
+    return fast
+
+
+def _engine(model, backend, precision, quantised, compiled):
+    key = _key(model)
+    if backend == "bitpacked":
+        from .xnor import pack_network
+
+        return pack_network(model)
+    net = folded(model)
+    net.amplifier = None  # `Fast` has it
+    if backend == "torch":
+        if key != "brve":
+            return TorchEngine(net, precision, compiled)
+        stages = {name: TorchEngine(_Stage(net, name), precision, compiled) for name in STAGES}
+        return _Stages(net.multiple, stages)
+    from .export import to_onnx
+
+    def made(file):
+        if backend == "onnxruntime":
+            return OnnxRuntimeEngine(file)
+        return OpenVinoEngine(file, precision)
+
+    if key != "brve":
+        return made(quantised or to_onnx(net))
+    return _Stages(net.multiple, {name: made(to_onnx(net, stage=name)) for name in STAGES})
+
+
+class _Stage(nn.Module):
+    def __init__(self, net, name):
+        super().__init__()
+        self.net, self.name = net, name
+
+    def forward(self, *args):
+        return self.net.align(args) if self.name == "align" else getattr(self.net, self.name)(*args)
+
+
+def _need(backend):
+    """An OptionError if what the backend needs is not installed."""
+    if backend in ("openvino", "onnxruntime"):
+        from .export import need
+
+        need(backend, "onnx", "onnxscript")
+    if backend == "bitpacked":
+        try:
+            import numba  # noqa: F401
+        except ImportError as e:
+            raise OptionError("numba is not installed", todo="pip install numba") from e
+
+
+def _key(model):
+    if not (isinstance(model, nn.Module) and hasattr(model, "built_as")):
+        raise OptionError("only networks of models.build can be made fast")
+    return model.built_as[0]
+
+
+def _device(model):
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
