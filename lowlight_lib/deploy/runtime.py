@@ -101,7 +101,12 @@ class Fast:
     dims = (4,)
 
     def __init__(self, model, backend, precision, engine):
-        self.key, self.backend, self.precision, self.engine = _key(model), backend, precision, engine
+        self.key, self.backend, self.precision, self.engine = (
+            _key(model),
+            backend,
+            precision,
+            engine,
+        )
         card = models.card(self.key)
         self.channels = card.channels
         self.halo, self.amplifies_itself = card.halo, card.amplifies_itself

@@ -80,6 +80,7 @@ from .n09_what_it_costs import (
     bytes_of_layer,
     fastest_possible,
     features_kept,
+    least_seconds,
     one_by_one_against_three_by_three,
     redi_with_small_kernels,
     share_of_transposed,
@@ -112,4 +113,9 @@ from .n13_deploy import (
     psnr_of_bits,
     put_right,
     scale_and_zero,
+)
+from .n14_scoreboard import (
+    beats,
+    error_of_difference,
+    same_race,
 )
