@@ -1,6 +1,6 @@
 """The command line: thin, every command a call of the library.
 
-lowlight restore | train | test | cost | data | course        (or python -m lowlight_lib.cli)
+lowlight restore | train | test | cost | bench | data | course      (or python -m lowlight_lib.cli)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .deploy.bench_command import bench
 from .errors import LowlightError, OptionError, OutputError
 from .training.commands import (
     DEFAULT_DATA,
@@ -170,6 +171,7 @@ def restore(
 
 app.command()(train)  # these two are shared with torchrun, see there
 app.command()(test)
+app.command()(bench)
 
 
 @app.command()
