@@ -83,3 +83,12 @@ def test_fastest_possible():
     refuses(check, lambda macs, peak: macs / peak, "two operations")
     refuses(check, lambda macs, peak: 2000 * macs / peak, "In seconds")
     refuses(check, lambda macs, peak: peak / (2 * macs), "pictures a second")
+
+
+def test_least_seconds():
+    check = checks.least_seconds
+    check(lambda flops, moved, peak, bandwidth: max(flops / peak, moved / bandwidth))
+    refuses(check, lambda f, m, p, b: f / p + m / b, "You add")
+    refuses(check, lambda f, m, p, b: min(f / p, m / b), "before both")
+    refuses(check, lambda f, m, p, b: f / p, "before both")
+    refuses(check, lambda f, m, p, b: 2 * max(f / p, m / b), "wait for")

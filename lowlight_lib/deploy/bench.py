@@ -210,7 +210,7 @@ class _Case:
         for i in range(repeats):
             self._say(f"timing {self.key}, {i + 1} of {repeats}")
             for p, dtype in _DTYPES.items():
-                peaks[p].append(peak_flops(dtype, _PEAK_SIDE[self.size], 1) / 1e9)
+                peaks[p].append(peak_flops(dtype, (_PEAK_SIDE[self.size],), 1) / 1e9)
             for name, form in forms.items():
                 began = time.perf_counter()
                 form(self.x)

@@ -125,6 +125,9 @@ def test(
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
         "of weights.", show_default=False)] = None,
+    perceptual: Annotated[bool, typer.Option(
+        "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
+    = False,
     backend: Backend = "eager",
     precision: Precision = "float32",
 ):  # fmt: skip
@@ -133,9 +136,11 @@ def test(
     from ..sensor.movie import make_folder
     from . import checkpoint as checkpoints
     from . import distributed
+    from .evaluate import add_rows
     from .evaluate import test as score
     from .train import pick_device
 
+    metrics = _perceptual(key) if perceptual else None
     if amplification not in ("ratio", "auto"):
         amplification = number_or_auto(amplification)
     if checkpoint is None and predictions is None:
@@ -163,17 +168,43 @@ def test(
     )  # fmt: skip
     if not distributed.is_first():
         return
+    pictures = save_path or run / "pictures"
+    if metrics:
+        row |= metrics(pictures, row)
+        add_rows(run / "results.json", [row])
     if out is not None:
         with atomic_write(out, "w") as f:
             json.dump([row], f, indent=1)
     ours, baseline = (
         f"{row[of + 'psnr']:.2f} dB, SSIM {row[of + 'ssim']:.3f}"
-        + (f", ST-RRED {row[of + 'strred']:.4g}" if row.get("strred") is not None else "")
+        + "".join(
+            f", {name} {row[of + k]:.4g}"
+            for k, name in (("strred", "ST-RRED"), ("lpips", "LPIPS"), ("fid", "FID"))
+            if row.get(k) is not None
+        )
         for of in ("", "baseline_")
     )
     what = "clips" if "per_group" in row else "images"
     print(f"{key}, {row['images']} {what}: {ours}; without a network {baseline}")
-    print(f"rows in {run / 'results.json'}, pictures in {save_path or run / 'pictures'}")
+    print(f"rows in {run / 'results.json'}, pictures in {pictures}")
+
+
+def _perceptual(key):
+    """A function (folder of pictures, row) -> its LPIPS and FID; an error now where it cannot."""
+    from .. import models
+    from .perceptual import find_metrics, score_folder
+
+    task = models.card(key).task
+    if task.startswith("raw video"):
+        raise OptionError("LPIPS and FID are of pictures", todo="leave --perceptual out for video")
+    metrics, baseline = find_metrics(), "input" if task.startswith("sRGB") else "baseline"
+
+    def scores(folder, row):
+        named = "" if row["amplification"] in (None, "ratio") else f"_{row['amplification']}"
+        names = [image["name"] for image in row["per_image"]]
+        return score_folder(folder, names, f"result{named}", baseline + named, metrics)
+
+    return scores
 
 
 def run_app(app, argv, name) -> None:

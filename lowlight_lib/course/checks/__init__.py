@@ -80,6 +80,7 @@ from .n09_what_it_costs import (
     bytes_of_layer,
     fastest_possible,
     features_kept,
+    least_seconds,
     one_by_one_against_three_by_three,
     redi_with_small_kernels,
     share_of_transposed,
@@ -104,4 +105,9 @@ from .n12_train_test_retinex import (
     gamma_for,
     matched_distance,
     teachers,
+)
+from .n14_scoreboard import (
+    beats,
+    error_of_difference,
+    same_race,
 )

@@ -7,7 +7,7 @@ import math
 from torch import nn
 
 from ... import models
-from ...deploy import cost, counting
+from ...deploy import cost, counting, roofline
 from .common import answer_of, near
 
 SONY = (1, 1, 2848, 4256)
@@ -153,3 +153,22 @@ def fastest_possible(function) -> None:
         f"Right: {2e3 * 83.3e9 / 11.3e12:.1f} ms at the very least. Whoever reports 4 ms has "
         "stopped the time it takes to *hand out* the work, not the work."
     )
+
+
+def least_seconds(function) -> None:
+    """Exercise 09/6.1: function(flops, moved, peak, bandwidth) -> seconds of a block at least."""
+    for flops, moved in ((5e9, 0.1e9), (5e9, 2e9)):  # arithmetic, then memory, is the longer
+        roof = roofline.Roof(100e9, 10e9)
+        truth = flops / roof.bound(flops / moved)
+        answer = float(answer_of(function, flops, moved, roof.peak, roof.bandwidth))
+        times = flops / roof.peak, moved / roof.bandwidth
+        hint = "Take the time of each alone, and ask which of the two one has to wait for."
+        if near(answer, sum(times)):
+            hint = "You add: but a processor computes on one tile while it fetches the next."
+        elif near(answer, min(times)):
+            hint = "A block is not done before both are."
+        assert near(answer, truth), (
+            f"{flops:.0e} operations and {moved:.0e} bytes on a machine of {roof.peak:.0e} and "
+            f"{roof.bandwidth:.0e} a second take not {answer:.3g} s. {hint}"
+        )
+    print("Right: the longer of the two. That is the roof, read as a clock.")

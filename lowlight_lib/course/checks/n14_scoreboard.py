@@ -1,0 +1,79 @@
+"""Checks of notebook 14."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..scoreboard import pareto_front
+from .common import answer_of, near
+
+
+def _row(**other):
+    images = [{"name": f"{i}", "psnr": 20.0 + i} for i in range(3)]
+    row = {"model": "redi", "dataset": "sid", "split": "test", "protocol": "default"}
+    row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}
+    return row | other
+
+
+def same_race(function) -> None:
+    """Exercise 14/1.1: function(a, b) -> whether two rows of results.json may be compared."""
+    ours = _row()
+    others = [{"name": f"{i}", "psnr": 20.0} for i in (7, 8, 9)]
+    cases = (
+        (_row(model="sid", psnr=19.0, seconds_train=9.0), True, "another system is the point"),
+        (_row(dataset="lol"), False, "two data sets are two questions"),
+        (_row(split="train"), False, "on its own training pictures everybody shines"),
+        (_row(protocol="truncate"), False, "two protocols round differently"),
+        (_row(amplification="auto"), False, "one is told the exposure ratio, the other guesses it"),
+        (_row(per_image=others), False, "as many pictures, but other ones"),
+        (_row(per_image=ours["per_image"][::-1]), True, "the order of the pictures is no matter"),
+    )
+    for other, truth, why in cases:
+        for a, b in ((ours, other), (other, ours)):
+            answer = answer_of(function, a, b)
+            assert bool(answer) == truth, (
+                f"You say {'yes' if answer else 'no'} where the answer is "
+                f"{'yes' if truth else 'no'}: {why}."
+            )
+    print("Right: same pictures, same knowledge, same ruler. Only then is a difference one.")
+
+
+def error_of_difference(function) -> None:
+    """Exercise 14/2.1: function(a, b) -> standard error of the mean difference."""
+    rng = np.random.default_rng(0)
+    for n in (5, 12):
+        pictures = rng.normal(20, 4, n)
+        a, b = pictures + rng.normal(1, 0.5, n), pictures
+        truth = np.std(a - b, ddof=1) / np.sqrt(n)
+        answer = float(answer_of(function, a.copy(), b.copy()))
+        apart = np.sqrt(np.var(a, ddof=1) / n + np.var(b, ddof=1) / n)
+        hint = "Subtract first: each picture is its own control. Then the standard error of that."
+        if near(answer, apart):
+            hint = "So it would be if the two had been tested on different pictures."
+        elif near(answer, truth * np.sqrt(n)):
+            hint = "That is the spread of one picture's difference; the mean of n is steadier."
+        elif near(answer, np.std(a - b) / np.sqrt(n)):
+            hint = "From n numbers whose mean you took yourself n - 1 are left: ddof=1."
+        assert near(answer, truth), f"Not {answer:.3f} dB. {hint}"
+    print("Right: what all pictures have in common, easy or hard, drops out of the difference.")
+
+
+def beats(function) -> None:
+    """Exercise 14/4.1: function(a, b) -> whether choice a, (cost, quality), makes b pointless."""
+    rng = np.random.default_rng(1)
+    for a, b in rng.integers(0, 3, (200, 2, 2)).tolist():
+        truth = not pareto_front(*zip(a, b, strict=True))[1]
+        answer = answer_of(function, tuple(a), tuple(b))
+        if bool(answer) == truth:
+            continue
+        hint = "Less cost is better, more quality is better."
+        if a == b:
+            hint = "Equal choices do not beat each other, or both would be thrown away."
+        elif a[0] == b[0] or a[1] == b[1]:
+            hint = "A tie in one of the two is no excuse: the other decides."
+        elif (a[0] < b[0]) == (a[1] < b[1]):
+            hint = "Each is better at something: then neither beats the other."
+        raise AssertionError(
+            f"{tuple(a)} against {tuple(b)}: you say {'yes' if answer else 'no'}. {hint}"
+        )
+    print("Right: no worse in both, better in one.")

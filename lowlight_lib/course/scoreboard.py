@@ -1,0 +1,107 @@
+"""What a run of the course has left behind, gathered for one table.
+
+Built in notebooks/14_scoreboard.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..training.evaluate import read_rows, weights_id
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One test of one network.
+
+    Attributes:
+        row: as results.json has it.
+        folder: of that results.json; pictures/ is in it.
+        weights: file of the tested weights, or None where it is not in that folder.
+    """
+
+    row: dict
+    folder: Path
+    weights: Path | None
+
+
+def folders(out_dir) -> list[Path]:
+    """Where the notebooks of one run left their scores.
+
+    They share `out_dir`, and then results.json is in it; or each has a folder of its own, as in a
+    run of the course, and then they are beside it.
+    """
+    out_dir = Path(out_dir)
+    if (out_dir / "results.json").exists():
+        return [out_dir]
+    return sorted(p.parent for p in out_dir.parent.glob("*/results.json"))
+
+
+def entries(out_dir, order=()) -> list[Entry]:
+    """The test of each system in a run: on the test split, with the true exposure ratio.
+
+    Of several such tests of a system the one with the most images counts, of equal ones the later.
+
+    Args:
+        out_dir: see `folders`.
+        order: names of systems that come first; the others follow by name.
+    Raises:
+        DataError: a results.json is damaged.
+    """
+    best = {}
+    for folder in folders(out_dir):
+        for row in read_rows(folder / "results.json"):
+            fits = row.get("split") == "test" and row.get("amplification") in ("ratio", None)
+            if not fits or row.get("predictions") or not row.get("weights"):
+                continue
+            known = best.get(row["model"])
+            if known is None or row["images"] >= known.row["images"]:
+                best[row["model"]] = Entry(row, folder, _find(folder, row["weights"]))
+    names = [n for n in order if n in best] + sorted(n for n in best if n not in order)
+    return [best[n] for n in names]
+
+
+def bench_rows(out_dir) -> list[dict]:
+    """The rows of the run's bench.json (see `deploy.bench`), [] where there is none.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    own = Path(out_dir) / "bench.json"
+    paths = [own] if own.exists() else sorted(own.parent.parent.glob("*/bench.json"))
+    rows = []
+    for path in paths:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            rows += found["rows"] if isinstance(found, dict) else found
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise DataError(f"is damaged ({e})", file=path, todo="run notebook 13 again") from e
+    return rows
+
+
+def pareto_front(costs, qualities) -> np.ndarray:
+    """Which of several choices are beaten by none.
+
+    A choice is beaten by another that costs no more and is no worse, and is better in one of both.
+
+    Args:
+        costs, qualities: (N,) numbers; less cost and more quality are better.
+    Returns:
+        bool (N,). Equal choices stand or fall together.
+    """
+    costs, qualities = np.asarray(costs, float), np.asarray(qualities, float)
+    no_worse = (costs[:, None] <= costs) & (qualities[:, None] >= qualities)
+    better = (costs[:, None] < costs) | (qualities[:, None] > qualities)
+    return ~(no_worse & better).any(0)
+
+
+def _find(folder, weights):
+    for path in sorted(folder.rglob("*.safetensors")):
+        if weights_id(path) == weights:
+            return path
+    return None
