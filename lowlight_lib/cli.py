@@ -1,12 +1,14 @@
 """The command line: thin, every command a call of the library.
 
-lowlight restore | train | test | cost | export | data | course   (or python -m lowlight_lib.cli)
+lowlight restore | train | test | cost | export | bench | data | course
+(or python -m lowlight_lib.cli)
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +16,14 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .deploy.bench_command import bench
 from .deploy.commands import PRECISIONS, export
 from .errors import LowlightError, OptionError, OutputError
 from .training.commands import (
     DEFAULT_DATA,
+    Backend,
     Key,
+    Precision,
     Profile,
     number_or_auto,
     run_app,
@@ -88,6 +93,8 @@ def restore(
         "A7S II. Files of other cameras are brought to it and back.")] = "auto",
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
+    backend: Backend = "auto",
+    precision: Precision = "float32",
 ):  # fmt: skip
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
@@ -120,7 +127,7 @@ def restore(
         check_gamma(gamma)
         if not photos:
             raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
-    network = checkpoints.load(model, checkpoint)
+    network = _fast(checkpoints.load(model, checkpoint), backend, precision)
     # 5: REDI's training code
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
     camera = None if no_colour_match else trained_on
@@ -166,6 +173,7 @@ def restore(
 
 app.command()(train)  # these two are shared with torchrun, see there
 app.command()(test)
+app.command()(bench)
 app.command()(export)
 
 
@@ -289,12 +297,20 @@ def _version(show: bool):
         raise typer.Exit()
 
 
+def _fast(network, backend, precision):
+    """What `restore` and `test` run, see there."""
+    from .deploy.runtime import for_command
+
+    return for_command(network, backend, precision)
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option(
         "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ):  # fmt: skip
-    pass
+    context.obj = _fast  # for commands of lower layers
 
 
 # ---------------------------------------------------------------------------------------------
@@ -326,7 +342,9 @@ def _is_number(word):
 
 def main(argv=None) -> None:
     """Entry point: errors on purpose are one line on stderr and exit code 1, never a traceback."""
-    run_app(app, _spread(sys.argv[1:] if argv is None else argv), "lowlight")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
+        run_app(app, _spread(sys.argv[1:] if argv is None else argv), "lowlight")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class ProcessPeak:
         return self.peak - self.before
 
 
-def process_peak(key, shape, options=None, *, training=False, timeout=600) -> ProcessPeak:
+def process_peak(key, shape, options=None, *, training=False, how=None, timeout=600) -> ProcessPeak:
     """Build a network in a fresh process, run one pass, and ask the system what it took.
 
     A running notebook cannot tell: it has been larger before, and memory that was given back to the
@@ -45,11 +45,14 @@ def process_peak(key, shape, options=None, *, training=False, timeout=600) -> Pr
         key, options: as `models.build` takes them.
         shape: of the input, for example (1, 1, 2048, 4096).
         training: with a backward pass; otherwise in inference mode.
+        how: backend, precision and file of `runtime.prepare`, to measure its fast form; None is
+            the network as it is.
         timeout: seconds.
     Raises:
         OptionError: the process failed, ran out of memory, or took too long.
     """
     order = {"key": key, "shape": list(shape), "options": options or {}, "training": training}
+    order |= {"how": how}
     home = str(
         Path(__file__).resolve().parents[2]
     )  # so that a checkout that is not installed works
@@ -101,7 +104,7 @@ def _forget_peak():
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
-def _run(key, shape, options, training):
+def _run(key, shape, options, training, how):
     """What the child does."""
     import psutil
     import torch
@@ -110,6 +113,10 @@ def _run(key, shape, options, training):
     from ..restore import out_of_memory
 
     model = models.build(key, **options).train(training)
+    if how:
+        from .runtime import prepare
+
+        model = prepare(model, None, **how)
     with out_of_memory(shape), torch.inference_mode(not training):
         x = torch.rand(shape)
         _forget_peak()

@@ -9,6 +9,7 @@ Built in notebooks/13_deploy.
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import numpy as np
@@ -29,9 +30,7 @@ STAGES = ("extract", "align", "reconstruct")  # of brve, see `BrveStream`
 CARRIED = ("multiple", "halo", "amplifies_itself", "cfa", "trained_on", "white_balance", "built_as")
 
 
-def prepare(
-    model, example=None, backend="auto", precision="float32", *, quantised=None, compiled=False
-):
+def prepare(model, example=None, backend="auto", precision="float32", *, file=None, compiled=False):
     """The fast form of a network, with its weights as they are now.
 
     It takes what the network takes, of any height and width, and gives what it gives in eval mode;
@@ -48,7 +47,9 @@ def prepare(
             ones before it do not.
         precision: "float32", "bfloat16", "float16", "int8". Not every backend has every one on
             every machine. What goes in and comes out is float32.
-        quantised: for "int8", the file (.onnx) with the weights and ranges as whole numbers.
+        file: a .onnx of this network (of brve {stage: .onnx}) for onnxruntime and openvino, as a
+            path or as `export.to_onnx` returns it, instead of exporting it here, which takes
+            seconds. "int8" needs one: the quantised file.
         compiled: backend torch by `torch.compile`: needs a C++ compiler, a minute for each shape.
     Returns:
         `Fast`, or for brve `FastClip`: a callable. Threads: as `torch.get_num_threads()` says now.
@@ -56,33 +57,48 @@ def prepare(
         OptionError: no such backend or precision, here or for this network; a package is missing.
         ShapeError: the example is no input of this network.
     """
-    key = _key(model)
+    if example is not None:
+        check_input(_key(model), example)
     if backend not in ("auto", *BACKENDS):
         raise OptionError(f"unknown backend {backend!r}", todo=f"use auto, {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
-    if precision == "int8" and quantised is None:
-        raise OptionError("int8 needs a quantised file", todo="give its path as `quantised`")
-    options = {"quantised": quantised, "compiled": compiled}
+    if precision == "int8" and file is None:
+        raise OptionError("int8 needs a quantised network", todo="give its .onnx as `file`")
+    options = {"file": file, "compiled": compiled}
     if backend != "auto":
         return _make(model, example, backend, precision, **options)
-    device = _device(model)
-    wanted = BACKENDS if device.type == "cpu" else ("torch",)
-    why = [] if device.type == "cpu" else [f"the network is on {device}"]
-    for name in wanted:
-        if name == "bitpacked" and key != "brve":
-            continue
-        try:
-            fast = _make(model, example, name, precision, **options)
-        except ShapeError:  # the example's fault
-            raise
-        except OptionError as e:
-            why.append(f"{name}: {e.what}")
-            continue
-        if why:
-            warnings.warn(f"{key} runs on {name} ({'; '.join(why)})", stacklevel=2)
-        return fast
-    raise OptionError(f"nothing here runs {key} in {precision} ({'; '.join(why)})")
+    if (device := _device(model)).type != "cpu":
+        why = [f"the network is on {device}"]
+        return _first_of(["torch"], model, example, precision, why, **options)
+    return _first_of(BACKENDS, model, example, precision, **options)
+
+
+def check_input(key, x) -> None:
+    """ShapeError for what is no input of that system: numpy or torch, floating, (N, C, H, W)."""
+    if not isinstance(x, (np.ndarray, torch.Tensor)):
+        raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
+    floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
+    if not floating:
+        raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
+    channels, clip = models.card(key).channels, key == "brve"
+    if x.ndim not in ((4, 5) if clip else (4,)) or x.shape[-3] != channels or 0 in x.shape:
+        wanted = f"({'T' if clip else 'N'}, {channels}, H, W)"
+        raise ShapeError(f"{key} takes {wanted}, got {tuple(x.shape)}")
+
+
+def for_command(model, backend="auto", precision="float32"):
+    """What the commands run: as `prepare`, without an example, but
+
+    "eager" is the network itself, and "auto" in float32 a `Patient`: at most 1e-4 from it.
+    """
+    if backend == "eager":
+        if precision != "float32":
+            raise OptionError("eager computes in float32", todo="use --backend torch, or another")
+        return model
+    if backend == "auto" and precision == "float32":
+        return Patient(model)
+    return prepare(model, None, backend, precision)
 
 
 class Fast:
@@ -98,17 +114,9 @@ class Fast:
         ShapeError: another number of dimensions or channels, no pixels, or not floating.
     """
 
-    dims = (4,)
-
     def __init__(self, model, backend, precision, engine):
-        self.key, self.backend, self.precision, self.engine = (
-            _key(model),
-            backend,
-            precision,
-            engine,
-        )
-        card = models.card(self.key)
-        self.channels = card.channels
+        self.key, self.backend, self.precision = _key(model), backend, precision
+        self.engine, card = engine, models.card(self.key)
         self.halo, self.amplifies_itself = card.halo, card.amplifies_itself
         for name in CARRIED:
             if hasattr(model, name):
@@ -120,30 +128,16 @@ class Fast:
             self._amplifier = folded(self._amplifier)
 
     def __call__(self, x):
-        batch = self._checked(x)
+        check_input(self.key, x)
+        tensor = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
         with torch.no_grad():
-            out = self._run(batch)
+            out = self._run(tensor.detach().float())
         given = x.device if torch.is_tensor(x) else None
         ready = [y.numpy() if given is None else y.to(given) for y in out]
         return Decomposition(*ready) if self.key == "pairlie" else ready[0]
 
     def __repr__(self):
         return f"<{self.key} on {self.backend}, {self.precision}>"
-
-    def _checked(self, x):
-        if not isinstance(x, (np.ndarray, torch.Tensor)):
-            raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
-        floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
-        if not floating:
-            raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
-        if x.ndim not in self.dims or x.shape[-3] != self.channels or 0 in x.shape:
-            wanted = ["N", "T"][5 - max(self.dims) :][-1] if max(self.dims) == 5 else "N"
-            raise ShapeError(
-                f"{self.key} takes ({wanted}, {self.channels}, H, W), got {tuple(x.shape)}"
-            )
-        if not torch.is_tensor(x):
-            x = torch.from_numpy(np.ascontiguousarray(x, np.float32))
-        return x.detach().float()
 
     def _run(self, x):
         h, w = x.shape[-2:]
@@ -162,8 +156,6 @@ class FastClip(Fast):
 
     Shapes: (T, 4, H, W) or (N, T, 4, H, W) -> the same.
     """
-
-    dims = (4, 5)
 
     def _run(self, x):
         clips = x[None] if x.dim() == 4 else x
@@ -196,11 +188,59 @@ class _Stages:
         return self._engines["reconstruct"](*known)[0]
 
 
+class Patient:
+    """A network that becomes fast once that pays: for a command that may have little to do.
+
+    To export a network and compile it takes seconds, as long as many small pictures, or some large
+    ones. So it begins with what costs nothing (bitpacked for brve, else torch), and turns to
+    `prepare(model)`, with its warnings, when it has computed for as long as that takes. Attributes
+    and calls as of `Fast`, backend and precision as they are now.
+    """
+
+    def __init__(self, model, seconds=5.0):
+        self._model, self._left = model, seconds
+        first = ["torch"] if _key(model) != "brve" or _device(model).type != "cpu" else BACKENDS
+        self._fast = _first_of(first, model)
+        if self._fast.backend != "torch" or _device(model).type != "cpu":
+            self._model = None  # there is nothing better to come
+
+    def __call__(self, x):
+        if self._left <= 0 and self._model is not None:
+            model, self._model = self._model, None
+            self._fast = prepare(model)
+        began = time.perf_counter()
+        y = self._fast(x)
+        self._left -= time.perf_counter() - began
+        return y
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._fast, name)
+
+
 # ---------------------------------------------------------------------------------------------
 # helpers
 
 
-def _make(model, example, backend, precision, *, quantised, compiled):
+def _first_of(backends, model, example=None, precision="float32", why=(), **options):
+    """The first backend that works, with a warning of why not the ones before it."""
+    key, why = _key(model), [*why]
+    for name in backends:
+        if name == "bitpacked" and key != "brve":
+            continue
+        try:
+            fast = _make(model, example, name, precision, **options)
+        except OptionError as e:
+            why.append(f"{name}: {e.what}")
+            continue
+        if why:
+            warnings.warn(f"{key} runs on {name} ({'; '.join(why)})", stacklevel=3)
+        return fast
+    raise OptionError(f"nothing here runs {key} in {precision} ({'; '.join(why)})")
+
+
+def _make(model, example, backend, precision, *, file=None, compiled=False):
     key, device = _key(model), _device(model)
     if backend == "bitpacked" and key != "brve":
         raise OptionError(f"bitpacked is for binary networks, which {key} is not")
@@ -216,7 +256,7 @@ def _make(model, example, backend, precision, *, quantised, compiled):
             todo="take one of these, or another backend",
         )
     try:
-        engine = _engine(model, backend, precision, quantised, compiled)
+        engine = _engine(model, backend, precision, file, compiled)
         fast = (FastClip if key == "brve" else Fast)(model, backend, precision, engine)
         if example is not None:
             fast(example)
@@ -228,7 +268,7 @@ def _make(model, example, backend, precision, *, quantised, compiled):
     return fast
 
 
-def _engine(model, backend, precision, quantised, compiled):
+def _engine(model, backend, precision, file, compiled):
     key = _key(model)
     if backend == "bitpacked":
         from .xnor import pack_network
@@ -249,8 +289,9 @@ def _engine(model, backend, precision, quantised, compiled):
         return OpenVinoEngine(file, precision)
 
     if key != "brve":
-        return made(quantised or to_onnx(net))
-    return _Stages(net.multiple, {name: made(to_onnx(net, stage=name)) for name in STAGES})
+        return made(to_onnx(net) if file is None else file)
+    file = {stage: to_onnx(net, stage=stage) for stage in STAGES} if file is None else file
+    return _Stages(net.multiple, {stage: made(file[stage]) for stage in STAGES})
 
 
 class _Stage(nn.Module):

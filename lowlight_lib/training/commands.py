@@ -37,6 +37,12 @@ DataRoot = Annotated[
     typer.Option("--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Backend = Annotated[str, typer.Option(
+    help="What computes: eager (the network as it is), torch, onnxruntime, openvino, for brve "
+    "bitpacked, or auto, the fastest installed.")]  # fmt: skip
+Precision = Annotated[
+    str, typer.Option(help="float32, or faster and less exact bfloat16 or float16.")
+]
 DEFAULT_DATA = Path("datasets/mini")
 
 
@@ -79,6 +85,7 @@ def train(
 
 
 def test(
+    context: typer.Context,
     key: Key,
     checkpoint: Annotated[Path | None, typer.Option(help="Weights.", show_default=False)] = None,
     run: Annotated[Path | None, typer.Option(
@@ -121,13 +128,17 @@ def test(
     perceptual: Annotated[bool, typer.Option(
         "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
     = False,
+    backend: Backend = "eager",
+    precision: Precision = "float32",
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
     from ..sensor.files import atomic_write
     from ..sensor.movie import make_folder
+    from . import checkpoint as checkpoints
     from . import distributed
     from .evaluate import add_rows
     from .evaluate import test as score
+    from .train import pick_device
 
     metrics = _perceptual(key) if perceptual else None
     if amplification not in ("ratio", "auto"):
@@ -137,10 +148,20 @@ def test(
     run = run or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
     if out is not None:
         make_folder(out.parent)  # an error now, and not after the work
+    network = None
+    if (backend, precision) != ("eager", "float32"):
+        # Of a higher layer: what makes networks fast comes from the command line, by the context.
+        if context.obj is None or checkpoint is None:
+            raise OptionError(
+                "only `lowlight test` of weights has a --backend and a --precision",
+                todo="leave them out",
+            )
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
+        network = context.obj(network, backend, precision)
     others = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
     others |= {"gamma": gamma, "predictions": predictions}
     [row] = score(
-        key, data, run, checkpoint, dataset=dataset, split=split, protocol=protocol,
+        key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=amplification, m=m, first_of_burst=first_of_burst,
         exclude_misaligned=exclude_misaligned, limit=limit, device=device,
         **{name: value for name, value in others.items() if value is not None},

@@ -35,8 +35,9 @@ _SAME = ("model", "dataset", "split", "profile", "protocol", "amplification", "m
 _SAME += ("camera", "match_colour", "weights", "limit")
 _SAME += ("first_of_burst", "exclude_misaligned", "levels")
 _SAME += ("piece", "tile", "overlap", "seams")
-_SAME += ("gamma", "predictions")
+_SAME += ("gamma", "predictions", "backend", "precision")
 SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+EAGER = {"backend": "eager", "precision": "float32"}  # unless the network says something else
 
 
 def test(
@@ -97,7 +98,7 @@ def test(
     Returns:
         The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
         baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
-        torch, commit, and per-image figures under "per_image".
+        backend, precision, torch, commit, and per-image figures under "per_image".
     Raises:
         OptionError, DataError, CheckpointError, OutputError: as the names say.
     """
@@ -184,6 +185,7 @@ def test(
         "protocol": protocol,
         "seconds_train": seconds_train,
         "seconds_per_image": mean(r["seconds"] for r in per_image),
+        **computed_by(network),
     }
     return publish(results, row, per_image)
 
@@ -230,6 +232,11 @@ def publish(results, row, per_image) -> list[dict]:
     return [row]
 
 
+def computed_by(network) -> dict[str, str]:
+    """{"backend", "precision"}: what a network made fast says of itself, else PyTorch as it is."""
+    return {name: getattr(network, name, usual) for name, usual in EAGER.items()}
+
+
 def amplified(raw: RawImage, factor) -> RawImage:
     """The mosaic multiplied above its black level, as uint16 between 0 and the white level.
 
@@ -246,7 +253,7 @@ def add_rows(path, rows) -> None:
     """Add rows to a results.json; a row of the same test takes the old one's place."""
 
     def name(row):
-        return json.dumps([row.get(k) for k in _SAME])
+        return json.dumps([(EAGER | row).get(k) for k in _SAME])
 
     new = {name(r) for r in rows}
     kept = [r for r in read_rows(path) if name(r) not in new]

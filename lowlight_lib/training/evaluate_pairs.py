@@ -18,7 +18,7 @@ from ..sensor.files import atomic_write
 from ..sensor.movie import make_folder
 from ..sensor.photo import read_photo
 from . import distributed
-from .evaluate import SCORES, mean, prepare, publish, read_rows, weights_id
+from .evaluate import SCORES, computed_by, mean, prepare, publish, read_rows, weights_id
 from .metrics import find_protocol, score, write_png
 from .recipe import find_recipe
 from .train import open_dataset
@@ -136,6 +136,7 @@ def test_photos(
         "protocol": how.name,
         "seconds_train": seconds_train or trained.get("seconds_train"),
         "seconds_per_image": mean(r["seconds"] for r in per_image),
+        **computed_by(network),
     }
     return publish(results, row, per_image)
 

@@ -13,7 +13,7 @@ from ..data.video import VideoDataset
 from ..errors import DataError, ShapeError
 from ..sensor.movie import Frames, make_folder, need_ffmpeg
 from . import distributed
-from .evaluate import mean, prepare, publish, weights_id
+from .evaluate import computed_by, mean, prepare, publish, weights_id
 from .metrics import find_protocol, score_raw
 from .strred import SMALLEST, Strred
 
@@ -143,6 +143,7 @@ def test_video(
         "seed": seed,
         "seconds_train": seconds_train or trained.get("seconds_train"),
         "seconds_per_image": sum(r["seconds"] * r["frames"] for r in per_image) / frames,
+        **computed_by(network),
     }
     return publish(results, row, per_image)
 
