@@ -1,6 +1,7 @@
 """The command line: thin, every command a call of the library.
 
-lowlight restore | train | test | cost | bench | data | course      (or python -m lowlight_lib.cli)
+lowlight restore | train | test | cost | bench | export | data | course
+(or python -m lowlight_lib.cli)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import typer
 
 from . import __version__
 from .deploy.bench_command import bench
+from .deploy.commands import PRECISIONS, export
 from .errors import LowlightError, OptionError, OutputError
 from .training.commands import (
     DEFAULT_DATA,
@@ -172,6 +174,7 @@ def restore(
 app.command()(train)  # these two are shared with torchrun, see there
 app.command()(test)
 app.command()(bench)
+app.command()(export)
 
 
 @app.command()
@@ -315,13 +318,16 @@ def _options(
 
 
 def _spread(argv):
-    """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values."""
+    """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values.
+
+    The same for `--precision float32 int8`.
+    """
     out, many = [], None
     for word in argv:
-        if many and _is_number(word):
+        if many and (word in PRECISIONS if many == "--precision" else _is_number(word)):
             out += [word] if out[-1] == many else [many, word]
             continue
-        many = word if word == "--m" else None
+        many = word if word in ("--m", "--precision") else None
         out.append(word)
     return out
 

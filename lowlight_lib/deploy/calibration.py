@@ -1,0 +1,160 @@
+"""What an int8 network is calibrated on: inputs as the network sees them, in one npz file.
+
+An int8 number has 256 values. Which range they shall cover is read off what flows through the
+network when it sees pictures like those it will work on: not one from the test set.
+Built in notebooks/13_deploy.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from .. import models
+from ..data.pairs import photos_in
+from ..errors import DataError, OptionError
+from ..restore import as_taken, find_amplification
+from ..sensor.photo import read_photo
+from ..sensor.raw import read_raw
+from ..training.evaluate import find_recipe
+from ..training.train import open_dataset
+from .export import write
+
+KEYS = ("pairlie", "redi")  # the systems that are quantised
+COUNT, SIDE = 16, 128
+_ABOUT = "about"
+
+
+def calibration_set(key, source, count=COUNT, side=SIDE) -> list[np.ndarray]:
+    """Inputs of a system, from pictures of which none should be a test picture.
+
+    Args:
+        key: "pairlie" or "redi".
+        source: an npz of `write_calibration`; or a data root, of which LOL/our485/low or SID's
+            training mosaics are taken, these multiplied by their exposure ratio; or a folder of
+            photographs, or for redi of raw files, these amplified by the estimate with m = 5.
+        count: this many of them, evenly spread.
+        side: of the crop from each one's middle; smaller pictures are taken whole.
+    Returns:
+        float32 arrays (1, C, h, w), sides multiples of the network's.
+    Raises:
+        OptionError: another system. DataError: nothing there, or damaged.
+    """
+    check_key(key)
+    source = Path(source)
+    if source.suffix.lower() == ".npz":
+        return read_calibration(source, key)
+    if not source.is_dir():
+        raise DataError("is no folder and no .npz", file=source, todo="check --calibration")
+    take = _photographs if key == "pairlie" else _mosaics
+    found = take(key, source, count)
+    if not found:
+        raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
+    return [_middle(x, side, models.card(key).multiple, file) for x, file in found]
+
+
+def write_calibration(path, key, arrays) -> Path:
+    """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    check_key(key)
+    named = {f"{i:04d}": np.asarray(a, np.float32)[0] for i, a in enumerate(arrays)}
+    buffer = io.BytesIO()
+    about = np.array(json.dumps({"format": 1, "key": key}))
+    np.savez_compressed(buffer, **named, **{_ABOUT: about})
+    return write(path, buffer.getvalue())
+
+
+def read_calibration(path, key) -> list[np.ndarray]:
+    """The inputs of a calibration set, each (1, C, h, w).
+
+    Raises:
+        DataError: damaged, of another system, empty, or arrays that are no inputs of this one.
+    """
+    card = models.card(key)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+            about = json.loads(str(arrays.pop(_ABOUT, "{}")))
+            of = about.get("key", key)
+    except FileNotFoundError as e:
+        raise DataError("does not exist", file=path, todo="check --calibration") from e
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as e:
+        raise DataError(f"cannot be read as npz ({e})", file=path, todo="write it again") from e
+    if of != key:
+        raise DataError(f"is for {of!r}, not for {key!r}", file=path, todo="write one for it")
+    if not arrays:
+        raise DataError("holds no inputs", file=path, todo="write it again")
+    m = card.multiple
+    for name, a in arrays.items():
+        good = a.ndim == 3 and a.shape[0] == card.channels and a.dtype.kind == "f" and min(a.shape)
+        if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
+            raise DataError(
+                f"array {name!r}, {a.dtype} {a.shape}, is no input of {key}",
+                file=path,
+                todo=f"finite floats ({card.channels}, H, W), H and W multiples of {m}",
+            )
+    return [a[None].astype(np.float32) for _, a in sorted(arrays.items())]
+
+
+def check_key(key) -> None:
+    """OptionError for a system that is not quantised, with the reason."""
+    models.card(key)
+    if key not in KEYS:
+        why = "its weights have one bit already" if key == "brve" else "not fitted to this network"
+        raise OptionError(
+            f"{key} is not exported as float16 or int8: {why}",
+            todo=f"use float32, or one of {' and '.join(KEYS)}",
+        )
+
+
+def _photographs(key, source, count):
+    """[((3, H, W), file)]."""
+    if (source / "LOL").is_dir():
+        data = open_dataset(find_recipe(key, "course").replace(dataset="lol"), source, "train")
+        chosen = [(i, data.pairs[i].files[0]) for i in _spread(len(data), count)]
+        return [(data.low(i).transpose(2, 0, 1), file) for i, file in chosen]
+    files = photos_in(source)
+    chosen = [files[i] for i in _spread(len(files), count)]
+    return [(read_photo(f).transpose(2, 0, 1), f) for f in chosen]
+
+
+def _mosaics(key, source, count):
+    """[((1, H, W), file)], RGGB, amplified."""
+    if (source / "SID").is_dir():
+        data = open_dataset(find_recipe(key, "course").replace(dataset="sid"), source, "train")
+        chosen = [
+            (data.short(i), data.pairs[i].ratio, data.pairs[i].short)
+            for i in _spread(len(data), count)
+        ]
+    else:
+        files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
+        raws = [read_raw(files[i]) for i in _spread(len(files), count)]
+        chosen = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
+    return [
+        (as_taken(raw)[0].normalized()[None] * np.float32(factor), file)
+        for raw, factor, file in chosen
+    ]
+
+
+def _spread(n, count):
+    """`count` numbers below n, evenly spread; all where there are fewer."""
+    if count < 1:
+        raise OptionError(f"a calibration set has at least one picture, not {count}")
+    return sorted({int(i) for i in np.linspace(0, n - 1, min(count, n)).round()}) if n else []
+
+
+def _middle(x, side, multiple, file):
+    """(C, H, W) -> (1, C, h, w) from its middle; at even lines, which keep a mosaic's phase."""
+    step = max(multiple, 2) if x.shape[0] == 1 else 1
+    h, w = (min(s, side) // step * step for s in x.shape[1:])
+    if not h or not w:
+        raise DataError(f"is {x.shape[2]}x{x.shape[1]}, smaller than {step}", file=file)
+    top, left = ((s - t) // 2 // 2 * 2 for s, t in zip(x.shape[1:], (h, w), strict=True))
+    return np.ascontiguousarray(x[None, :, top : top + h, left : left + w], np.float32)

@@ -1,0 +1,313 @@
+"""Smaller numbers for an exported network: float16, and int8 by static quantisation.
+
+    int8:  q = clip(round(x / s) + z, 0, 255)        activations: s, z of a tensor
+           q = clip(round(w / s_o), -127, 127)       weights: s_o of an output channel
+
+What s covers is chosen by entropy (KL) calibration: of the ranges that cut some outliers off, the
+one whose histogram in 128 steps tells most of the histogram before.
+Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the rest is onnxruntime.quantization.
+Built in notebooks/13_deploy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OptionError
+from .calibration import check_key
+from .export import _quiet, need, read_about, set_about
+
+PRECISIONS = ("float32", "float16", "int8")
+BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
+
+# Convolutions that stay in float32, by the beginnings of their names. PairLIE's last ones say how
+# much light there is, which a gamma of 0.14 then stretches: with them in float the loss on the mini
+# set halves. They are 1.3 % of its work.
+FLOAT = {
+    "pairlie": ("project.layers.4", "illumination.layers.4", "reflectance.layers.4"),
+    "redi": (),
+}
+# What is computed on integers between two convolutions, beside these.
+_TYPES = ("Conv", "Relu", "Pad")
+
+
+def to_float16(proto):
+    """The network with float16 weights and sums; what goes in and out stays float32.
+
+    Args:
+        proto: onnx.ModelProto of `export.to_onnx`, of PairLIE or REDI; left as it was.
+    Returns:
+        onnx.ModelProto.
+    Raises:
+        OptionError: another system, or a package is missing.
+    """
+    about = read_about(proto)
+    check_key(about["key"])
+    float16 = need("onnxruntime.transformers.float16")[0]
+    with _silent():
+        made = float16.convert_float_to_float16(_copy(proto), keep_io_types=True)
+    set_about(made, about | {"precision": "float16"})
+    return made
+
+
+def to_int8(proto, calibration, keep=None):
+    """The network with int8 weights and uint8 activations, quantised statically.
+
+    Args:
+        proto: onnx.ModelProto of `export.to_onnx`, of PairLIE or REDI; left as it was.
+        calibration: inputs (1, C, h, w), see `calibration.calibration_set`.
+        keep: names of convolutions, or how they begin, that stay in float32; default `FLOAT`.
+    Returns:
+        onnx.ModelProto, in the form with QuantizeLinear and DequantizeLinear around each operation,
+        which runtimes turn into integer kernels (see `int8_kernels`).
+    Raises:
+        OptionError: another system, nothing to calibrate on, or a package is missing.
+    """
+    about = read_about(proto)
+    check_key(about["key"])
+    if not len(calibration):
+        raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
+    keep = FLOAT[about["key"]] if keep is None else tuple(keep)
+    onnx, q, calibrate, qdq, prepare = need(
+        "onnx",
+        "onnxruntime.quantization",
+        "onnxruntime.quantization.calibrate",
+        "onnxruntime.quantization.qdq_quantizer",
+        "onnxruntime.quantization.shape_inference",
+    )
+    with _silent(), tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / "ready.onnx"
+        prepare.quant_pre_process(proto, ready)
+        model = onnx.load(ready)
+        layers = convolutions(model)
+        stays = [node for node, name in layers.items() if keep and name.startswith(keep)]
+        # Called MinMax because it then takes ranges as they are: ours.
+        found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration))
+        weights, activations = q.QuantType.QInt8, q.QuantType.QUInt8
+        quantiser = qdq.QDQQuantizer(
+            model, True, False, weights, activations, found, [], stays, _TYPES, {}
+        )
+        quantiser.quantize_model()
+        _pad_integers(quantiser.model.model)
+        quantiser.model.topological_sort()
+        made = _copy(quantiser.model.model)
+    set_about(made, about | {"precision": "int8", "float_layers": [layers[n] for n in stays]})
+    return made
+
+
+def ranges(proto, calibration) -> dict[str, tuple[float, float]]:
+    """What the integers of each tensor shall cover: {tensor: (lowest, highest)}, float32.
+
+    Args:
+        proto: a float32 network.
+        calibration: inputs (1, C, h, w).
+    """
+    names = [
+        name
+        for node in proto.graph.node
+        if node.op_type in _TYPES
+        for name in (node.input[0], node.output[0])
+    ]
+    names = list(dict.fromkeys(names))
+    run = _watch(proto, names)
+    low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    for x in calibration:
+        for i, y in enumerate(run(x)):
+            low[i], high[i] = min(low[i], y.min()), max(high[i], y.max())
+    counts = np.zeros((len(names), BINS), np.int64)
+    top = np.maximum(np.maximum(-low, high), 1e-12)
+    for x in calibration:  # again, for nobody keeps all that flows through
+        for i, y in enumerate(run(x)):
+            # Not the zeros that a ReLU leaves: they are exact in any range, and so many that a cut
+            # which keeps them apart from their neighbours would always win.
+            places = (np.abs(y[y != 0]) * np.float32(BINS / top[i])).astype(np.int32)
+            counts[i] += np.bincount(places.clip(max=BINS - 1), minlength=BINS)
+    found = {}
+    for i, name in enumerate(names):
+        # Numbers of one sign have all 256 steps to themselves, others about half on either side.
+        cut = best_cut(counts[i], LEVELS if low[i] < 0 < high[i] else 2 * LEVELS) * top[i] / BINS
+        found[name] = np.float32(max(low[i], -cut)), np.float32(min(high[i], cut))
+    return found
+
+
+def best_cut(counts, levels) -> int:
+    """Where to cut a histogram off so that `levels` steps tell most of it: entropy calibration.
+
+    Of all cuts n the one with the least Kullback-Leibler divergence sum p log(p / q): p are the
+    first n bins, what lies beyond counted into the last of them, as saturation does; q are the
+    first n bins merged into `levels` steps, each spread evenly over its bins that are not empty.
+
+    Args:
+        counts: (bins,), of magnitudes from 0 up.
+        levels: of the integers.
+    Returns:
+        The number of bins that are kept, levels to bins.
+    Source: Migacz, GTC 2017.
+
+    >>> best_cut(np.r_[np.full(256, 100), np.zeros(255), 1], 128)  # one outlier far out
+    256
+    """
+    counts = np.asarray(counts, np.float64)
+    best, least = len(counts), np.inf
+    for n in range(levels, len(counts) + 1, max(1, levels // 16)):
+        p = counts[:n].copy()
+        there = p > 0
+        step = np.arange(n) * levels // n  # of each bin
+        share = np.bincount(step, p, levels) / np.maximum(np.bincount(step, there, levels), 1)
+        q = np.where(there, share[step], 0)
+        p[-1] += counts[n:].sum()
+        used = p > 0
+        p, q = p[used] / p.sum(), np.maximum(q[used] / max(q.sum(), 1), 1e-9)
+        divergence = float((p * np.log(p / q)).sum())
+        if divergence <= least:  # of equal ones the one that cuts less
+            best, least = n, divergence
+    return best
+
+
+def convolutions(proto) -> dict[str, str]:
+    """{node: layer} of the convolutions in a file, in its order; a layer as PyTorch names it."""
+    found = {}
+    for node in proto.graph.node:
+        if node.op_type == "Conv":
+            name = node.input[1].removesuffix("_DequantizeLinear_Output").removesuffix("_quantized")
+            found[node.name] = name.removesuffix(".weight").removeprefix("net.")
+    return found
+
+
+def layer_errors(proto, quantised, inputs) -> dict[str, float]:
+    """How much of each convolution's result survives: signal to quantisation noise in dB.
+
+    10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised network, in which
+    the errors of all layers before have piled up.
+
+    Args:
+        proto: the float32 onnx.ModelProto.
+        quantised: what `to_int8` (or `to_float16`) made of it.
+        inputs: (1, C, h, w) arrays.
+    Returns:
+        {layer: dB}, in the order of the network.
+    """
+    names, both = list(convolutions(proto).values()), []
+    for p in (proto, quantised):
+        layers = convolutions(p)
+        place = {layers[n.name]: n.output[0] for n in p.graph.node if n.name in layers}
+        both.append(_watch(p, [place[name] for name in names]))
+    power, noise = np.zeros(len(names)), np.zeros(len(names))
+    for x in inputs:
+        for i, (y, y_q) in enumerate(zip(*(run(x) for run in both), strict=True)):
+            y, y_q = y.astype(np.float64), y_q.astype(np.float64)
+            power[i] += (y**2).sum()
+            noise[i] += ((y - y_q) ** 2).sum()
+    with np.errstate(divide="ignore"):
+        return dict(zip(names, (10 * np.log10(power / noise)).tolist(), strict=True))
+
+
+def int8_kernels(file, size=None) -> dict[str, int]:
+    """The convolution kernels that ONNX Runtime really runs for a file, counted in a profile.
+
+    "QLinearConv" and "ConvInteger" work on integers, "Conv" and "FusedConv" on floats.
+
+    Args:
+        file: path of a .onnx, or an onnx.ModelProto.
+        size: (height, width) of the input; default small.
+    """
+    ort = need("onnxruntime")[0]
+    about = read_about(file)
+    h, w = size or (4 * max(about["multiple"], 8),) * 2
+    data = str(file) if isinstance(file, (str, Path)) else file.SerializeToString()
+    with tempfile.TemporaryDirectory() as folder:
+        options = ort.SessionOptions()
+        options.enable_profiling, options.log_severity_level = True, 3
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        given = session.get_inputs()[0]
+        session.run(None, {given.name: np.zeros((1, given.shape[1], h, w), np.float32)})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        del session
+    ops = [e["args"]["op_name"] for e in events if e["name"].endswith("_kernel_time")]
+    return dict(Counter(op for op in ops if "Conv" in op))
+
+
+# ---------------------------------------------------------------------------------------------
+# helpers
+
+
+def _pad_integers(proto):
+    """Let padding work on the integers themselves, in place: exact, for it only copies numbers.
+
+    DequantizeLinear -> Pad -> QuantizeLinear with one scale around is an integer Pad, but runtimes
+    leave such a chain in float; it would cost more than the convolutions.
+    """
+    graph = proto.graph
+    made_by = {o: n for n in graph.node for o in n.output}
+    users = Counter(i for n in graph.node for i in n.input)
+    renamed, gone = {}, []
+    for pad in (n for n in graph.node if n.op_type == "Pad"):
+        before = made_by.get(pad.input[0])
+        after = [n for n in graph.node if pad.output[0] in n.input]
+        if before is None or before.op_type != "DequantizeLinear" or len(after) != 1:
+            continue
+        after = after[0]
+        if after.op_type != "QuantizeLinear" or _scale(proto, before) != _scale(proto, after):
+            continue
+        renamed[after.output[0]] = pad.output[0]
+        pad.input[0] = before.input[0]
+        gone.append(after)
+        if users[before.output[0]] == 1:
+            gone.append(before)
+    for node in gone:
+        graph.node.remove(node)
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            if name in renamed:
+                node.input[i] = renamed[name]
+    del graph.value_info[:]  # they say float of what are integers now
+
+
+def _scale(proto, node):
+    """(scale, zero point) of a QuantizeLinear or DequantizeLinear."""
+    numpy_helper = need("onnx.numpy_helper")[0]
+    values = {i.name: i for i in proto.graph.initializer if i.name in node.input[1:]}
+    return [numpy_helper.to_array(values[n]).tolist() for n in node.input[1:]]
+
+
+def _watch(proto, names):
+    """A callable, input -> the values of these tensors of a network."""
+    onnx, ort = need("onnx", "onnxruntime")
+    model = _copy(proto)
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    given = session.get_inputs()[0].name
+    return lambda x: session.run(None, {given: np.asarray(x, np.float32)})
+
+
+def _copy(proto):
+    made = type(proto)()
+    made.CopyFrom(proto)
+    return made
+
+
+@contextlib.contextmanager
+def _silent():
+    """onnxruntime's tools print what they do, and log advice for developers."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), _quiet():
+            yield
+    finally:
+        root.setLevel(level)
