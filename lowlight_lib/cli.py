@@ -1,6 +1,6 @@
 """The command line: thin, every command a call of the library.
 
-lowlight restore | train | test | cost | export | bench | data | course
+lowlight restore | train | test | cost | bench | export | data | course
 (or python -m lowlight_lib.cli)
 """
 
