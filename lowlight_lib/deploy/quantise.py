@@ -249,6 +249,7 @@ def _pad_integers(proto):
     graph = proto.graph
     made_by = {o: n for n in graph.node for o in n.output}
     users = Counter(i for n in graph.node for i in n.input)
+    users += Counter(o.name for o in graph.output)
     renamed, gone = {}, []
     for pad in (n for n in graph.node if n.op_type == "Pad"):
         before = made_by.get(pad.input[0])
