@@ -163,7 +163,7 @@ def test_a_trained_clip_is_as_good_with_bits(tmp_path):
     """Signs near 0 fall either way; over a whole clip that costs nothing."""
     tiny.make_llrvd(tmp_path, scenes=(1, 2, 3, 35), shape=(48, 64), frames=8)
     short = recipe.RECIPES["brve"]["course"].replace(
-        steps=60, crop=32, frames=3, options={"channels": 8}
+        steps=150, crop=32, frames=3, options={"channels": 8}
     )
     done = train.fit(short, tmp_path, tmp_path / "run", progress=False)
     network = checkpoint.load("brve", done.checkpoint)
