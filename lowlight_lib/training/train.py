@@ -57,7 +57,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         recipe: see `training.recipe`.
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here. One run directory belongs to one recipe.
+            here. One run directory belongs to one recipe. An entry of metrics.jsonl says `waited`:
+            what part of the time since the one before went by in waiting for data.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
         progress: show a bar.
