@@ -6,7 +6,7 @@
 What s covers is chosen by entropy (KL) calibration: of the ranges that cut some outliers off, the
 one whose histogram in 128 steps tells most of the histogram before.
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the rest is onnxruntime.quantization.
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 3.
 """
 
 from __future__ import annotations
