@@ -161,6 +161,7 @@ def restore(
                 h, w = done.image.shape[:2]
                 how = f"  amplified {done.amplification:.4g} times" * (not photos)
                 print(f"{source} -> {target}  {w}x{h}{how}, {sum(done.seconds.values()):.1f} s")
+                del done  # before the next one needs the memory
         except LowlightError as e:
             failed += 1
             print(f"error: {e}", file=sys.stderr)

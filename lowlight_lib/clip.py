@@ -15,10 +15,11 @@ import torch
 
 from .data.clips import LAYOUTS, open_clip
 from .errors import DataError, OptionError, OutputError, ShapeError
-from .restore import _device, find_amplification, out_of_memory
+from .restore import find_amplification
 from .sensor import cfa as cfa_module
 from .sensor import display
 from .sensor.movie import Frames
+from .tiles import device_of, out_of_memory
 
 PIECE, TILE, OVERLAP = 50, 256, 32  # as published
 SEAMS = ("blended", "released")
@@ -97,7 +98,7 @@ def _by_tiles(network, x, tile, overlap, seams):
 
 def _apply(network, x):
     with torch.inference_mode():
-        y = network(torch.from_numpy(np.ascontiguousarray(x)).to(_device(network)))
+        y = network(torch.from_numpy(np.ascontiguousarray(x)).to(device_of(network)))
         y = torch.as_tensor(y).float().cpu().numpy()
     if y.shape != x.shape:
         raise ShapeError(

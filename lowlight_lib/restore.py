@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import numbers
 import time
 import zipfile
@@ -23,6 +22,7 @@ from .sensor.isp import upright as turn
 from .sensor.photo import read_photo, to_float
 from .sensor.raw import RawImage, read_raw
 from .sensor.remosaic import remosaic
+from .tiles import device_of, out_of_memory, run, tiles  # noqa: F401  (run: also known from here)
 
 # Where a network does not say: the camera of SID's Bayer part, in the light of SID's nights. REDI's
 # authors mirrored mosaics without regard to the phase, so the released weights tell red from blue
@@ -98,7 +98,7 @@ def restore(
     raw = image if isinstance(image, RawImage) else read_raw(image)
     match = _match(raw, network, trained_on)
     clock("read")
-    padded, (top, left) = as_taken(raw, network)
+    padded, offset = as_taken(raw, network)
     # The estimate looks at the mosaic as recorded; a learned one can read RGGB alone.
     factor = find_amplification(padded if callable(amplification) else raw, amplification, m)
     x = padded.normalized()
@@ -106,17 +106,14 @@ def restore(
         match.before(x, padded.cfa)
     if not getattr(network, "amplifies_itself", card.amplifies_itself):
         x *= np.float32(factor)
+    del padded  # of 100 megapixels, these are worth their lines
     clock("amplify")
-    y = run(network, torch.from_numpy(x)[None, None], tile=tile, card=card)
-    if y.shape[-2:] != x.shape:
-        raise ShapeError(f"the network made {tuple(y.shape)} of {x.shape}")
-    clock("network")
-    picture = y[0].permute(1, 2, 0).numpy()[top:, left:].clip(0, 1)
+    parts = tiles(network, torch.from_numpy(x)[None, None], tile, card)
+    del x
+    orientation = raw.orientation if upright else 1
+    picture = _compose(parts, raw.mosaic.shape, clock, offset, orientation)
     if match:
         match.after(picture)
-    if upright:
-        picture = turn(picture, raw.orientation)
-    picture = np.ascontiguousarray(picture, np.float32)
     clock("picture")
     return Restored(picture, factor, clock.seconds)
 
@@ -148,13 +145,10 @@ def restore_photo(image, network, gamma=0.2, tile=None, key="pairlie") -> Restor
     def picture(split):
         return split if torch.is_tensor(split) else recompose(split[0], split[1], gamma)
 
-    x = torch.from_numpy(x).permute(2, 0, 1)[None]
+    shape, x = x.shape[:2], torch.from_numpy(x).permute(2, 0, 1)[None]
     tile = PHOTO_TILE if tile is None else tile
-    y = run(network, x, tile=tile, card=models.card(key), finish=picture)
-    clock("network")
-    picture = np.ascontiguousarray(y[0].permute(1, 2, 0).numpy().clip(0, 1))
-    clock("picture")
-    return Restored(picture, 1.0, clock.seconds)
+    parts = tiles(network, x, tile, models.card(key), picture)
+    return Restored(_compose(parts, shape, clock), 1.0, clock.seconds)
 
 
 def as_photo(image) -> np.ndarray:
@@ -217,7 +211,7 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
     if callable(amplification):
         x = torch.from_numpy(as_taken(raw)[0].normalized())[None, None]
         with torch.inference_mode():
-            amplification = float(amplification(x.to(_device(amplification))))
+            amplification = float(amplification(x.to(device_of(amplification))))
     if amplification == "auto":
         return estimate_amplification(raw.mosaic, raw.black_level, raw.white_level, m)
     try:
@@ -234,60 +228,26 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
     return factor
 
 
-def run(network, x, *, tile=None, card=None, finish=torch.as_tensor):
-    """Apply a network to (1, C, H, W) without gradients, whole or by tiles; (1, 3, H, W), float32.
+def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
+    """What `tiles` yields as one picture, float32 (H, W, 3) in [0, 1], upright.
 
-    Tiles lie on the network's multiple and see a halo (its own, or that of its card), which is cut
-    off again: exact for SID and PairLIE, over 60 dB to the whole picture for REDI.
+    Each part goes to its place at once, so that there never is a second picture in memory.
 
     Args:
-        finish: makes one tensor (1, C', h, w) of what the network puts out; the result has C' then.
+        shape: (H, W) as stored; `offset` lines and columns before them are cut off.
     """
-    device = _device(network)
-    with torch.inference_mode(), out_of_memory(tuple(x.shape)):
-        if tile is None:
-            return finish(network(x.to(device))).float().cpu()
-        multiple = getattr(network, "multiple", card.multiple)
-        halo = getattr(network, "halo", card.halo)
-        if tile < multiple:
-            raise OptionError(f"a tile has at least {multiple} pixels a side, got {tile}")
-        tile = tile // multiple * multiple
-        h, w = x.shape[-2:]
-        out = None
-        for y0 in range(0, h, tile):
-            for x0 in range(0, w, tile):
-                top, left = max(0, y0 - halo), max(0, x0 - halo)
-                bottom, right = min(h, y0 + tile + halo), min(w, x0 + tile + halo)
-                part = finish(network(x[..., top:bottom, left:right].to(device)))
-                part = part[..., y0 - top :, x0 - left :][..., :tile, :tile]
-                if out is None:
-                    out = torch.empty(*part.shape[:2], h, w)
-                out[..., y0 : y0 + tile, x0 : x0 + tile] = part
-        return out
-
-
-# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
-_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
-
-
-@contextlib.contextmanager
-def out_of_memory(shape, todo="work in tiles (--tile 1024), or take a smaller input"):
-    """Turn PyTorch's way of running out of memory into an OptionError with a way out."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as e:
-        if not isinstance(e, MemoryError) and not any(words in str(e) for words in _NO_MEMORY):
-            raise
-        raise OptionError(
-            f"an input of {'x'.join(map(str, shape))} does not fit into memory",
-            todo=todo,
-        ) from e
-
-
-def _device(network):
-    if isinstance(network, torch.nn.Module):
-        return next((p.device for p in network.parameters()), torch.device("cpu"))
-    return torch.device("cpu")
+    with out_of_memory((*shape, 3)):
+        picture = np.empty((*(shape if orientation < 5 else shape[::-1]), 3), np.float32)
+        stored = turn(picture, {6: 8, 8: 6}.get(orientation, orientation))  # a view, turned back
+        for top, left, part in parts:
+            clock("network")
+            top, left = top - offset[0], left - offset[1]
+            part = part[0].permute(1, 2, 0).numpy()[max(0, -top) :, max(0, -left) :]
+            top, left = max(0, top), max(0, left)
+            place = stored[top : top + part.shape[0], left : left + part.shape[1]]
+            np.clip(part, 0, 1, out=place)
+            clock("picture")
+    return picture
 
 
 class _Clock:
@@ -296,7 +256,8 @@ class _Clock:
 
     def __call__(self, stage):
         now = time.perf_counter()
-        self.seconds[stage], self._last = now - self._last, now
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
 
 
 def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:

@@ -489,9 +489,8 @@ def test_pictures_in_three_formats(tmp_path):
     for name in ("a.png", "a.TIFF", "a.tif", "a.jpg", "a.jpeg"):
         files.write_picture(tmp_path / name, picture)
     files.write_picture(tmp_path / "b.png", clipped)
-    metrics.write_png(tmp_path / "c.png", picture)
-    a, b, c = ((tmp_path / n).read_bytes() for n in ("a.png", "b.png", "c.png"))
-    assert a == b == c
+    a, b = ((tmp_path / n).read_bytes() for n in ("a.png", "b.png"))
+    assert a == b
     exact = tifffile.imread(tmp_path / "a.TIFF")
     assert exact.dtype == np.uint16
     np.testing.assert_array_equal(exact, np.rint(clipped * np.float32(65535)))

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from lowlight_lib.training import evaluate, recipe, train
+from lowlight_lib.data.pairs import LolDataset
+from lowlight_lib.training import checkpoint, evaluate, evaluate_pairs, recipe, train
 
 
 @pytest.mark.slow
@@ -38,7 +40,10 @@ def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root,
 
 
 @pytest.mark.slow
-def test_course_training_from_pairs_earns_five_decibels(mini_root, tmp_path):
+def test_course_training_from_pairs_earns_five_decibels_and_one_paint(mini_root, tmp_path):
+    import torch
+
+    torch.set_num_threads(2)
     numbers = recipe.RECIPES["pairlie"]["course"]
     done = train.fit(numbers, mini_root, tmp_path, progress=False)
     [row] = evaluate.test(
@@ -47,3 +52,13 @@ def test_course_training_from_pairs_earns_five_decibels(mini_root, tmp_path):
     assert row["images"] == 6
     assert row["psnr"] - row["baseline_psnr"] >= 5.0
     assert row["ssim"] > row["baseline_ssim"]
+    network, tests = checkpoint.load("pairlie", done.checkpoint), LolDataset(mini_root)
+    for i in (0, 2, 4):  # each scene is there twice, in two exposures
+        low = [tests.low(k) for k in (i, i + 1)]
+        paint = [evaluate_pairs.decompose_photo(network, a)["R"] for a in low]
+        assert matched_distance(*paint) < matched_distance(*low)
+
+
+def matched_distance(a, b):
+    """RMS difference of two pictures, each divided by its mean."""
+    return np.sqrt(np.mean((a / a.mean() - b / b.mean()) ** 2))

@@ -22,9 +22,10 @@ BELOW = {
     "blocks": {"sensor", "errors"},
     "models": {"blocks", "sensor", "errors"},
     "data": {"blocks", "sensor", "errors"},
-    "restore": {"data", "models", "blocks", "sensor", "errors"},
-    "clip": {"restore", "data", "models", "blocks", "sensor", "errors"},  # restore, for video
+    "tiles": {"errors"},
+    "restore": {"tiles", "data", "models", "blocks", "sensor", "errors"},
 }
+BELOW["clip"] = {"restore", *BELOW["restore"]}  # restore, for video
 BELOW["training"] = {"clip", *BELOW["clip"]}
 BELOW["deploy"] = {"training", *BELOW["training"]}
 BELOW["course"] = {"deploy", *BELOW["deploy"]}

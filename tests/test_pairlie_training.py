@@ -49,7 +49,7 @@ def split(network, picture):
 # ---- training
 
 
-@pytest.mark.parametrize("name", ["pairlie", "pairlie_symmetric", "pairlie_fork"])
+@pytest.mark.parametrize("name", ["pairlie", "pairlie_symmetric", "pairlie_fork", "pairlie_short"])
 def test_the_loss_of_the_loop_is_that_of_two_exposures(root, tmp_path, name):
     r = SMOKE.replace(loss=name, steps=1)
     train.fit(r, root, tmp_path, progress=False)
@@ -57,7 +57,7 @@ def test_the_loss_of_the_loop_is_that_of_two_exposures(root, tmp_path, name):
     model = models.build("pairlie", **r.options)
     batch = PairsDataset(root).batch(0, seed=r.seed, size=2, crop=16, flips=(0, 0))
     x, y = map(torch.from_numpy, batch)
-    weights = (0.5, 1, 5) if "fork" in name else (1, 1, 500)
+    weights = {"pairlie_fork": (0.5, 1, 5), "pairlie_short": (4, 1, 500)}.get(name, (1, 1, 500))
     wanted = pair_loss(x, y, model(x), model(y), weights, symmetric="symm" in name)
     [entry] = train.read_metrics(tmp_path)
     assert entry["loss"] == pytest.approx(wanted.item(), rel=1e-5)

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..errors import OutputError
 from ..sensor.files import atomic_write
 
 FORMAT = 1
+_THREADS = 8  # at most: a photograph of 24 megapixels needs half a gigabyte while it is developed
 
 
 class ArrayCache:
@@ -80,6 +82,31 @@ class ArrayCache:
         if array is None:
             raise OutputError("cannot be read back", file=array_path, todo="check the disk")
         return array, notes
+
+    def fill(self, wanted, desc="decode", progress=True) -> None:
+        """Make all that is lacking of many entries, on all cores; long work, once.
+
+        In threads, which LibRaw, zlib and numpy let run side by side: it needs no second process,
+        and in a forked one LibRaw would hang.
+
+        Args:
+            wanted: (source, kind, make) as `get` takes them; what is there twice is made once.
+        Raises:
+            the error of the first that fails, in their order; what others have made by then stays.
+        """
+        from tqdm.auto import tqdm
+
+        wanted = list(dict.fromkeys(wanted))
+        pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
+        try:
+            done = pool.map(self._make, wanted)
+            for _ in tqdm(done, desc=desc, total=len(wanted), disable=not progress):
+                pass
+        finally:  # after an error or Ctrl-C the rest is not begun
+            pool.shutdown(cancel_futures=True)
+
+    def _make(self, entry):
+        self.get(*entry)  # its memory map is not kept: each holds a file descriptor
 
     def _paths(self, source, kind):
         try:

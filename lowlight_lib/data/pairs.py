@@ -50,9 +50,9 @@ class _Photographs:
         Raises:
             DataError: a file cannot be read, or the pictures of a scene differ in size.
         """
-        from tqdm.auto import tqdm
-
-        for scene in tqdm(self.pairs, desc=f"decode {self.split}", disable=not progress):
+        wanted = [(f, "photo", _decode) for scene in self.pairs for f in scene.files]
+        self.cache.fill(wanted, f"decode {self.split}", progress)
+        for scene in self.pairs:
             self._same_size(scene, [self._map(f) for f in scene.files])
         return self
 
@@ -106,7 +106,7 @@ class _Photographs:
         return scene.files
 
     def _map(self, path):
-        return self.cache.get(path, "photo", lambda p: (read_pixels(p), {}))[0]
+        return self.cache.get(path, "photo", _decode)[0]
 
     @staticmethod
     def _same_size(scene, pictures):
@@ -119,6 +119,10 @@ class _Photographs:
                     todo="take it out: the pictures of a scene lie pixel upon pixel",
                 )
         return h, w
+
+
+def _decode(path):
+    return read_pixels(path), {}
 
 
 class PairsDataset(_Photographs):

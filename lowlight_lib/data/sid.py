@@ -148,28 +148,29 @@ class SidDataset:
 
     def prepare(self, progress=True) -> SidDataset:
         """Decode whatever is not in the cache yet; long work, once. Returns itself."""
-        from tqdm.auto import tqdm
-
-        for i in tqdm(range(len(self)), desc=f"decode {self.split}", disable=not progress):
-            self.short(i)
-            self.target(i)
+        kind, target = self._kind, self._target
+        wanted = [w for p in self.pairs for w in ((p.short, *kind), (p.long, *target))]
+        self.cache.fill(wanted, f"decode {self.split}", progress)
         return self
 
     def short(self, i) -> RawImage:
         """The dark exposure; its mosaic is a memory map, RGGB where the file's is not Bayer."""
-        if self.native or self._bayer:
-            return self.recorded(i)
-        return self._raw(i, "mosaic-rggb", _decode_rggb)
+        return self._raw(i, *self._kind)
 
     def recorded(self, i) -> RawImage:
         """The dark exposure as the sensor recorded it, X-Trans too."""
-        return self._raw(i, "mosaic", _decode)
+        return self._raw(i, *_RECORDED)
 
     @functools.cached_property
-    def _bayer(self):
-        """Is the set Bayer? Its first file says it for all: a camera has one sensor."""
-        notes = self._cached(self.pairs[0].short, "mosaic", _decode)[1]
-        return cfa.name(notes["cfa"]) in cfa.BAYER
+    def _kind(self):
+        """What is kept of the dark exposures, see `ArrayCache.get`; the first file says it for all.
+
+        A camera has one sensor.
+        """
+        notes = {} if self.native else self._cached(self.pairs[0].short, *_RECORDED)[1]
+        if self.native or cfa.name(notes["cfa"]) in cfa.BAYER:
+            return _RECORDED
+        return "mosaic-rggb", _decode_rggb
 
     @property
     def camera(self):
@@ -191,10 +192,14 @@ class SidDataset:
 
     def target(self, i) -> np.ndarray:
         """The developed long exposure, uint16 (H, W, 3), a memory map."""
+        return self._cached(self.pairs[i].long, *self._target)[0]
+
+    @functools.cached_property
+    def _target(self):
+        """What is kept of the long ones: another LibRaw, another target."""
         import rawpy
 
-        version = ".".join(map(str, rawpy.libraw_version))  # another LibRaw, another target
-        return self._cached(self.pairs[i].long, f"target-libraw{version}", _develop)[0]
+        return f"target-libraw{'.'.join(map(str, rawpy.libraw_version))}", _develop
 
     def batch(
         self, step, *, seed, size, crop, flips=(0.5, 0.2), transpose=0.0, amplify=True, part=(0, 1)
@@ -339,6 +344,9 @@ def _decode(path, change=lambda raw: raw):
 
 def _develop(path):
     return np.rint(isp.develop(path) * 65535).astype(np.uint16), {}
+
+
+_RECORDED = "mosaic", _decode
 
 
 def _all_there(pairs, folder):

@@ -18,7 +18,7 @@ class ModelCard:
         multiple: the network pads its input to this multiple by itself; tiles align to it.
         halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
             exact, and LLPackNet and PairLIE too; for REDI less than that, so that they are close
-            (see `restore.run`).
+            (see `tiles.tiles`).
         amplifies_itself: it takes the mosaic un-amplified.
         channels: of an input: 1 of a mosaic, 4 of packed frames, 3 of an sRGB picture.
         licence: of the method and of the released weights.

@@ -18,7 +18,7 @@ import numpy as np
 from .cameras import find_camera
 from .isp import bt709_decode, bt709_encode, camera_from_srgb
 
-_STRIP = 256  # lines of the picture worked on at a time
+_STRIP = 1 << 16  # pixels of the picture worked on at a time: they fit into a cache
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class ColourMatch:
         if self.matrix is None:
             return
         turn = self.matrix.T.astype(np.float32)
-        for top in range(0, len(picture), _STRIP):
-            part = picture[top : top + _STRIP]
+        lines = max(1, _STRIP // picture.shape[1])
+        for top in range(0, len(picture), lines):
+            part = picture[top : top + lines]
             part[...] = bt709_encode(bt709_decode(part) @ turn)
 
 

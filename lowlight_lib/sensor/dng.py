@@ -5,8 +5,10 @@ Source: Adobe, "Digital Negative (DNG) Specification", 1.7.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +26,7 @@ _MATRIX1, _MATRIX2, _ILLUMINANT1, _ILLUMINANT2, _BALANCE = 50721, 50722, 50778, 
 _ACTIVE_AREA = 50829
 _D65 = 21
 _CFA_PHOTOMETRIC = 32803
+_SWITCH = threading.Lock()
 END = "end"  # in `read_tags`: where the pixels of the mosaic end in the file
 
 
@@ -98,10 +101,8 @@ def read_tags(path):
     """TIFF tags of the first page (and its EXIF) as {number: value}; {} where it is no TIFF."""
     import tifffile
 
-    log = logging.getLogger("tifffile")
-    quiet, log.disabled = log.disabled, True  # makers' private tags are not ours to complain about
     try:
-        with tifffile.TiffFile(path) as tif:
+        with _quiet(), tifffile.TiffFile(path) as tif:
             tags, end = {}, 0
             for page in list(tif.pages)[::-1]:  # the first page wins
                 tags |= {t.code: t.value for t in page.tags}
@@ -118,14 +119,24 @@ def read_tags(path):
                 tags.setdefault(ISO, iso)
     except Exception:  # any other container (CR3, RAF): LibRaw has told us what we need
         return {}
-    finally:
-        log.disabled = quiet
     for key in (_MODEL, _UNIQUE_MODEL):
         if isinstance(tags.get(key), str):
             tags[key] = tags[key].strip("\0 ")
     if isinstance(tags.get(ISO), tuple):
         tags[ISO] = tags[ISO][0]
     return tags
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Makers' private tags are not ours to complain about. One thread at a time has the switch."""
+    log = logging.getLogger("tifffile")
+    with _SWITCH:
+        before, log.disabled = log.disabled, True
+        try:
+            yield
+        finally:
+            log.disabled = before
 
 
 def model_of(tags):

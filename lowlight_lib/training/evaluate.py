@@ -22,11 +22,11 @@ from ..errors import DataError, OptionError
 from ..restore import find_amplification, restore
 from ..sensor import isp
 from ..sensor.cfa import tile
-from ..sensor.files import atomic_write
+from ..sensor.files import atomic_write, write_picture
 from ..sensor.raw import RawImage
 from . import checkpoint as checkpoints
 from . import distributed
-from .metrics import find_protocol, score, write_png
+from .metrics import find_protocol, score
 from .recipe import find_recipe
 from .train import CONFIG, find_source, open_dataset, pick_device, read_metrics, takes_xtrans
 
@@ -319,7 +319,7 @@ def mean(values) -> float:
 
 def _write_pictures(folder, name, views, orientation):
     for view, picture in views.items():
-        write_png(folder / f"{name}_{view}.png", isp.upright(picture, orientation))
+        write_picture(folder / f"{name}_{view}.png", isp.upright(picture, orientation))
 
 
 if __name__ == "__main__":

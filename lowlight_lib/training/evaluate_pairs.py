@@ -14,12 +14,12 @@ from ..blocks.retinex import recompose
 from ..data.pairs import photos_in
 from ..errors import DataError, OptionError, ShapeError
 from ..restore import PHOTO_TILE, as_photo, check_gamma, run
-from ..sensor.files import atomic_write
+from ..sensor.files import atomic_write, write_picture
 from ..sensor.movie import make_folder
 from ..sensor.photo import read_photo
 from . import distributed
 from .evaluate import SCORES, computed_by, mean, prepare, publish, read_rows, weights_id
-from .metrics import find_protocol, score, write_png
+from .metrics import find_protocol, score
 from .recipe import find_recipe
 from .train import open_dataset
 
@@ -244,7 +244,7 @@ def _find(folder, names):
 
 def _write(folder, name, views):
     for view, of in (("input", "input"), ("result", "I"), ("target", "target")):
-        write_png(folder / f"{name}_{view}.png", views[of])
+        write_picture(folder / f"{name}_{view}.png", views[of])
     for view in "ILRD":
         if view in views:
             _write_as_released(folder / view / f"{name}.png", views[view])

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from ..errors import OptionError, ShapeError
-from ..sensor.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -148,15 +147,6 @@ def to_8bit(picture) -> np.ndarray:
     """float (H, W, 3) in [0, 1] -> uint8, rounded; what is written into a PNG."""
     scaled = np.clip(np.asarray(picture, np.float32), 0, 1) * np.float32(255)
     return np.rint(scaled, out=scaled).astype(np.uint8)
-
-
-def write_png(path, picture) -> None:
-    """Write a picture, float (H, W, 3) in [0, 1], as 8-bit PNG: whole or not at all."""
-    import imageio.v3 as iio
-
-    data = iio.imwrite("<bytes>", to_8bit(picture), extension=".png")
-    with atomic_write(path) as f:
-        f.write(data)
 
 
 def _prepare(v, rounding):

@@ -32,6 +32,7 @@ from ..data.video import VideoDataset
 from ..errors import OptionError, RunError
 from ..sensor.files import atomic_write, output_error
 from . import checkpoint, distributed
+from .ahead import Ahead
 from .losses import find_loss
 from .precision import Precision, choose
 from .recipe import Recipe
@@ -56,7 +57,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         recipe: see `training.recipe`.
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here. One run directory belongs to one recipe.
+            here. One run directory belongs to one recipe. An entry of metrics.jsonl says `waited`:
+            what part of the time since the one before went by in waiting for data.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
         progress: show a bar.
@@ -106,10 +108,13 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     )
 
     began, last = time.perf_counter(), float("nan")
+    batches = Ahead(
+        lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
+        range(start, recipe.steps),
+    )
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with _open_log(run_dir / METRICS if first else os.devnull) as log, bar:
-        for step in range(start, recipe.steps):
-            x, y = data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape)
+    with _open_log(run_dir / METRICS if first else os.devnull) as log, bar, batches:
+        for step, (x, y) in batches:
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -134,7 +139,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
             elapsed = seconds + time.perf_counter() - began
             if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
-                log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
+                entry |= {"seconds": round(elapsed, 3), "waited": round(batches.share(), 4)}
+                log.write(json.dumps(entry) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
             if saves and first:
