@@ -359,6 +359,9 @@ def test_the_command(tmp_path, capsys):
     ):
         code, _, err = lowlight(*words)
         assert code == 1 and message in err, err
+    with pytest.raises(SystemExit):
+        cli.main(["export", "brve", "-o", str(out), "--evaluate", str(tmp_path)])
+    assert "not scored here" in capsys.readouterr().err
     cli_without = ["export", "sid", "-o", str(out), "--precision", "int8"]
     with pytest.raises(SystemExit):
         cli.main(cli_without)
