@@ -44,7 +44,7 @@ def export(
         help="int8: inputs to choose ranges from: a data root, whose training pictures are taken, "
         "a folder of pictures, or a calibration.npz.", show_default="the mini data")] = None,
     evaluate: Annotated[Path | None, typer.Option(
-        metavar="ROOT", help="Score and time all files on the test pictures of this data root. Not brve.",
+        metavar="ROOT", help="Score and time all files on the test pictures there; not for brve.",
         show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(
         min=1, help="With --evaluate: only the first N images.")] = None,
