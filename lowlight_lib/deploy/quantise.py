@@ -158,7 +158,7 @@ def best_cut(counts, levels) -> int:
         The number of bins that are kept, levels to bins.
     Source: Migacz, GTC 2017.
 
-    >>> best_cut(np.r_[np.full(256, 100), np.zeros(255), 1], 128)  # one outlier far out
+    >>> best_cut(np.r_[np.arange(256, 0, -1), np.zeros(255), 1], 128)  # one outlier far out
     256
     """
     counts = np.asarray(counts, np.float64)
