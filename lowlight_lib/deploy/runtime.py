@@ -147,7 +147,8 @@ class Fast:
         x = pad_to_multiple(x, self.multiple, self._cell)
         # Batches one by one: files are for one picture, and memory stays that of one.
         parts = [self.engine(item) for item in x.split(1)]
-        return [torch.cat(same)[..., :h, :w] for same in zip(*parts, strict=True)]
+        whole = (p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True))
+        return [y[..., :h, :w] for y in whole]
 
 
 class FastClip(Fast):
