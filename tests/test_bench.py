@@ -103,3 +103,11 @@ def test_what_there_is_not(options, said):
 def test_every_system_has_its_bars():
     assert set(bench.SHAPES) == set(bench.BARS) == set(models.CARDS)
     assert {p for bars in bench.BARS.values() for p in bars} <= set(runtime.PRECISIONS)
+
+
+def test_medium_is_between():
+    for key, (full, small) in bench.SHAPES.items():
+        medium = bench.MEDIUM[key]
+        assert len(medium) == len(full) and medium[1] == full[1]
+        assert all(a >= b >= c for a, b, c in zip(full, medium, small, strict=True))
+    assert {*bench.MEDIUM} == {*bench.SHAPES}

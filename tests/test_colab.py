@@ -214,3 +214,11 @@ def test_only_the_missing_one_is_asked_for_and_a_failing_pip_is_reported(bare):
     assert [c["names"] for c in calls] == [wanted]
     assert done.returncode == 1
     assert f"LowlightError: pip could not install {wanted[0]}" in done.stderr
+
+
+def test_an_extra_is_installed_where_a_notebook_asks_for_it(bare):
+    program = "from lowlight_lib.course import colab\nprint(colab.install_missing(extra='deploy'))"
+    done, calls = bare(program)
+    assert done.returncode == 0, done.stderr
+    asked = {r for r in calls[0]["names"] if not r.startswith("tifffile")}
+    assert asked == set(bare.project["optional-dependencies"]["deploy"])

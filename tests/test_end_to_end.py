@@ -21,7 +21,7 @@ def run(tmp_path_factory, mini_root, root):
     out = tmp_path_factory.mktemp("runs") / "latest"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
     command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
-    command += ["--only", "10,12", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
+    command += ["--only", "10,12,13", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return out, done.stdout
@@ -75,3 +75,17 @@ def test_the_folder_holds_what_the_readme_says(run):
         assert f"{r['psnr']:.2f}" in page
     assert "10001_00_0.1s_result.png" in page
     assert "10_train_test_stills_redi" in text
+
+
+def test_the_bench_of_a_run_is_of_its_own_weights(run):
+    """What notebook 13 leaves for the scoreboard."""
+    out, _ = run
+    rows = json.loads((out / "13_deploy" / "bench.json").read_text(encoding="utf-8"))
+    assert {r["model"] for r in rows} == {"pairlie", "brve"}
+    [pairs] = [r for r in json.loads((out / "results.json").read_text()) if r["model"] == "pairlie"]
+    ours = [r for r in rows if r["model"] == "pairlie" and "error" not in r]
+    assert {r["weights_id"] for r in ours} == {pairs["weights"]}
+    assert {"float32", "int8"} <= {r["precision"] for r in ours}
+    assert {r["backend"] for r in rows if r["model"] == "brve"} >= {"eager", "bitpacked"}
+    for name in ("pairlie.onnx", "pairlie_int8.onnx", "calibration.npz"):
+        assert (out / "13_deploy" / name).stat().st_size > 0

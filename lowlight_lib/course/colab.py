@@ -28,15 +28,16 @@ _NOT_NEEDED = ("jupyterlab",)
 _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
 
 
-def install_missing(distribution="lowlight-lab") -> list[str]:
+def install_missing(distribution="lowlight-lab", extra=None) -> list[str]:
     """Install the requirements of a distribution that are not there, in one call of pip.
 
     torch, numpy and matplotlib are never asked for, and a constraints file holds them, and the
-    packages of the running kernel, at their installed versions. Extras are left out. What is
-    there is left alone, whatever its version.
+    packages of the running kernel, at their installed versions. What is there is left alone,
+    whatever its version.
 
     Args:
         distribution: the installed distribution whose requirements count.
+        extra: one whose requirements count, too, such as "deploy"; others are left out.
 
     Returns:
         The requirements that were installed; empty where nothing was missing.
@@ -50,9 +51,12 @@ def install_missing(distribution="lowlight-lab") -> list[str]:
         raise LowlightError(f"{distribution} is not installed", todo="run the set-up cell") from e
     missing = []
     for requirement in wanted:
-        name, _, marker = requirement.partition(";")
-        name = _normal(re.match(r"[\w.-]+", name)[0])
-        skipped = name in NEVER_INSTALLED or name in _NOT_NEEDED or "extra" in marker
+        bare, _, marker = requirement.partition(";")
+        name = _normal(re.match(r"[\w.-]+", bare)[0])
+        skipped = name in NEVER_INSTALLED or name in _NOT_NEEDED
+        if of := re.search(r"""extra\s*==\s*["']([\w.-]+)""", marker):
+            skipped |= of[1] != extra
+            requirement = bare  # with its marker pip would leave it out
         if not skipped and _version(name) is None:
             missing.append(requirement)
     if not missing:

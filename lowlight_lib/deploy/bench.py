@@ -37,6 +37,10 @@ SHAPES = {  # the sizes that the papers time, and small ones to see that it work
     "sid": ((1, 1, 2048, 4096), (1, 1, 64, 96)),
     "brve": ((10, 4, 128, 128), (4, 4, 16, 24)),
 }
+MEDIUM = {  # what a laptop does within a course; one mosaic for all three
+    "redi": (1, 1, 1024, 1024), "llpacknet": (1, 1, 1024, 1024), "sid": (1, 1, 1024, 1024),
+    "pairlie": (1, 3, 200, 300), "brve": (4, 4, 128, 128),
+}  # fmt: skip
 # What is asked for at full size on 2 cores: ratio to eager by precision, of brve for bitpacked.
 BARS = {
     "redi": {"float32": 2.0, "bfloat16": 4.0},
@@ -46,7 +50,7 @@ BARS = {
     "brve": {"float32": 4.0},
 }
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_PEAK_SIDE = {"full": 2048, "small": 256}
+_PEAK_SIDE = {"full": 2048, "medium": 1024, "small": 256}
 
 
 def bench(
@@ -61,7 +65,7 @@ def bench(
 
     Args:
         keys: systems; default all.
-        size: "full" or "small", see `SHAPES`.
+        size: "full" or "small", see `SHAPES`, or "medium", see `MEDIUM`.
         weights: {key: file of weights}; the others are drawn, seed 0, and so say little about
             what a precision costs in quality.
         backends: of `runtime.BACKENDS`; default all that are installed.
@@ -87,7 +91,7 @@ def bench(
     for key in (*keys, *weights, *quantised):
         models.card(key)
     if size not in _PEAK_SIDE:
-        raise OptionError(f"unknown size {size!r}", todo="use full or small")
+        raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_PEAK_SIDE)}")
     if unknown := sorted({*(backends or ())} - {*BACKENDS}):
         raise OptionError(f"unknown backend {unknown[0]!r}", todo=f"use {', '.join(BACKENDS)}")
     if repeats < 1:
@@ -154,7 +158,7 @@ class _Case:
 
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
-        self.shape = SHAPES[key][size == "small"]
+        self.shape = MEDIUM[key] if size == "medium" else SHAPES[key][size == "small"]
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
         self.quantised, self.x = quantised, scene(self.shape)

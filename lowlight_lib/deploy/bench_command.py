@@ -14,7 +14,7 @@ from ..errors import OptionError
 def bench(
     model: Annotated[list[str], typer.Option(
         "--model", help="Only these systems; repeat for several.")] = [],  # noqa: B006
-    size: Annotated[str, typer.Option(help="full (the papers'), or small (seconds).")] = "full",
+    size: Annotated[str, typer.Option(help="full (the papers'), medium or small.")] = "full",
     checkpoint: Annotated[list[str], typer.Option(
         metavar="KEY=PATH", help="Weights, e.g. redi=W.pth; else drawn ones.")] = [],  # noqa: B006
     quantised: Annotated[list[str], typer.Option(

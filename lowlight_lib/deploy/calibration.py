@@ -2,7 +2,7 @@
 
 An int8 number has 256 values. Which range they shall cover is read off what flows through the
 network when it sees pictures like those it will work on: not one from the test set.
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 3.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An engine takes padded float32 tensors of batch 1 on the CPU (PyTorch's: of any batch, anywhere) and
 gives a list of such. It is made for one network, or one stage of one, and one precision.
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 4.
 """
 
 from __future__ import annotations

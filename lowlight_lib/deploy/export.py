@@ -7,7 +7,7 @@ of what the network asks for. Padding to that multiple and cropping back is the 
 `blocks.padding.pad_to_multiple`, as the networks do it themselves: how much to pad is a decision in
 Python, which an exported graph would freeze at the size of its example. What the caller has to know
 (system, options, multiple, names) is in the file: `read_about`.
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 1.
 """
 
 from __future__ import annotations

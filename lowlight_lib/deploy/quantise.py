@@ -6,7 +6,7 @@
 What s covers is chosen by entropy (KL) calibration: of the ranges that cut some outliers off, the
 one whose histogram in 128 steps tells most of the histogram before.
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the rest is onnxruntime.quantization.
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 3.
 """
 
 from __future__ import annotations
@@ -255,6 +255,7 @@ def _pad_integers(proto):
     graph = proto.graph
     made_by = {o: n for n in graph.node for o in n.output}
     users = Counter(i for n in graph.node for i in n.input)
+    users += Counter(o.name for o in graph.output)
     renamed, gone = {}, []
     for pad in (n for n in graph.node if n.op_type == "Pad"):
         before = made_by.get(pad.input[0])

@@ -4,7 +4,7 @@
     picture = fast(mosaic)  # what network(mosaic) gives, sooner
     restore("dark.dng", fast, "redi")
 
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 4.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an exported network is worth: its score, its size and its speed, row by row.
 
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 3.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     fast = pack_network(network)  # a `Brve`, built or loaded
     fast = PackedBrve(*checkpoint.read_packed(path))  # its packed file, as it is
 
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 5.
 """
 
 from __future__ import annotations

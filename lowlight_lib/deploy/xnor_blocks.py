@@ -4,7 +4,7 @@ A weight needs its sign and its output channel's alpha, no more: a state of bits
 or a packed file gives it, is all that is taken, and no float weight is ever made of it. The
 kernels, and how they treat borders and exact zeros, are in `xnor_kernels`.
 
-Built in notebooks/13_deploy.
+Built in notebooks/13_deploy, section 5.
 """
 
 from __future__ import annotations

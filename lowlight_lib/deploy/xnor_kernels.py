@@ -17,7 +17,8 @@ each kind of border pixel once, so that the inner loop does not know borders.
 **Zeros among the activations** count 0 as well. They are kept in two planes of bits, in one as -1,
 in the other as +1; the mean of both sums is exact. The second plane is read only if there are any.
 
-Compiled at the first call and kept on disk, by kind of CPU. Built in notebooks/13_deploy.
+Compiled at the first call and kept on disk, by kind of CPU.
+Built in notebooks/13_deploy, section 5.
 """
 
 from __future__ import annotations

@@ -106,6 +106,14 @@ from .n12_train_test_retinex import (
     matched_distance,
     teachers,
 )
+from .n13_deploy import (
+    bits_in_use,
+    errors_together,
+    frozen_width,
+    psnr_of_bits,
+    put_right,
+    scale_and_zero,
+)
 from .n14_scoreboard import (
     beats,
     error_of_difference,
