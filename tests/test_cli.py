@@ -54,7 +54,7 @@ def lowlight(capsys):
 def test_help_explains_every_command(lowlight):
     code, out, _ = lowlight("--help")
     assert code == 0
-    for command in ("restore", "train", "test", "cost", "data", "course"):
+    for command in ("restore", "train", "test", "cost", "bench", "data", "course"):
         assert command in out
         code, text, _ = lowlight(command, "--help")
         assert code == 0
@@ -72,6 +72,26 @@ def test_restore_writes_full_size_upright_pictures(lowlight, dark, weights, tmp_
     assert a.dtype == np.uint8
     assert "a.dng" in text
     assert "amplified" in text
+
+
+@pytest.mark.parametrize(
+    "words", [("eager",), ("torch",), ("torch", "--precision", "bfloat16")], ids=" ".join
+)
+def test_restore_by_other_engines(lowlight, dark, weights, tmp_path, words):
+    common = ("restore", dark[0], "--checkpoint", weights, "--amplification", 2)
+    assert lowlight(*common, "-o", tmp_path / "usual")[0] == 0
+    code, _, err = lowlight(*common, "-o", tmp_path / "out", "--backend", *words)
+    assert (code, err) == (0, "")
+    a, b = (iio.imread(tmp_path / f / "a_redi.png").astype(int) for f in ("usual", "out"))
+    assert abs(a - b).max() <= (1 if len(words) == 1 else 8)
+
+
+def test_restore_by_no_such_engine(lowlight, dark, weights, tmp_path):
+    words = ("restore", dark[0], "-o", tmp_path, "--checkpoint", weights)
+    code, _, err = lowlight(*words, "--backend", "bitpacked")
+    assert code == 1 and "bitpacked is for binary networks" in err
+    code, _, err = lowlight(*words, "--backend", "cuda")
+    assert code == 1 and "use auto, bitpacked, openvino, onnxruntime, torch" in err
 
 
 def test_several_m_give_a_picture_each(lowlight, dark, weights, tmp_path):
@@ -267,6 +287,14 @@ def test_train_test_and_cost(lowlight, tmp_path):
     assert code == 0
     [row] = json.loads((run / "results.json").read_text())
     assert f"{row['psnr']:.2f} dB" in out
+    assert (row["backend"], row["precision"]) == ("eager", "float32")
+    words = ("test", "redi", "--checkpoint", run / "weights.safetensors", "--data", tmp_path)
+    code, _, err = lowlight(*words, "--backend", "torch", "--precision", "bfloat16")
+    assert (code, err.count("warning")) == (0, 0)
+    eager, fast = json.loads((run / "results.json").read_text())
+    assert (fast["backend"], fast["precision"]) == ("torch", "bfloat16")
+    assert eager == row and 0 < abs(fast["psnr"] - row["psnr"]) < 0.5
+    assert fast["weights"] == row["weights"]
     code, out, _ = lowlight("cost", "redi", "--shape", 1, 1, 64, 96, "--json")
     assert code == 0
     cost = json.loads(out)

@@ -255,7 +255,8 @@ def test_auto_takes_openvino(files):
         ({"backend": "bitpacked"}, "bitpacked is for binary networks"),
         ({"backend": "torch", "precision": "float16"}, "torch has no float16 here, it has float32"),
         ({"backend": "torch", "precision": "int8", "file": "x"}, "torch has no int8 here"),
-        ({"precision": "int8"}, "int8 needs a quantised network"),
+        ({"precision": "int8"}, "nothing here runs redi in int8"),
+        ({"precision": "int8", "backend": "onnxruntime"}, "int8 on onnxruntime needs a file"),
     ],
 )
 def test_what_there_is_not(options, said):

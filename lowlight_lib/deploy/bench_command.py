@@ -32,13 +32,14 @@ def bench(
     from ..sensor.files import atomic_write
     from . import bench as timing
 
-    rows = timing.bench(
-        model or None, size, _by_key(checkpoint), backend or None, _by_key(quantised), repeats,
-        memory=not no_memory,
-    )  # fmt: skip
-    if out is not None:
-        with atomic_write(out, "w") as f:
-            json.dump(rows, f, indent=1)
+    rows, files = [], (_by_key(checkpoint), _by_key(quantised))
+    for key in model or timing.SHAPES:
+        rows += timing.bench(
+            [key], size, files[0], backend or None, files[1], repeats, memory=not no_memory
+        )
+        if out is not None:  # what is done stays, whatever comes
+            with atomic_write(out, "w") as f:
+                json.dump(rows, f, indent=1)
     print(json.dumps(rows) if as_json else timing.table(rows))
 
 

@@ -25,11 +25,12 @@ from ..training.train import open_dataset
 from .export import write
 
 KEYS = ("pairlie", "redi")  # the systems that are quantised
-COUNT, SIDE = 16, 128
+COUNT = 16
+SIDE = {"pairlie": 128, "redi": 512}  # REDI's coarsest scale has 1/32 of it
 _ABOUT = "about"
 
 
-def calibration_set(key, source, count=COUNT, side=SIDE) -> list[np.ndarray]:
+def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     """Inputs of a system, from pictures of which none should be a test picture.
 
     Args:
@@ -38,7 +39,8 @@ def calibration_set(key, source, count=COUNT, side=SIDE) -> list[np.ndarray]:
             training mosaics are taken, these multiplied by their exposure ratio; or a folder of
             photographs, or for redi of raw files, these amplified by the estimate with m = 5.
         count: this many of them, evenly spread.
-        side: of the crop from each one's middle; smaller pictures are taken whole.
+        side: of the crop from each one's middle, by default as `SIDE` says; smaller pictures are
+            taken whole.
     Returns:
         float32 arrays (1, C, h, w), sides multiples of the network's.
     Raises:
@@ -54,6 +56,7 @@ def calibration_set(key, source, count=COUNT, side=SIDE) -> list[np.ndarray]:
     found = take(key, source, count)
     if not found:
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
+    side = SIDE[key] if side is None else side
     return [_middle(x, side, models.card(key).multiple, file) for x, file in found]
 
 

@@ -44,10 +44,10 @@ def export(
         help="int8: inputs to choose ranges from: a data root, whose training pictures are taken, "
         "a folder of pictures, or a calibration.npz.", show_default="the mini data")] = None,
     evaluate: Annotated[Path | None, typer.Option(
-        metavar="ROOT", help="Score and time all files on the test pictures of this data root.",
+        metavar="ROOT", help="Score and time all files on the test pictures there; not for brve.",
         show_default=False)] = None,
     limit: Annotated[int | None, typer.Option(
-        min=1, help="With --evaluate: only the first N images or clips.")] = None,
+        min=1, help="With --evaluate: only the first N images.")] = None,
     gamma: Annotated[float | None, typer.Option(
         help="With --evaluate, photographs: the light to this power.",
         show_default="the protocol's")] = None,
@@ -76,6 +76,10 @@ def export(
         calibrations.check_key(key)
     if kind == "program" and (small or evaluate):
         raise OptionError("a program is float32, and not scored here", todo="--format onnx")
+    if evaluate:
+        from .table import check_stills
+
+        check_stills(key)
     if calibration and "int8" not in precisions:
         raise OptionError("--calibration is for int8", todo="add --precision int8")
     if checkpoint is None:

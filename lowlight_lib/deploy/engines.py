@@ -139,7 +139,7 @@ def precisions(backend, device="cpu") -> tuple[str, ...]:
     if backend == "bitpacked":
         return ("float32",)
     if backend == "onnxruntime":
-        return ("float32", "int8")
+        return ("float32", "float16", "int8")  # the last two by a file in that precision
     if backend == "torch":
         gpu = torch.device(device).type != "cpu"
         return ("float32", "bfloat16", *(("float16",) if gpu else ()))

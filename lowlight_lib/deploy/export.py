@@ -44,8 +44,7 @@ class Part:
 
     Attributes:
         module: takes and gives tensors, in eval mode; a copy.
-        inputs, outputs: names in the file.
-        channels: of each input.
+        inputs, outputs, channels: names in the file, and channels of each input.
         about: what goes into the file, see `read_about`.
         draw: (height, width, generator) -> inputs as they come in use, for verifying.
     """
@@ -165,10 +164,8 @@ def to_onnx(model, path=None, example=None, outputs=None, stage=None):
 def to_program(model, path=None, example=None, outputs=None, stage=None):
     """Export as a program of torch.export (.pt2), which PyTorch loads without this library.
 
-    `torch.export.load(path).module()` is the network. Arguments and errors as of `to_onnx`.
-
-    Returns:
-        Path, or torch.export.ExportedProgram where `path` is None.
+    `torch.export.load(path).module()` is the network. Arguments and errors as of `to_onnx`;
+    without a path the torch.export.ExportedProgram.
     """
     import io
 
@@ -219,13 +216,13 @@ def verify(model, file, outputs=None, stage=None, sizes=None, tolerance=TOLERANC
         raise DataError(
             f"differs from PyTorch by {worst:.2g}, more than {tolerance:g}",
             file=file if isinstance(file, (str, Path)) else None,
-            todo="do not use it; other versions of torch, onnx and onnxruntime may agree",
+            todo="do not use it; try other versions of torch and onnx",
         )
     return worst
 
 
 def open_file(file, threads=0):
-    """A callable, tensors -> list of float32 arrays, of a .onnx, a .pt2 or an onnx.ModelProto."""
+    """A callable, tensors -> list of arrays, of a .onnx, a .pt2 or an onnx.ModelProto."""
     if isinstance(file, (str, Path)) and Path(file).suffix == ".pt2":
         with _quiet():
             program = torch.export.load(file).module()
@@ -243,9 +240,7 @@ def open_file(file, threads=0):
     data = str(file) if isinstance(file, (str, Path)) else file.SerializeToString()
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = [i.name for i in session.get_inputs()]
-    return lambda *args: session.run(
-        None, {n: np.ascontiguousarray(a) for n, a in zip(names, args, strict=True)}
-    )
+    return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
 
 
 def read_about(file) -> dict:
@@ -297,10 +292,6 @@ def write(path, data) -> Path:
     return Path(path)
 
 
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
 class _Chosen(nn.Module):
     """PairLIE with the outputs wanted; what only the others need is not in the file."""
 
@@ -342,8 +333,7 @@ class _CountingAmplifier(nn.Module):
 def _ready(model):
     """A copy on the CPU, in eval mode, in the form that is exported."""
     net = fold_weight_norm(copy.deepcopy(model).cpu().float().eval()).requires_grad_(False)
-    if getattr(net, "parallel", False):
-        net.parallel = False
+    net.parallel = False  # of REDI: a graph has no threads
     amplifier = getattr(net, "amplifier", None)
     if isinstance(amplifier, LearnedAmplifier) and amplifier.kind == "histogram":
         net.amplifier = _CountingAmplifier(amplifier)
@@ -388,7 +378,7 @@ def _example(part, example):
 def _free(part):
     """Which axes may have any size: `dynamic_shapes` of torch.export."""
     m = part.about["multiple"]
-    # From 2 up: torch.export takes a size of 1 for a constant. The ONNX file runs at 1, too.
+    # From 2 up: torch.export takes a size of 1 for a constant. The file runs at 1, too.
     h, w = (torch.export.Dim(name, min=2, max=65536) for name in ("height", "width"))
     axes = {2: h if m == 1 else m * h, 3: w if m == 1 else m * w}
     free = tuple(dict(axes) for _ in part.channels)

@@ -49,7 +49,8 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             every machine. What goes in and comes out is float32.
         file: a .onnx of this network (of brve {stage: .onnx}) for onnxruntime and openvino, as a
             path or as `export.to_onnx` returns it, instead of exporting it here, which takes
-            seconds. "int8" needs one: the quantised file.
+            seconds. "int8" needs one, and onnxruntime for "float16": of `quantise.to_int8` and
+            `to_float16`, or as `lowlight export --precision` writes them.
         compiled: backend torch by `torch.compile`: needs a C++ compiler, a minute for each shape.
     Returns:
         `Fast`, or for brve `FastClip`: a callable. Threads: as `torch.get_num_threads()` says now.
@@ -63,8 +64,6 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         raise OptionError(f"unknown backend {backend!r}", todo=f"use auto, {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
-    if precision == "int8" and file is None:
-        raise OptionError("int8 needs a quantised network", todo="give its .onnx as `file`")
     options = {"file": file, "compiled": compiled}
     if backend != "auto":
         return _make(model, example, backend, precision, **options)
@@ -148,7 +147,8 @@ class Fast:
         x = pad_to_multiple(x, self.multiple, self._cell)
         # Batches one by one: files are for one picture, and memory stays that of one.
         parts = [self.engine(item) for item in x.split(1)]
-        return [torch.cat(same)[..., :h, :w] for same in zip(*parts, strict=True)]
+        whole = (p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True))
+        return [y[..., :h, :w] for y in whole]
 
 
 class FastClip(Fast):
@@ -254,6 +254,11 @@ def _make(model, example, backend, precision, *, file=None, compiled=False):
         raise OptionError(
             f"{backend} has no {precision} here, it has {', '.join(there)}",
             todo="take one of these, or another backend",
+        )
+    if file is None and (precision == "int8" or (backend, precision) == ("onnxruntime", "float16")):
+        raise OptionError(
+            f"{precision} on {backend} needs a file in that precision",
+            todo="make one by `lowlight export --precision`, and give it as `file`",
         )
     try:
         engine = _engine(model, backend, precision, file, compiled)

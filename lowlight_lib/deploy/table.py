@@ -19,7 +19,6 @@ from ..training.evaluate import test
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, precisions
 from .export import NETWORK, read_about
 from .quantise import int8_kernels
-from .runtime import FastClip, _Stages
 
 ENGINES = ("onnxruntime", "openvino")
 INPUTS, ROUNDS = 3, 5  # timed: so many of the inputs, so often
@@ -35,10 +34,9 @@ def compare(
 
     Args:
         model: the network that the files are of.
-        files: {precision: {stage: path or onnx.ModelProto}}; the stage is "network", or brve's
-            three. See `export_files`.
-        data_root: the folder that holds LOL/, SID/ or LLRVD/.
-        limit: only the first so many images or clips.
+        files: {precision: {"network": path or onnx.ModelProto}}.
+        data_root: the folder that holds LOL/ or SID/.
+        limit: only the first so many images.
         gamma: of photographs; default the protocol's.
         engines: of "onnxruntime", "openvino"; default those installed.
         rounds: of timing.
@@ -46,8 +44,9 @@ def compare(
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
     Raises:
-        OptionError, DataError: as of `evaluate.test`.
+        OptionError: brve, which is no one file. And as of `evaluate.test`.
     """
+    check_stills(model.built_as[0])
     if engines is None:
         engines = [e for e in ENGINES if find_spec(e)]
     if rounds < 1:
@@ -57,11 +56,17 @@ def compare(
     todo = [("torch", "float32", _Watched(model.eval()), weights, None)]
     for precision, parts in files.items():
         size = sum(_size(f) for f in parts.values())
-        kernels = int8_kernels(parts[NETWORK]) if NETWORK in parts else None
+        kernels = int8_kernels(parts[NETWORK])
         for engine in engines:
             if engine == "openvino" and precision not in precisions(engine):
                 continue  # it would compute in float32 and say float16
-            network = _Watched(_network(model, parts, engine, precision))
+            file = parts[NETWORK]
+            run = (
+                OnnxRuntimeEngine(file)
+                if engine == "onnxruntime"
+                else OpenVinoEngine(file, precision)
+            )
+            network = _Watched(FileNetwork(run, read_about(file)))
             its = kernels if engine == "onnxruntime" else None
             todo.append((engine, precision, network, size, its))
     options = {} if gamma is None else {"gamma": gamma}
@@ -90,6 +95,15 @@ def compare(
         row["images_per_s"] = len(its) / sum(s for s, _ in its)
         row["mpixel_per_s"] = statistics.median(p / s for s, p in its) / 1e6
     return rows
+
+
+def check_stills(key) -> None:
+    """OptionError for brve."""
+    if key == "brve":
+        raise OptionError(
+            "brve's three files are not scored here",
+            todo="use deploy.runtime.prepare(network) and evaluate.test(..., network=...)",
+        )
 
 
 def as_text(rows) -> str:
@@ -126,20 +140,6 @@ class _Watched:
 
     def __getattr__(self, name):
         return getattr(self.call, name)
-
-
-def _network(model, parts, engine, precision):
-    """A callable like the network itself, computed by an engine."""
-
-    def made(file):
-        if engine == "openvino":
-            return OpenVinoEngine(file, precision)
-        return OnnxRuntimeEngine(file)
-
-    if NETWORK in parts:
-        return FileNetwork(made(parts[NETWORK]), read_about(parts[NETWORK]))
-    stages = _Stages(model.multiple, {name: made(file) for name, file in parts.items()})
-    return FastClip(model, engine, precision, stages)
 
 
 class FileNetwork:

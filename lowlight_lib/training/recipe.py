@@ -204,7 +204,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             checkpoint_every=5, log_every=2, source=_SHORT,
         ),
         "course": Recipe(
-            "pairlie", "course", "pairlie_short", steps=900, batch=2, crop=32, lr=1e-3,
+            "pairlie", "course", "pairlie_short", steps=1500, batch=2, crop=32, lr=1e-3,
             schedule="one_cycle", flips=(0, 0), dataset="pairs", source=_SHORT,
         ),
         "paper": Recipe(

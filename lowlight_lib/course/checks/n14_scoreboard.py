@@ -39,7 +39,7 @@ def same_race(function) -> None:
 
 
 def error_of_difference(function) -> None:
-    """Exercise 14/2.1: function(a, b) -> standard error of the mean difference."""
+    """Exercise 14/3.1: function(a, b) -> standard error of the mean difference."""
     rng = np.random.default_rng(0)
     for n in (5, 12):
         pictures = rng.normal(20, 4, n)
@@ -59,7 +59,7 @@ def error_of_difference(function) -> None:
 
 
 def beats(function) -> None:
-    """Exercise 14/4.1: function(a, b) -> whether choice a, (cost, quality), makes b pointless."""
+    """Exercise 14/5.1: function(a, b) -> whether choice a, (cost, quality), makes b pointless."""
     rng = np.random.default_rng(1)
     for a, b in rng.integers(0, 3, (200, 2, 2)).tolist():
         truth = not pareto_front(*zip(a, b, strict=True))[1]
