@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lowlight_lib.errors import DataError, OptionError
+from lowlight_lib.sensor.files import write_picture
 from lowlight_lib.training import perceptual
-from lowlight_lib.training.metrics import write_png
 
 
 class Distance:
@@ -33,7 +33,7 @@ class Distance:
 def written(folder, count):
     for i in range(count):
         for view, value in (("result", 0.6), ("target", 0.8), ("input", 0.2)):
-            write_png(folder / f"{i}_{view}.png", np.full((12, 16, 3), value, np.float32))
+            write_picture(folder / f"{i}_{view}.png", np.full((12, 16, 3), value, np.float32))
     return folder
 
 
