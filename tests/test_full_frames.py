@@ -200,6 +200,29 @@ def test_decoding_on_all_cores_gives_the_same_bytes(tmp_path, monkeypatch):
     assert made[0] == made[1] and len(made[0]) == 4 * len(alone)
 
 
+def test_headers_are_read_by_one_thread_at_a_time(tmp_path, monkeypatch):
+    """Python 3.11's parser, which reads them, failed in two threads now and then."""
+    files = [tmp_path / f"{i}.raw" for i in range(12)]
+    for f in files:
+        f.write_bytes(b"x")
+    inside, load = [], np.load
+
+    def watched(*args, **kwargs):
+        inside.append(len(inside))
+        time.sleep(0.005)
+        found = load(*args, **kwargs)
+        most.append(len(inside))
+        inside.pop()
+        return found
+
+    most = []
+    monkeypatch.setattr(np, "load", watched)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    store = ArrayCache(tmp_path)
+    store.fill([(f, "array", lambda _: (np.zeros(3), {})) for f in files], progress=False)
+    assert len(most) >= len(files) and max(most) == 1
+
+
 def test_an_error_on_the_way_stops_the_rest_and_is_gone_on_from(tmp_path, monkeypatch):
     sources = [tmp_path / f"{i:02d}.bin" for i in range(30)]
     for path in sources:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -148,9 +149,15 @@ def _read_note(path):
         return None
 
 
+# An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
+# ("recursion depth mismatch", python/cpython#106905) where two threads are in it.
+_HEADERS = threading.Lock()
+
+
 def _open(path, note):
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _HEADERS:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, EOFError, ValueError):  # gone, or cut short: build it again
         return None
     except OSError as e:
