@@ -300,6 +300,18 @@ def test_a_patient_network_prepares_once_it_pays(monkeypatch):
     assert hasattr(Patient(clip), "stream")
 
 
+def test_a_patient_clip_never_waits_for_an_export(monkeypatch):
+    """brve's stages take minutes to export, and a weight of 0 has no bit."""
+    net, x = clip_network()
+    with torch.no_grad():
+        next(m for m in net.modules() if getattr(m, "binary", False)).weight.view(-1)[0] = 0
+    monkeypatch.setattr(runtime, "to_onnx", lambda *_, **__: pytest.fail("exports"))
+    with pytest.warns(UserWarning, match="brve runs on torch .bitpacked: .*exactly 0"):
+        fast = Patient(net, seconds=0)
+    fast(x), fast(x)
+    assert fast.backend == "torch"
+
+
 def test_what_commands_run():
     net, _ = small("redi")
     assert for_command(net, "eager") is net

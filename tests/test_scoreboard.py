@@ -56,7 +56,7 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "a/bench.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match=r"bench\.json"):
         scoreboard.bench_rows(tmp_path / "14")
-    (tmp_path / "a/bench.json").write_text('{"rows": [{"model": "sid"}]}', encoding="utf-8")
+    (tmp_path / "a/bench.json").write_text('[{"model": "sid"}]', encoding="utf-8")
     assert scoreboard.bench_rows(tmp_path / "14") == [{"model": "sid"}]
 
 

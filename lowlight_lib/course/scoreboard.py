@@ -5,7 +5,6 @@ Built in notebooks/14_scoreboard.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +76,9 @@ def bench_rows(out_dir) -> list[dict]:
     rows = []
     for path in paths:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            rows += found["rows"] if isinstance(found, dict) else found
-        except (OSError, ValueError, KeyError, TypeError) as e:
-            raise DataError(f"is damaged ({e})", file=path, todo="run notebook 13 again") from e
+            rows += read_rows(path)
+        except DataError as e:
+            raise DataError(e.what, file=path, todo="run notebook 13 again") from e
     return rows
 
 

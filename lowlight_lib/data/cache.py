@@ -21,7 +21,7 @@ from ..errors import OutputError
 from ..sensor.files import atomic_write
 
 FORMAT = 1
-_THREADS = 8  # at most: a photograph of 24 megapixels needs half a gigabyte while it is developed
+_THREADS = 8  # at most: each needs memory for a whole picture while that is developed
 
 
 class ArrayCache:

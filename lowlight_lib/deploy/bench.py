@@ -3,7 +3,7 @@
     lowlight bench --out runs/bench.json --checkpoint redi=W
 
 The file is a list of rows, one for each model, backend and precision (see `bench`).
-Built in notebooks/14_scoreboard.
+Built in notebooks/13_deploy, section 6.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from ..training import checkpoint as checkpoints
 from ..training.evaluate import commit, weights_id
 from .cost import count
 from .engines import folded, precisions
+from .export import NETWORK, write
 from .memory import process_peak
 from .roofline import peak_flops
-from .runtime import BACKENDS, STAGES, prepare
+from .runtime import BACKENDS, prepare, to_files
 
 SHAPES = {  # the sizes that the papers time, and small ones to see that it works
     "redi": ((1, 1, 2048, 4096), (1, 1, 128, 160)),
@@ -161,7 +162,7 @@ class _Case:
         self.shape = MEDIUM[key] if size == "medium" else SHAPES[key][size == "small"]
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.quantised, self.x = quantised, scene(self.shape)
+        self.quantised, self.x, self.made = quantised, scene(self.shape), None
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
             "input": list(self.shape), "size": size,
@@ -245,15 +246,14 @@ class _Case:
             return str(self.quantised)
         if backend not in ("openvino", "onnxruntime"):
             return None
-        from .export import to_onnx
-
-        if not (made := sorted(self.folder.glob("*.onnx"))):
-            net = folded(self.net)
-            net.amplifier = None  # as `prepare` has it
-            for stage in STAGES if self.key == "brve" else (None,):
-                to_onnx(net, self.folder / f"{stage}.onnx", stage=stage)
-            made = sorted(self.folder.glob("*.onnx"))
-        return {f.stem: str(f) for f in made} if self.key == "brve" else str(made[0])
+        if self.made is None:
+            files = to_files(self.net)
+            several = isinstance(files, dict)
+            self.made = {
+                stage: str(write(self.folder / f"{stage}.onnx", file.SerializeToString()))
+                for stage, file in (files if several else {NETWORK: files}).items()
+            }
+        return self.made if self.key == "brve" else self.made[NETWORK]
 
     def _memory(self, backend, precision):
         self._say(f"memory of {self.key} by {backend}, {precision}")

@@ -20,7 +20,7 @@ from ..errors import DataError, OptionError
 from ..restore import as_taken, find_amplification
 from ..sensor.photo import read_photo
 from ..sensor.raw import read_raw
-from ..training.evaluate import find_recipe
+from ..training.recipe import find_recipe
 from ..training.train import open_dataset
 from .export import write
 

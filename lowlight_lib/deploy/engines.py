@@ -8,6 +8,7 @@ Built in notebooks/13_deploy, section 4.
 from __future__ import annotations
 
 import copy
+import importlib
 import threading
 from collections import OrderedDict
 
@@ -20,6 +21,7 @@ from ..errors import OptionError
 
 SHAPES = 4  # that stay compiled; the oldest goes first
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+EXTRA = 'pip install "lowlight-lab[deploy]"'
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
@@ -55,7 +57,7 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, compiled for each shape anew: faster than one form for all shapes.
+    """OpenVINO on the CPU, compiled for each shape anew.
 
     At most `SHAPES` of them are kept; their working memory is given back when another is used.
 
@@ -118,14 +120,7 @@ class OnnxRuntimeEngine:
     """
 
     def __init__(self, file, threads=None):
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or torch.get_num_threads()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            as_bytes(file), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_session(file, threads or torch.get_num_threads())
         self._names = [i.name for i in self._session.get_inputs()]
 
     def __call__(self, *inputs):
@@ -150,6 +145,32 @@ def precisions(backend, device="cpu") -> tuple[str, ...]:
         named = {"bfloat16": "BF16", "float16": "FP16"}
         return ("float32", *(p for p, its in named.items() if its in can), "int8")
     raise OptionError(f"unknown backend {backend!r}")
+
+
+def onnx_session(file, threads=0, profile=None):
+    """A session of ONNX Runtime on the CPU.
+
+    Args:
+        file: as of `as_bytes`.
+        threads: 0 is as many as there are cores.
+        profile: beginning of a file's path that its profile is written to.
+    Raises:
+        OptionError: onnxruntime is not installed.
+    """
+    [ort] = need("onnxruntime")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    return ort.InferenceSession(as_bytes(file), options, providers=["CPUExecutionProvider"])
+
+
+def need(*names):
+    """The modules of these names, or an OptionError that says how to get them."""
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as e:
+        raise OptionError(f"{e.name or names[0]} is not installed", todo=EXTRA) from e
 
 
 def as_bytes(file):

@@ -29,13 +29,13 @@ from ..blocks.amplifier import LearnedAmplifier
 from ..blocks.dense import fold_weight_norm
 from ..errors import DataError, OptionError
 from ..sensor.files import atomic_write
+from .engines import need, onnx_session
 
 OPSET = 18  # of ONNX: old enough for runtimes of 2023, new enough for reflection
 TOLERANCE = 1e-4  # that a file may differ from PyTorch
 DRAWS = 3  # of a binary network, see `verify`
 NETWORK, STAGES = "network", ("extract", "align", "reconstruct")
 SPLIT = ("L", "R", "X")  # what PairLIE can put out
-EXTRA = 'pip install "lowlight-lab[deploy]"'
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def parts(model, outputs=None) -> dict[str, Part]:
         ("reconstruct", ("frames", "first", "deep", "aligned"), ("enhanced",),
          (4, width, width, width), known_of_a_frame),
     )  # fmt: skip
-    return {name: part(name, _Stage(net, name), *rest) for name, *rest in made}
+    return {name: part(name, Stage(net, name), *rest) for name, *rest in made}
 
 
 def to_onnx(model, path=None, example=None, outputs=None, stage=None):
@@ -233,12 +233,7 @@ def open_file(file, threads=0):
             return [y.numpy() for y in ([out] if torch.is_tensor(out) else out)]
 
         return call
-    ort = need("onnxruntime")[0]
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    data = str(file) if isinstance(file, (str, Path)) else file.SerializeToString()
-    session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = onnx_session(file, threads)
     names = [i.name for i in session.get_inputs()]
     return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
 
@@ -274,17 +269,6 @@ def set_about(proto, about) -> None:
     entry.key, entry.value = "lowlight", json.dumps(about)
 
 
-def need(*names):
-    """The modules of these names, or an OptionError that says how to get them."""
-    from importlib import import_module
-
-    try:
-        return [import_module(name) for name in names]
-    except ImportError as e:
-        lacks = e.name or names[0]
-        raise OptionError(f"{lacks} is not installed", todo=EXTRA) from e
-
-
 def write(path, data) -> Path:
     """Bytes to a file, whole or not at all."""
     with atomic_write(path) as f:
@@ -304,7 +288,9 @@ class _Chosen(nn.Module):
         return tuple(getattr(split, name) for name in self.names)
 
 
-class _Stage(nn.Module):
+class Stage(nn.Module):
+    """One stage of brve as a module of tensors."""
+
     def __init__(self, net, name):
         super().__init__()
         self.net, self.name = net, name
@@ -383,7 +369,7 @@ def _free(part):
     axes = {2: h if m == 1 else m * h, 3: w if m == 1 else m * w}
     free = tuple(dict(axes) for _ in part.channels)
     # *args of a stage are one argument.
-    return (free,) if isinstance(part.module, _Stage) else free
+    return (free,) if isinstance(part.module, Stage) else free
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ import numpy as np
 
 from ..errors import OptionError
 from .calibration import check_key
-from .export import _quiet, need, read_about, set_about
+from .engines import need, onnx_session
+from .export import _quiet, read_about, set_about
 
-PRECISIONS = ("float32", "float16", "int8")
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
 # Convolutions that stay in float32, by the beginnings of their names. PairLIE's last ones say how
@@ -225,15 +225,10 @@ def int8_kernels(file, size=None) -> dict[str, int]:
         file: path of a .onnx, or an onnx.ModelProto.
         size: (height, width) of the input; default small.
     """
-    ort = need("onnxruntime")[0]
     about = read_about(file)
     h, w = size or (4 * max(about["multiple"], 8),) * 2
-    data = str(file) if isinstance(file, (str, Path)) else file.SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()
-        options.enable_profiling, options.log_severity_level = True, 3
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnx_session(file, profile=Path(folder) / "profile")
         given = session.get_inputs()[0]
         session.run(None, {given.name: np.zeros((1, given.shape[1], h, w), np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -288,15 +283,11 @@ def _scale(proto, node):
 
 def _watch(proto, names):
     """A callable, input -> the values of these tensors of a network."""
-    onnx, ort = need("onnx", "onnxruntime")
+    [onnx] = need("onnx")
     model = _copy(proto)
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnx_session(model)
     given = session.get_inputs()[0].name
     return lambda x: session.run(None, {given: np.asarray(x, np.float32)})
 

@@ -22,11 +22,12 @@ from ..blocks.padding import pad_to_multiple
 from ..blocks.retinex import Decomposition
 from ..errors import LowlightError, OptionError, ShapeError
 from ..models.brve_stream import BrveStream
-from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, precisions
+from ..tiles import device_of
+from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, need, precisions
+from .export import STAGES, Stage, to_onnx
 
 BACKENDS = ("bitpacked", "openvino", "onnxruntime", "torch")  # the order in which auto tries
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
-STAGES = ("extract", "align", "reconstruct")  # of brve, see `BrveStream`
 CARRIED = ("multiple", "halo", "amplifies_itself", "cfa", "trained_on", "white_balance", "built_as")
 
 
@@ -67,7 +68,7 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
     options = {"file": file, "compiled": compiled}
     if backend != "auto":
         return _make(model, example, backend, precision, **options)
-    if (device := _device(model)).type != "cpu":
+    if (device := device_of(model)).type != "cpu":
         why = [f"the network is on {device}"]
         return _first_of(["torch"], model, example, precision, why, **options)
     return _first_of(BACKENDS, model, example, precision, **options)
@@ -159,13 +160,8 @@ class FastClip(Fast):
 
     def _run(self, x):
         clips = x[None] if x.dim() == 4 else x
-        done = torch.stack([self._clip(frames) for frames in clips])
+        done = torch.stack([self.stream().run(frames) for frames in clips])
         return [done[0] if x.dim() == 4 else done]
-
-    def _clip(self, frames):
-        stream = self.stream()
-        done = [finished for frame in frames for finished in stream.push(frame)]
-        return torch.stack(done + stream.close())
 
     def stream(self):
         """A `BrveStream`: for video without end; it takes and gives tensors."""
@@ -193,15 +189,16 @@ class Patient:
 
     To export a network and compile it takes seconds, as long as many small pictures, or some large
     ones. So it begins with what costs nothing (bitpacked for brve, else torch), and turns to
-    `prepare(model)`, with its warnings, when it has computed for as long as that takes. Attributes
-    and calls as of `Fast`, backend and precision as they are now.
+    `prepare(model)`, with its warnings, when it has computed for as long as that takes. (Not for
+    brve: its stages take minutes.) Attributes and calls as of `Fast`, backend and precision as they
+    are now.
     """
 
     def __init__(self, model, seconds=5.0):
         self._model, self._left = model, seconds
-        first = ["torch"] if _key(model) != "brve" or _device(model).type != "cpu" else BACKENDS
-        self._fast = _first_of(first, model)
-        if self._fast.backend != "torch" or _device(model).type != "cpu":
+        on_cpu, binary = device_of(model).type == "cpu", _key(model) == "brve"
+        self._fast = _first_of(["bitpacked", "torch"] if binary and on_cpu else ["torch"], model)
+        if binary or not on_cpu:
             self._model = None  # there is nothing better to come
 
     def __call__(self, x):
@@ -241,7 +238,7 @@ def _first_of(backends, model, example=None, precision="float32", why=(), **opti
 
 
 def _make(model, example, backend, precision, *, file=None, compiled=False):
-    key, device = _key(model), _device(model)
+    key, device = _key(model), device_of(model)
     if backend == "bitpacked" and key != "brve":
         raise OptionError(f"bitpacked is for binary networks, which {key} is not")
     if backend != "torch" and device.type != "cpu":
@@ -279,40 +276,42 @@ def _engine(model, backend, precision, file, compiled):
         from .xnor import pack_network
 
         return pack_network(model)
-    net = folded(model)
-    net.amplifier = None  # `Fast` has it
     if backend == "torch":
+        net = inner(model)
         if key != "brve":
             return TorchEngine(net, precision, compiled)
-        stages = {name: TorchEngine(_Stage(net, name), precision, compiled) for name in STAGES}
+        stages = {name: TorchEngine(Stage(net, name), precision, compiled) for name in STAGES}
         return _Stages(net.multiple, stages)
-    from .export import to_onnx
 
     def made(file):
         if backend == "onnxruntime":
             return OnnxRuntimeEngine(file)
         return OpenVinoEngine(file, precision)
 
+    file = to_files(model) if file is None else file
     if key != "brve":
-        return made(to_onnx(net) if file is None else file)
-    file = {stage: to_onnx(net, stage=stage) for stage in STAGES} if file is None else file
-    return _Stages(net.multiple, {stage: made(file[stage]) for stage in STAGES})
+        return made(file)
+    return _Stages(model.multiple, {stage: made(file[stage]) for stage in STAGES})
 
 
-class _Stage(nn.Module):
-    def __init__(self, net, name):
-        super().__init__()
-        self.net, self.name = net, name
+def inner(model):
+    """What an engine computes: a copy, folded, without the amplifier, which `Fast` has."""
+    net = folded(model)
+    net.amplifier = None
+    return net
 
-    def forward(self, *args):
-        return self.net.align(args) if self.name == "align" else getattr(self.net, self.name)(*args)
+
+def to_files(model):
+    """The `file` that `prepare` exports where none is given: an onnx.ModelProto, of brve three."""
+    net = inner(model)
+    if _key(model) != "brve":
+        return to_onnx(net)
+    return {stage: to_onnx(net, stage=stage) for stage in STAGES}
 
 
 def _need(backend):
     """An OptionError if what the backend needs is not installed."""
     if backend in ("openvino", "onnxruntime"):
-        from .export import need
-
         need(backend, "onnx", "onnxscript")
     if backend == "bitpacked":
         try:
@@ -325,7 +324,3 @@ def _key(model):
     if not (isinstance(model, nn.Module) and hasattr(model, "built_as")):
         raise OptionError("only networks of models.build can be made fast")
     return model.built_as[0]
-
-
-def _device(model):
-    return next((p.device for p in model.parameters()), torch.device("cpu"))

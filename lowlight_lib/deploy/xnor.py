@@ -89,12 +89,7 @@ class PackedBrve:
             return self(clip[None])[0]
         if clip.dim() != 5 or clip.shape[2] != 4 or not clip.shape[1]:
             raise ShapeError(f"a clip is (N, T, 4, H, W) or (T, 4, H, W), got {tuple(clip.shape)}")
-        return torch.stack([self._clip(frames) for frames in clip])
-
-    def _clip(self, frames):
-        stream = self.stream()
-        done = [finished for frame in frames for finished in stream.push(frame)]
-        return torch.stack(done + stream.close())
+        return torch.stack([self.stream().run(frames) for frames in clip])
 
     def stream(self):
         """A `BrveStream`: for video without end, in constant memory."""

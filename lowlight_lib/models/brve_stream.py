@@ -66,6 +66,11 @@ class BrveStream:
         self._window, self._aligned = [], False
         return done
 
+    def run(self, frames):
+        """A whole video at once: frames (T, 4, H, W) -> the same, enhanced. Errors as of `push`."""
+        done = [finished for frame in frames for finished in self.push(frame)]
+        return torch.stack(done + self.close())
+
     def _finish(self, left):
         (h, w), *known = self._waiting.pop(0)
         return self.network.reconstruct(*known, left)[0, :, :h, :w]

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
-# A fifth of the time of zlib's default 6, and a sixth more bytes: measured on restored photographs.
+# A quarter of the time of zlib's default 6, and a sixth more bytes: a restored 12 MP photograph.
 _PNG = {"compress_level": 1}
 _STRIP = 64  # lines that become integers at a time
 

@@ -143,12 +143,6 @@ def psnr(a, b) -> float:
     return float(peak_signal_noise_ratio(torch.as_tensor(a), torch.as_tensor(b), data_range=1.0))
 
 
-def to_8bit(picture) -> np.ndarray:
-    """float (H, W, 3) in [0, 1] -> uint8, rounded; what is written into a PNG."""
-    scaled = np.clip(np.asarray(picture, np.float32), 0, 1) * np.float32(255)
-    return np.rint(scaled, out=scaled).astype(np.uint8)
-
-
 def _prepare(v, rounding):
     v = torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float32).clamp(0, 1)
     if rounding == "round":
