@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -290,6 +291,22 @@ def test_nowhere_to_keep_compiled_code(monkeypatch):
 
     monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
     assert kernels.kernel()(lambda x: x + 1)(2) == 3
+
+
+def test_kernels_are_compiled_anew_for_other_vectors(monkeypatch, tmp_path):
+    """numba itself would not look: the vectors are in another file."""
+
+    def made():
+        def f(x):
+            return x + 1
+
+        assert kernels.kernel()(f)(2) == 3
+        return len([*tmp_path.rglob("*.nbi")])
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert [made(), made()] == [1, 1]
+    monkeypatch.setattr(kernels, "VECTORS", "others")
+    assert made() == 2
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ Built in notebooks/13_deploy, section 5.
 
 from __future__ import annotations
 
-import math
 import threading
 from types import SimpleNamespace
 
@@ -94,7 +93,7 @@ class PackedConv:
         self.fixed = np.zeros((filled(o), k, k), np.int32)  # what the fixed ones add, in the frame
         for i, sign in fixed.items():
             self.fixed[:o] += sign * (2 * signs[:, i].astype(np.int32) - 1).reshape(o, k, k)
-        words = np.packbits(ones, -1, "little").view("<u8").astype(np.uint64)
+        words = np.packbits(ones, -1, "little").view(np.uint64)  # in the machine's byte order
         words = words.reshape(-1, kernels.LANES, k * k * self.words).swapaxes(1, 2)
         self.weights = np.ascontiguousarray(words)
         self.ones = ones.sum(2, dtype=np.int32).reshape(-1, k, k)
@@ -160,16 +159,17 @@ def run(
     if torch.get_num_threads() != wanted:  # PyTorch would, too
         torch.set_num_threads(wanted)
     parts = min(wanted, numba.config.NUMBA_NUM_THREADS)
-    shape = (2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words)
-    size, behind = math.prod(shape), kernels.TILE * conv.stride * conv.words
-    bits = np.empty(size + behind, np.uint64)[:size].reshape(shape)
+    bits = np.empty((2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words), np.uint64)
     bits[:, :, : conv.pad] = bits[:, :, h + conv.pad :] = 0
     zeros = np.empty((frames, parts), np.bool_)
     totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
     places, *borders = conv.borders(h, w)
     with _PARALLEL:
         numba.set_num_threads(parts)
-        kernels.front(x, mode, plan, threshold, conv.pad, bits, zeros, totals, skip, *mix, out, add)
+        kernels.front(
+            x, mode, plan, threshold, conv.pad, bits.view(np.uint8), zeros, totals, skip, *mix,
+            out, add,
+        )  # fmt: skip
         kernels.back(
             bits, zeros, places, conv.weights, *borders, conv.stride, alpha,
             totals, attention, conv.channels, *act, out, keep, parts,

@@ -10,6 +10,8 @@ channels that stay zero. A layer is two passes over its rows:
     front   row of the input -> its bits, statistics for the attention, real 1x1 convolution
     back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
 
+Here are the loops over frames and rows; what is done to a pixel's channels is in `xnor_vectors`.
+
 **Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
 and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
 each kind of border pixel once, so that the inner loop does not know borders.
@@ -23,18 +25,31 @@ Built in notebooks/13_deploy, section 5.
 
 from __future__ import annotations
 
-import functools
+import zlib
+from pathlib import Path
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit, prange
 
-LANES = 8  # outputs done at a time: activations have a multiple of it as channels
-TILE = 4  # pixels whose signs are compared at a time
+from . import xnor_vectors
+from .xnor_vectors import (
+    LANES,
+    TILE,
+    binary,
+    move,
+    one_binary,
+    one_product,
+    products,
+    signs,
+    signs_and_sums,
+)
+
 PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
 NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
+
+# numba compiles again when this file has changed, and does not see that the vectors have: so the
+# name by which it keeps a kernel says which vectors are in it.
+VECTORS = f"{zlib.crc32(Path(xnor_vectors.__file__).read_bytes()):x}"
 
 
 def kernel(**options):
@@ -45,6 +60,7 @@ def kernel(**options):
     options |= {"nogil": True, "fastmath": {"contract"}}
 
     def compiled(f):
+        f.__qualname__ = f"{f.__qualname__}_{VECTORS}"
         try:
             return njit(cache=True, **options)(f)
         except RuntimeError:  # nowhere to write
@@ -54,213 +70,93 @@ def kernel(**options):
 
 
 # ---------------------------------------------------------------------------------------------
-# The inner loops, in LLVM's own instructions: so they are vectors whatever the compiler makes out.
-
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_INTS, _WORDS = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
-
-
-def _at(context, builder, array_type, array, index, vector=None):
-    """Pointer into a C-contiguous array at a flat index, to an element or to LANES of them."""
-    pointer = builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-    return builder.bitcast(pointer, vector.as_pointer()) if vector else pointer
-
-
-def _all_lanes(builder, value, vector):
-    """A vector with that value in each lane."""
-    none = ir.Constant(vector, ir.Undefined)
-    one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, none, ir.Constant(_INTS, [0] * LANES))
-
-
-@intrinsic
-def signs(typingctx, x, i, threshold, j):
-    """(bits of x + threshold > 0, bits of x + threshold >= 0) of LANES floats from i and j on."""
-
-    def codegen(context, builder, signature, args):
-        a, b = (
-            _at(context, builder, signature.args[k], args[k], args[k + 1], _FLOATS) for k in (0, 2)
-        )
-        z = builder.fadd(builder.load(a, align=4), builder.load(b, align=4))
-        bits = []
-        for comparison in (">", ">="):
-            one = builder.fcmp_ordered(comparison, z, ir.Constant(_FLOATS, [0.0] * LANES))
-            bits.append(builder.zext(builder.bitcast(one, ir.IntType(LANES)), ir.IntType(64)))
-        return context.make_tuple(builder, signature.return_type, bits)
-
-    return types.UniTuple(types.uint64, 2)(x, types.intp, threshold, types.intp), codegen
-
-
-def _tile(pixels, vector, term, add):
-    """A function for the kernels: sums of `pixels` times LANES outputs, kept in registers.
-
-        out[k + p out_step + o] += sum over c: term(x[i + p step + places[c]], w[j + c LANES + o])
-
-    Indices are flat. A number of a pixel goes to all lanes, the weights are LANES in a row.
-    """
-
-    @intrinsic
-    def tile(typingctx, x, i, step, places, w, j, out, k, out_step):
-        def codegen(context, builder, signature, args):
-            def at(which, index, vector=None):
-                return _at(context, builder, signature.args[which], args[which], index, vector)
-
-            def plus(start, step, n):
-                return builder.add(start, builder.mul(step, ir.Constant(step.type, n)))
-
-            _, i, step, places, _, j, _, k, out_step = args
-            nought = ir.Constant(vector, [0] * LANES)
-            sums = [cgutils.alloca_once(builder, vector) for _ in range(pixels)]
-            for s in sums:
-                builder.store(nought, s)
-            starts = [plus(i, step, p) for p in range(pixels)]
-            count = context.make_array(signature.args[3])(context, builder, places).nitems
-            with cgutils.for_range(builder, count) as loop:
-                place = builder.load(at(3, loop.index))
-                weights = builder.load(at(4, plus(j, loop.index, LANES), vector), align=4)
-                for s, start in zip(sums, starts, strict=True):
-                    value = builder.load(at(0, builder.add(start, place)))
-                    value = _all_lanes(builder, value, vector)
-                    builder.store(term(builder, builder.load(s), value, weights), s)
-            for p, s in enumerate(sums):
-                add(builder, functools.partial(at, 6, plus(k, out_step, p)), builder.load(s))
-            return context.get_dummy_value()
-
-        size = types.intp
-        return types.void(x, size, size, places, w, size, out, size, size), codegen
-
-    return tile
-
-
-def _times(builder, total, x, w):
-    return builder.fadd(total, builder.fmul(x, w, flags=["contract"]), flags=["contract"])
-
-
-def _differs(builder, total, x, w):
-    popcount = ir.FunctionType(_WORDS, [_WORDS])
-    popcount = cgutils.get_or_insert_function(builder.module, popcount, "llvm.ctpop.v8i64")
-    return builder.add(total, builder.call(popcount, [builder.xor(x, w)]))
-
-
-def _add_floats(builder, out, total):
-    total = builder.fadd(builder.load(out(_FLOATS), align=4), total)
-    builder.store(total, out(_FLOATS), align=4)
-
-
-def _add_ints(builder, out, total):
-    total = builder.add(builder.load(out(_INTS), align=4), builder.trunc(total, _INTS))
-    builder.store(total, out(_INTS), align=4)
-
-
-add_products = _tile(LANES, _FLOATS, _times, _add_floats)  # a matrix product
-add_differing = _tile(TILE, _WORDS, _differs, _add_ints)  # the same of signs: XOR and popcount
-
-
-# ---------------------------------------------------------------------------------------------
 # Front: a row of the input, once
 
 
 @kernel()
 def _put(values, out, add):
-    """Write values into `out` (W, C), or add them."""
-    for i in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            out[i, k] = out[i, k] + values[i, k] if add else values[i, k]
+    """Write a row's values into `out`, or add them; both (W, C)."""
+    values, out = values.reshape(-1), out.reshape(-1)  # one long loop
+    for i in range(out.size):
+        out[i] = out[i] + values[i] if add else values[i]
 
 
 @kernel()
 def _fetch(x, n, y, mode, plan, row, blend):
-    """Row y of frame n, as the layer sees it, into `row` (W, C); `blend` is room for work.
+    """Row y of frame n, as the layer sees it, in `row` (W, C); `blend` is room for work.
 
-    PLAIN: as it is. UP: enlarged twofold, bilinearly. PLAN: runs of channels put together from
-    other frames and places; a line of `plan` is (frame, first channel there, first channel here,
-    channels, dy, dx): here[y, x] = there[y - dy, x - dx], zeros coming in from outside.
+    UP: enlarged twofold, bilinearly. PLAN: runs of channels put together from other frames and
+    places; a line of `plan` is (frame, first channel there, first channel here, channels, dy, dx):
+    here[y, x] = there[y - dy, x - dx], zeros coming in from outside. PLAIN rows are not fetched.
     """
     _, h, w, c = x.shape
-    if mode == PLAIN:
-        _put(x[n, y], row[:w], False)
-    elif mode == UP:
-        above, below = max((y - 1) // 2, 0), min((y + 1) // 2, h - 1)
+    if mode == UP:
+        above = x[n, max((y - 1) // 2, 0)].reshape(-1)
+        below = x[n, min((y + 1) // 2, h - 1)].reshape(-1)
         near = np.float32(0.25 if y % 2 else 0.75)  # how much of the row below
-        for i in range(w):
-            for k in range(c):
-                blend[i, k] = (1 - near) * x[n, above, i, k] + near * x[n, below, i, k]
+        flat = blend.reshape(-1)
+        for i in range(w * c):
+            flat[i] = (1 - near) * above[i] + near * below[i]
         for i in range(w):
             left, right = max(i - 1, 0), min(i + 1, w - 1)
             for k in range(c):
                 here = np.float32(0.75) * blend[i, k]
                 row[2 * i, k] = np.float32(0.25) * blend[left, k] + here
                 row[2 * i + 1, k] = here + np.float32(0.25) * blend[right, k]
-    else:
+    elif mode == PLAN:
         for line in range(plan.shape[1]):
             frame, source, to, count, dy, dx = plan[n, line]
-            for i in range(w):
-                inside = 0 <= y - dy < h and 0 <= i - dx < w
-                for k in range(count):
-                    there = x[frame, y - dy, i - dx, source + k] if inside else np.float32(0)
-                    row[i, to + k] = there
+            first, last = min(max(dx, 0), w), max(min(w + dx, w), 0)  # what comes from inside
+            if not 0 <= y - dy < h:
+                first = last = 0
+            row[:first, to : to + count] = 0
+            row[max(first, last) :, to : to + count] = 0
+            if first < last:
+                there, whole = x[frame, y - dy], count - count % LANES
+                for i in range(first, last):
+                    for k in range(0, whole, LANES):
+                        move(there, (i - dx) * c + source + k, row, i * row.shape[1] + to + k)
+                    for k in range(whole, count):
+                        row[i, to + k] = there[i - dx, source + k]
 
 
 @kernel()
-def _pack(row, threshold, pad, negative, positive):
-    """Signs of row + threshold as bits, into both planes (W + 2 pad, words); are there zeros?
+def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
+    """Signs of row + threshold as bits, into both planes (W + 2 pad, bytes); are there zeros?
 
-    The planes differ where there are: a zero is -1 in the one and +1 in the other.
+    The planes differ where there are: a zero is -1 in `low` and +1 in `high`. If `statistics`,
+    `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2.
     """
-    c = threshold.shape[0]
-    different = np.uint64(0)
-    w = negative.shape[0] - 2 * pad
-    negative[:pad] = negative[pad + w :] = positive[:pad] = positive[pad + w :] = 0
-    for i in range(w):
-        for word in range(negative.shape[1]):
-            above = at_least = np.uint64(0)
-            for k in range(64 * word, min(64 * word + 64, c), LANES):
-                a, b = signs(row, i * c + k, threshold, k)
-                above |= a << np.uint64(k % 64)
-                at_least |= b << np.uint64(k % 64)
-            negative[pad + i, word] = above
-            positive[pad + i, word] = at_least
-            different |= above ^ at_least
+    w, c = row.shape
+    jump, different = low.shape[1], 0
+    low.reshape(-1)[:] = 0
+    high.reshape(-1)[:] = 0
+    sums.reshape(-1)[:] = 0
+    for k in range(0, c, LANES):
+        j = pad * jump + k // LANES
+        if statistics:
+            different |= signs_and_sums(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
+        else:
+            different |= signs(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
     return different != 0
 
 
 @kernel()
-def _add_statistics(row, w, threshold, pivot, sums, total):
-    """Add a row's sums of |z|, z - pivot and (z - pivot)^2 to `total` (3, C), float64.
-
-    Float32 within a row only, and relative to a pivot, the first row's mean: else a flat bright
-    frame, whose mean is large and whose variance is nothing, would get one from rounding.
-    """
-    c = threshold.shape[0]
-    sums[:] = 0
-    for i in range(w):
-        for k in range(c):
-            z = row[i, k] + threshold[k]
-            d = z - pivot[k]
-            sums[0, k] += abs(z)
-            sums[1, k] += d
-            sums[2, k] += d * d
-    for j in range(3):
-        for k in range(c):
-            total[j, k] += sums[j, k]
-
-
-@kernel()
-def _mix(row, weight, bias, places, made, out, add):
-    """The real 1x1 convolution of a row, into (or added to) `out` (W, C)."""
-    w, c, n = len(out), row.shape[1], weight.shape[0] * LANES
-    made[:] = bias
-    for block in range(weight.shape[0]):
-        for i in range(0, w, LANES):
-            to = i * n + block * LANES
-            add_products(row, i * c, c, places, weight, block * c * LANES, made, to, n)
-    _put(made, out, add)
+def _mix(row, weight, bias, places, out, add):
+    """The real 1x1 convolution of a row (W, C), into (or added to) `out` (W, outputs)."""
+    (w, c), n = row.shape, out.shape[1]
+    whole = w - w % LANES
+    for k in range(0, n, LANES):
+        for i in range(0, whole, LANES):
+            products(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
+        for i in range(whole, w):
+            one_product(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
 
 
 @kernel()
 def _average(row, second, pooled):
     """Add a row's half of the 2x2 means to `pooled`; the first of two rows starts it."""
-    for i in range(pooled.shape[0] - LANES):
+    for i in range(pooled.shape[0]):
         for k in range(row.shape[1]):
             two = np.float32(0.25) * (row[2 * i, k] + row[2 * i + 1, k])
             pooled[i, k] = pooled[i, k] + two if second else two
@@ -273,58 +169,55 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
     Args:
         x, mode, plan: input (N, H, W, C), and how its rows are seen: see `_fetch`.
         threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
-        bits: (2, N, H' + 2 pad, W' + 2 pad, words) uint64, zero above and below; written.
+        bits: (2, N, H' + 2 pad, W' + 2 pad, bytes) uint8, zero above and below; written.
         zeros: (N, parts) bool, was there an exact zero; written. Each part of a frame is a job.
         totals: (N, parts, 4, C) float64, sums for the attention and their pivot; written. C or 0.
         skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
         weight, bias: (outputs / LANES, C, LANES) and (outputs,).
         out, add: (N, H'', W'', C''), whether to add to what it holds.
     """
-    _, frames, h, w, _ = bits.shape
+    _, frames, h, w, size = bits.shape
     h, w, parts, c = h - 2 * pad, w - 2 * pad, zeros.shape[1], threshold.shape[0]
     for job in prange(frames * parts):
         n, part = job // parts, job % parts
         first, last = h * part // parts // 2 * 2, h * (part + 1) // parts // 2 * 2  # whole pairs
         last = h if part == parts - 1 else last
-        row = np.zeros((w + LANES, c), np.float32)  # a few pixels more, for `_mix`
-        blend, pooled = np.zeros_like(row), np.zeros((w // 2 + LANES, c), np.float32)
-        made, sums = np.empty((w + LANES, bias.shape[0]), np.float32), np.empty((3, c), np.float32)
-        pivot, found, places = np.zeros(c, np.float32), False, np.arange(c)
+        fetched = np.zeros((w, c), np.float32)  # what no line of a plan writes is 0
+        pooled = np.empty((w // 2, c), np.float32)
+        blend, places, found = np.empty_like(fetched), np.arange(c), False
+        pivot, sums, statistics = np.zeros(c, np.float32), np.empty((3, c), np.float32), False
         if totals.shape[3]:
-            _fetch(x, n, 0, mode, plan, row, blend)
+            # Sums in float32 only within a row, and relative to the mean of the first: else a flat
+            # bright frame, whose variance is nothing, would get one from rounding.
+            _fetch(x, n, 0, mode, plan, fetched, blend)
+            statistics, aside = True, np.empty((2, w + 2 * pad, size), np.uint8)
+            row = x[n, 0] if mode == PLAIN else fetched
+            _pack(row, threshold, pad, aside[0], aside[1], True, pivot, sums)
             totals[n, part] = 0
-            _add_statistics(row, w, threshold, pivot, sums, totals[n, part])
-            pivot[:] = totals[n, part, 1] / w  # the mean of the first row
-            totals[n, part, :3] = 0
-            totals[n, part, 3] = pivot
+            for k in range(c):
+                pivot[k] = totals[n, part, 3, k] = sums[1, k] / np.float32(w)
         for y in range(first, last):
-            _fetch(x, n, y, mode, plan, row, blend)
-            found |= _pack(row, threshold, pad, bits[0, n, pad + y], bits[1, n, pad + y])
-            if totals.shape[3]:
-                _add_statistics(row, w, threshold, pivot, sums, totals[n, part])
+            _fetch(x, n, y, mode, plan, fetched, blend)
+            row = x[n, y] if mode == PLAIN else fetched
+            low, high = bits[0, n, pad + y], bits[1, n, pad + y]
+            found |= _pack(row, threshold, pad, low, high, statistics, pivot, sums)
+            if statistics:
+                for j in range(3):
+                    for k in range(c):
+                        totals[n, part, j, k] += sums[j, k]
             if skip == COPY:
                 _put(row, out[n, y], add)
             elif skip == MIX:
-                _mix(row, weight, bias, places, made, out[n, y], add)
+                _mix(row, weight, bias, places, out[n, y], add)
             elif skip == POOL:
                 _average(row, y % 2 == 1, pooled)
                 if y % 2:
-                    _mix(pooled, weight, bias, places, made, out[n, y // 2], add)
+                    _mix(pooled, weight, bias, places, out[n, y // 2], add)
         zeros[n, part] = found
 
 
 # ---------------------------------------------------------------------------------------------
 # Back: sums of signs, and what a layer makes of them
-
-
-@kernel()
-def _finish(differ, planes, start, scale, before, slope, after, out, keep):
-    """One pixel: from sums of signs to RPReLU(scale sum) in (or added to) `out` (C,)."""
-    for o in range(scale.shape[0]):
-        t = np.float32(np.int32(planes) * start[o] - np.int32(2) * differ[o])
-        t = t * scale[o] + before[o]
-        t = max(t, np.float32(0)) + slope[o] * min(t, np.float32(0)) + after[o]
-        out[o] = out[o] + t if keep else t
 
 
 @kernel()
@@ -356,7 +249,7 @@ def back(
     """Second pass of a layer: RPReLU(scale * (start - 2 differing)) into `out`.
 
     Args:
-        bits, zeros, totals: of `front`. Up to TILE pixels behind `bits` are looked at as well.
+        bits, zeros, totals: of `front`, the bits as words (uint64).
         places: (words * kernel^2,), where the words of a window are, from its corner on.
         weights: (outputs / LANES, words * kernel^2, LANES) uint64; alpha: their scale, (outputs,).
         start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
@@ -366,28 +259,32 @@ def back(
         out, keep: (N, H', W', C'), whether to add to what it holds.
         parts: number of jobs.
     """
-    _, frames, height, _, words = bits.shape
-    h, w, line = kinds_y.shape[0], kinds_x.shape[0], bits.shape[3] * words
+    _, frames, height, width, words = bits.shape
+    h, w = kinds_y.shape[0], kinds_x.shape[0]
+    line, step, n_out = width * words, stride * words, alpha.shape[0]
     planes = 2 if zeros.any() else 1
-    scale = np.empty((frames, alpha.shape[0]), np.float32)
+    if planes == 2:  # as if there were twice as many places
+        places = np.concatenate((places, places + frames * height * line))
+        weights, start = np.concatenate((weights, weights), axis=1), start + start
+    scale = np.empty((frames, n_out), np.float32)
     for n in range(frames):
         scale[n] = alpha / np.float32(planes)
         if attention.shape[1]:
             _attention(totals[n], h * w, channels, attention, scale[n])
-    plane, step, n_out = frames * height * line, stride * words, alpha.shape[0]
+    whole = w - w % TILE
     for job in prange(parts):
-        differ = np.empty((TILE, n_out), np.int32)
         for r in range(frames * h * job // parts, frames * h * (job + 1) // parts):
             n, y = r // h, r % h
-            for x in range(0, w, TILE):
-                differ[:] = 0
-                at = (n * height + y * stride) * line + x * step
-                for p in range(planes):
-                    for k in range(0, n_out, LANES):
-                        j = k * places.shape[0]
-                        add_differing(
-                            bits, at + p * plane, step, places, weights, j, differ, k, n_out
-                        )
-                for i in range(min(TILE, w - x)):
-                    kind, pixel = start[kinds_y[y] + kinds_x[x + i]], out[n, y, x + i]
-                    _finish(differ[i], planes, kind, scale[n], before, slope, after, pixel, keep)
+            at, kind, row = (n * height + y * stride) * line, kinds_y[y], out[n, y]
+            for k in range(0, n_out, LANES):
+                j, s = k * places.shape[0], n * n_out + k
+                for x in range(0, whole, TILE):
+                    binary(
+                        bits, at + x * step, step, places, weights, j, start, kinds_x, x, kind,
+                        scale, s, before, slope, after, k, row, x * n_out + k, n_out, keep,
+                    )  # fmt: skip
+                for x in range(whole, w):
+                    one_binary(
+                        bits, at + x * step, step, places, weights, j, start, kinds_x, x, kind,
+                        scale, s, before, slope, after, k, row, x * n_out + k, n_out, keep,
+                    )  # fmt: skip

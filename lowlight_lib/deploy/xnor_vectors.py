@@ -1,0 +1,288 @@
+"""The inner loops of `xnor_kernels`, written with vectors: `LANES` channels of a pixel at a time.
+
+A compiler makes vectors of long loops. Ours are over 24 or 48 channels, too short for that, so they
+are said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
+What a kernel calls is what `@intrinsic` makes; indices are flat, into C-contiguous arrays.
+
+Built in notebooks/13_deploy, section 5.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 8  # channels at a time: activations have a multiple of it
+TILE = 4  # pixels whose signs are compared at a time: one load of weights for all of them
+
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_INTS, _WORDS = ir.VectorType(_INT, LANES), ir.VectorType(_WORD, LANES)
+_SIZE = types.intp
+
+
+class Lanes:
+    """`LANES` numbers while code is emitted: what is written with +, *, > is what will run.
+
+    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
+    """
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    def __add__(self, other):
+        return self._with("add", other)
+
+    def __sub__(self, other):
+        return self._with("sub", other)
+
+    def __mul__(self, other):
+        return self._with("mul", other)
+
+    def __xor__(self, other):
+        return Lanes(self.builder, self.builder.xor(self.value, other.value))
+
+    def __gt__(self, other):
+        return self._compared(">", other)
+
+    def __ge__(self, other):
+        return self._compared(">=", other)
+
+    def _with(self, name, other):
+        if isinstance(self.value.type.element, ir.IntType):
+            return Lanes(self.builder, getattr(self.builder, name)(self.value, other.value))
+        emit = getattr(self.builder, f"f{name}")
+        return Lanes(self.builder, emit(self.value, other.value, flags=["contract"]))
+
+    def _compared(self, how, other):
+        return Lanes(self.builder, self.builder.fcmp_ordered(how, self.value, other.value))
+
+    def abs(self):
+        return self._call("llvm.fabs.v8f32")
+
+    def popcount(self):
+        return self._call("llvm.ctpop.v8i64")
+
+    def _call(self, name):
+        kind = self.value.type
+        f = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), name)
+        return Lanes(self.builder, self.builder.call(f, [self.value]))
+
+    def to_ints(self):
+        return Lanes(self.builder, self.builder.trunc(self.value, _INTS))
+
+    def to_floats(self):
+        return Lanes(self.builder, self.builder.sitofp(self.value, _FLOATS))
+
+    def to_bits(self):
+        """Answers of a comparison as one byte."""
+        return self.builder.bitcast(self.value, _BYTE)
+
+
+class _Code:
+    """The arguments of an intrinsic, by name, while its code is emitted."""
+
+    def __init__(self, names, context, builder, signature, args):
+        self._context, self.builder = context, builder
+        self._types = dict(zip(names.split(), signature.args, strict=True))
+        self._args = dict(zip(names.split(), args, strict=True))
+
+    def __getitem__(self, name):
+        return self._args[name]
+
+    def plus(self, start, *terms):
+        """start + a * b + ..., of indices; a factor may be a number."""
+        for a, b in terms:
+            b = ir.Constant(a.type, b) if isinstance(b, int) else b
+            start = self.builder.add(start, self.builder.mul(a, b))
+        return start
+
+    def array(self, name):
+        return self._context.make_array(self._types[name])(self._context, self.builder, self[name])
+
+    def at(self, name, index, kind=None):
+        pointer = self.builder.gep(self.array(name).data, [index])
+        return self.builder.bitcast(pointer, kind.as_pointer()) if kind else pointer
+
+    def one(self, name, index):
+        return self.builder.load(self.at(name, index))
+
+    def load(self, name, index, kind=_FLOATS):
+        return Lanes(self.builder, self.builder.load(self.at(name, index, kind), align=4))
+
+    def store(self, lanes, name, index):
+        self.builder.store(lanes.value, self.at(name, index, lanes.value.type), align=4)
+
+    def all(self, value, kind):
+        """One number in every lane."""
+        none = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(none, value, ir.Constant(_INT, 0))
+        same = self.builder.shuffle_vector(first, none, ir.Constant(_INTS, [0] * LANES))
+        return Lanes(self.builder, same)
+
+    def number(self, value, kind=_FLOATS):
+        return Lanes(self.builder, ir.Constant(kind, [value] * LANES))
+
+    def either(self, condition, a, b):
+        return Lanes(self.builder, self.builder.select(condition.value, a.value, b.value))
+
+    def variables(self, count, start):
+        """Places for `Lanes`, which end up in registers."""
+        made = [cgutils.alloca_once(self.builder, start.value.type) for _ in range(count)]
+        for place in made:
+            self.builder.store(start.value, place)
+        return made
+
+    def get(self, place):
+        return Lanes(self.builder, self.builder.load(place))
+
+    def add_to(self, place, lanes):
+        self.builder.store((self.get(place) + lanes).value, place)
+
+    def nothing(self):
+        return self._context.get_dummy_value()
+
+
+def _signs(statistics):
+    """Of LANES channels of a row of pixels: threshold, sign, packing, and sums if asked for.
+
+        z = row[i + p step] + threshold[k], p < pixels
+        low[j + p jump], high[...] = bits of z > 0, bits of z >= 0: a byte each
+        sums[0, k], [1, k], [2, k] += |z|, z - pivot[k], (z - pivot[k])^2
+
+    It returns 0 if no z is exactly 0. `sums` is (3, step).
+    """
+    names = "row i step pixels threshold k pivot low high j jump sums"
+
+    @intrinsic
+    def signs(
+        context_of_types, row, i, step, pixels, threshold, k, pivot, low, high, j, jump, sums
+    ):
+        def emit(*call):
+            c = _Code(names, *call)
+            b, step = c.builder, c["step"]
+            threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
+            places = [c.plus(c["k"], (step, n)) for n in range(3)]
+            totals = c.variables(3, c.number(0.0))
+            different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
+            with cgutils.for_range(b, c["pixels"]) as loop:
+                z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
+                above, at_least = (z > c.number(0.0)).to_bits(), (z >= c.number(0.0)).to_bits()
+                to = c.plus(c["j"], (c["jump"], loop.index))
+                b.store(above, c.at("low", to))
+                b.store(at_least, c.at("high", to))
+                b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
+                if statistics:
+                    off = z - pivot
+                    for total, value in zip(totals, (z.abs(), off, off * off), strict=True):
+                        c.add_to(total, value)
+            if statistics:
+                for total, place in zip(totals, places, strict=True):
+                    c.store(c.load("sums", place) + c.get(total), "sums", place)
+            return b.load(different)
+
+        given = (row, _SIZE, _SIZE, _SIZE, threshold, _SIZE, pivot, low, high, _SIZE, _SIZE, sums)
+        return types.uint8(*given), emit
+
+    return signs
+
+
+def _sums(c, pixels, kind, term):
+    """Sums over `places` for LANES outputs of some pixels, kept in registers; a list of `Lanes`.
+
+    Of pixel p and output o: sum over n of term(x[i + p step + places[n]], w[j + n LANES + o]).
+    A number of a pixel goes to all lanes, the weights are LANES in a row.
+    """
+    totals = c.variables(pixels, c.number(0, kind))
+    starts = [c.plus(c["i"], (c["step"], p)) for p in range(pixels)]
+    with cgutils.for_range(c.builder, c.array("places").nitems) as loop:
+        place = c.one("places", loop.index)
+        weights = c.load("w", c.plus(c["j"], (loop.index, LANES)), kind)
+        for total, start in zip(totals, starts, strict=True):
+            x = c.all(c.one("x", c.builder.add(start, place)), kind)
+            c.add_to(total, term(x, weights))
+    return [c.get(total) for total in totals]
+
+
+def _put(c, lanes, index):
+    """Into `out`, on top of what is there if `add`."""
+    nought = c.number(0.0)
+    add = Lanes(c.builder, cgutils.as_bool_bit(c.builder, c["add"]))
+    c.store(lanes + c.either(add, c.load("out", index), nought), "out", index)
+
+
+def _products(pixels):
+    """A matrix product of some pixels: out[o + p outputs + k] (+)= bias[k] + sum of x w."""
+    names = "x i step places w j bias k out o outputs add"
+
+    @intrinsic
+    def products(context_of_types, x, i, step, places, w, j, bias, k, out, o, outputs, add):
+        def emit(*call):
+            c = _Code(names, *call)
+            for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
+                to = c.plus(c["o"], (c["outputs"], p))
+                _put(c, total + c.load("bias", c["k"]), to)
+            return c.nothing()
+
+        given = (x, _SIZE, _SIZE, places, w, _SIZE, bias, _SIZE, out, _SIZE, _SIZE, types.boolean)
+        return types.void(*given), emit
+
+    return products
+
+
+def _binary(pixels):
+    """A binary convolution of some pixels and what a layer makes of it, from bits to `out`.
+
+        t = (start[k of the pixel's kind] - 2 popcounts) scale[s] + before[k]
+        out[o + p outputs] (+)= (t > 0 ? t : slope[k] t) + after[k]
+
+    `kinds` has the row of `start` for each pixel, from its index q on, and `kind` is added to it.
+    """
+    names = "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
+
+    @intrinsic
+    def binary(
+        context_of_types, x, i, step, places, w, j, start, kinds, q, kind, scale, s, before, slope,
+        after, k, out, o, outputs, add,
+    ):  # fmt: skip
+        def emit(*call):
+            c = _Code(names, *call)
+            scale, one = c.load("scale", c["s"]), c.number(1.0)
+            before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
+            differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).popcount())
+            for p, total in enumerate(differ):
+                q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
+                row = c.builder.add(c.one("kinds", q), c["kind"])
+                first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
+                total = total.to_ints()
+                t = (first - (total + total)).to_floats() * scale + before
+                t = t * c.either(t > c.number(0.0), one, slope) + after
+                _put(c, t, c.plus(c["o"], (c["outputs"], p)))
+            return c.nothing()
+
+        given = (
+            x, _SIZE, _SIZE, places, w, _SIZE, start, kinds, _SIZE, _SIZE, scale, _SIZE, before,
+            slope, after, _SIZE, out, _SIZE, _SIZE, types.boolean,
+        )  # fmt: skip
+        return types.void(*given), emit
+
+    return binary
+
+
+@intrinsic
+def move(context_of_types, source, i, target, j):
+    """target[j] = source[i], LANES floats."""
+
+    def emit(*call):
+        c = _Code("source i target j", *call)
+        c.store(c.load("source", c["i"]), "target", c["j"])
+        return c.nothing()
+
+    return types.void(source, _SIZE, target, _SIZE), emit
+
+
+signs, signs_and_sums = _signs(False), _signs(True)
+products, one_product = _products(LANES), _products(1)
+binary, one_binary = _binary(TILE), _binary(1)
