@@ -49,7 +49,8 @@ reproduce: $(READY)
 # LOWLIGHT_OUT is emptied first: a training that only resumes a finished one tests nothing.
 test: lint
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
-	  $(VPY) -m pytest tests -q -m "not slow"
+	  $(VPY) -m pytest tests -q -m "not slow and not notebooks" && \
+	  $(VPY) -m pytest tests -q -m "notebooks"
 	$(VPY) -m lowlight_lib.cli data mini datasets/mini
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \

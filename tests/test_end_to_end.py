@@ -9,6 +9,8 @@ import sys
 import imageio.v3 as iio
 import pytest
 
+pytestmark = pytest.mark.notebooks
+
 FIELDS = {
     "model", "dataset", "split", "profile", "checkpoint", "images", "psnr", "ssim",
     "baseline_psnr", "baseline_ssim", "amplification", "protocol", "seconds_train",

@@ -10,6 +10,8 @@ import imageio.v3 as iio
 import pytest
 from test_end_to_end import FIELDS
 
+pytestmark = pytest.mark.notebooks
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, mini_root, root):

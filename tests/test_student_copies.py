@@ -8,6 +8,8 @@ from notebook_files import NOTEBOOKS
 
 from lowlight_lib.course.run import student_copies
 
+pytestmark = pytest.mark.notebooks
+
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
 def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path, monkeypatch):
