@@ -79,6 +79,36 @@ def test_bits_of_other_weights_are_refused():
         blocks.pack_state(conv)
 
 
+def test_what_is_no_number_counts_as_zero():
+    conv = BinaryConv2d(24, 8, 3)
+    x = draw(1, 24, 6, 6)
+    x[0, 3, 2, 2] = float("nan")
+    packed = blocks.PackedConv(conv.as_bits()[0].numpy(), conv.weight.shape)
+    y = blocks.channels_first(packed(blocks.channels_last(x)), 8)
+    assert torch.equal(y, F.conv2d(x.sign(), conv.weight.sign().detach(), padding=1))
+    assert torch.equal(y, F.conv2d(x.nan_to_num(0).sign(), conv.weight.sign().detach(), padding=1))
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 5, 72), (1, 4, 4, 8), (1, 4, 4, 32), (1, 4, 4, 22)])
+def test_a_layer_of_other_channels_is_refused(shape):
+    """The kernels do not look: they would write behind their arrays."""
+    conv, block = BinaryConv2d(24, 8, 1), DABC2d(24)
+    packed = blocks.PackedConv(conv.as_bits()[0].numpy(), conv.weight.shape)
+    for layer in (packed, blocks.PackedBlock(block, blocks.pack_state(block))):
+        with pytest.raises(ShapeError, match="24 channels takes"):
+            layer(np.ones(shape, np.float32))
+        with pytest.raises(ShapeError, match="float64"):
+            layer(np.ones((1, 4, 4, 24)))
+
+
+@pytest.mark.parametrize("shape", [(1, 24, 5, 8), (1, 24, 4, 7)])
+def test_halving_an_odd_frame_is_refused(shape):
+    block = BinaryTransition(24, 48, "down")
+    packed = blocks.PackedBlock(block, blocks.pack_state(block))
+    with pytest.raises(ShapeError, match="even sides"):
+        packed(blocks.channels_last(torch.ones(shape)))
+
+
 # ---------------------------------------------------------------------------------------------
 # blocks
 

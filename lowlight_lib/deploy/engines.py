@@ -61,7 +61,7 @@ class OpenVinoEngine:
     """OpenVINO on the CPU, compiled for each shape anew.
 
     At most `SHAPES` of them are kept; their working memory is given back when another is used. A
-    result is written where the last one of its shape was, once nobody holds that any more: pages
+    result is written where an earlier one of its shape was, once nobody holds that any more: pages
     that are new to the process cost up to a sixth of a call (REDI, 100 MB).
 
     Args:
@@ -98,12 +98,16 @@ class OpenVinoEngine:
         return [torch.from_numpy(y) for y in out]
 
     def _room(self, i, shape):
-        """An array for output i. What is handed out is a view that the result keeps alive."""
-        memory, handed = self._results.get(i, (None, None))
-        if memory is None or memory.shape != shape or handed() is not None:
-            memory = np.empty(shape, np.float32)
-        view = memory[:]
-        self._results[i] = memory, weakref.ref(view)
+        """An array for output i. What is handed out is a view, which the result keeps alive.
+
+        Two are kept, because in `y = engine(x)` the last result lives until the next is there.
+        """
+        kept = [k for k in self._results.get(i, ()) if k[0].shape == shape]
+        free = [memory for memory, handed in kept if handed() is None]
+        memory = free[0] if free else np.empty(shape, np.float32)
+        view = memory.view()
+        others = [k for k in kept if k[0] is not memory]
+        self._results[i] = [*others, (memory, weakref.ref(view))][-2:]
         return view
 
     def _request(self, shapes):

@@ -93,7 +93,7 @@ class PackedConv:
         self.fixed = np.zeros((filled(o), k, k), np.int32)  # what the fixed ones add, in the frame
         for i, sign in fixed.items():
             self.fixed[:o] += sign * (2 * signs[:, i].astype(np.int32) - 1).reshape(o, k, k)
-        words = np.packbits(ones, -1, "little").view(np.uint64)  # in the machine's byte order
+        words = np.packbits(ones, -1, "little").view(np.uint64)  # bytes, as `front` writes them
         words = words.reshape(-1, kernels.LANES, k * k * self.words).swapaxes(1, 2)
         self.weights = np.ascontiguousarray(words)
         self.ones = ones.sum(2, dtype=np.int32).reshape(-1, k, k)
@@ -150,7 +150,17 @@ def run(
     conv, x, threshold, out, *, alpha, act, mode=kernels.PLAIN, plan=None, skip=kernels.NOTHING,
     mix=NO_MIX, add=False, keep=False, attention=NO_ATTENTION,
 ):  # fmt: skip
-    """Both passes of a layer over x into `out`; see `xnor_kernels.front` and `back`."""
+    """Both passes of a layer over x into `out`; see `xnor_kernels.front` and `back`.
+
+    Raises:
+        ShapeError: x is no float32 array of as many channels as the layer has.
+    """
+    seen = x.shape[3] if plan is None else len(threshold)
+    if x.dtype != np.float32 or not seen == len(threshold) == filled(conv.channels):
+        raise ShapeError(
+            f"a layer of {conv.channels} channels takes (N, H, W, {filled(conv.channels)}) "
+            f"float32, got {x.shape} {x.dtype}"
+        )
     up = 2 if mode == kernels.UP else 1
     frames, h, w = len(x) if plan is None else len(plan), up * x.shape[1], up * x.shape[2]
     plan = NO_PLAN if plan is None else plan
@@ -231,6 +241,8 @@ class PackedBlock:
         """
         mode = kernels.PLAIN if plan is None else kernels.PLAN
         frames, h, w = len(x) if plan is None else len(plan), *x.shape[1:3]
+        if self.resize == "down" and (h % 2 or w % 2):
+            raise ShapeError(f"halving takes even sides, got {h}x{w}", todo="pad the frame")
         if self.resize == "up":
             mode, h, w = kernels.UP, 2 * h, 2 * w
         s = self.conv.stride

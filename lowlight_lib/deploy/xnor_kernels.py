@@ -16,8 +16,9 @@ Here are the loops over frames and rows; what is done to a pixel's channels is i
 and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
 each kind of border pixel once, so that the inner loop does not know borders.
 
-**Zeros among the activations** count 0 as well. They are kept in two planes of bits, in one as -1,
-in the other as +1; the mean of both sums is exact. The second plane is read only if there are any.
+**Zeros among the activations** count 0 as well, and so does what is no number, as in PyTorch. They
+are kept in two planes of bits, in one as -1, in the other as +1; the mean of both sums is exact.
+The second plane is read only if there are any.
 
 Compiled at the first call and kept on disk, by kind of CPU.
 Built in notebooks/13_deploy, section 5.
@@ -34,6 +35,7 @@ from numba import njit, prange
 from . import xnor_vectors
 from .xnor_vectors import (
     LANES,
+    REAL_TILE,
     TILE,
     binary,
     move,
@@ -96,7 +98,7 @@ def _fetch(x, n, y, mode, plan, row, blend):
         near = np.float32(0.25 if y % 2 else 0.75)  # how much of the row below
         flat = blend.reshape(-1)
         for i in range(w * c):
-            flat[i] = (1 - near) * above[i] + near * below[i]
+            flat[i] = (np.float32(1) - near) * above[i] + near * below[i]
         for i in range(w):
             left, right = max(i - 1, 0), min(i + 1, w - 1)
             for k in range(c):
@@ -145,9 +147,9 @@ def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
 def _mix(row, weight, bias, places, out, add):
     """The real 1x1 convolution of a row (W, C), into (or added to) `out` (W, outputs)."""
     (w, c), n = row.shape, out.shape[1]
-    whole = w - w % LANES
+    whole = w - w % REAL_TILE
     for k in range(0, n, LANES):
-        for i in range(0, whole, LANES):
+        for i in range(0, whole, REAL_TILE):
             products(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
         for i in range(whole, w):
             one_product(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)

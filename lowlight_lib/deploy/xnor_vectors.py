@@ -1,7 +1,7 @@
 """The inner loops of `xnor_kernels`, written with vectors: `LANES` channels of a pixel at a time.
 
-A compiler makes vectors of long loops. Ours are over 24 or 48 channels, too short for that, so they
-are said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
+A compiler makes vectors of long loops. Ours are over 24, 48 or 96 channels, too short for that, so
+they are said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
 What a kernel calls is what `@intrinsic` makes; indices are flat, into C-contiguous arrays.
 
 Built in notebooks/13_deploy, section 5.
@@ -14,8 +14,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 8  # channels at a time: activations have a multiple of it
+LANES = 8  # channels at a time: their signs are a byte, and the names of instructions say it
 TILE = 4  # pixels whose signs are compared at a time: one load of weights for all of them
+REAL_TILE = 8  # the same of a matrix product
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -45,19 +46,17 @@ class Lanes:
         return Lanes(self.builder, self.builder.xor(self.value, other.value))
 
     def __gt__(self, other):
-        return self._compared(">", other)
+        return Lanes(self.builder, self.builder.fcmp_ordered(">", self.value, other.value))
 
-    def __ge__(self, other):
-        return self._compared(">=", other)
+    def not_below(self, other):
+        """At least as much, or not a number."""
+        return Lanes(self.builder, self.builder.fcmp_unordered(">=", self.value, other.value))
 
     def _with(self, name, other):
         if isinstance(self.value.type.element, ir.IntType):
             return Lanes(self.builder, getattr(self.builder, name)(self.value, other.value))
         emit = getattr(self.builder, f"f{name}")
         return Lanes(self.builder, emit(self.value, other.value, flags=["contract"]))
-
-    def _compared(self, how, other):
-        return Lanes(self.builder, self.builder.fcmp_ordered(how, self.value, other.value))
 
     def abs(self):
         return self._call("llvm.fabs.v8f32")
@@ -149,10 +148,10 @@ def _signs(statistics):
     """Of LANES channels of a row of pixels: threshold, sign, packing, and sums if asked for.
 
         z = row[i + p step] + threshold[k], p < pixels
-        low[j + p jump], high[...] = bits of z > 0, bits of z >= 0: a byte each
+        low[j + p jump], high[...] = bits of z > 0, bits of not z < 0: a byte each
         sums[0, k], [1, k], [2, k] += |z|, z - pivot[k], (z - pivot[k])^2
 
-    It returns 0 if no z is exactly 0. `sums` is (3, step).
+    It returns 0 if no z is exactly 0 or not a number. `sums` is (3, step).
     """
     names = "row i step pixels threshold k pivot low high j jump sums"
 
@@ -169,7 +168,8 @@ def _signs(statistics):
             different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
             with cgutils.for_range(b, c["pixels"]) as loop:
                 z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
-                above, at_least = (z > c.number(0.0)).to_bits(), (z >= c.number(0.0)).to_bits()
+                above = (z > c.number(0.0)).to_bits()
+                at_least = z.not_below(c.number(0.0)).to_bits()
                 to = c.plus(c["j"], (c["jump"], loop.index))
                 b.store(above, c.at("low", to))
                 b.store(at_least, c.at("high", to))
@@ -206,7 +206,7 @@ def _sums(c, pixels, kind, term):
     return [c.get(total) for total in totals]
 
 
-def _put(c, lanes, index):
+def _to_out(c, lanes, index):
     """Into `out`, on top of what is there if `add`."""
     nought = c.number(0.0)
     add = Lanes(c.builder, cgutils.as_bool_bit(c.builder, c["add"]))
@@ -223,7 +223,7 @@ def _products(pixels):
             c = _Code(names, *call)
             for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
                 to = c.plus(c["o"], (c["outputs"], p))
-                _put(c, total + c.load("bias", c["k"]), to)
+                _to_out(c, total + c.load("bias", c["k"]), to)
             return c.nothing()
 
         given = (x, _SIZE, _SIZE, places, w, _SIZE, bias, _SIZE, out, _SIZE, _SIZE, types.boolean)
@@ -259,7 +259,7 @@ def _binary(pixels):
                 total = total.to_ints()
                 t = (first - (total + total)).to_floats() * scale + before
                 t = t * c.either(t > c.number(0.0), one, slope) + after
-                _put(c, t, c.plus(c["o"], (c["outputs"], p)))
+                _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
             return c.nothing()
 
         given = (
@@ -284,5 +284,5 @@ def move(context_of_types, source, i, target, j):
 
 
 signs, signs_and_sums = _signs(False), _signs(True)
-products, one_product = _products(LANES), _products(1)
+products, one_product = _products(REAL_TILE), _products(1)
 binary, one_binary = _binary(TILE), _binary(1)

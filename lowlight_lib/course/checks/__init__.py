@@ -116,6 +116,7 @@ from .n13_deploy import (
 )
 from .n14_scoreboard import (
     beats,
+    choose,
     error_of_difference,
     same_race,
 )

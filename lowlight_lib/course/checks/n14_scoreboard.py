@@ -12,6 +12,7 @@ def _row(**other):
     images = [{"name": f"{i}", "psnr": 20.0 + i} for i in range(3)]
     row = {"model": "redi", "dataset": "sid", "split": "test", "protocol": "default"}
     row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}
+    row |= {"camera": "Sony ILCE-7SM2", "match_colour": False, "levels": None, "m": None}
     return row | other
 
 
@@ -25,6 +26,8 @@ def same_race(function) -> None:
         (_row(split="train"), False, "on its own training pictures everybody shines"),
         (_row(protocol="truncate"), False, "two protocols round differently"),
         (_row(amplification="auto"), False, "one is told the exposure ratio, the other guesses it"),
+        (_row(camera="NIKON D850"), False, "the names are the same, the cameras are not"),
+        (_row(match_colour=True), False, "one was given the colours of its training"),
         (_row(per_image=others), False, "as many pictures, but other ones"),
         (_row(per_image=ours["per_image"][::-1]), True, "the order of the pictures is no matter"),
     )
@@ -77,3 +80,40 @@ def beats(function) -> None:
             f"{tuple(a)} against {tuple(b)}: you say {'yes' if answer else 'no'}. {hint}"
         )
     print("Right: no worse in both, better in one.")
+
+
+def choose(function) -> None:
+    """Exercise 14/5.2: function(rows, seconds, mib) -> the best row within both, or None."""
+    rng = np.random.default_rng(2)
+    for n in (6, 6, 1, 1, 0):
+        rows = [
+            {"psnr": float(p), "s_per_mp": float(s), "mib": None if i == 2 else float(m)}
+            for i, (p, s, m) in enumerate(rng.integers(1, 9, (n, 3)) + rng.random((n, 3)))
+        ]
+        for _ in range(20):
+            seconds, mib = (float(v) for v in rng.integers(1, 10, 2))
+            if rows and rng.random() < 0.3:
+                seconds = rows[0]["s_per_mp"]  # just within
+            _one_choice(function, rows, seconds, mib)
+    print("Right: first what is affordable, then the best of it; and sometimes nothing.")
+
+
+def _one_choice(function, rows, seconds, mib):
+    fit = [r for r in rows if r["s_per_mp"] <= seconds and (r["mib"] or np.inf) <= mib]
+    truth = max(fit, key=lambda r: r["psnr"], default=None)
+    answer = function([dict(r) for r in rows], seconds, mib)
+    if answer == truth:
+        return
+    hint = "Best is the highest psnr."
+    if answer is None:
+        hint = "Something fits (at most: the limit itself will do). Is there a `return`?"
+    elif answer in rows and answer not in fit:
+        over = "time" if answer["s_per_mp"] > seconds else "memory"
+        hint = f"Your choice needs more {over} than there is."
+        if answer["mib"] is None:
+            hint = "Your choice's memory was never measured: it promises nothing."
+        elif truth is None:
+            hint += " Nothing fits this budget, so the answer is None."
+    raise AssertionError(
+        f"{len(rows)} rows, at most {seconds:.1f} s and {mib:.0f} MiB: not {answer}. {hint}"
+    )
