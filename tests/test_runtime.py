@@ -204,6 +204,21 @@ def test_a_result_is_its_owners(name, files):
     assert len(places) == 2 * len(wanted)
 
 
+def test_sessions_that_share_memory_compute_the_same(files):
+    pytest.importorskip("onnxruntime")
+    net, x = small("pairlie")
+    x = x[..., :12, :20].contiguous()
+    shared = [engines.OnnxRuntimeEngine(files("pairlie"), shared=True) for _ in range(3)]
+    results = [engine(x) for engine in (*shared, engines.OnnxRuntimeEngine(files("pairlie")))]
+    kept = [[y.clone() for y in result] for result in results]
+    for engine in shared:
+        engine(1 - x)  # what was handed out stays
+    assert all(torch.equal(y, k) for r, ks in zip(results, kept, strict=True)
+               for y, k in zip(r, ks, strict=True))  # fmt: skip
+    for result in results:
+        close(result, net(x))
+
+
 def test_few_shapes_stay_compiled(files):
     pytest.importorskip("openvino")
     net, _ = small("pairlie")

@@ -316,6 +316,23 @@ def test_threads_stay_as_torch_was_told():
     assert done.stdout.split() == ["1"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere OpenMP may be missing")
+def test_threads_are_those_of_openmp():
+    """OpenVINO brings TBB along, which numba would take, and it is slower."""
+    pytest.importorskip("openvino")
+    code = (
+        "import openvino, numba, numpy as np; openvino.Core().available_devices\n"
+        "from lowlight_lib.deploy import xnor_blocks as blocks\n"
+        "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
+        "conv(np.ones((1, 4, 4, 8), np.float32)); print(numba.threading_layer())"
+    )
+    env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_THREADING_LAYER")}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, encoding="utf-8", env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["omp"]
+
+
 def test_nowhere_to_keep_compiled_code(monkeypatch):
     from numba.core import caching
 

@@ -62,7 +62,7 @@ def compare(
                 continue  # it would compute in float32 and say float16
             file = parts[NETWORK]
             run = (
-                OnnxRuntimeEngine(file)
+                OnnxRuntimeEngine(file, shared=True)
                 if engine == "onnxruntime"
                 else OpenVinoEngine(file, precision)
             )

@@ -9,6 +9,7 @@ Built in notebooks/13_deploy, section 5.
 
 from __future__ import annotations
 
+import os
 import threading
 from types import SimpleNamespace
 
@@ -23,6 +24,10 @@ from ..errors import ShapeError
 from . import xnor_kernels as kernels
 
 WORD = 64  # signs in a word
+if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
+    # With TBB's threads, which numba prefers and OpenVINO brings along, all is slower, and they
+    # complain whenever a program is started; numba's own take more than twice as long.
+    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
 
 
