@@ -172,7 +172,7 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         x, mode, plan: input (N, H, W, C), and how its rows are seen: see `_fetch`.
         threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
         bits: (2, N, H' + 2 pad, W' + 2 pad, bytes) uint8, zero above and below; written.
-        zeros: (N, parts) bool, was there an exact zero; written. Each part of a frame is a job.
+        zeros: (N, parts) bool, was there a zero (or NaN); written. Each part of a frame is a job.
         totals: (N, parts, 4, C) float64, sums for the attention and their pivot; written. C or 0.
         skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
         weight, bias: (outputs / LANES, C, LANES) and (outputs,).
