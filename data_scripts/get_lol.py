@@ -10,11 +10,11 @@ from pathlib import Path
 
 from lowlight_lib.data.check import Report
 from lowlight_lib.data.check_photos import check_lol
-from lowlight_lib.data.fetch import fetch_all
-from lowlight_lib.data.manifest import read_manifest
-from lowlight_lib.data.pairs import LOL_SPLITS
-from lowlight_lib.data.unpack import unpack
+from lowlight_lib.data.photos import LOL_SPLITS
 from lowlight_lib.errors import LowlightError
+from lowlight_lib.io.downloads import fetch_all
+from lowlight_lib.io.manifest import read_manifest
+from lowlight_lib.io.unpack import unpack
 
 MANIFEST = Path(__file__).with_name("manifests") / "lol.toml"
 

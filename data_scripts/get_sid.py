@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from lowlight_lib.data.check import check
-from lowlight_lib.data.fetch import fetch_all
-from lowlight_lib.data.manifest import human, read_manifest
-from lowlight_lib.data.unpack import unpack as unpack_folders
 from lowlight_lib.errors import LowlightError, OptionError, OutputError
+from lowlight_lib.io.downloads import fetch_all
+from lowlight_lib.io.manifest import human, read_manifest
+from lowlight_lib.io.unpack import unpack as unpack_folders
 
 MANIFEST = Path(__file__).with_name("manifests") / "sid.toml"
 SPLITS = ("train", "val", "test")

@@ -49,3 +49,22 @@ def mini_root() -> Path:
     from lowlight_lib.data import mini
 
     return mini.ensure(ROOT / "datasets" / "mini", progress=False)
+
+
+@pytest.fixture
+def lowlight(capsys):
+    """lowlight(*words) -> (exit code, stdout, stderr), in this process."""
+
+    from lowlight_lib.cli.main import main
+
+    def call(*words):
+        code = 0
+        try:
+            main([str(w) for w in words])
+        except SystemExit as e:
+            code = e.code or 0
+        out = capsys.readouterr()
+        assert "Traceback" not in out.err
+        return code, out.out, out.err
+
+    return call

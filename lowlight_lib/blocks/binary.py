@@ -84,7 +84,7 @@ class BinaryConv2d(nn.Module):
     """A convolution with binary weights: alpha_o sign(W), alpha_o = mean |W| of output channel o.
 
     Its input should be signs (`sign_ste`); then every product is one bit against one bit. It is
-    computed in float here; `deploy.xnor` does the same sums with bits.
+    computed in float here; `deploy.bitpacked.network` does the same sums with bits.
 
     Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
     none elsewhere, as in the released network.

@@ -40,9 +40,9 @@ def fold_weight_norm(model):
                 del module.parametrizations
                 module.__class__ = type(module).__bases__[0]
                 module.weight = nn.Parameter(weight)
-    if hasattr(model, "built_as"):  # so that its checkpoint says what it holds now
-        key, options = model.built_as
-        model.built_as = (key, options | {"weight_norm": False})
+    spec = getattr(model, "spec", None)
+    if spec is not None and spec.options is not None:  # its checkpoint says what it holds now
+        model.spec = spec.replace(options=spec.options | {"weight_norm": False})
     return model
 
 

@@ -6,19 +6,39 @@ import torch
 from torch.nn import functional as F
 
 
+def run_padded(network, x, multiple, cell=None):
+    """Pad, run, crop: any height and width through a network that needs multiples.
+
+    Args:
+        network: a callable, (N, C, H, W) -> a tensor, or a tuple of tensors, of the same height and
+            width.
+        x: (N, C, H, W), any H and W.
+        multiple, cell: as of `pad_to_multiple`.
+    Returns:
+        What the network returns, cropped to H and W.
+    """
+    h, w = x.shape[-2:]
+    y = network(pad_to_multiple(x, multiple, cell))
+    if torch.is_tensor(y):
+        return y[..., :h, :w]
+    cropped = [part[..., :h, :w] for part in y]
+    return type(y)(*cropped) if hasattr(y, "_fields") else type(y)(cropped)
+
+
 def pad_to_multiple(x, multiple, cell=None):
     """Extend (N, C, H, W) at bottom and right until both sides are multiples.
 
     By reflection: without repeating the edge it keeps the parity of each line, so a Bayer mosaic
     keeps its phase. Unlike `F.pad`, sides shorter than the padding work too (the reflection goes
     on). No reflection keeps the phase of an X-Trans mosaic; with `cell=6` the last six lines are
-    repeated instead, as often as needed (fewer where there are no six).
+    repeated instead, as often as needed (fewer where there are no six). A single line has no
+    reflection, its only neighbour is itself: it is repeated once even where `multiple` is 1.
 
     >>> pad_to_multiple(torch.tensor([[[[1., 2., 3.]]]]), 4).squeeze().tolist()[0]
     [1.0, 2.0, 3.0, 2.0]
     """
     h, w = x.shape[-2:]
-    pad_h, pad_w = -h % multiple, -w % multiple
+    pad_h, pad_w = (-s % multiple or int(s == 1) for s in (h, w))
     if not (pad_h or pad_w):
         return x
     if cell:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from ..sensor.files import atomic_write
+from ..io.files import atomic_write
 
 VIEWS = ("input", "baseline", "result", "target")
 

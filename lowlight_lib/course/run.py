@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from ..errors import OptionError, OutputError
-from ..sensor.files import atomic_write
+from ..io.files import atomic_write
 from .plan import either, find_notebooks, literal, notebooks_of, parse_parameters, plan, select
 from .progress import Progress, duration, say
 from .students import student_copies
@@ -356,7 +356,7 @@ def _versions():
 
 
 def _commit():
-    from ..training.evaluate import commit
+    from ..evaluation.stills import commit
 
     return commit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import OutputError
-from ..sensor.files import atomic_write
+from ..io.files import atomic_write
 from .plan import find_notebooks, notebooks_of
 
 

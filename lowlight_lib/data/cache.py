@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import OutputError
-from ..sensor.files import atomic_write
+from ..io.files import atomic_write
 
 FORMAT = 1
 _THREADS = 8  # at most: each needs memory for a whole picture while that is developed

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DataError
-from ..sensor.photo import read_pixels
+from ..io.pictures import read_pixels
 from .finding import SAMPLES, Finding, some
-from .pairs import LOL_SPLITS, Scene, _listing, photos_in, read_lol, read_pairs
+from .photos import LOL_SPLITS, Scene, _listing, photos_in, read_lol, read_pairs
 
 # Pairs of the published LOL, and folders of the authors' training set of PairLIE.
 PUBLISHED = {"train": 485, "test": 15, "pairs": 324}

@@ -10,7 +10,7 @@ from ..errors import DataError
 from . import isp_info
 from .clips import LAYOUTS, find_clips, folders, measure
 from .finding import Finding
-from .mini_note import read_note
+from .mini.note import read_note
 
 CLIPS_A_SCENE = 3  # ratios of LLRVD, gains of SMOID
 RATIOS = {"100", "125", "160", "200", "250", "320"}  # of LLRVD

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from . import safe_pickle
+from ..io import pickles as safe_pickle
 
 WHITE_BALANCE = ("wb", "white_balance", "whitebalance", "wb_gains", "awb", "awb_gains", "gains")
 RED = ("red_gain", "r_gain", "rgain", "gain_r")

@@ -153,7 +153,19 @@ class SidDataset:
         self.cache.fill(wanted, f"decode {self.split}", progress)
         return self
 
-    def short(self, i) -> RawImage:
+    def name(self, i) -> str:
+        """What picture or clip i is called in results."""
+        return self.pairs[i].short.stem
+
+    def file(self, i) -> Path:
+        """The file of input i, for messages."""
+        return self.pairs[i].short
+
+    def ratio(self, i) -> float:
+        """How much light input i lacks: the factor to its target."""
+        return self.pairs[i].ratio
+
+    def input(self, i) -> RawImage:
         """The dark exposure; its mosaic is a memory map, RGGB where the file's is not Bayer."""
         return self._raw(i, *self._kind)
 
@@ -175,7 +187,7 @@ class SidDataset:
     @property
     def camera(self):
         """Who took the dark exposures, by the first one; None where the file does not say."""
-        return self.short(0).model
+        return self.input(0).model
 
     def _raw(self, i, kind, make):
         mosaic, notes = self._cached(self.pairs[i].short, kind, make)
@@ -186,7 +198,7 @@ class SidDataset:
     @functools.cached_property
     def white_balance(self) -> tuple[float, float, float]:
         """Geometric mean of the dark exposures' gains, (r, 1, b): the light of the set."""
-        gains = [self.short(i).white_balance for i in range(len(self))]
+        gains = [self.input(i).white_balance for i in range(len(self))]
         r, g, b = np.exp(np.log(gains).mean(0))
         return float(r / g), 1.0, float(b / g)
 
@@ -240,7 +252,7 @@ class SidDataset:
 
     def _draw(self, i, rng, crop, flips, transpose):
         """(pattern to give, start of the crop in each axis, turns), drawn for image i."""
-        raw = self.short(i)
+        raw = self.input(i)
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
         first, n = cfa.starts(raw.cfa, like)[:1], len(like)
         if not first:
@@ -257,7 +269,7 @@ class SidDataset:
         return like, start, tuple(rng.random() < p for p in (*flips, transpose))
 
     def _crop(self, i, crop, like, start, turns):
-        raw, target = self.short(i), self.target(i)
+        raw, target = self.input(i), self.target(i)
         if target.shape[:2] != raw.mosaic.shape:
             raise DataError(
                 f"is {target.shape[:2]} but {self.pairs[i].short.name} is {raw.mosaic.shape}",

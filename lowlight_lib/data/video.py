@@ -81,6 +81,18 @@ class VideoDataset:
         """There is nothing to decode: clips lie on disk as they are read. Returns itself."""
         return self
 
+    def name(self, i) -> str:
+        """What picture or clip i is called in results."""
+        return self.clips[i].name.replace("/", "_")
+
+    def file(self, i) -> Path:
+        """The file of input i, for messages."""
+        return self.clips[i].lq
+
+    def ratio(self, i) -> float:
+        """How much light input i lacks: the factor to its target."""
+        return self.clips[i].ratio
+
     def lq(self, i) -> np.ndarray:
         """The dark clip as stored, a memory map: (T, H, W, 4) of LLRVD, (T, 4, H, W) of SMOID."""
         return self._map(self.clips[i].lq)
@@ -89,7 +101,7 @@ class VideoDataset:
         """The target as stored, a memory map."""
         return self._map(self.clips[i].gt)
 
-    def noisy(self, i, frames=slice(None), ratio=None) -> np.ndarray:
+    def input(self, i, frames=slice(None), ratio=None) -> np.ndarray:
         """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
 
         Args:
@@ -128,7 +140,7 @@ class VideoDataset:
         Args:
             packed: float (T, 4, H, W) in [0, 1] that belongs to `frames`, such as a network's
                 output; None is the target.
-            frames: as in `noisy`.
+            frames: as in `input`.
             colours: `isp(i)`, for who shows a clip part by part: it reads a file a frame.
         Returns:
             float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution.

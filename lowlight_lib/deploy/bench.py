@@ -20,10 +20,10 @@ import torch
 from .. import models
 from ..data.scenes import dead_leaves
 from ..errors import OptionError
-from ..restore import out_of_memory
+from ..evaluation.stills import commit, weights_id
+from ..restore.still import out_of_memory
 from ..sensor import cfa, isp, noise
 from ..training import checkpoint as checkpoints
-from ..training.evaluate import commit, weights_id
 from .cost import count
 from .engines import folded, precisions
 from .export import NETWORK, write
@@ -31,25 +31,6 @@ from .memory import process_peak
 from .roofline import peak_flops
 from .runtime import BACKENDS, prepare, to_files
 
-SHAPES = {  # the sizes that the papers time, and small ones to see that it works
-    "redi": ((1, 1, 2048, 4096), (1, 1, 128, 160)),
-    "llpacknet": ((1, 1, 2848, 4256), (1, 1, 128, 160)),
-    "pairlie": ((1, 3, 400, 600), (1, 3, 40, 60)),
-    "sid": ((1, 1, 2048, 4096), (1, 1, 64, 96)),
-    "brve": ((10, 4, 128, 128), (4, 4, 16, 24)),
-}
-MEDIUM = {  # what a laptop does within a course; one mosaic for all three
-    "redi": (1, 1, 1024, 1024), "llpacknet": (1, 1, 1024, 1024), "sid": (1, 1, 1024, 1024),
-    "pairlie": (1, 3, 200, 300), "brve": (4, 4, 128, 128),
-}  # fmt: skip
-# What is asked for at full size on 2 cores: ratio to eager by precision, of brve for bitpacked.
-BARS = {
-    "redi": {"float32": 2.0, "bfloat16": 4.0},
-    "llpacknet": {"float32": 1.6, "bfloat16": 3.0},
-    "pairlie": {"float32": 1.7, "bfloat16": 3.4},
-    "sid": {"float32": 2.2, "bfloat16": 4.5},
-    "brve": {"float32": 4.0},
-}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _PEAK_SIDE = {"full": 2048, "medium": 1024, "small": 256}
 
@@ -66,7 +47,7 @@ def bench(
 
     Args:
         keys: systems; default all.
-        size: "full" or "small", see `SHAPES`, or "medium", see `MEDIUM`.
+        size: "full", "medium" or "small", see `models.Card`.
         weights: {key: file of weights}; the others are drawn, seed 0, and so say little about
             what a precision costs in quality.
         backends: of `runtime.BACKENDS`; default all that are installed.
@@ -81,16 +62,15 @@ def bench(
         too), "peak_gflops" (of the matrix product in the same rounds, the median; None for
         precisions without one), "share" (of it); "memory_bytes" (the most a process had with the
         call, None if not measured), "memory_added_bytes" (what the call added); "max_difference"
-        and "psnr" (dB, peak 1; None where equal) to eager's output on the same input; "bar" (what
-        is asked for at full size on 2 cores, or None), "torch", "commit". A form that does not run
-        has "error" instead of its figures.
+        and "psnr" (dB, peak 1; None where equal) to eager's output on the same input;
+        "torch", "commit". A form that does not run has "error" instead of its figures.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
     weights, quantised = weights or {}, quantised or {}
-    keys = list(keys or SHAPES)
+    keys = list(keys or models.SYSTEMS)
     for key in (*keys, *weights, *quantised):
-        models.card(key)
+        _ = models.SYSTEMS[key]
     if size not in _PEAK_SIDE:
         raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_PEAK_SIDE)}")
     if unknown := sorted({*(backends or ())} - {*BACKENDS}):
@@ -109,7 +89,7 @@ def table(rows) -> str:
     """Rows as text, a line each."""
     lines = [
         f"{'':34}{'ratio':>7}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}{'max diff':>10}"
-        f"{'PSNR':>7}  asked for"
+        f"{'PSNR':>7}"
     ]
     for r in rows:
         name = f"{r['model']:10}{r['backend']:13}{r['precision']:11}"
@@ -119,10 +99,9 @@ def table(rows) -> str:
         share = "-" if r["share"] is None else f"{r['share']:.0%}"
         mib = "-" if r["memory_bytes"] is None else f"{r['memory_bytes'] / 2**20:.0f}"
         psnr = "-" if r["psnr"] is None else f"{r['psnr']:.1f}"
-        bar = "" if r["bar"] is None else f"{r['bar']:g}"
         lines.append(
             f"{name}{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{share:>9}{mib:>7}"
-            f"{r['max_difference']:10.1e}{psnr:>7}  {bar}"
+            f"{r['max_difference']:10.1e}{psnr:>7}"
         )
     return "\n".join(lines)
 
@@ -159,7 +138,7 @@ class _Case:
 
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
-        self.shape = MEDIUM[key] if size == "medium" else SHAPES[key][size == "small"]
+        self.shape = models.SYSTEMS[key].bench[size]
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
         self.quantised, self.x, self.made = quantised, scene(self.shape), None
@@ -234,11 +213,7 @@ class _Case:
             }  # fmt: skip
 
     def _row(self, backend, precision):
-        asked = self.size == "full" and backend != "eager"
-        asked &= self.key != "brve" or backend == "bitpacked"
-        bar = BARS[self.key].get(precision) if asked else None
-        return {"model": self.key, "backend": backend, "precision": precision, "bar": bar,
-                **self.about}  # fmt: skip
+        return {"model": self.key, "backend": backend, "precision": precision, **self.about}
 
     def _file(self, backend, precision):
         """The exported network, written once for all engines and processes; None for others."""

@@ -14,19 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import models
-from ..data.pairs import photos_in
+from .. import models, recipes
+from ..data.photos import photos_in
 from ..errors import DataError, OptionError
-from ..restore import as_taken, find_amplification
-from ..sensor.photo import read_photo
+from ..io.pictures import read_photo
+from ..restore.still import as_taken, find_amplification
 from ..sensor.raw import read_raw
-from ..training.recipe import find_recipe
 from ..training.train import open_dataset
 from .export import write
 
-KEYS = ("pairlie", "redi")  # the systems that are quantised
 COUNT = 16
-SIDE = {"pairlie": 128, "redi": 512}  # REDI's coarsest scale has 1/32 of it
 _ABOUT = "about"
 
 
@@ -39,7 +36,7 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
             training mosaics are taken, these multiplied by their exposure ratio; or a folder of
             photographs, or for redi of raw files, these amplified by the estimate with m = 5.
         count: this many of them, evenly spread.
-        side: of the crop from each one's middle, by default as `SIDE` says; smaller pictures are
+        side: of the crop from each one's middle, by default as its card says; smaller pictures are
             taken whole.
     Returns:
         float32 arrays (1, C, h, w), sides multiples of the network's.
@@ -52,12 +49,12 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
         return read_calibration(source, key)
     if not source.is_dir():
         raise DataError("is no folder and no .npz", file=source, todo="check --calibration")
-    take = _photographs if key == "pairlie" else _mosaics
+    take = _photographs if models.SYSTEMS[key].spec.task is models.Task.PHOTO else _mosaics
     found = take(key, source, count)
     if not found:
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
-    side = SIDE[key] if side is None else side
-    return [_middle(x, side, models.card(key).multiple, file) for x, file in found]
+    side = models.SYSTEMS[key].int8.side if side is None else side
+    return [_middle(x, side, models.SYSTEMS[key].spec.multiple, file) for x, file in found]
 
 
 def write_calibration(path, key, arrays) -> Path:
@@ -80,7 +77,7 @@ def read_calibration(path, key) -> list[np.ndarray]:
     Raises:
         DataError: damaged, of another system, empty, or arrays that are no inputs of this one.
     """
-    card = models.card(key)
+    spec = models.SYSTEMS[key].spec
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -94,35 +91,35 @@ def read_calibration(path, key) -> list[np.ndarray]:
         raise DataError(f"is for {of!r}, not for {key!r}", file=path, todo="write one for it")
     if not arrays:
         raise DataError("holds no inputs", file=path, todo="write it again")
-    m = card.multiple
+    m = spec.multiple
     for name, a in arrays.items():
-        good = a.ndim == 3 and a.shape[0] == card.channels and a.dtype.kind == "f" and min(a.shape)
+        good = a.ndim == 3 and a.shape[0] == spec.channels and a.dtype.kind == "f" and min(a.shape)
         if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
             raise DataError(
                 f"array {name!r}, {a.dtype} {a.shape}, is no input of {key}",
                 file=path,
-                todo=f"finite floats ({card.channels}, H, W), H and W multiples of {m}",
+                todo=f"finite floats ({spec.channels}, H, W), H and W multiples of {m}",
             )
     return [a[None].astype(np.float32) for _, a in sorted(arrays.items())]
 
 
 def check_key(key) -> None:
     """OptionError for a system that is not quantised, with the reason."""
-    models.card(key)
-    if key not in KEYS:
-        why = "its weights have one bit already" if key == "brve" else "not fitted to this network"
+    why = models.SYSTEMS[key].int8
+    if isinstance(why, str):
+        keys = [k for k, card in models.SYSTEMS.items() if not isinstance(card.int8, str)]
         raise OptionError(
             f"{key} is not exported as float16 or int8: {why}",
-            todo=f"use float32, or one of {' and '.join(KEYS)}",
+            todo=f"use float32, or one of {' and '.join(keys)}",
         )
 
 
 def _photographs(key, source, count):
     """[((3, H, W), file)]."""
     if (source / "LOL").is_dir():
-        data = open_dataset(find_recipe(key, "course").replace(dataset="lol"), source, "train")
+        data = open_dataset(recipes.find(key, "course").replace(dataset="lol"), source, "train")
         chosen = [(i, data.pairs[i].files[0]) for i in _spread(len(data), count)]
-        return [(data.low(i).transpose(2, 0, 1), file) for i, file in chosen]
+        return [(data.input(i).transpose(2, 0, 1), file) for i, file in chosen]
     files = photos_in(source)
     chosen = [files[i] for i in _spread(len(files), count)]
     return [(read_photo(f).transpose(2, 0, 1), f) for f in chosen]
@@ -131,9 +128,9 @@ def _photographs(key, source, count):
 def _mosaics(key, source, count):
     """[((1, H, W), file)], RGGB, amplified."""
     if (source / "SID").is_dir():
-        data = open_dataset(find_recipe(key, "course").replace(dataset="sid"), source, "train")
+        data = open_dataset(recipes.find(key, "course").replace(dataset="sid"), source, "train")
         chosen = [
-            (data.short(i), data.pairs[i].ratio, data.pairs[i].short)
+            (data.input(i), data.pairs[i].ratio, data.pairs[i].short)
             for i in _spread(len(data), count)
         ]
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..restore import out_of_memory
+from ..restore.still import out_of_memory
 from . import counting
 
 

@@ -28,7 +28,7 @@ from .. import __version__, models
 from ..blocks.amplifier import LearnedAmplifier
 from ..blocks.dense import fold_weight_norm
 from ..errors import DataError, OptionError
-from ..sensor.files import atomic_write
+from ..io.files import atomic_write
 from .engines import need, onnx_session
 
 OPSET = 18  # of ONNX: old enough for runtimes of 2023, new enough for reflection
@@ -69,10 +69,10 @@ def parts(model, outputs=None) -> dict[str, Part]:
     Raises:
         OptionError: a network of nobody, outputs that it does not have.
     """
-    if not hasattr(model, "built_as"):
+    spec = models.spec_of(model)
+    if spec.options is None:
         raise OptionError("only networks of models.build can be exported")
-    key, options = model.built_as
-    card = models.card(key)
+    key, options = spec.key, spec.options
     names = tuple(SPLIT if outputs is None and key == "pairlie" else outputs or ())
     known = SPLIT if key == "pairlie" else ()
     if outputs is not None and (not names or {*names} - {*known} or len({*names}) < len(names)):
@@ -81,25 +81,25 @@ def parts(model, outputs=None) -> dict[str, Part]:
             todo=f"choose of {','.join(SPLIT)}, each once" if known else "leave outputs out",
         )
     net = _ready(model)
-    about = {"format": 1, "key": key, "options": options, "multiple": net.multiple}
-    about |= {"halo": getattr(net, "halo", card.halo), "precision": "float32"}
+    about = {"format": 1, "key": key, "options": options, "multiple": spec.multiple}
+    about |= {"halo": spec.halo, "precision": "float32"}
     about |= {"library": __version__, "torch": torch.__version__}
-    about["amplifies_itself"] = getattr(net, "amplifies_itself", card.amplifies_itself)
+    about["amplifies_itself"] = spec.amplifies_itself
     for name in ("cfa", "trained_on", "white_balance"):
-        if getattr(net, name, None):
-            about[name] = getattr(net, name)
+        if getattr(spec, name):
+            about[name] = getattr(spec, name)
 
     def part(stage, module, inputs, outs, channels, draw):
         more = {"stage": stage, "inputs": inputs, "outputs": outs}
         return Part(module, inputs, outs, channels, about | more, draw)
 
     if key != "brve":
-        inputs = ("image",) if card.channels == 3 else ("mosaic",)
+        inputs = ("image",) if spec.channels == 3 else ("mosaic",)
         whole = _Chosen(net, names) if names else net
-        c = (card.channels,)
+        c = (spec.channels,)
         return {NETWORK: part(NETWORK, whole, inputs, names or ("picture",), c, _draw(*c))}
 
-    width = net.enter.out_channels
+    width = net.conv_in.out_channels
 
     def features(h, w, generator):
         return net.extract(torch.rand(3, 4, h, w, generator=generator))
@@ -332,7 +332,7 @@ def _part(model, outputs, stage):
     if stage not in found:
         what = "needs a stage" if stage is None else f"has no stage {stage!r}"
         todo = f"use one of {', '.join(found)}" if NETWORK not in found else "leave stage out"
-        raise OptionError(f"{model.built_as[0]} {what}", todo=todo)
+        raise OptionError(f"{model.spec.key} {what}", todo=todo)
     return found[stage]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import models
 from ..errors import OptionError
 from .calibration import check_key
 from .engines import need, onnx_session
@@ -28,13 +29,6 @@ from .export import _quiet, read_about, set_about
 
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
-# Convolutions that stay in float32, by the beginnings of their names. PairLIE's last ones say how
-# much light there is, which a gamma of 0.14 then stretches: with them in float the loss on the mini
-# set halves. They are 1.2 % of its work.
-FLOAT = {
-    "pairlie": ("project.layers.4", "illumination.layers.4", "reflectance.layers.4"),
-    "redi": (),
-}
 # What is computed on integers: the convolutions, and what lies between them, where every way from
 # integers to floats and back would cost as much as a small convolution.
 TYPES = {"pairlie": ("Conv", "Relu", "Pad")}
@@ -67,7 +61,8 @@ def to_int8(proto, calibration, keep=None):
     Args:
         proto: onnx.ModelProto of `export.to_onnx`, of PairLIE or REDI; left as it was.
         calibration: inputs (1, C, h, w), see `calibration.calibration_set`.
-        keep: names of convolutions, or how they begin, that stay in float32; default `FLOAT`.
+        keep: names of convolutions, or how they begin, that stay in float32; default its
+            card's.
     Returns:
         onnx.ModelProto, in the form with QuantizeLinear and DequantizeLinear around each operation,
         which runtimes turn into integer kernels (see `int8_kernels`).
@@ -78,7 +73,10 @@ def to_int8(proto, calibration, keep=None):
     check_key(about["key"])
     if not len(calibration):
         raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
-    keep, types = FLOAT[about["key"]] if keep is None else tuple(keep), TYPES[about["key"]]
+    keep, types = (
+        models.SYSTEMS[about["key"]].int8.keep if keep is None else tuple(keep),
+        TYPES[about["key"]],
+    )
     shapes, q, calibrate, qdq = need(
         "onnx.shape_inference",
         "onnxruntime.quantization",

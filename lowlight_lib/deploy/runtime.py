@@ -15,20 +15,18 @@ import warnings
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .. import models
-from ..blocks.padding import pad_to_multiple
+from ..blocks.padding import run_padded
 from ..blocks.retinex import Decomposition
 from ..errors import LowlightError, OptionError, ShapeError
 from ..models.brve_stream import BrveStream
-from ..tiles import device_of
+from ..restore.window import device_of
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, need, precisions
 from .export import STAGES, Stage, to_onnx
 
 BACKENDS = ("bitpacked", "openvino", "onnxruntime", "torch")  # the order in which auto tries
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
-CARRIED = ("multiple", "halo", "amplifies_itself", "cfa", "trained_on", "white_balance", "built_as")
 
 
 def prepare(model, example=None, backend="auto", precision="float32", *, file=None, compiled=False):
@@ -81,7 +79,7 @@ def check_input(key, x) -> None:
     floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
     if not floating:
         raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
-    channels, clip = models.card(key).channels, key == "brve"
+    channels, clip = models.SYSTEMS[key].spec.channels, key == "brve"
     if x.ndim not in ((4, 5) if clip else (4,)) or x.shape[-3] != channels or 0 in x.shape:
         wanted = f"({'T' if clip else 'N'}, {channels}, H, W)"
         raise ShapeError(f"{key} takes {wanted}, got {tuple(x.shape)}")
@@ -107,8 +105,7 @@ class Fast:
     Attributes:
         backend, precision: what it computes with.
         key: which system it is.
-        multiple, halo, amplifies_itself, cfa, trained_on, white_balance, built_as: the network's
-            own, for `restore` and its like; those that it has.
+        spec: the network's own, for `restore` and its like.
     Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
     Raises:
         ShapeError: another number of dimensions or channels, no pixels, or not floating.
@@ -116,12 +113,7 @@ class Fast:
 
     def __init__(self, model, backend, precision, engine):
         self.key, self.backend, self.precision = _key(model), backend, precision
-        self.engine, card = engine, models.card(self.key)
-        self.halo, self.amplifies_itself = card.halo, card.amplifies_itself
-        for name in CARRIED:
-            if hasattr(model, name):
-                setattr(self, name, getattr(model, name))
-        self._cell = 6 if getattr(self, "cfa", "Bayer") == "X-Trans" else None
+        self.engine, self.spec = engine, model.spec
         # LLPackNet of 2020: its factor is of the picture, not of what is padded to it.
         self._amplifier = getattr(model, "amplifier", None)
         if self._amplifier is not None:
@@ -140,16 +132,14 @@ class Fast:
         return f"<{self.key} on {self.backend}, {self.precision}>"
 
     def _run(self, x):
-        h, w = x.shape[-2:]
         if self._amplifier is not None:
             x = x * self._amplifier(x).view(-1, 1, 1, 1)
-        if self.key == "pairlie" and min(h, w) < 2:  # as the network does: one line has no mirror
-            x = F.pad(x, (0, int(w < 2), 0, int(h < 2)), mode="replicate")
-        x = pad_to_multiple(x, self.multiple, self._cell)
-        # Batches one by one: files are for one picture, and memory stays that of one.
+        return run_padded(self._one_by_one, x, self.spec.multiple, self.spec.cell)
+
+    def _one_by_one(self, x):
+        """A batch as files take it, which are for one picture; memory stays that of one."""
         parts = [self.engine(item) for item in x.split(1)]
-        whole = (p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True))
-        return [y[..., :h, :w] for y in whole]
+        return [p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True)]
 
 
 class FastClip(Fast):
@@ -171,8 +161,8 @@ class FastClip(Fast):
 class _Stages:
     """What `BrveStream` calls, by an engine for each stage; pads like the network."""
 
-    def __init__(self, multiple, engines):
-        self.multiple, self._engines = multiple, engines
+    def __init__(self, spec, engines):
+        self.spec, self._engines = spec, engines
 
     def extract(self, frames):
         return self._engines["extract"](frames)
@@ -273,7 +263,7 @@ def _make(model, example, backend, precision, *, file=None, compiled=False):
 def _engine(model, backend, precision, file, compiled):
     key = _key(model)
     if backend == "bitpacked":
-        from .xnor import pack_network
+        from .bitpacked.network import pack_network
 
         return pack_network(model)
     if backend == "torch":
@@ -281,7 +271,7 @@ def _engine(model, backend, precision, file, compiled):
         if key != "brve":
             return TorchEngine(net, precision, compiled)
         stages = {name: TorchEngine(Stage(net, name), precision, compiled) for name in STAGES}
-        return _Stages(net.multiple, stages)
+        return _Stages(net.spec, stages)
 
     def made(file):
         if backend == "onnxruntime":
@@ -291,7 +281,7 @@ def _engine(model, backend, precision, file, compiled):
     file = to_files(model) if file is None else file
     if key != "brve":
         return made(file)
-    return _Stages(model.multiple, {stage: made(file[stage]) for stage in STAGES})
+    return _Stages(model.spec, {stage: made(file[stage]) for stage in STAGES})
 
 
 def inner(model):
@@ -321,6 +311,6 @@ def _need(backend):
 
 
 def _key(model):
-    if not (isinstance(model, nn.Module) and hasattr(model, "built_as")):
+    if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be made fast")
-    return model.built_as[0]
+    return model.spec.key

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 
-from ..blocks.padding import pad_to_multiple
+from .. import models
+from ..blocks.padding import run_padded
 from ..errors import OptionError
-from ..training.evaluate import test
+from ..evaluation.stills import test
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, precisions
 from .export import NETWORK, read_about
 from .quantise import int8_kernels
@@ -46,12 +47,12 @@ def compare(
     Raises:
         OptionError: brve, which is no one file. And as of `evaluate.test`.
     """
-    check_stills(model.built_as[0])
+    check_stills(models.spec_of(model).key)
     if engines is None:
         engines = [e for e in ENGINES if find_spec(e)]
     if rounds < 1:
         raise OptionError(f"times need at least one round, got {rounds}")
-    key, rows, calls = model.built_as[0], [], []
+    key, rows, calls = models.spec_of(model).key, [], []
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     todo = [("torch", "float32", _Watched(model.eval()), weights, None)]
     for precision, parts in files.items():
@@ -153,20 +154,14 @@ class FileNetwork:
 
     def __init__(self, engine, about):
         self.engine = engine
-        self.multiple, self.halo = about["multiple"], about["halo"]
-        self.amplifies_itself = about["amplifies_itself"]
-        for name in ("cfa", "trained_on", "white_balance"):
-            if name in about:
-                setattr(self, name, about[name])
-        self._one = about["key"] != "pairlie"
-        self._cell = 6 if about.get("cfa") == "X-Trans" else None
+        names = ("multiple", "halo", "amplifies_itself", "cfa", "trained_on", "white_balance")
+        self.spec = models.SYSTEMS[about["key"]].spec.replace(
+            **{name: about[name] for name in names if name in about}
+        )
+        self._one = self.spec.task is not models.Task.PHOTO
 
     def __call__(self, x):
-        h, w = x.shape[-2:]
-        # At least two lines: one has no reflection, see `PairLIE`.
-        padded = pad_to_multiple(x, max(self.multiple, 2) if min(h, w) < 2 else self.multiple,
-                                 self._cell)  # fmt: skip
-        out = [y[..., :h, :w] for y in self.engine(padded)]
+        out = run_padded(self.engine, x, self.spec.multiple, self.spec.cell)
         return out[0] if self._one else out
 
 

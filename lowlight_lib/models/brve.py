@@ -8,7 +8,6 @@ Built in notebooks/06_binarized_conv and 07_shifts.
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import torch
@@ -16,10 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..blocks.binary import BinaryTransition, BinaryUNet, DABC2d, row
-from ..blocks.padding import pad_to_multiple
+from ..blocks.padding import run_padded
 from ..blocks.shift import ShiftStep, per_frame, temporal_shift
 from ..errors import OptionError, ShapeError
 from .brve_stream import BrveStream
+from .spec import Card, Spec, Task
 
 GAIN = 130 * 24 / 64  # 48.75: makes the input as large as binary layers' residuals
 SHIFTS = ("released", "intended", "temporal", "none")
@@ -32,7 +32,7 @@ class ShiftUNet(nn.Module):
         super().__init__()
         widths = (c, 2 * c, 2 * c, 2 * c)
         self.shifts = shift != "none"
-        self.enter = block(c)
+        self.conv_in = block(c)
         self.encoders = nn.ModuleList(row(block, w, 2) for w in widths)
         self.downs = nn.ModuleList(transition(*w, "down") for w in pairwise(widths))
         self.skips = nn.ModuleList(block(w) for w in widths[:3])
@@ -47,10 +47,10 @@ class ShiftUNet(nn.Module):
         )
         self.ups = nn.ModuleList(transition(2 * c, w, "up") for w in (c, 2 * c, 2 * c))
         self.merge = transition(2 * c, c)
-        self.leave = block(c)
+        self.conv_out = block(c)
 
     def forward(self, x):  # (N, 3, C, H, W)
-        y = per_frame(self.enter, x)
+        y = per_frame(self.conv_in, x)
         kept = [y]  # entered, then as encoded at each scale
         for i in range(4):
             if i:
@@ -67,7 +67,10 @@ class ShiftUNet(nn.Module):
                 for step in block:
                     y = step(y)
         y = torch.cat([per_frame(self.ups[0], y), per_frame(self.skips[0], kept[0])], 2)
-        return per_frame(lambda z: self.leave(self.merge(z)), y)
+        return per_frame(lambda z: self.conv_out(self.merge(z)), y)
+
+
+SPEC = Spec("brve", Task.RAW_VIDEO, channels=4, multiple=8, halo=16)
 
 
 class Brve(nn.Module):
@@ -87,8 +90,6 @@ class Brve(nn.Module):
     Raises:
         ShapeError: another number of dimensions or planes.
     """
-
-    multiple = 8
 
     def __init__(
         self,
@@ -111,22 +112,30 @@ class Brve(nn.Module):
         def transition(c_in, c_out, resize=None):
             return BinaryTransition(c_in, c_out, resize, real_skip=real_skips, gradient=gradient)
 
-        c, self.gain = channels, gain
-        self.enter = nn.Conv2d(4, c, 3, padding=1)
+        c, self.gain, self.spec = channels, gain, SPEC
+        self.conv_in = nn.Conv2d(4, c, 3, padding=1)
         self.features = row(block, c, 3)
         self.stage0 = BinaryUNet(c, transition, block)
         self.stage1 = ShiftUNet(c, shift, transition, block)
         self.fusion = transition(3 * c, c)
         self.stage2 = BinaryUNet(c, transition, block)
-        self.leave = nn.Conv2d(c, 4, 3, padding=1)
+        self.conv_out = nn.Conv2d(c, 4, 3, padding=1)
 
     def forward(self, clip):
         if clip.dim() == 4:
             return self(clip[None])[0]
         if clip.dim() != 5 or clip.shape[2] != 4 or not clip.shape[1]:
             raise ShapeError(f"a clip is (N, T, 4, H, W) or (T, 4, H, W), got {tuple(clip.shape)}")
-        n, t, _, h, w = clip.shape
-        x = pad_to_multiple(clip.flatten(0, 1), self.multiple).unflatten(0, (n, t))
+        n, t = clip.shape[:2]
+        y = run_padded(
+            lambda x: self._restore(x.unflatten(0, (n, t))).flatten(0, 1),
+            clip.flatten(0, 1),
+            self.spec.multiple,
+        )
+        return y.unflatten(0, (n, t))
+
+    def _restore(self, x):  # (N, T, 4, H, W), sides multiples of 8
+        t = x.shape[1]
         x = torch.cat([x, *[x[:, -1:]] * (3 - t)], 1)  # fewer than 3: the last frame again
         first, deep = (y.unflatten(0, x.shape[:2]) for y in self.extract(x.flatten(0, 1)))
         window, aligned = [deep[:, 0], deep[:, 1]], []
@@ -135,11 +144,11 @@ class Brve(nn.Module):
             aligned.append(left)
         aligned = torch.stack(aligned + window, 1)
         y = self.reconstruct(*(v.flatten(0, 1) for v in (x, first, deep, aligned)))
-        return y.unflatten(0, x.shape[:2])[:, :t, :, :h, :w]
+        return y.unflatten(0, x.shape[:2])[:, :t]
 
     def extract(self, frames):
         """(N, 4, H, W) -> features (N, C, H, W) and those of stage 0; each frame by itself."""
-        first = self.features(F.leaky_relu(self.enter(frames * self.gain), 0.1))
+        first = self.features(F.leaky_relu(self.conv_in(frames * self.gain), 0.1))
         return first, self.stage0(first)
 
     def align(self, window):
@@ -153,46 +162,24 @@ class Brve(nn.Module):
     def reconstruct(self, frames, first, deep, aligned):
         """Frames and all features of them -> enhanced frames (N, 4, H, W)."""
         y = self.stage2(self.fusion(torch.cat([first, deep, aligned], 1)))
-        return frames + self.leave(y) / self.gain
+        return frames + self.conv_out(y) / self.gain
 
     def stream(self):
         """A `BrveStream`: for video without end, in constant memory."""
         return BrveStream(self)
 
 
-# The authors' names -> ours, applied one after the other.
-_RELEASED = (
-    (r"^generator\.", ""),
-    (r"^feat_extract\.main\.0", "enter"),
-    (r"^feat_extract\.main\.2", "features"),
-    (r"^conv_out\.", "leave."),
-    (r"^(stage[02])\.0", r"\1"),
-    (r"stage1\.conv_in", "stage1.enter"),
-    (r"stage1\.conv_hr", "stage1.merge"),
-    (r"stage1\.conv_out", "stage1.leave"),
-    (r"stage1\.(en|de)coder_level(\d)(?:_(\d))?(?:\.body)?",
-     lambda m: f"stage1.{m[1]}coders.{int(m[2]) - (m[1] == 'de')}.{m[3] or 0}"),
-    (r"(stage[02]\.\w+coder)_level(\d)", lambda m: f"{m[1]}s.{int(m[2]) - 1}"),
-    (r"encoder_(\d)\.main\.0", lambda m: f"{int(m[1]) - 1}.fuse"),
-    (r"encoder_(\d)\.main\.1\.0", lambda m: f"{int(m[1]) - 1}.conv"),
-    (r"(stage[02])\.skip_conv(\d)", lambda m: f"{m[1]}.skips.{int(m[2]) - 1}"),
-    (r"stage1\.skip_conv(\d)", r"stage1.skips.\1"),
-    (r"(stage[02])\.down(\d)\d", lambda m: f"{m[1]}.downs.{int(m[2]) - 1}"),
-    (r"stage1\.down(\d)\d", r"stage1.downs.\1"),
-    (r"(stage[02])\.up\d(\d)\.conv", lambda m: f"{m[1]}.ups.{int(m[2]) - 1}"),
-    (r"stage1\.up\d(\d)\.conv", r"stage1.ups.\1"),
-    (r"move0\.bias", "threshold"),
-    (r"binary_conv", "conv"),
-    (r"relu\.pr_bias0\.bias", "act.before"),
-    (r"relu\.pr_prelu\.weight", "act.slope"),
-    (r"relu\.pr_bias1\.bias", "act.after"),
-    (r"daca\.", "attention."),
-    (r"conv_skip", "skip"),
-)  # fmt: skip
-
-
-def rename_released(name):
-    """The parameter of `Brve` that the released checkpoint calls `name`; ours stay."""
-    for pattern, ours in _RELEASED:
-        name = re.sub(pattern, ours, name)
-    return name
+CARD = Card(
+    key="brve",
+    spec=SPEC,
+    paper="Zhang, Zhang, Yuan, Fu, CVPR 2024",
+    year=2024,
+    title="Binarized Low-light Raw Video Enhancement",
+    network=Brve,
+    params=4_508_584,
+    effective_params=299_590,
+    licence="method and original code MIT",
+    sources=("https://github.com/zhanggengchen/BRVE",),
+    bench={"full": (10, 4, 128, 128), "medium": (4, 4, 128, 128), "small": (4, 4, 16, 24)},
+    int8="its weights have one bit already",
+)

@@ -43,7 +43,7 @@ class BrveStream:
         if self._waiting and self._waiting[0][0] != frame.shape[-2:]:
             size, new = tuple(self._waiting[0][0]), tuple(frame.shape[-2:])
             raise ShapeError(f"the frames before are {size}, this one is {new}")
-        x = pad_to_multiple(frame[None], self.network.multiple)
+        x = pad_to_multiple(frame[None], self.network.spec.multiple)
         with torch.inference_mode():
             features = self.network.extract(x)
             self._waiting.append((frame.shape[-2:], x, *features))

@@ -8,8 +8,6 @@ Built in notebooks/04_pack_unpack.
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -17,10 +15,14 @@ from torch.nn import functional as F
 from ..blocks.amplifier import LearnedAmplifier
 from ..blocks.dense import ResidualDenseBlock, conv
 from ..blocks.packing import pack, unpack
-from ..blocks.padding import pad_to_multiple
+from ..blocks.padding import run_padded
 from ..errors import OptionError
+from .spec import Card, Spec, Task
 
 FORMS = ("2022", "2020")
+
+
+SPEC = Spec("llpacknet", Task.RAW_STILL, channels=1, multiple=16, halo=368)
 
 
 class LLPackNet(nn.Module):
@@ -35,8 +37,6 @@ class LLPackNet(nn.Module):
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W), any H, W.
     """
 
-    multiple = 16
-
     def __init__(self, form="2022", amplifier="histogram", up="unpack", weight_norm=None):
         super().__init__()
         if str(form) not in FORMS:
@@ -45,61 +45,52 @@ class LLPackNet(nn.Module):
             raise OptionError(f"unknown up {up!r}", todo="use unpack or pixelshuffle")
         old = str(form) == "2020"
         norm = not old if weight_norm is None else weight_norm
-        self.up, self.amplifies_itself = up, old
+        self.up, self.spec = up, SPEC.replace(amplifies_itself=old)
         self.amplifier = LearnedAmplifier(amplifier) if old else None
         # One convolution for each colour plane: R, G1, G2, B.
         self.colours = nn.ModuleList(conv(64, 64, 3, slope=0, norm=norm) for _ in range(4))
-        self.enter = conv(256, 64, 1, bias=False, norm=norm)
+        self.conv_in = conv(256, 64, 1, bias=False, norm=norm)
         self.rdbs = nn.ModuleList(_rdb(64, norm) for _ in range(3))
         self.fuse = conv(192, 64, 1, bias=False, norm=norm)
         self.refine = _rdb(16, norm)
-        self.leave = conv(16, 192, 3, norm=norm)
+        self.conv_out = conv(16, 192, 3, norm=norm)
         self.end = nn.ReLU() if old else nn.Sigmoid()
 
     def forward(self, mosaic):
-        h, w = mosaic.shape[-2:]
-        x = pad_to_multiple(mosaic, self.multiple)
         if self.amplifier is not None:
-            # The factor is of the picture, not of what was padded to it.
-            x = x * self.amplifier(mosaic).view(-1, 1, 1, 1)
-        planes = F.pixel_unshuffle(x, 2).split(1, 1)  # 4 of (N, 1, H/2, W/2)
+            # Before padding: the factor is of the picture, not of what was padded to it.
+            mosaic = mosaic * self.amplifier(mosaic).view(-1, 1, 1, 1)
+        return run_padded(self._restore, mosaic, self.spec.multiple)
+
+    def _restore(self, mosaic):
+        planes = F.pixel_unshuffle(mosaic, 2).split(1, 1)  # 4 of (N, 1, H/2, W/2)
         planes = [F.relu(c(pack(p, 8))) for c, p in zip(self.colours, planes, strict=True)]
-        x = self.enter(torch.cat(planes, 1))  # (N, 64, H/16, W/16)
+        x = self.conv_in(torch.cat(planes, 1))  # (N, 64, H/16, W/16)
         features, y = [], x
         for rdb in self.rdbs:
             y = rdb(y)
             features.append(y)
         x = x + self.fuse(torch.cat(features, 1))
         x = self.refine(F.pixel_shuffle(x, 2))  # (N, 16, H/8, W/8)
-        x = self.leave(x)  # (N, 192, H/8, W/8)
+        x = self.conv_out(x)  # (N, 192, H/8, W/8)
         x = unpack(x, 8) if self.up == "unpack" else F.pixel_shuffle(x, 8)
-        return self.end(x)[..., :h, :w]
+        return self.end(x)
 
 
 def _rdb(channels, norm):
     return ResidualDenseBlock(channels, 32, 6, slope=0, star=False, norm=norm)
 
 
-# The authors' names -> ours, tried in order. The indices of the colours are ours.
-_RELEASED = (
-    (r"RDBr\.0", "colours.0"),
-    (r"RDBg1\.0", "colours.1"),
-    (r"RDBg2\.0", "colours.2"),
-    (r"RDBb\.0", "colours.3"),
-    (r"before_identity\.0", "enter"),
-    (r"RDB(\d)\.dense_layers\.(\d)\.conv\.0", lambda m: f"rdbs.{int(m[1]) - 1}.layers.{m[2]}"),
-    (r"RDB(\d)\.conv_1x1\.0", lambda m: f"rdbs.{int(m[1]) - 1}.fuse"),
-    (r"after_rdb\.0", "fuse"),
-    (r"final\.1\.dense_layers\.(\d)\.conv\.0", r"refine.layers.\1"),
-    (r"final\.1\.conv_1x1\.0", "refine.fuse"),
-    (r"final\.2\.0", "leave"),
+CARD = Card(
+    key="llpacknet",
+    spec=SPEC,
+    paper="Lamba, Balaji, Mitra, BMVC 2020",
+    year=2020,
+    title="Towards Fast and Light-Weight Restoration of Dark Images",
+    network=LLPackNet,
+    params=1_170_640,
+    effective_params=1_170_640,
+    licence="method and original code MIT",
+    sources=("https://github.com/MohitLamba94/LLPackNet",),
+    bench={"full": (1, 1, 2848, 4256), "medium": (1, 1, 1024, 1024), "small": (1, 1, 128, 160)},
 )
-
-
-def rename_released(name):
-    """The parameter of `LLPackNet` that the released checkpoint calls `name`; others stay."""
-    for pattern, ours in _RELEASED:
-        new, n = re.subn("^" + pattern, ours, name)
-        if n:
-            return new
-    return name

@@ -8,16 +8,15 @@ Built in notebooks/05_scales_and_dense_blocks.
 
 from __future__ import annotations
 
-import re
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..blocks.concurrent import run_together
 from ..blocks.dense import ResidualDenseBlock, channel_shuffle, conv
-from ..blocks.padding import pad_to_multiple
+from ..blocks.padding import run_padded
 from ..errors import OptionError
+from .spec import Card, Int8, Spec, Task
 
 SLOPE = 0.2  # of every LeakyReLU
 SCALES = {"lse": 2, "mse": 8, "hse": 32}  # the encoders, at 1/2, 1/8 and 1/32 of the size
@@ -29,22 +28,22 @@ class HighScaleEncoder(nn.Module):
     def __init__(self, growth, layers, star, norm):
         super().__init__()
         self.squeeze = conv(1024, 128, 3, groups=128, norm=norm)  # 8 pixels of one colour each
-        self.enter = conv(128, 64, 3, norm=norm)
+        self.conv_in = conv(128, 64, 3, norm=norm)
         self.rdbs = nn.ModuleList(
             ResidualDenseBlock(64, growth, n, slope=SLOPE, star=star, norm=norm) for n in layers
         )
         self.fuse = conv(64 * len(layers), 64, 1, bias=False, norm=norm)
-        self.leave = conv(4, 64, 3, norm=norm)
+        self.conv_out = conv(4, 64, 3, norm=norm)
 
     def forward(self, x):  # (N, 4, H/2, W/2)
         x = F.pixel_unshuffle(x, 16)  # (N, 1024, H/32, W/32), ordered by Bayer colour first
-        x = self.enter(self.squeeze(x))  # (N, 64, H/32, W/32)
+        x = self.conv_in(self.squeeze(x))  # (N, 64, H/32, W/32)
         features, y = [], x
         for rdb in self.rdbs:
             y = rdb(y)
             features.append(y)
         x = x + self.fuse(torch.cat(features, 1))
-        return self.leave(F.pixel_shuffle(x, 4))  # (N, 64, H/8, W/8)
+        return self.conv_out(F.pixel_shuffle(x, 4))  # (N, 64, H/8, W/8)
 
 
 class MidScaleEncoder(nn.Module):
@@ -58,6 +57,9 @@ class MidScaleEncoder(nn.Module):
     def forward(self, x):  # (N, 4, H/2, W/2)
         x = F.pixel_unshuffle(x, 4)  # (N, 64, H/8, W/8)
         return x + self.conv2(F.leaky_relu(self.conv1(x), SLOPE))
+
+
+SPEC = Spec("redi", Task.RAW_STILL, channels=1, multiple=32, halo=256)
 
 
 class Redi(nn.Module):
@@ -77,8 +79,6 @@ class Redi(nn.Module):
     Raises:
         OptionError: an option that does not exist or cannot be built.
     """
-
-    multiple = 32
 
     def __init__(
         self,
@@ -100,27 +100,29 @@ class Redi(nn.Module):
             raise OptionError(f"kernel is 5 or 3, not {kernel!r}")
         if not layers or any(type(n) is not int or n < 1 for n in (growth, *layers)):
             raise OptionError(f"growth {growth!r} and layers {layers!r} are counts of at least 1")
+        self.spec = SPEC
         norm, star = weight_norm, block == "rdb*"
         self.parallel = parallel
         self.lse = conv(4, 12, kernel, norm=norm) if "lse" in scales else None
         self.mse = MidScaleEncoder(norm) if "mse" in scales else None
         self.hse = HighScaleEncoder(growth, layers, star, norm) if "hse" in scales else None
-        self.mix = conv(64 * len(deep), 32, 3, groups=4, norm=norm)
+        self.merge = conv(64 * len(deep), 32, 3, groups=4, norm=norm)
         self.expand = conv(32, 192, 3, slope=SLOPE, norm=norm)
         self.fuse = conv(24 if "lse" in scales else 12, 12, kernel, norm=norm)
 
     def forward(self, mosaic):
-        h, w = mosaic.shape[-2:]
-        x = pad_to_multiple(mosaic, self.multiple)
-        x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
+        return run_padded(self._restore, mosaic, self.spec.multiple)
+
+    def _restore(self, mosaic):
+        x = F.pixel_unshuffle(mosaic, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
         # The finer unshuffles start from here, not from the mosaic: colours stay together, and
         # each group of the grouped convolution sees pixels of one colour.
         fine, *deep = self.encode(x)
         y = torch.cat(deep, 1)  # (N, 128, H/8, W/8)
-        y = self.expand(self.mix(channel_shuffle(y, 2)))  # (N, 192, H/8, W/8)
+        y = self.expand(self.merge(channel_shuffle(y, 2)))  # (N, 192, H/8, W/8)
         y = F.pixel_shuffle(F.leaky_relu(y, SLOPE), 4)  # (N, 12, H/2, W/2)
         y = self.fuse(y if fine is None else torch.cat([fine, y], 1))  # (N, 12, H/2, W/2)
-        y = F.pixel_shuffle(y, 2)[..., :h, :w]
+        y = F.pixel_shuffle(y, 2)
         return y if self.training else y.clamp(0, 1)
 
     def encode(self, x):
@@ -139,29 +141,17 @@ def _size(module):
     return sum(p.numel() for p in module.parameters())
 
 
-# The authors' names -> ours, tried in order.
-_RELEASED = (
-    (r"conv32x\.0\.0", "hse.squeeze"),
-    (r"conv32x\.1\.0", "hse.enter"),
-    (
-        r"RDB(\d)\.dense_layers\.(\d)\.conv\.[01]",
-        lambda m: f"hse.rdbs.{int(m[1]) - 1}.layers.{m[2]}",
-    ),
-    (r"RDB(\d)\.conv_1x1\.0", lambda m: f"hse.rdbs.{int(m[1]) - 1}.fuse"),
-    (r"rdball\.0", "hse.fuse"),
-    (r"conv_rdb8x\.0", "hse.leave"),
-    (r"resblock8x\.conv(\d)\.0", r"mse.conv\1"),
-    (r"conv32_8_cat\.0\.0", "mix"),
-    (r"conv32_8_cat\.1\.0", "expand"),
-    (r"conv2x\.0", "lse"),
-    (r"conv_2_8_32\.0", "fuse"),
+CARD = Card(
+    key="redi",
+    spec=SPEC,
+    paper="Lamba, Mitra, CVPR 2021",
+    year=2021,
+    title="Restoring Extremely Dark Images in Real Time",
+    network=Redi,
+    params=784_768,
+    effective_params=784_768,
+    licence="method patent pending; released weights for non-commercial use only; see NOTICE",
+    sources=("https://github.com/MohitLamba94/Restoring-Extremely-Dark-Images-In-Real-Time",),
+    bench={"full": (1, 1, 2048, 4096), "medium": (1, 1, 1024, 1024), "small": (1, 1, 128, 160)},
+    int8=Int8(side=512),  # its coarsest scale has 1/32 of it
 )
-
-
-def rename_released(name):
-    """The parameter of `Redi` that the released checkpoint calls `name`; unknown names stay."""
-    for pattern, ours in _RELEASED:
-        new, n = re.subn("^" + pattern, ours, name)
-        if n:
-            return new
-    return name

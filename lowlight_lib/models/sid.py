@@ -10,12 +10,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..blocks.padding import pad_to_multiple
+from ..blocks.padding import run_padded
 from ..errors import OptionError
 from ..sensor.cfa import pack_xtrans
+from .spec import Card, Spec, Task
 
 WIDTHS = (32, 64, 128, 256, 512)
 _KINDS = {"bayer": ("Bayer", 2, 4), "xtrans": ("X-Trans", 3, 9)}  # name, packing, planes
+
+
+SPEC = Spec("sid", Task.RAW_STILL, channels=1, multiple=32, halo=192)
 
 
 class Sid(nn.Module):
@@ -28,11 +32,9 @@ class Sid(nn.Module):
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, or X-Trans in the phase of
         `sensor.cfa.XTRANS` -> picture (N, 3, H, W). Not clamped: the original clamps when it
         writes a picture, and so does `restore`.
-    Attributes:
-        cfa: "Bayer" or "X-Trans", the mosaics it takes.
-        multiple: the input is padded to it: four halvings of packed planes.
-        halo: how far, in mosaic pixels, an output pixel sees, measured from a line that is a
-            multiple: 94 lines of the packed planes, a little less than 96 halves or thirds.
+
+    It pads to a multiple of 16 packed planes' pixels: four halvings. An output pixel sees, measured
+    from a line that is a multiple, 94 lines of the packed planes; the halo is 96 of them.
 
     The last layer gives 12 channels at half size, sorted out by PixelShuffle as in the port. The
     original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space,
@@ -43,8 +45,8 @@ class Sid(nn.Module):
         super().__init__()
         if cfa not in _KINDS:
             raise OptionError(f"unknown cfa {cfa!r}", todo=f"use {' or '.join(_KINDS)}")
-        self.cfa, self.factor, c_in = _KINDS[cfa]
-        self.multiple, self.halo = 16 * self.factor, 96 * self.factor
+        name, self.factor, c_in = _KINDS[cfa]
+        self.spec = SPEC.replace(cfa=name, multiple=16 * self.factor, halo=96 * self.factor)
         self.clip_input = clip_input
         for level, c in enumerate(WIDTHS, 1):  # conv1_1 .. conv5_2, the way down
             self.add_module(f"conv{level}_1", nn.Conv2d(c_in, c, 3, padding=1))
@@ -58,13 +60,12 @@ class Sid(nn.Module):
         self.apply(_he_init)
 
     def forward(self, mosaic):
-        h, w = mosaic.shape[-2:]
-        if self.cfa == "Bayer":
-            x = pad_to_multiple(mosaic, self.multiple)
-            x = F.pixel_unshuffle(x, 2)  # (N, 4, H/2, W/2): R, G1, G2, B
-        else:
-            x = pad_to_multiple(mosaic, self.multiple, cell=6)
-            x = pack_xtrans(x[:, 0])  # (N, 9, H/3, W/3): R, G, B, R, B, and four greens
+        return run_padded(self._restore, mosaic, self.spec.multiple, self.spec.cell)
+
+    def _restore(self, mosaic):
+        # (N, 4, H/2, W/2): R, G1, G2, B; or (N, 9, H/3, W/3): R, G, B, R, B, and four greens
+        bayer = self.spec.cfa == "Bayer"
+        x = F.pixel_unshuffle(mosaic, 2) if bayer else pack_xtrans(mosaic[:, 0])
         if self.clip_input:
             x = x.clamp(max=1)
         skips = []
@@ -75,7 +76,7 @@ class Sid(nn.Module):
         for level in range(6, 10):
             x = self.get_submodule(f"upv{level}")(x)
             x = self._double(level, torch.cat([x, skips.pop()], 1))
-        return F.pixel_shuffle(self.conv10_1(x), self.factor)[..., :h, :w]
+        return F.pixel_shuffle(self.conv10_1(x), self.factor)
 
     def _double(self, level, x):
         for i in (1, 2):
@@ -90,3 +91,18 @@ def _he_init(module):
         mode = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
         nn.init.kaiming_normal_(module.weight, a=0.2, mode=mode)
         nn.init.zeros_(module.bias)
+
+
+CARD = Card(
+    key="sid",
+    spec=SPEC,
+    paper="Chen, Chen, Xu, Koltun, CVPR 2018",
+    year=2018,
+    title="Learning to See in the Dark",
+    network=Sid,
+    params=7_760_748,
+    effective_params=7_760_748,
+    licence="method and original code MIT; the released weights are TensorFlow checkpoints",
+    sources=("https://github.com/cchen156/Learning-to-See-in-the-Dark",),
+    bench={"full": (1, 1, 2048, 4096), "medium": (1, 1, 1024, 1024), "small": (1, 1, 64, 96)},
+)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import OptionError
 from . import cfa as cfa_module
-from .isp import daylight_gains
+from .colorimetry import daylight_gains
 
 
 @dataclass(frozen=True)

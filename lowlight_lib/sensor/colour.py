@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cameras import find_camera
-from .isp import bt709_decode, bt709_encode, camera_from_srgb
+from .colorimetry import bt709_decode, bt709_encode, camera_from_srgb
 
 _STRIP = 1 << 16  # pixels of the picture worked on at a time: they fit into a cache
 

@@ -14,13 +14,11 @@ import numpy as np
 
 from ..errors import RawFileError, ShapeError
 from . import cfa as cfa_module
+from .cameras import find_camera
+from .colorimetry import bt709_decode, camera_from_srgb
 from .dng import SMALLEST_DNG, encode_dng
 from .raw import RawImage, _damaged, _open, read_raw
 
-# CIE XYZ (D65) from linear sRGB, the figures LibRaw computes with (ITU-R BT.709 primaries).
-XYZ_FROM_SRGB = np.array(
-    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
-)
 _SMALLEST_XTRANS = 512  # LibRaw's X-Trans demosaic works in tiles of 512 and refuses less
 
 
@@ -88,54 +86,12 @@ def undevelop(srgb, camera) -> np.ndarray:
     if srgb.ndim != 3 or srgb.shape[2] != 3:
         raise ShapeError(f"a picture is (H, W, 3), got {srgb.shape}")
     if isinstance(camera, str):
-        from .cameras import find_camera  # which imports this module
-
         camera = find_camera(camera)
     light = bt709_decode(srgb) @ camera_from_srgb(camera.color_matrix).T.astype(np.float32)
     gains = np.asarray(camera.white_balance, np.float32)
     light = np.clip(light * (gains.min() / gains), 0, 1)  # the weakest gain meets white at 1
     colour = cfa_module.tile(camera.cfa, srgb.shape[:2])
     return np.take_along_axis(light, colour[..., None].astype(np.intp), axis=2)[..., 0]
-
-
-def camera_from_srgb(color_matrix) -> np.ndarray:
-    """Linear sRGB -> white-balanced camera RGB, (3, 3); each row sums to 1, so white stays white.
-
-    Args:
-        color_matrix: XYZ -> camera (3, 3), as in a DNG's ColorMatrix.
-    """
-    m = np.asarray(color_matrix, np.float64) @ XYZ_FROM_SRGB
-    return m / m.sum(1, keepdims=True)
-
-
-def daylight_gains(color_matrix) -> tuple[float, float, float]:
-    """White-balance gains (r, 1, b) for D65 daylight that follow from a colour matrix."""
-    r, g, b = 1 / (np.asarray(color_matrix, np.float64) @ XYZ_FROM_SRGB).sum(1)
-    return (float(r / g), 1.0, float(b / g))
-
-
-def bt709_encode(x):
-    """Linear light in [0, 1] -> ITU-R BT.709 signal: 4.5 x below 0.018, 1.099 x^0.45 - 0.099."""
-    x = np.clip(np.asarray(x, np.float32), 0, 1)
-    return np.where(x < 0.018, 4.5 * x, 1.099 * x**0.45 - 0.099).astype(np.float32)
-
-
-def bt709_decode(y):
-    """The inverse of `bt709_encode`."""
-    y = np.clip(np.asarray(y, np.float32), 0, 1)
-    curved = np.maximum((y + 0.099) / 1.099, 0) ** (1 / 0.45)
-    return np.where(y < 0.081, y / 4.5, curved).astype(np.float32)
-
-
-def upright(picture, orientation):
-    """Turn a picture (H, W, ...) as its EXIF orientation (1..8) asks; a view."""
-    if orientation in (5, 6, 7, 8):
-        picture = picture.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        picture = picture[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        picture = picture[::-1]
-    return picture
 
 
 def _too_small(file):

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RawFileError, ShapeError, UnsupportedRawError
+from ..io.files import atomic_write
 from . import cfa as cfa_module
 from . import dng
 from .dng import encode_dng
-from .files import atomic_write
 
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}

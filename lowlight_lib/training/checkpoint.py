@@ -2,7 +2,7 @@
 
 Ours are .safetensors with the model's key and options in the header. The authors' are pickles; they
 are opened with PyTorch's restricted loader, which refuses anything but tensors, and where a
-framework has put objects beside these, with one that makes none of them (`training.foreign`).
+framework has put objects beside these, with one that makes none of them (`io.mmcv`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import torch
 
 from .. import models
 from ..errors import CheckpointError, OptionError, ShapeError
-from ..sensor.files import atomic_write
-from .foreign import read_framework_file
+from ..io.files import atomic_write
+from ..io.mmcv import read_framework_file
+from ..models.released import our_name
 
 _NORM = {
     "weight_g": "parametrizations.weight.original0",
@@ -41,16 +42,11 @@ def save(model, path, packed=False) -> None:
     """
     from safetensors.torch import save as to_bytes
 
-    if not hasattr(model, "built_as"):
+    spec = models.spec_of(model)
+    if spec.options is None:
         raise OptionError("only networks of models.build can be saved: others cannot be rebuilt")
-    key, options = model.built_as
     # One entry: safetensors writes several in an order that changes from run to run.
-    about = {"key": key, "options": options, "format": 1}
-    if getattr(model, "trained_on", None):  # the camera, so that others can be brought to it
-        about["camera"] = model.trained_on
-    if getattr(model, "white_balance", None):
-        about["white_balance"] = list(map(float, model.white_balance))
-    header = {"lowlight": json.dumps(about)}
+    header = {"lowlight": json.dumps({"format": 2, "spec": spec.to_json()})}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if packed:
         tensors = _pack(model, tensors)
@@ -62,7 +58,7 @@ def load(key, path, **options) -> torch.nn.Module:
     """Build a network and fill it with weights from a file.
 
     Args:
-        key: which system, one of `models.CARDS`.
+        key: which system, one of `models.SYSTEMS`.
         path: the authors' .pth (their parameter names are mapped) or our .safetensors.
         options: of the constructor; a file of ours brings its own.
     Returns:
@@ -71,31 +67,29 @@ def load(key, path, **options) -> torch.nn.Module:
         CheckpointError: missing, damaged, holding code, TensorFlow's, or of another network.
     """
     path = Path(path)
-    models.card(key)
-    state, header = _read(path)
-    if header.get("key", key) != key:
+    card = models.SYSTEMS[key]
+    state, about = _read(path)
+    if about.get("key", key) != key:
         raise CheckpointError(
-            f"holds weights of {header['key']!r}, not of {key!r}",
+            f"holds weights of {about['key']!r}, not of {key!r}",
             file=path,
-            todo=f"use --model {header['key']}, or another file",
+            todo=f"use --model {about['key']}, or another file",
         )
-    model = models.build(key, **(header.get("options", {}) | options))
+    model = models.build(card.key, **(about.get("options") or {}) | options)
     scales = _unpack(model, state, path)
     fill(model, state, path)
     for name, alpha in scales.items():
         model.get_submodule(name).alpha = alpha
-    if "camera" in header:
-        model.trained_on = str(header["camera"])
-    if "white_balance" in header:
-        model.white_balance = tuple(header["white_balance"])
+    seen = {n: about[n] for n in ("trained_on", "white_balance") if about.get(n) is not None}
+    model.spec = model.spec.replace(**seen)
     return model.eval()
 
 
 def fill(model, state, path) -> None:
     """Load a state dict strictly: every name there, every shape equal; say what differs."""
     wanted = model.state_dict()
-    rename = models.released_name(model.built_as[0])
-    state = {_our_name(k, rename, wanted): v for k, v in state.items() if k not in _COUNTERS}
+    key = models.spec_of(model).key
+    state = {_our_name(key, k, wanted): v for k, v in state.items() if k not in _COUNTERS}
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     shapes = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
     if missing or extra or shapes:
@@ -109,7 +103,7 @@ def fill(model, state, path) -> None:
             if names
         ]
         raise CheckpointError(
-            f"does not fit {model.built_as[0]!r}: parameters {', '.join(parts)}",
+            f"does not fit {key!r}: parameters {', '.join(parts)}",
             file=path,
             todo="use weights of this network, or give the options it was trained with",
         )
@@ -165,8 +159,8 @@ def _unpack(model, state, path):
     return scales
 
 
-def _our_name(name, rename, wanted):
-    name = rename(name.removeprefix("module."))  # DataParallel's prefix
+def _our_name(key, name, wanted):
+    name = our_name(key, name.removeprefix("module."))  # DataParallel's prefix
     stem, _, last = name.rpartition(".")
     if name not in wanted and last in _NORM:
         return f"{stem}.{_NORM[last]}"
@@ -213,12 +207,24 @@ def _read_safetensors(path):
     except (SafetensorError, OSError, ValueError) as e:
         raise CheckpointError(f"is damaged ({e})", file=path, todo="copy it again") from e
     try:
-        header = json.loads(header)
-        if not isinstance(header.get("options", {}), dict):
-            raise TypeError
+        return tensors, _about(json.loads(header))
     except (ValueError, TypeError, AttributeError) as e:
         raise CheckpointError("has a damaged header", file=path, todo="copy it again") from e
-    return tensors, header
+
+
+def _about(header) -> dict:
+    """What a header says: some of "key", "options", "trained_on", "white_balance"."""
+    if "spec" in header:
+        about = vars(models.Spec.from_json(header["spec"]))
+    else:  # format 1, of version 0.1; {} for a file that is not ours
+        about = {k: header[k] for k in ("key", "options", "white_balance") if k in header}
+        if "camera" in header:
+            about["trained_on"] = str(header["camera"])
+        if "white_balance" in about:
+            about["white_balance"] = tuple(map(float, about["white_balance"]))
+    if not isinstance(about.get("options") or {}, dict):
+        raise TypeError("options are names and values")
+    return about
 
 
 def _read_pickle(path):

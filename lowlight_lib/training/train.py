@@ -1,7 +1,7 @@
 """The training loop, to be read in one sitting.
 
-    python -m lowlight_lib.training.train redi                            the same as lowlight train
-    torchrun --nproc_per_node=2 -m lowlight_lib.training.train redi       in several processes
+    lowlight train redi
+    torchrun --nproc_per_node=2 -m lowlight_lib.cli train redi      in several processes
 
 A batch is a function of (seed, step), the learning rate a function of the step, and a checkpoint
 holds the weights and the optimiser's memory. So a run that is killed at any moment and started
@@ -26,16 +26,18 @@ from pathlib import Path
 import torch
 
 from .. import models
-from ..data.pairs import LolDataset, PairsDataset
+from ..data.photos import LolDataset, PairsDataset
 from ..data.sid import SidDataset
 from ..data.video import VideoDataset
 from ..errors import OptionError, RunError
-from ..sensor.files import atomic_write, output_error
+from ..io.files import atomic_write, output_error
+from ..models import Task
+from ..models.released import our_name
+from ..recipes import Recipe
 from . import checkpoint, distributed
-from .ahead import Ahead
 from .losses import find_loss
 from .precision import Precision, choose
-from .recipe import Recipe
+from .prefetch import Prefetcher
 
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
 
@@ -54,7 +56,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     """Train a system by its recipe.
 
     Args:
-        recipe: see `training.recipe`.
+        recipe: see `recipes.base`.
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
             here. One run directory belongs to one recipe. An entry of metrics.jsonl says `waited`:
@@ -92,23 +94,23 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         _check(run_dir, recipe, resume)
         torch.manual_seed(recipe.seed)
         model = models.build(recipe.key, **recipe.options).to(device).train()
-        native = {"native": True} if takes_xtrans(model) else {}
+        native = {"native": True} if model.spec.cfa == "X-Trans" else {}
         data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
-        model.trained_on = getattr(data, "camera", None)
-        model.white_balance = getattr(data, "white_balance", None)
+        balance = getattr(data, "white_balance", None)
+        balance = None if balance is None else tuple(map(float, balance))
+        camera = getattr(data, "camera", None)
+        model.spec = model.spec.replace(trained_on=camera, white_balance=balance)
         if first:  # last: what is there already goes only when all else is right
             _claim(run_dir, recipe, resume)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = _restore_state(run_dir, model, optimizer, precision, device)
     if first:
         _cut_metrics(run_dir / METRICS, start)
-    shape = {n: getattr(recipe, n) for n in DATASETS[recipe.dataset].batch}
-    shape["amplify"] = not getattr(
-        model, "amplifies_itself", models.card(recipe.key).amplifies_itself
-    )
+    shape = {n: getattr(recipe, n) for n in SOURCES[recipe.dataset].batch}
+    shape["amplify"] = not model.spec.amplifies_itself
 
     began, last = time.perf_counter(), float("nan")
-    batches = Ahead(
+    batches = Prefetcher(
         lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
         range(start, recipe.steps),
     )
@@ -161,7 +163,7 @@ class Source:
 
     Attributes:
         dataset: the class.
-        task: of the systems that it is for, as their cards begin.
+        task: of the systems that it is for.
         open: fields of the recipe that the constructor takes.
         batch: fields that `batch` takes, beside seed, size, amplify and part.
         pairs: `batch` gives two exposures of a scene, and no target.
@@ -169,7 +171,7 @@ class Source:
     """
 
     dataset: type
-    task: str
+    task: Task
     open: tuple[str, ...]
     batch: tuple[str, ...]
     pairs: bool = False
@@ -178,19 +180,19 @@ class Source:
 
 _SID = Source(
     SidDataset,
-    "raw still",
+    Task.RAW_STILL,
     open=("first_of_burst", "exclude_misaligned", "levels"),
     batch=("crop", "flips", "transpose"),
 )
 _VIDEO = Source(
     VideoDataset,
-    "raw video",
+    Task.RAW_VIDEO,
     open=("dataset", "levels"),
     batch=("crop", "frames", "flips", "transpose", "reverse"),
 )
-_LOL = Source(LolDataset, "sRGB still", (), ("crop", "flips", "transpose"), pairs=True)
+_LOL = Source(LolDataset, Task.PHOTO, (), ("crop", "flips", "transpose"), pairs=True)
 _PAIRS = dataclasses.replace(_LOL, dataset=PairsDataset, tests="lol")
-DATASETS = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO, "pairs": _PAIRS, "lol": _LOL}
+SOURCES = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO, "pairs": _PAIRS, "lol": _LOL}
 
 
 def open_dataset(recipe: Recipe, data_root, split, **changes):
@@ -202,18 +204,13 @@ def open_dataset(recipe: Recipe, data_root, split, **changes):
 
 def find_source(key, dataset) -> Source:
     """The source of a data set for a system; OptionError where there is none, or not for it."""
-    if dataset not in DATASETS:
-        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(DATASETS)}")
-    task = models.card(key).task
-    if not task.startswith(DATASETS[dataset].task):
-        fit = [n for n, source in DATASETS.items() if task.startswith(source.task)]
+    if dataset not in SOURCES:
+        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(SOURCES)}")
+    task = models.SYSTEMS[key].spec.task
+    if task is not SOURCES[dataset].task:
+        fit = [n for n, source in SOURCES.items() if source.task is task]
         raise OptionError(f"{dataset!r} is no data set for {key}", todo=f"use {' or '.join(fit)}")
-    return DATASETS[dataset]
-
-
-def takes_xtrans(network) -> bool:
-    """Whether a network is built for X-Trans mosaics as they are."""
-    return getattr(network, "cfa", "Bayer") == "X-Trans"
+    return SOURCES[dataset]
 
 
 def pick_device(device="auto") -> torch.device:
@@ -357,7 +354,8 @@ def _restore_state(run_dir, model, optimizer, precision, device):
         before = state.get("precision", "float32")
         if before == "float16" == precision.name:
             precision.scaler.load_state_dict(state["scaler"])
-        model.load_state_dict(state["model"])
+        key = model.spec.key
+        model.load_state_dict({our_name(key, k): v for k, v in state["model"].items()})
         optimizer.load_state_dict(state["optimizer"])
         found = state["step"], state["seconds"]
     except Exception as e:  # whatever a damaged file raises
@@ -378,9 +376,3 @@ def _cut_metrics(path, step):
     kept = [e for e in read_metrics(path.parent) if e["step"] <= step]
     with atomic_write(path, "w") as f:
         f.writelines(json.dumps(e) + "\n" for e in kept)
-
-
-if __name__ == "__main__":
-    from . import commands
-
-    commands.run_alone(commands.train)

@@ -6,9 +6,7 @@ AssertionError whose text is the next thing to think about, not the solution.
 One module a notebook; all names here.
 """
 
-from .n00_start_here import (
-    black_after_forgetting,
-)
+from .n00_start_here import black_after_forgetting
 from .n01_raw_and_bayer import (
     gains_of_cell,
     phase_after_both_flips,
@@ -60,22 +58,8 @@ from .n06_binarized_conv import (
     steps_until_flip,
     times_cheaper_with_bits,
 )
-from .n07_shifts import (
-    guess_for,
-    share_covered,
-    share_lost,
-    steps_needed,
-    stream,
-    where_it_goes,
-)
-from .n08_retinex import (
-    cheat,
-    contrast_left,
-    freedoms,
-    halo_width,
-    invisible_light,
-    light_of_half,
-)
+from .n07_shifts import guess_for, share_covered, share_lost, steps_needed, stream, where_it_goes
+from .n08_retinex import cheat, contrast_left, freedoms, halo_width, invisible_light, light_of_half
 from .n09_what_it_costs import (
     bytes_of_layer,
     fastest_possible,
@@ -93,19 +77,8 @@ from .n10_train_test_stills import (
     psnr_of_factor,
     shortcut_with_lamp,
 )
-from .n11_train_test_video import (
-    dirty_window,
-    offset_after_mirror,
-    packed_bytes,
-    two_means,
-)
-from .n12_train_test_retinex import (
-    best_x,
-    draw_two,
-    gamma_for,
-    matched_distance,
-    teachers,
-)
+from .n11_train_test_video import dirty_window, offset_after_mirror, packed_bytes, two_means
+from .n12_train_test_retinex import best_x, draw_two, gamma_for, matched_distance, teachers
 from .n13_deploy import (
     bits_in_use,
     errors_together,
@@ -114,9 +87,4 @@ from .n13_deploy import (
     put_right,
     scale_and_zero,
 )
-from .n14_scoreboard import (
-    beats,
-    choose,
-    error_of_difference,
-    same_race,
-)
+from .n14_scoreboard import beats, choose, error_of_difference, same_race

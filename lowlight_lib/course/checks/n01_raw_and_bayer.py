@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from ...sensor import cfa, isp, raw
+from ...sensor import cfa, colorimetry, isp, raw
 from .common import flat_raw
 
 
@@ -139,7 +139,7 @@ def srgb_encode(function) -> None:
     truth = np.where(x <= 0.0031308, 12.92 * x, power)
     answer = np.asarray(function(x), float)
     assert answer.shape == x.shape, f"One value out for each one in; yours has {answer.shape}."
-    assert not np.allclose(answer, isp.bt709_encode(x), atol=1e-4), (
+    assert not np.allclose(answer, colorimetry.bt709_encode(x), atol=1e-4), (
         "This is the BT.709 curve again. sRGB shares its primaries, not its curve."
     )
     assert not np.allclose(answer, power, atol=1e-4), (

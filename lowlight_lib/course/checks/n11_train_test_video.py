@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...evaluation.strred import strred
 from ...sensor.cfa import pack_mosaic
-from ...training.strred import strred
 from .common import answer_of, near
 
 

@@ -110,7 +110,7 @@ def errors_together(function) -> None:
 
 def bits_in_use(function) -> None:
     """Exercise 13/5.1: function(channels) -> share of the bits of a pixel's words in use."""
-    from ...deploy.xnor_blocks import PackedConv
+    from ...deploy.bitpacked.blocks import PackedConv
 
     for channels in (24, 48, 64, 72, 96, 130):
         bits = np.zeros((8, -(-channels // 8)), np.uint8)

@@ -1,0 +1,54 @@
+"""`lowlight bench`: thin, and light to import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import OptionError
+
+
+def bench(
+    model: Annotated[list[str], typer.Option(
+        "--model", help="Only these systems; repeat for several.")] = [],  # noqa: B006
+    size: Annotated[str, typer.Option(help="full (the papers'), medium or small.")] = "full",
+    checkpoint: Annotated[list[str], typer.Option(
+        metavar="KEY=PATH", help="Weights, e.g. redi=W.pth; else drawn ones.")] = [],  # noqa: B006
+    quantised: Annotated[list[str], typer.Option(
+        metavar="KEY=PATH", help="Quantised .onnx, for rows in int8.")] = [],  # noqa: B006
+    backend: Annotated[list[str], typer.Option(
+        "--backend", help="Only these; repeat for several.")] = [],  # noqa: B006
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; each form runs once in each.")] = 5,
+    no_memory: Annotated[bool, typer.Option(
+        "--no-memory", help="Without the peak of a process for each.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(
+        "-o", "--out", help="A file that gets the rows too, as JSON.", show_default=False)] = None,
+):  # fmt: skip
+    """Time every network by every engine, against plain PyTorch in the same run."""
+    from .. import models
+    from ..deploy import bench as timing
+    from ..io.files import atomic_write
+
+    rows, files = [], (_by_key(checkpoint), _by_key(quantised))
+    for key in model or models.SYSTEMS:
+        rows += timing.bench(
+            [key], size, files[0], backend or None, files[1], repeats, memory=not no_memory
+        )
+        if out is not None:  # what is done stays, whatever comes
+            with atomic_write(out, "w") as f:
+                json.dump(rows, f, indent=1)
+    print(json.dumps(rows) if as_json else timing.table(rows))
+
+
+def _by_key(words):
+    found = {}
+    for word in words:
+        key, equals, path = word.partition("=")
+        if not equals:
+            raise OptionError(f"{word!r} is not KEY=PATH", todo="such as redi=weights.pth")
+        found[key] = path
+    return found

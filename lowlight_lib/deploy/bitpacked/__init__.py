@@ -1,0 +1,1 @@
+"""BRVE on bits: XOR and popcount instead of multiplications."""

@@ -1,0 +1,292 @@
+"""Binary convolution with bits: XOR, population count, and whatever can be done on the way.
+
+A sign is one bit, and 64 channels of a pixel are one word. Where two signs differ their product is
+-1, elsewhere +1, so that a sum of n products is n - 2 popcount(a XOR w): one XOR, one population
+count and one addition for 64 multiply-accumulates.
+
+Activations are channels-last, (N, H, W, C) float32, with C filled up to a multiple of `LANES` by
+channels that stay zero. A layer is two passes over its rows:
+
+    front   row of the input -> its bits, statistics for the attention, real 1x1 convolution
+    back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
+
+Here are the loops over frames and rows; what is done to a pixel's channels is in `xnor_vectors`.
+
+**Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
+and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
+each kind of border pixel once, so that the inner loop does not know borders.
+
+**Zeros among the activations** count 0 as well, and so does what is no number, as in PyTorch. They
+are kept in two planes of bits, in one as -1, in the other as +1; the mean of both sums is exact.
+The second plane is read only if there are any.
+
+Compiled at the first call and kept on disk, by kind of CPU.
+Built in notebooks/13_deploy, section 5.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numba import njit, prange
+
+from . import vectors as xnor_vectors
+from .vectors import (
+    LANES,
+    REAL_TILE,
+    TILE,
+    binary,
+    move,
+    one_binary,
+    one_product,
+    products,
+    signs,
+    signs_and_sums,
+)
+
+PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
+NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
+
+# numba compiles again when this file has changed, and does not see that the vectors have: so the
+# name by which it keeps a kernel says which vectors are in it.
+VECTORS = f"{zlib.crc32(Path(xnor_vectors.__file__).read_bytes()):x}"
+
+
+def kernel(**options):
+    """njit, cached on disk: beside this file, else in the user's cache, else not at all.
+
+    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
+    """
+    options |= {"nogil": True, "fastmath": {"contract"}}
+
+    def compiled(f):
+        f.__qualname__ = f"{f.__qualname__}_{VECTORS}"
+        try:
+            return njit(cache=True, **options)(f)
+        except RuntimeError:  # nowhere to write
+            return njit(**options)(f)
+
+    return compiled
+
+
+# ---------------------------------------------------------------------------------------------
+# Front: a row of the input, once
+
+
+@kernel()
+def _put(values, out, add):
+    """Write a row's values into `out`, or add them; both (W, C)."""
+    values, out = values.reshape(-1), out.reshape(-1)  # one long loop
+    for i in range(out.size):
+        out[i] = out[i] + values[i] if add else values[i]
+
+
+@kernel()
+def _fetch(x, n, y, mode, plan, row, blend):
+    """Row y of frame n, as the layer sees it, in `row` (W, C); `blend` is room for work.
+
+    UP: enlarged twofold, bilinearly. PLAN: runs of channels put together from other frames and
+    places; a line of `plan` is (frame, first channel there, first channel here, channels, dy, dx):
+    here[y, x] = there[y - dy, x - dx], zeros coming in from outside. PLAIN rows are not fetched.
+    """
+    _, h, w, c = x.shape
+    if mode == UP:
+        above = x[n, max((y - 1) // 2, 0)].reshape(-1)
+        below = x[n, min((y + 1) // 2, h - 1)].reshape(-1)
+        near = np.float32(0.25 if y % 2 else 0.75)  # how much of the row below
+        flat = blend.reshape(-1)
+        for i in range(w * c):
+            flat[i] = (np.float32(1) - near) * above[i] + near * below[i]
+        for i in range(w):
+            left, right = max(i - 1, 0), min(i + 1, w - 1)
+            for k in range(c):
+                here = np.float32(0.75) * blend[i, k]
+                row[2 * i, k] = np.float32(0.25) * blend[left, k] + here
+                row[2 * i + 1, k] = here + np.float32(0.25) * blend[right, k]
+    elif mode == PLAN:
+        for line in range(plan.shape[1]):
+            frame, source, to, count, dy, dx = plan[n, line]
+            first, last = min(max(dx, 0), w), max(min(w + dx, w), 0)  # what comes from inside
+            if not 0 <= y - dy < h:
+                first = last = 0
+            row[:first, to : to + count] = 0
+            row[max(first, last) :, to : to + count] = 0
+            if first < last:
+                there, whole = x[frame, y - dy], count - count % LANES
+                for i in range(first, last):
+                    for k in range(0, whole, LANES):
+                        move(there, (i - dx) * c + source + k, row, i * row.shape[1] + to + k)
+                    for k in range(whole, count):
+                        row[i, to + k] = there[i - dx, source + k]
+
+
+@kernel()
+def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
+    """Signs of row + threshold as bits, into both planes (W + 2 pad, bytes); are there zeros?
+
+    The planes differ where there are: a zero is -1 in `low` and +1 in `high`. If `statistics`,
+    `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2.
+    """
+    w, c = row.shape
+    jump, different = low.shape[1], 0
+    low.reshape(-1)[:] = 0
+    high.reshape(-1)[:] = 0
+    sums.reshape(-1)[:] = 0
+    for k in range(0, c, LANES):
+        j = pad * jump + k // LANES
+        if statistics:
+            different |= signs_and_sums(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
+        else:
+            different |= signs(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
+    return different != 0
+
+
+@kernel()
+def _mix(row, weight, bias, places, out, add):
+    """The real 1x1 convolution of a row (W, C), into (or added to) `out` (W, outputs)."""
+    (w, c), n = row.shape, out.shape[1]
+    whole = w - w % REAL_TILE
+    for k in range(0, n, LANES):
+        for i in range(0, whole, REAL_TILE):
+            products(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
+        for i in range(whole, w):
+            one_product(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
+
+
+@kernel()
+def _average(row, second, pooled):
+    """Add a row's half of the 2x2 means to `pooled`; the first of two rows starts it."""
+    for i in range(pooled.shape[0]):
+        for k in range(row.shape[1]):
+            two = np.float32(0.25) * (row[2 * i, k] + row[2 * i + 1, k])
+            pooled[i, k] = pooled[i, k] + two if second else two
+
+
+@kernel(parallel=True)
+def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias, out, add):
+    """First pass of a layer: bits, statistics, and the real part of the output.
+
+    Args:
+        x, mode, plan: input (N, H, W, C), and how its rows are seen: see `_fetch`.
+        threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
+        bits: (2, N, H' + 2 pad, W' + 2 pad, bytes) uint8, zero above and below; written.
+        zeros: (N, parts) bool, was there a zero (or NaN); written. Each part of a frame is a job.
+        totals: (N, parts, 4, C) float64, sums for the attention and their pivot; written. C or 0.
+        skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
+        weight, bias: (outputs / LANES, C, LANES) and (outputs,).
+        out, add: (N, H'', W'', C''), whether to add to what it holds.
+    """
+    _, frames, h, w, size = bits.shape
+    h, w, parts, c = h - 2 * pad, w - 2 * pad, zeros.shape[1], threshold.shape[0]
+    for job in prange(frames * parts):
+        n, part = job // parts, job % parts
+        first, last = h * part // parts // 2 * 2, h * (part + 1) // parts // 2 * 2  # whole pairs
+        last = h if part == parts - 1 else last
+        fetched = np.zeros((w, c), np.float32)  # what no line of a plan writes is 0
+        pooled = np.empty((w // 2, c), np.float32)
+        blend, places, found = np.empty_like(fetched), np.arange(c), False
+        pivot, sums, statistics = np.zeros(c, np.float32), np.empty((3, c), np.float32), False
+        if totals.shape[3]:
+            # Sums in float32 only within a row, and relative to the mean of the first: else a flat
+            # bright frame, whose variance is nothing, would get one from rounding.
+            _fetch(x, n, 0, mode, plan, fetched, blend)
+            statistics, aside = True, np.empty((2, w + 2 * pad, size), np.uint8)
+            row = x[n, 0] if mode == PLAIN else fetched
+            _pack(row, threshold, pad, aside[0], aside[1], True, pivot, sums)
+            totals[n, part] = 0
+            for k in range(c):
+                pivot[k] = totals[n, part, 3, k] = sums[1, k] / np.float32(w)
+        for y in range(first, last):
+            _fetch(x, n, y, mode, plan, fetched, blend)
+            row = x[n, y] if mode == PLAIN else fetched
+            low, high = bits[0, n, pad + y], bits[1, n, pad + y]
+            found |= _pack(row, threshold, pad, low, high, statistics, pivot, sums)
+            if statistics:
+                for j in range(3):
+                    for k in range(c):
+                        totals[n, part, j, k] += sums[j, k]
+            if skip == COPY:
+                _put(row, out[n, y], add)
+            elif skip == MIX:
+                _mix(row, weight, bias, places, out[n, y], add)
+            elif skip == POOL:
+                _average(row, y % 2 == 1, pooled)
+                if y % 2:
+                    _mix(pooled, weight, bias, places, out[n, y // 2], add)
+        zeros[n, part] = found
+
+
+# ---------------------------------------------------------------------------------------------
+# Back: sums of signs, and what a layer makes of them
+
+
+@kernel()
+def _attention(totals, count, channels, weight, scale):
+    """Multiply `scale` by sigmoid(conv1d([mean |z|, mean z, std z])) of one frame."""
+    reach = weight.shape[1] // 2
+    seen = np.zeros((3, channels + 2 * reach))
+    for k in range(channels):
+        a, b, s = 0.0, 0.0, 0.0
+        for part in range(totals.shape[0]):
+            a, b, s = a + totals[part, 0, k], b + totals[part, 1, k], s + totals[part, 2, k]
+        variance = max(s - b * b / count, 0.0) / (count - 1) if count > 1 else 0.0
+        seen[0, reach + k] = a / count
+        seen[1, reach + k] = totals[0, 3, k] + b / count
+        seen[2, reach + k] = np.sqrt(variance + 1e-6)
+    for k in range(channels):
+        total = 0.0
+        for j in range(3):
+            for i in range(weight.shape[1]):
+                total += weight[j, i] * seen[j, k + i]
+        scale[k] /= 1 + np.exp(-total)
+
+
+@kernel(parallel=True)
+def back(
+    bits, zeros, places, weights, start, kinds_y, kinds_x, stride, alpha, totals, attention,
+    channels, before, slope, after, out, keep, parts,
+):  # fmt: skip
+    """Second pass of a layer: RPReLU(scale * (start - 2 differing)) into `out`.
+
+    Args:
+        bits, zeros, totals: of `front`, the bits as words (uint64).
+        places: (words * kernel^2,), where the words of a window are, from its corner on.
+        weights: (outputs / LANES, words * kernel^2, LANES) uint64; alpha: their scale, (outputs,).
+        start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
+        stride: 1 or 2.
+        attention, channels: weights of DACA (3, size), or (3, 0) without it; true channels.
+        before, slope, after: (outputs,), of RPReLU.
+        out, keep: (N, H', W', C'), whether to add to what it holds.
+        parts: number of jobs.
+    """
+    _, frames, height, width, words = bits.shape
+    h, w = kinds_y.shape[0], kinds_x.shape[0]
+    line, step, n_out = width * words, stride * words, alpha.shape[0]
+    planes = 2 if zeros.any() else 1
+    if planes == 2:  # as if there were twice as many places
+        places = np.concatenate((places, places + frames * height * line))
+        weights, start = np.concatenate((weights, weights), axis=1), start + start
+    scale = np.empty((frames, n_out), np.float32)
+    for n in range(frames):
+        scale[n] = alpha / np.float32(planes)
+        if attention.shape[1]:
+            _attention(totals[n], h * w, channels, attention, scale[n])
+    whole = w - w % TILE
+    for job in prange(parts):
+        for r in range(frames * h * job // parts, frames * h * (job + 1) // parts):
+            n, y = r // h, r % h
+            at, kind, row = (n * height + y * stride) * line, kinds_y[y], out[n, y]
+            for k in range(0, n_out, LANES):
+                j, s = k * places.shape[0], n * n_out + k
+                for x in range(0, whole, TILE):
+                    binary(
+                        bits, at + x * step, step, places, weights, j, start, kinds_x, x, kind,
+                        scale, s, before, slope, after, k, row, x * n_out + k, n_out, keep,
+                    )  # fmt: skip
+                for x in range(whole, w):
+                    one_binary(
+                        bits, at + x * step, step, places, weights, j, start, kinds_x, x, kind,
+                        scale, s, before, slope, after, k, row, x * n_out + k, n_out, keep,
+                    )  # fmt: skip

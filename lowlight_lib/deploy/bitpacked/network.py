@@ -1,0 +1,161 @@
+"""BRVE with bits for signs: its binary convolutions as XOR and population count, on the CPU.
+
+    fast = pack_network(network)  # a `Brve`, built or loaded
+    fast = PackedBrve(*checkpoint.read_packed(path))  # its packed file, as it is
+
+Built in notebooks/13_deploy, section 5.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ...blocks.binary import BinaryTransition, DABC2d
+from ...blocks.shift import ShiftStep, temporal_shift
+from ...errors import OptionError, ShapeError
+from ...models.brve import Brve
+from ...models.brve_stream import BrveStream
+from .blocks import (
+    PackedBlock,
+    PackedShiftStep,
+    channels_first,
+    channels_last,
+    pack_state,
+    read_plan,
+    side_by_side,
+)
+
+
+def pack_network(network):
+    """The fast form of a `Brve`, with its weights as they are now: a `PackedBrve`.
+
+    Raises:
+        OptionError: a binary weight is exactly 0, which one bit cannot say.
+    """
+    return PackedBrve(pack_state(network), copy.deepcopy(network).to("meta"))
+
+
+class PackedBrve:
+    """BRVE with bits; takes what `Brve` takes and gives the same.
+
+    A clip is worked through as a stream, frame by frame, so that memory does not grow with it. The
+    real convolutions at both ends are PyTorch's. Threads: as `torch.get_num_threads()` says.
+
+    Args:
+        state: of `pack_state`, from a network or a file.
+        structure: the network's options, the header that `read_packed` gives, or a `Brve` (whose
+            weights are not looked at; on "meta" it has none).
+    Shapes: (N, T, 4, H, W) or (T, 4, H, W) float32 tensor on the CPU -> the same.
+    Raises:
+        ShapeError: another number of dimensions or planes.
+        OptionError: the state is not of such a network.
+    """
+
+    def __init__(self, state, structure=None):
+        if not isinstance(structure, Brve):
+            options = structure or {}
+            with torch.device("meta"):
+                structure = Brve(**options.get("options", options))
+        net = self._net = structure
+        self.spec = structure.spec
+        packed = {DABC2d: PackedBlock, BinaryTransition: PackedBlock, ShiftStep: PackedShiftStep}
+        steps = tuple(f"{k}." for k, m in net.named_modules() if isinstance(m, ShiftStep))
+        try:
+            self._blocks = {
+                module: packed[type(module)](module, state, name)
+                for name, module in net.named_modules()
+                if type(module) in packed and not name.startswith(steps)  # they pack their own
+            }
+            self._ends = {
+                k: (state[f"{k}.weight"].float(), state[f"{k}.bias"].float())
+                for k in ("conv_in", "conv_out")
+            }
+        except KeyError as e:
+            raise OptionError(f"the state is not of this packed network: no {e}") from e
+        c = self._channels = net.conv_in.out_channels
+        self._temporal = {
+            (width, reverse): read_plan(lambda x, r=reverse: temporal_shift(x, r), 3, width)[0]
+            for width in (c, 2 * c)
+            for reverse in (False, True)
+        }
+
+    def __call__(self, clip):
+        if clip.dim() == 4:
+            return self(clip[None])[0]
+        if clip.dim() != 5 or clip.shape[2] != 4 or not clip.shape[1]:
+            raise ShapeError(f"a clip is (N, T, 4, H, W) or (T, 4, H, W), got {tuple(clip.shape)}")
+        return torch.stack([self.stream().run(frames) for frames in clip])
+
+    def stream(self):
+        """A `BrveStream`: for video without end, in constant memory."""
+        return BrveStream(self)
+
+    # What a stream calls; features are (N, H, W, C) arrays.
+
+    def extract(self, frames):
+        """(N, 4, H, W) tensor -> first features and those of stage 0."""
+        y = F.conv2d(frames * self._net.gain, *self._ends["conv_in"], padding=1)
+        first = channels_last(F.leaky_relu(y, 0.1))
+        first = self._row(self._net.features, first, own=True)
+        return first, self._unet(self._net.stage0, first)
+
+    def align(self, window):
+        """Features of three frames, each (1, H, W, C) -> the same, each knowing of the others."""
+        return np.split(self._stage1(np.concatenate(window)), 3)
+
+    def reconstruct(self, frames, first, deep, aligned):
+        """Frames (N, 4, H, W) and all features of them -> enhanced frames."""
+        known = np.concatenate([first, deep, aligned])
+        y = self._blocks[self._net.fusion](known, plan=side_by_side(3, len(first), self._channels))
+        y = channels_first(self._unet(self._net.stage2, y), self._channels)
+        return frames + F.conv2d(y, *self._ends["conv_out"], padding=1) / self._net.gain
+
+    def _row(self, blocks, x, *, own, out=None):
+        """DABC blocks, one after the other; `own`: x may be overwritten. `out`: added to there."""
+        for i, block in enumerate(blocks):
+            last = out is not None and i == len(blocks) - 1
+            x = self._blocks[block](x, out if last else x if own or i else None, last)
+        return x
+
+    def _unet(self, net, x):
+        f = self._blocks
+        y, kept = self._row(net.encoders[0], x, own=False), []
+        for down, encode in zip(net.downs, net.encoders[1:], strict=True):
+            kept.append(y)
+            y = self._row(encode, f[down](y), own=True)
+        y = self._row(net.decoders[2], y, own=True)
+        for i in (1, 0):
+            skip = f[net.skips[i]](kept[i], kept[i])
+            y = f[net.ups[i]](y, skip, add=True)
+            y = self._row(net.decoders[i], y, own=True, out=None if i else x.copy())
+        return y
+
+    def _stage1(self, x):
+        net, f, c = self._net.stage1, self._blocks, self._channels
+        y = f[net.conv_in](x, x)
+        kept = [y]
+        for i in range(4):
+            if i:
+                y = f[net.downs[i - 1]](y)
+            for k, encode in enumerate(net.encoders[i]):
+                if i < 2 and net.shifts:
+                    y = f[encode](y, plan=self._temporal[2 * c if i else c, k == 1])
+                else:
+                    y = f[encode](y, None if y is kept[-1] else y)
+            kept.append(y)
+        for i in (3, 2, 1):
+            if i < 3:
+                skip = f[net.skips[i]](kept[i + 1], kept[i + 1])
+                y = f[net.ups[i]](y, skip, add=True)
+            for block in net.decoders[i - 1]:
+                for step in block:
+                    y = f[step](y)
+        both = np.empty((6, *kept[0].shape[1:]), np.float32)
+        f[net.ups[0]](y, both[:3])
+        f[net.skips[0]](kept[0], both[3:])
+        y = f[net.merge](both, plan=side_by_side(2, 3, c))
+        return f[net.conv_out](y, y)

@@ -1,0 +1,141 @@
+"""Photographs that are not raw: PNG, JPEG, BMP, TIFF and WebP, as RGB, upright, at full depth."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError, LowlightError
+from .png16 import is_png16, read_png16
+
+PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_ORIENTATION, _DNG_VERSION = 0x0112, 0xC612  # tags
+
+
+def read_photo(path) -> np.ndarray:
+    """A photograph as a network takes it; see `read_pixels`.
+
+    Returns:
+        float32 (H, W, 3) in [0, 1], display-encoded.
+    Raises:
+        DataError: as there.
+    """
+    return to_float(read_pixels(path))
+
+
+def read_pixels(path) -> np.ndarray:
+    """Decode a photograph, turned upright as its EXIF orientation asks.
+
+    Grey becomes three equal colours, transparency is dropped (not blended), of several frames the
+    first counts. 16 bits stay 16 bits. Colour profiles are not applied: the values are taken for
+    sRGB.
+
+    Args:
+        path: a file with one of the suffixes PHOTOS; its content decides how it is read.
+    Returns:
+        (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats.
+    Raises:
+        DataError: missing, empty, damaged, a camera's raw file, or of another kind.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in PHOTOS:
+        raise DataError(
+            "is not called a picture",
+            file=path,
+            todo=f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw",
+        )
+    try:
+        if not path.stat().st_size:
+            raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged tags, and pictures over 89 megapixels
+            pixels, orientation = _decode(path)
+    except FileNotFoundError as e:
+        raise DataError("does not exist", file=path, todo="check the name") from e
+    except (LowlightError, MemoryError):
+        raise
+    except Exception as e:  # what is no picture, or a damaged one, fails in a dozen ways
+        todo = "copy it again, or save it as PNG"
+        raise DataError(f"cannot be read as a picture ({e})", file=path, todo=todo) from e
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1].repeat(3, -1)
+    return np.ascontiguousarray(upright(pixels, orientation))
+
+
+def upright(picture, orientation):
+    """Turn a picture (H, W, ...) as its EXIF orientation (1..8) asks; a view."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return picture
+
+
+def to_float(pixels) -> np.ndarray:
+    """Integers -> float32 in [0, 1]: 255 or 65535 becomes 1; floats stay."""
+    pixels = np.asarray(pixels)
+    if pixels.dtype.kind == "f":
+        return pixels.astype(np.float32)
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def _decode(path):
+    """(pixels as they lie in the file, EXIF orientation)."""
+    from PIL import Image
+
+    with open(path, "rb") as f:
+        head = f.read(26)
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        deep = _decode_tiff(path)
+        if deep is not None:
+            return deep
+    deep = read_png16(path) if is_png16(head) else None
+    with Image.open(path) as image:
+        image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if deep is not None:
+            return deep, orientation
+        if image.mode.startswith("I;16"):
+            return np.asarray(image).astype(np.uint16), orientation
+        if image.mode == "I":  # 32 bits, in which older versions of Pillow keep 16
+            return _whole(np.asarray(image), path), orientation
+        return np.asarray(image.convert("RGB")), orientation
+
+
+def _decode_tiff(path):
+    """A TIFF of more than 8 bits a colour; None for all others, which Pillow reads whole."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        if page.photometric == tifffile.PHOTOMETRIC.CFA or _DNG_VERSION in page.tags:
+            todo = "give it to a system that takes raw: sid, llpacknet or redi"
+            raise DataError("is a camera's raw file, not a photograph", file=path, todo=todo)
+        if page.bitspersample <= 8:
+            return None
+        kind = getattr(page.photometric, "name", str(page.photometric))
+        if kind not in ("MINISBLACK", "RGB"):
+            todo = "save it as RGB"
+            raise DataError(f"has {page.bitspersample}-bit {kind} colours", file=path, todo=todo)
+        try:
+            pixels = page.asarray()
+        except ValueError as e:  # a compression that needs more than tifffile brings
+            todo = "save it uncompressed, or with ZIP compression"
+            raise DataError(f"cannot be unpacked ({e})", file=path, todo=todo) from e
+        if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
+            pixels = np.moveaxis(pixels, 0, -1)
+        tag = page.tags.get(_ORIENTATION)
+        return _whole(pixels, path), (int(tag.value) if tag else 1)
+
+
+def _whole(pixels, path):
+    """uint16, or floats in [0, 1]; the range of anything else would be a guess."""
+    top = 1 if pixels.dtype.kind == "f" else 65535
+    if not (pixels.dtype.kind in "uif" and pixels.min() >= 0 and pixels.max() <= top):
+        what = f"holds {pixels.dtype} from {pixels.min()} to {pixels.max()}, not 0 to {top}"
+        raise DataError(what, file=path, todo="save it with 8 or 16 bits a colour")
+    return pixels.astype(np.float32 if top == 1 else np.uint16)

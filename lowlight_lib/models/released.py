@@ -1,0 +1,89 @@
+"""The authors' names of parameters, and our own of before, brought to ours of now.
+
+Each table is a list of (pattern, ours). Names that no pattern knows stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+_REDI = (
+    (r"^conv32x\.0\.0", "hse.squeeze"),
+    (r"^conv32x\.1\.0", "hse.conv_in"),
+    (r"^RDB(\d)\.dense_layers\.(\d)\.conv\.[01]",
+     lambda m: f"hse.rdbs.{int(m[1]) - 1}.layers.{m[2]}"),
+    (r"^RDB(\d)\.conv_1x1\.0", lambda m: f"hse.rdbs.{int(m[1]) - 1}.fuse"),
+    (r"^rdball\.0", "hse.fuse"),
+    (r"^conv_rdb8x\.0", "hse.conv_out"),
+    (r"^resblock8x\.conv(\d)\.0", r"mse.conv\1"),
+    (r"^conv32_8_cat\.0\.0", "merge"),
+    (r"^conv32_8_cat\.1\.0", "expand"),
+    (r"^conv2x\.0", "lse"),
+    (r"^conv_2_8_32\.0", "fuse"),
+)  # fmt: skip
+
+_LLPACKNET = (  # the indices of the colours are ours
+    (r"^RDBr\.0", "colours.0"),
+    (r"^RDBg1\.0", "colours.1"),
+    (r"^RDBg2\.0", "colours.2"),
+    (r"^RDBb\.0", "colours.3"),
+    (r"^before_identity\.0", "conv_in"),
+    (r"^RDB(\d)\.dense_layers\.(\d)\.conv\.0", lambda m: f"rdbs.{int(m[1]) - 1}.layers.{m[2]}"),
+    (r"^RDB(\d)\.conv_1x1\.0", lambda m: f"rdbs.{int(m[1]) - 1}.fuse"),
+    (r"^after_rdb\.0", "fuse"),
+    (r"^final\.1\.dense_layers\.(\d)\.conv\.0", r"refine.layers.\1"),
+    (r"^final\.1\.conv_1x1\.0", "refine.fuse"),
+    (r"^final\.2\.0", "conv_out"),
+)
+
+_BRVE = (
+    (r"^generator\.", ""),
+    (r"^feat_extract\.main\.0", "conv_in"),
+    (r"^feat_extract\.main\.2", "features"),
+    (r"stage1\.conv_hr", "stage1.merge"),
+    (r"^(stage[02])\.0", r"\1"),
+    (r"stage1\.(en|de)coder_level(\d)(?:_(\d))?(?:\.body)?",
+     lambda m: f"stage1.{m[1]}coders.{int(m[2]) - (m[1] == 'de')}.{m[3] or 0}"),
+    (r"(stage[02]\.\w+coder)_level(\d)", lambda m: f"{m[1]}s.{int(m[2]) - 1}"),
+    (r"encoder_(\d)\.main\.0", lambda m: f"{int(m[1]) - 1}.fuse"),
+    (r"encoder_(\d)\.main\.1\.0", lambda m: f"{int(m[1]) - 1}.conv"),
+    (r"(stage[02])\.skip_conv(\d)", lambda m: f"{m[1]}.skips.{int(m[2]) - 1}"),
+    (r"stage1\.skip_conv(\d)", r"stage1.skips.\1"),
+    (r"(stage[02])\.down(\d)\d", lambda m: f"{m[1]}.downs.{int(m[2]) - 1}"),
+    (r"stage1\.down(\d)\d", r"stage1.downs.\1"),
+    (r"(stage[02])\.up\d(\d)\.conv", lambda m: f"{m[1]}.ups.{int(m[2]) - 1}"),
+    (r"stage1\.up\d(\d)\.conv", r"stage1.ups.\1"),
+    (r"move0\.bias", "threshold"),
+    (r"binary_conv", "conv"),
+    (r"relu\.pr_bias0\.bias", "act.before"),
+    (r"relu\.pr_prelu\.weight", "act.slope"),
+    (r"relu\.pr_bias1\.bias", "act.after"),
+    (r"daca\.", "attention."),
+    (r"conv_skip", "skip"),
+)  # fmt: skip
+
+_PAIRLIE = (  # there each convolution stands between its padding and its ReLU: 1, 4, 7, 10, 13
+    (r"^([NLR])_net\.\1_net\.(1|4|7|10|13)\.(?=weight$|bias$)",
+     lambda m: f"{_PAIRLIE_NETS[m[1]]}.layers.{int(m[2]) // 3}."),
+)  # fmt: skip
+_PAIRLIE_NETS = {"N": "project", "L": "illumination", "R": "reflectance"}
+
+_TABLES = {"redi": _REDI, "llpacknet": _LLPACKNET, "brve": _BRVE, "pairlie": _PAIRLIE}
+
+# Ours until version 0.1.
+_BEFORE = (
+    (r"(^|\.)enter(?=\.)", r"\1conv_in"),
+    (r"(^|\.)leave(?=\.)", r"\1conv_out"),
+    (r"^mix(?=\.)", "merge"),
+)
+
+
+def our_name(key, name) -> str:
+    """The parameter of a system that a file of its authors, or an older one of ours, calls so.
+
+    >>> our_name("pairlie", "L_net.L_net.4.weight"), our_name("redi", "hse.leave.bias")
+    ('illumination.layers.1.weight', 'hse.conv_out.bias')
+    """
+    for pattern, ours in (*_TABLES.get(key, ()), *_BEFORE):
+        name = re.sub(pattern, ours, name)
+    return name

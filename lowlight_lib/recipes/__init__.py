@@ -1,0 +1,35 @@
+"""How each system is trained: one file a system, `find(key, profile)` gives a `Recipe`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from ..errors import OptionError
+from ..models import SYSTEMS
+from .base import PROFILES, Recipe
+
+__all__ = ["PROFILES", "Recipe", "add", "find"]
+
+_ADDED: dict[tuple[str, str], Recipe] = {}
+
+
+def find(key, profile) -> Recipe:
+    """The recipe of a system and profile; OptionError lists what there is."""
+    card, found = SYSTEMS[key], {p: r for (k, p), r in _ADDED.items() if k == key}
+    if card.network.__module__.startswith(__package__.partition(".")[0] + "."):
+        found = {r.profile: r for r in import_module(f".{key}", __name__).RECIPES} | found
+    if not found:
+        raise OptionError(f"no recipe for {key!r}", todo="add one with recipes.add(recipe)")
+    if profile not in found:
+        raise OptionError(f"unknown profile {profile!r}", todo=f"use {', '.join(found)}")
+    return found[profile]
+
+
+def add(recipe: Recipe) -> None:
+    """Make a recipe of your own known, for a system of your own (`models.add`) or a shipped one.
+
+    Raises:
+        OptionError: the system is unknown.
+    """
+    _ = SYSTEMS[recipe.key]
+    _ADDED[recipe.key, recipe.profile] = recipe

@@ -1,0 +1,130 @@
+"""`Recipe`: every number of a training run, with its source, in one frozen object."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from ..errors import OptionError
+
+PROFILES = ("smoke", "course", "paper")
+SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a system is trained. Lengths are in optimiser steps, never in minutes.
+
+    Attributes:
+        key, profile: which system, which length.
+        dataset: name of the layout, in `training.train.SOURCES`: "sid"; "llrvd" or "smoid";
+            "pairs" or "lol".
+        loss: a name in `training.losses.LOSSES`.
+        steps, batch: optimiser steps, crops a step, by however many processes.
+        crop: side of a crop, in pixels of the mosaic, or of the packed planes for video.
+        frames: of a clip of video.
+        lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`), "halve"
+            (every `halve_every` steps), "one_cycle" (up over the first tenth, down to 0 by a
+            cosine) or "cosine" (from the first step down to `lr_min`).
+        betas: of Adam.
+        options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
+        flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
+        first_of_burst, exclude_misaligned, levels: options of the data set.
+        amp: mixed precision, on GPUs only (see `training.precision`).
+        seed: initialisation and batches are functions of it.
+        checkpoint_every, log_every: steps.
+        source: where the numbers come from.
+    """
+
+    key: str
+    profile: str
+    loss: str
+    steps: int
+    batch: int
+    crop: int
+    lr: float
+    schedule: str = "constant"
+    drop_at: int = 0
+    halve_every: int = 0
+    lr_min: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    flips: tuple[float, float] = (0.5, 0.5)
+    transpose: float = 0.0
+    frames: int = 1
+    reverse: float = 0.0
+    options: dict = dataclasses.field(default_factory=dict)
+    dataset: str = "sid"
+    first_of_burst: bool = False
+    exclude_misaligned: bool = False
+    levels: tuple[float, float] | None = None
+    amp: bool = False
+    seed: int = 0
+    checkpoint_every: int = 100
+    log_every: int = 10
+    source: str = ""
+
+    def __post_init__(self):
+        """Refuse numbers that would only fail, or mislead, hours later."""
+        whole = ("steps", "batch", "crop", "frames", "drop_at", "halve_every", "seed")
+        for name in (*whole, "checkpoint_every", "log_every"):
+            value, least = getattr(self, name), int(name not in ("drop_at", "halve_every", "seed"))
+            if type(value) is not int or value < least:
+                raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
+        if not isinstance(self.options, dict):
+            raise OptionError(f"options are names and values, not {self.options!r}")
+        if self.dataset == "sid" and self.crop % 2:
+            raise OptionError(f"crop is even, or the Bayer phase is lost; not {self.crop}")
+        pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
+        for name, pair in pairs.items():
+            if name == "levels" and pair is None:
+                continue
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_real, pair))):
+                raise OptionError(f"{name} is two numbers, not {pair!r}")
+            object.__setattr__(self, name, tuple(pair))  # a list comes from JSON
+        if not (_real(self.lr) and self.lr > 0):
+            raise OptionError(f"lr is a number above 0, not {self.lr!r}")
+        if not (_real(self.lr_min) and 0 <= self.lr_min <= self.lr):
+            raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
+        for p in (*self.flips, self.transpose, self.reverse):
+            if not (_real(p) and 0 <= p <= 1):
+                raise OptionError(f"flips, transpose and reverse are probabilities, not {p!r}")
+        if type(self.amp) is not bool:
+            raise OptionError(f"amp is true or false, not {self.amp!r}")
+        if self.schedule not in SCHEDULES:
+            raise OptionError(
+                f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
+            )
+        if self.schedule == "halve" and not self.halve_every:
+            raise OptionError("the schedule 'halve' needs halve_every, in steps")
+
+    def lr_at(self, step) -> float:
+        """Learning rate of a step (0 is the first)."""
+        if self.schedule == "drop":
+            return self.lr * (0.1 if step >= self.drop_at else 1.0)
+        if self.schedule == "halve":
+            return self.lr * 0.5 ** (step // self.halve_every)
+        if self.schedule == "one_cycle":
+            rise = max(1, self.steps // 10)
+            if step < rise:
+                return self.lr * (step + 1) / rise
+            return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (self.steps - rise)))
+        if self.schedule == "cosine":
+            fall = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            return self.lr_min + (self.lr - self.lr_min) * fall
+        return self.lr
+
+    def replace(self, **changes) -> Recipe:
+        """The same recipe with other numbers; OptionError for a name it does not have."""
+        names = {f.name for f in dataclasses.fields(self)}
+        if unknown := sorted(changes.keys() - names):
+            raise OptionError(f"a recipe has no {unknown[0]!r}", todo=f"use {sorted(names)}")
+        return dataclasses.replace(self, **changes)
+
+
+def _real(x):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+
+
+SHORT = "our own short recipe for mini data on a CPU; not a published one"
+SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -1,0 +1,20 @@
+"""How REDI is trained: a check of a minute, a lesson on a laptop, and as published."""
+
+from .base import SHORT, SONY_LEVELS, Recipe
+
+RECIPES = (
+    Recipe(
+        "redi", "smoke", "l1_ssim", steps=12, batch=2, crop=64, lr=1e-3, schedule="one_cycle",
+        checkpoint_every=5, log_every=2, source=SHORT,
+    ),
+    Recipe(
+        "redi", "course", "l1_ssim", steps=1200, batch=8, crop=128, lr=1e-3,
+        schedule="one_cycle", transpose=0.5, source=SHORT,
+    ),
+    Recipe(
+        "redi", "paper", "redi_paper", steps=1_000_000, batch=8, crop=512, lr=1e-4,
+        schedule="drop", drop_at=500_000, flips=(0.5, 0.2), levels=SONY_LEVELS,
+        checkpoint_every=1000, log_every=100,
+        source="Lamba & Mitra, CVPR 2021, section 4 (loss 'redi_code' is the released one)",
+    ),
+)  # fmt: skip

@@ -1,0 +1,20 @@
+"""How SID is trained: a check of a minute, a lesson on a laptop, and as published."""
+
+from .base import SHORT, SONY_LEVELS, Recipe
+
+RECIPES = (
+    Recipe(
+        "sid", "smoke", "l1", steps=12, batch=2, crop=64, lr=5e-4, schedule="one_cycle",
+        checkpoint_every=5, log_every=2, source=SHORT,
+    ),
+    Recipe(
+        "sid", "course", "l1", steps=700, batch=4, crop=128, lr=5e-4, schedule="one_cycle",
+        transpose=0.5, source=SHORT,
+    ),
+    Recipe(
+        "sid", "paper", "l1", steps=644_000, batch=1, crop=1024, lr=1e-4, schedule="drop",
+        drop_at=322_000, transpose=0.5, levels=SONY_LEVELS, checkpoint_every=1000, log_every=100,
+        source="Chen et al., CVPR 2018, section 4.1 and released code: 4000 epochs of 161 "
+        "scenes, packed crop 512, 1e-4, then 1e-5 after epoch 2000",
+    ),
+)  # fmt: skip

@@ -1,0 +1,435 @@
+"""The SID layout, mini and real, and the cache under it."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import tiny
+
+from lowlight_lib.data import mini, scenes
+from lowlight_lib.data.cache import ArrayCache
+from lowlight_lib.data.sid import SidDataset, read_list
+from lowlight_lib.errors import DataError, LowlightError, OutputError, RawFileError
+from lowlight_lib.sensor import isp
+from lowlight_lib.sensor.raw import read_raw
+
+
+@pytest.fixture(scope="module")
+def sid(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sid")
+    tiny.make_sid(root)
+    return root
+
+
+# ---- the mini set
+
+
+def test_mini_set_has_the_published_layout(mini_root):
+    folder = mini_root / "SID"
+    for split, least in (("train", 10), ("val", 2), ("test", 3)):
+        pairs = read_list(folder / f"Sony_{split}_list.txt", folder)
+        assert len({p.scene for p in pairs}) >= least
+        assert {round(p.ratio) for p in pairs} == {100, 250, 300}
+        assert max(p.long_s / p.short_s for p in pairs) > 300  # so that the clamp is exercised
+    line = (folder / "Sony_test_list.txt").read_text().splitlines()[0]
+    assert line.startswith("./Sony/short/10001_00_0.1s.dng ./Sony/long/10001_00_10s.dng ISO")
+
+
+def test_mini_splits_share_no_photograph():
+    by_split = {s: {x.picture for x in mini.sid_scenes() if x.split == s} for s in mini._SUBSETS}
+    assert not by_split["train"] & (by_split["val"] | by_split["test"])
+    assert not by_split["val"] & by_split["test"]
+    assert not {"astronaut", "grace_hopper"} & by_split["train"]
+    assert {"retina", "hubble", "ihc"} <= by_split["train"]
+    natural = {"chelsea", "coffee", "rocket", "astronaut", "grace_hopper", "china", "flower"}
+    assert len(by_split["val"] & natural) >= 2
+    assert len(by_split["test"] & natural) >= 3
+    stereo = {"motorcycle_left", "motorcycle_right"}
+    assert any(stereo <= names for names in by_split.values())
+
+
+def test_mini_files_are_a_function_of_the_seed(tmp_path, monkeypatch, mini_root):
+    monkeypatch.setattr(mini, "sid_scenes", lambda: [mini.Scene(10001, "test", "astronaut")])
+    mini.make_sid(tmp_path, progress=False)
+    name = "SID/Sony/short/10001_00_0.1s.dng"
+    assert (tmp_path / name).read_bytes() == (mini_root / name).read_bytes()
+    mini.make_sid(tmp_path, seed=1, progress=False)
+    assert (tmp_path / name).read_bytes() != (mini_root / name).read_bytes()
+
+
+def test_mini_shorts_are_darker_by_the_ratio(mini_root):
+    data = SidDataset(mini_root, "test")
+    for i in (0, 3):
+        pair = data.pairs[i]
+        short, long = (read_raw(p) for p in (pair.short, pair.long))
+        # unclipped signal: means of thousands of pixels, so the noise is far below 5 %
+        lit = [r.mosaic.astype(float) - r.black_level[0, 0] for r in (short, long)]
+        low = lit[1] < 0.5 * (long.white_level - long.black_level[0, 0])
+        assert lit[1][low].mean() / lit[0][low].mean() == pytest.approx(
+            pair.long_s / pair.short_s, rel=0.05
+        )
+
+
+def test_real_data_are_never_overwritten(tmp_path):
+    folder = tiny.make_sid(tmp_path)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(DataError, match="not a mini set"):
+        mini.make_sid(tmp_path, progress=False)
+    assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(mini, "sid_scenes", lambda: [mini.Scene(10001, "test", "astronaut")])
+    real, count = mini._shoot, []
+
+    def dies(*args):
+        count.append(1)
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        real(*args)
+
+    for seed in (0, 1):  # also over a finished set of another seed
+        count.clear()
+        monkeypatch.setattr(mini, "_shoot", dies)
+        with pytest.raises(KeyboardInterrupt):
+            mini.ensure(tmp_path, seed, progress=False, sets="SID")
+        monkeypatch.setattr(mini, "_shoot", real)
+        mini.ensure(tmp_path, seed, progress=False, sets="SID")
+        assert mini._read_note(tmp_path / "SID")["seed"] == seed
+        assert len(SidDataset(tmp_path, "test")) == 4
+    first = (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes()
+    mini.ensure(tmp_path, 0, progress=False, sets="SID")
+    assert (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes() != first
+
+
+def test_photographs_are_even_and_in_range():
+    for name in scenes.TRAIN[:3] + scenes.TEST:
+        x = scenes.photograph(name)
+        assert x.dtype == np.float32
+        assert x.shape[2] == 3
+        assert not x.shape[0] % 2
+        assert not x.shape[1] % 2
+        assert max(x.shape) <= scenes.LONGEST_SIDE
+        assert 0 <= x.min() < 0.2 < x.max() <= 1
+    with pytest.raises(LowlightError, match="unknown photograph"):
+        scenes.photograph("cat")
+
+
+def test_dead_leaves_are_reproducible_and_varied():
+    a, b, c = (scenes.dead_leaves(s, (96, 128), 200) for s in (1, 1, 2))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert a.std() > 0.1
+
+
+# ---- list files
+
+
+def write_list(folder, text, name="Sony_train_list.txt"):
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+GOOD = "./Sony/short/00001_00_0.04s.ARW ./Sony/long/00001_00_10s.ARW ISO200 F8"
+
+
+def test_list_lines_survive_windows_and_editors(tmp_path):
+    path = write_list(tmp_path, "\ufeff" + GOOD + "\r\n\r\n  " + GOOD + "   \r\n")
+    pairs = read_list(path, tmp_path)
+    assert len(pairs) == 2
+    p = pairs[0]
+    assert (p.scene, p.burst, p.short_s, p.long_s, p.iso, p.f_number) == (
+        1, 0, 0.04, 10.0, "ISO200", "F8",
+    )  # fmt: skip
+    assert p.ratio == pytest.approx(250)
+    backslashes = write_list(tmp_path, GOOD.replace("/", "\\"))
+    assert read_list(backslashes, tmp_path)[0].short == pairs[0].short
+
+
+def test_ratio_is_clamped_to_300(tmp_path):
+    path = write_list(tmp_path, GOOD.replace("0.04s", "0.033s"))
+    assert read_list(path, tmp_path)[0].ratio == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "lists no image"),
+        ("hello", "line 1 is not"),
+        (GOOD + "\nhello world", "line 2 is not"),
+        (GOOD.replace("long/00001", "long/00002"), "of one scene"),
+        (GOOD.replace("./Sony/short", "../../etc"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "/etc"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "./Sony/../../x"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "C:"), "outside the data root"),
+        (GOOD.replace("./Sony/short", "C:\\Sony"), "outside the data root"),
+        (GOOD.replace("0.04s", "0s"), "exposure of 0"),
+        (GOOD.replace("0.04s", "0.0.4s"), "line 1 is not"),
+    ],
+)
+def test_bad_lists_say_which_line(tmp_path, text, match):
+    with pytest.raises(DataError, match=match) as e:
+        read_list(write_list(tmp_path, text), tmp_path)
+    assert "Sony_train_list.txt" in str(e.value)
+
+
+def test_missing_list_and_missing_images(tmp_path):
+    with pytest.raises(DataError, match="lowlight data mini"):
+        SidDataset(tmp_path, "train")
+    folder = tiny.make_sid(tmp_path)
+    (folder / "Sony/short/00002_00_0.1s.dng").unlink()
+    with pytest.raises(DataError, match="1 of 6 listed images are missing, such as Sony"):
+        SidDataset(tmp_path, "train")
+
+
+def test_options_of_the_protocol(tmp_path):
+    tiny.make_sid(tmp_path, split="test", first=10034, scenes=2)
+    folder = tmp_path / "SID"
+    first = folder / "Sony/short/10035_00_0.1s.dng"
+    second = first.with_name("10035_01_0.1s.dng")
+    second.write_bytes(first.read_bytes())
+    path = folder / "Sony_test_list.txt"
+    more = path.read_text().splitlines()[1].replace("10035_00_0.1s", "10035_01_0.1s")
+    path.write_text(path.read_text() + more + "\n")
+    assert len(SidDataset(tmp_path, "test")) == 3
+    assert len(SidDataset(tmp_path, "test", first_of_burst=True)) == 2
+    left = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
+    assert [p.scene for p in left.pairs] == [10035]
+    levels = SidDataset(tmp_path, "test", levels=(500, 16000)).input(0)
+    assert (levels.black_level == 500).all()
+    assert levels.white_level == 16000
+
+
+# ---- batches
+
+
+def test_a_batch_is_a_function_of_seed_and_step(sid):
+    data = SidDataset(sid, "train")
+    options = {"size": 2, "crop": 32}
+    x, y = data.batch(5, seed=3, **options)
+    for step in (0, 9, 5):  # in another order, by another object
+        again = SidDataset(sid, "train").batch(step, seed=3, **options)
+    assert np.array_equal(x, again[0])
+    assert np.array_equal(y, again[1])
+    assert not np.array_equal(x, data.batch(6, seed=3, **options)[0])
+    assert not np.array_equal(x, data.batch(5, seed=4, **options)[0])
+    assert x.dtype == y.dtype == np.float32
+    assert x.shape == (2, 1, 32, 32)
+    assert y.shape == (2, 3, 32, 32)
+
+
+def test_an_epoch_sees_every_pair_once(sid, monkeypatch):
+    data = SidDataset(sid, "train")
+    seen = []
+
+    def crop(i, *_):
+        seen.append(i)
+        return np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.float32)
+
+    monkeypatch.setattr(data, "_crop", crop)
+    for step in range(3):
+        data.batch(step, seed=0, size=2, crop=4)
+    assert sorted(seen[:3]) == sorted(seen[3:]) == [0, 1, 2]
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(
+    name=st.sampled_from(["RGGB", "GRBG", "GBRG", "BGGR"]),
+    shape=st.tuples(st.integers(30, 50), st.integers(30, 50)),
+    crop=st.sampled_from([8, 16, 40]),
+    step=st.integers(0, 50),
+)
+def test_crops_start_on_red_and_fit_their_target(name, shape, crop, step):
+    """Whatever the CFA, size and augmentation, crop and target are the same place, red first.
+
+    The mosaic holds the filter colours themselves, the target numbers its own pixels by filter.
+    """
+    from lowlight_lib.data.sid import SidPair
+    from lowlight_lib.sensor import cfa
+
+    cell = cfa.from_name(name)
+    colours = cfa.tile(cell, shape).astype(int)
+    place = np.arange(shape[0] * shape[1]).reshape(shape)
+    mosaic = (1000 * colours + 100 + place % 7).astype(np.uint16)
+    target = np.stack([mosaic] * 3, -1)
+    data = SidDataset.__new__(SidDataset)
+    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 10.0)]
+    data.short = lambda i: tiny.raw_of(mosaic, cell, black_level=0, white_level=10)
+    data.target = lambda i: target
+    x, y = data.batch(step, seed=0, size=2, crop=crop, transpose=0.5)
+    dn = np.rint(x[:, 0])  # ratio 10, white 10: the DN themselves
+    assert (dn // 1000 == cfa.tile(cfa.RGGB, (crop, crop))).all()
+    assert np.array_equal(dn, np.rint(y[:, 0] * 65535))
+
+
+def test_batches_of_a_foreign_phase_keep_their_black_levels(tmp_path):
+    """Per-place black levels move with the crop."""
+    levels = np.array([[10, 20], [30, 40]], np.float32)
+    mosaic = np.tile(levels, (20, 20)).astype(np.uint16)  # everything black
+    from lowlight_lib.data.sid import SidPair
+    from lowlight_lib.sensor import cfa
+
+    data = SidDataset.__new__(SidDataset)
+    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 10.0)]
+    raw = tiny.raw_of(mosaic, cfa.from_name("BGGR"), black_level=levels)
+    data.short, data.target = lambda i: raw, lambda i: np.zeros((40, 40, 3), np.uint16)
+    for step in range(4):
+        assert data.batch(step, seed=0, size=2, crop=8, flips=(0, 0))[0].max() == 0
+        x = data.batch(step, seed=0, size=2, crop=8, flips=(1, 1), transpose=1)[0]
+        assert x.max() == 0
+
+
+def test_target_is_the_papers_libraw_call(sid):
+    data = SidDataset(sid, "train")
+    direct = isp.develop(data.pairs[0].long)
+    assert np.abs(data.target(0) / 65535 - direct).max() < 1e-5  # 16-bit rounding
+    assert data.target(0).dtype == np.uint16
+
+
+def test_sizes_that_differ_are_reported(tmp_path):
+    folder = tiny.make_sid(tmp_path, scenes=1)
+    tiny.make_sid(tmp_path / "other", scenes=1, shape=(64, 64))
+    name = "Sony/long/00001_00_10s.dng"
+    (folder / name).write_bytes((tmp_path / "other/SID" / name).read_bytes())
+    with pytest.raises(DataError, match="00001_00_10s"):
+        SidDataset(tmp_path, "train").batch(0, seed=0, size=1, crop=16)
+
+
+# ---- the cache
+
+
+def counting(path):
+    counting.calls += 1
+    return np.frombuffer(path.read_bytes(), np.uint8).copy(), {"n": 1}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    counting.calls = 0
+    source = tmp_path / "data" / "a.bin"
+    source.parent.mkdir()
+    source.write_bytes(b"12345678")
+    return ArrayCache(tmp_path / "data"), source
+
+
+def test_cache_decodes_once_and_maps(cache):
+    store, source = cache
+    for _ in range(3):
+        array, notes = store.get(source, "raw", counting)
+    assert counting.calls == 1
+    assert isinstance(array, np.memmap)
+    assert notes == {"n": 1}
+    assert bytes(array) == b"12345678"
+
+
+def test_cache_notices_a_changed_source(cache):
+    store, source = cache
+    store.get(source, "raw", counting)
+    stat = source.stat()
+    source.write_bytes(b"87654321")  # same size, and the same time stamps as before
+    os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert bytes(store.get(source, "raw", counting)[0]) == b"87654321"
+    assert counting.calls == 2
+    os.utime(source)  # touched only: not decoded again
+    store.get(source, "raw", counting)
+    assert counting.calls == 2
+
+
+@pytest.mark.parametrize("damage", ["no note", "bad note", "no array", "short array"])
+def test_cache_survives_an_interrupted_build(cache, damage):
+    store, source = cache
+    store.get(source, "raw", counting)
+    array, note = (store.folder / f"a.bin.raw.{e}" for e in ("npy", "json"))
+    {
+        "no note": note.unlink,
+        "bad note": lambda: note.write_text('{"format": 1'),
+        "no array": array.unlink,
+        "short array": lambda: array.write_bytes(array.read_bytes()[:-4]),
+    }[damage]()
+    assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
+    assert counting.calls == 2
+    store.get(source, "raw", counting)
+    assert counting.calls == 2
+
+
+def test_cache_leaves_nothing_of_a_failed_decode(cache):
+    store, source = cache
+
+    def fails(path):
+        raise RawFileError("is damaged", file=path)
+
+    with pytest.raises(RawFileError):
+        store.get(source, "raw", fails)
+    assert not list(store.folder.glob("**/*"))
+
+
+def test_cache_on_a_full_disk_says_where_else(cache, monkeypatch):
+    import errno
+
+    store, source = cache
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="LOWLIGHT_CACHE"):
+        store.get(source, "raw", counting)
+    assert not [p for p in store.folder.rglob("*") if p.is_file()]
+
+
+def test_cache_can_be_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOWLIGHT_CACHE", str(tmp_path / "cache"))
+    tiny.make_sid(tmp_path / "a", scenes=1)
+    tiny.make_sid(tmp_path / "b", scenes=1, shape=(64, 64))
+    shapes = [SidDataset(tmp_path / r, "train").input(0).mosaic.shape for r in "ab"]
+    assert shapes == [(80, 96), (64, 64)]
+    assert not (tmp_path / "a" / "cache").exists()
+
+
+def test_dataset_decodes_each_file_once(sid, tmp_path, monkeypatch):
+    import lowlight_lib.data.sid as module
+
+    SidDataset(sid, "train").prepare(progress=False)
+    monkeypatch.setattr(module, "read_raw", lambda p: pytest.fail("decoded again"))
+    monkeypatch.setattr(module.isp, "develop", lambda p: pytest.fail("developed again"))
+    data = SidDataset(sid, "train").prepare(progress=False)
+    assert isinstance(data.input(0).mosaic, np.memmap)
+    notes = dataclasses.asdict(data.input(0))
+    assert notes["exposure_s"] == pytest.approx(0.1) or notes["exposure_s"] is None
+    note = next((sid / "cache").rglob("*mosaic.json"))
+    assert "sha256" in json.loads(note.read_text())
+
+
+def test_many_images_need_few_file_descriptors(tmp_path):
+    """Each memory map holds one; systems allow as few as 256, and SID has 2,026 files to train."""
+    resource = pytest.importorskip("resource")
+    source = tiny.make_sid(tmp_path / "one", scenes=1, shape=(24, 24))
+    folder, lines = tmp_path / "many" / "SID", []
+    for i in range(1, 121):
+        names = f"Sony/short/{i:05d}_00_0.1s.dng", f"Sony/long/{i:05d}_00_10s.dng"
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).hardlink_to(source / name.replace(f"{i:05d}", "00001"))
+        lines.append(f"./{names[0]} ./{names[1]} ISO800 F8")
+    (folder / "Sony_train_list.txt").write_text("\n".join(lines))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        data = SidDataset(tmp_path / "many", "train").prepare(progress=False)
+        x, _ = data.batch(0, seed=0, size=120, crop=16)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert np.isfinite(x).all()
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    folder = tiny.make_sid(tmp_path)
+    bad = folder / "Sony/short/00002_00_0.1s.dng"
+    bad.write_bytes(bad.read_bytes()[:3000])
+    with pytest.raises(RawFileError, match=r"00002_00_0\.1s\.dng"):
+        SidDataset(tmp_path, "train").prepare(progress=False)

@@ -1,0 +1,524 @@
+"""Photographs from disk: every odd kind of file, pairs and LOL, their mini sets, their scripts."""
+
+import importlib.util
+import json
+import struct
+import zipfile
+import zlib
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from lowlight_lib.data import check_photos, mini
+from lowlight_lib.data import photos as pairs
+from lowlight_lib.data.check import Report, check
+from lowlight_lib.data.mini import photos as mini_pairs
+from lowlight_lib.errors import DataError, LowlightError, OptionError
+from lowlight_lib.io.pictures import read_photo, read_pixels
+from lowlight_lib.io.png16 import read_png16
+from lowlight_lib.sensor.raw import write_dng
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (11, 14, 3), np.uint8)
+DEEP = RNG.integers(0, 65536, (11, 14, 3), np.uint16)
+
+
+def predict(kind, left, up, corner):
+    if kind < 4:
+        return (0, left, up, (left + up) // 2)[kind]
+    p = left + up - corner
+    return min((left, up, corner), key=lambda v: abs(p - v))  # the first of equals
+
+
+def write_png16(path, a, kinds=(0, 1, 2, 3, 4), interlaced=0):
+    """A PNG of 16 bits, byte by byte, its lines filtered by turns."""
+    h, w, c = a.shape
+    lines = a.astype(">u2").tobytes()
+    size, stride = 2 * c, 2 * c * w
+    rows = [bytes(stride)] + [lines[i * stride : (i + 1) * stride] for i in range(h)]
+    data = b""
+    for i in range(h):
+        kind, row, above = kinds[i % len(kinds)], rows[i + 1], rows[i]
+        data += bytes([kind])
+        for j in range(stride):
+            left, corner = (row[j - size], above[j - size]) if j >= size else (0, 0)
+            data += bytes([(row[j] - predict(kind, left, above[j], corner)) & 255])
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[c]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, colour, 0, 0, interlaced))]
+    packed = zlib.compress(data)
+    parts += [(b"IDAT", packed[:40]), (b"IDAT", packed[40:]), (b"IEND", b"")]
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n")
+        for name, body in parts:
+            crc = struct.pack(">I", zlib.crc32(name + body))
+            f.write(struct.pack(">I", len(body)) + name + body + crc)
+    return path
+
+
+def save(path, picture=RGB, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, **options)
+    return path
+
+
+def complaint(read, *args):
+    with pytest.raises(DataError) as caught:
+        read(*args)
+    assert issubclass(DataError, LowlightError) and caught.value.file is not None
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------
+# one photograph
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "TIFF", "webp"])
+def test_common_formats_without_loss(suffix, tmp_path):
+    path = save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
+    picture = read_photo(path)
+    assert picture.dtype == np.float32
+    np.testing.assert_array_equal(picture, RGB.astype(np.float32) / 255)
+
+
+def test_jpeg(tmp_path):
+    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    for mode in ("RGB", "CMYK"):
+        Image.fromarray(flat).convert(mode).save(tmp_path / "a.jpg", quality=100)
+        # JPEG rounds in another colour space, and CMYK twice: a few of 255 steps.
+        np.testing.assert_allclose(read_photo(tmp_path / "a.jpg"), flat / 255, atol=3 / 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16"])
+def test_grey_alpha_and_palettes(mode, tmp_path):
+    if mode == "I;16":
+        image, expected = Image.fromarray(DEEP[..., 0]), DEEP[..., [0, 0, 0]]
+    elif mode == "P":
+        image = Image.fromarray(RGB).quantize(16)
+        expected = np.asarray(image.convert("RGB"))
+    else:
+        image = Image.fromarray(RGB).convert(mode)
+        expected = np.asarray(Image.fromarray(RGB).convert("RGB" if mode == "RGBA" else mode))
+        if mode == "LA":
+            expected = expected[..., 0]
+        if expected.ndim == 2:
+            expected = np.stack([expected.astype(np.uint8) * (255 if mode == "1" else 1)] * 3, -1)
+    if "A" in mode:
+        image.putalpha(Image.fromarray(RGB[..., 1]))  # half transparent: the colours stay
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize("c", [1, 2, 3, 4])
+def test_sixteen_bits_of_png_stay_sixteen(c, tmp_path):
+    a = RNG.integers(0, 65536, (11, 14, c), np.uint16)
+    path = write_png16(tmp_path / "a.png", a)
+    np.testing.assert_array_equal(read_png16(path), a)
+    expected = a[..., :3] if c > 2 else a[..., [0, 0, 0]]
+    np.testing.assert_array_equal(read_pixels(path), expected)
+    np.testing.assert_allclose(read_photo(path), expected / 65535, atol=1e-7)  # float32
+    # An independent reader agrees, in the eight bits that it gives.
+    if c in (3, 4):
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), a >> 8)
+
+
+@settings(derandomize=True, deadline=None, max_examples=15)
+@given(h=st.integers(1, 6), w=st.integers(1, 6), kind=st.integers(0, 4), seed=st.integers(0, 99))
+def test_png_filters_at_any_size(h, w, kind, seed, tmp_path_factory):
+    path = tmp_path_factory.mktemp("png") / "a.png"
+    a = np.random.default_rng(seed).integers(0, 65536, (h, w, 3), np.uint16)
+    np.testing.assert_array_equal(read_png16(write_png16(path, a, (kind, 4))), a)
+
+
+def test_damaged_png_of_sixteen_bits(tmp_path):
+    path = write_png16(tmp_path / "a.png", DEEP)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    assert "cut short" in complaint(read_photo, path)
+    path.write_bytes(whole[:70] + b"\xff" + whole[71:])
+    complaint(read_photo, path)
+    write_png16(path, DEEP, interlaced=1)
+    assert "interlaced" in complaint(read_photo, path)
+
+
+def test_deep_tiff(tmp_path):
+    path = tmp_path / "a.tif"
+    planes = np.moveaxis(DEEP, -1, 0)
+    for data, options in (
+        (DEEP, {"photometric": "rgb"}),
+        (DEEP, {"photometric": "rgb", "compression": "zlib"}),
+        (planes, {"photometric": "rgb", "planarconfig": "separate"}),
+    ):
+        tifffile.imwrite(path, data, **options)
+        np.testing.assert_array_equal(read_pixels(path), DEEP)
+    tifffile.imwrite(path, DEEP[..., 0], photometric="minisblack")
+    np.testing.assert_array_equal(read_pixels(path), DEEP[..., [0, 0, 0]])
+    light = (DEEP / 65535).astype(np.float32)
+    tifffile.imwrite(path, light, photometric="rgb")
+    np.testing.assert_array_equal(read_photo(path), light)
+    tifffile.imwrite(path, light * 3, photometric="rgb")
+    assert "not 0 to 1" in complaint(read_photo, path)
+    tifffile.imwrite(path, DEEP, photometric="rgb", extratags=[(274, 3, 1, 6, True)])
+    np.testing.assert_array_equal(read_pixels(path), np.rot90(DEEP, -1))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_as_exif_says(suffix, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"a.{suffix}", exif=exif)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(read_pixels(path), expected)
+
+
+def test_what_is_no_photograph_says_so(tmp_path, make_raw):
+    assert "does not exist" in complaint(read_photo, tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(b"")
+    assert "empty (0 bytes)" in complaint(read_photo, tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_text("<html>quota exceeded</html>")
+    assert "cannot be read as a picture" in complaint(read_photo, tmp_path / "b.jpg")
+    whole = save(tmp_path / "c.jpg", np.tile(RGB, (9, 9, 1))).read_bytes()
+    (tmp_path / "c.jpg").write_bytes(whole[: len(whole) // 2])
+    assert "c.jpg" in complaint(read_photo, tmp_path / "c.jpg")
+    assert "takes raw" in complaint(read_photo, tmp_path / "d.ARW")
+    write_dng(tmp_path / "e.dng", make_raw((32, 32)))
+    (tmp_path / "e.dng").rename(tmp_path / "e.tif")  # the content counts, not the name
+    assert "raw file" in complaint(read_photo, tmp_path / "e.tif")
+
+
+# ---------------------------------------------------------------------------------------------
+# pairs/
+
+
+def exposures(root, layout, shape=(20, 26)):
+    """pairs/NAME/FILE for {name: files}; each picture's red says the scene, green the exposure."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.uint8)
+    for i, (name, files) in enumerate(layout.items()):
+        for k, file in enumerate(files):
+            picture = np.stack([np.full_like(x, 10 * i + k), y, x], -1)
+            save(root / "pairs" / name / file, picture)
+    return root
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three scenes of 2, 3 and 4 exposures, whatever they are called."""
+    layout = {"10": ["b.png", "a.bmp"], "2": ["10.png", "9.png", "1.tif"],
+              "Küche 1": ["x.png", "y.PNG", "z.tiff", "ä.png"]}  # fmt: skip
+    root = exposures(tmp_path, layout)
+    for junk in (".DS_Store", "2/Thumbs.db", "2/._1.png", "__MACOSX/1.png", "readme.txt"):
+        (root / "pairs" / junk).parent.mkdir(exist_ok=True)
+        (root / "pairs" / junk).write_text("junk")
+    return root
+
+
+def test_any_names_and_any_number_in_natural_order(three):
+    data = pairs.PairsDataset(three)
+    assert [(s.name, [f.name for f in s.files]) for s in data.pairs] == [
+        ("2", ["1.tif", "9.png", "10.png"]),
+        ("10", ["a.bmp", "b.png"]),
+        ("Küche 1", ["x.png", "y.PNG", "z.tiff", "ä.png"]),
+    ]
+    assert len(data) == 3 and data.picture(data.pairs[0].files[0]).shape == (20, 26, 3)
+
+
+def test_batches_are_two_different_exposures_of_the_same_place(three):
+    data = pairs.PairsDataset(three).prepare(progress=False)
+    scenes, chosen = [], set()
+    for step in range(40):
+        x, y = data.batch(step, seed=3, size=3, crop=8)
+        assert x.shape == y.shape == (3, 3, 8, 8) and x.dtype == y.dtype == np.float32
+        np.testing.assert_array_equal(x[:, 1:], y[:, 1:])  # row and column: the same crop
+        reds = np.rint(255 * np.stack([x[:, 0, 0, 0], y[:, 0, 0, 0]], -1)).astype(int)
+        assert (reds[:, 0] // 10 == reds[:, 1] // 10).all() and (reds[:, 0] != reds[:, 1]).all()
+        scenes += (reds[:, 0] // 10).tolist()
+        assert sorted(scenes[-3:]) == [0, 1, 2]  # an epoch is a step here
+        chosen |= {tuple(r) for r in reds.tolist()}
+    # Every ordered pair of exposures: 2 + 6 + 12 of them.
+    assert len(chosen) == 20
+
+
+def test_a_batch_is_a_function_of_seed_and_step(three):
+    data = pairs.PairsDataset(three)
+    options = {"size": 5, "crop": 16, "flips": (0.5, 0.5), "transpose": 0.5}
+    whole = data.batch(7, seed=1, **options)
+    again = pairs.PairsDataset(three).batch(7, seed=1, **options)
+    shares = [data.batch(7, seed=1, part=(r, 3), **options) for r in range(3)]
+    for i in range(2):
+        np.testing.assert_array_equal(whole[i], again[i])
+        np.testing.assert_array_equal(whole[i], np.concatenate([s[i] for s in shares]))
+    assert [len(s[0]) for s in shares] == [1, 2, 2]
+    assert (data.batch(7, seed=2, **options)[0] != whole[0]).any()
+    assert (data.batch(8, seed=1, **options)[0] != whole[0]).any()
+
+
+def test_mirrors_turn_both_pictures(three):
+    data = pairs.PairsDataset(three)
+    options = {"seed": 0, "size": 3, "crop": 12}
+    plain = data.batch(0, **options)
+    for turn, undo in (
+        ({"flips": (1, 0)}, lambda a: a[..., ::-1]),
+        ({"flips": (0, 1)}, lambda a: a[..., ::-1, :]),
+        ({"transpose": 1}, lambda a: a.swapaxes(-1, -2)),
+    ):
+        turned = data.batch(0, **options, **turn)
+        for a, b in zip(turned, plain, strict=True):
+            np.testing.assert_array_equal(undo(a), b)
+            assert (a != b).any()
+
+
+def test_small_pictures_go_on_by_reflection(tmp_path):
+    data = pairs.PairsDataset(exposures(tmp_path, {"a": ["1.png", "2.png"]}, shape=(5, 1)))
+    x, _ = data.batch(0, seed=0, size=1, crop=12)
+    rows = np.pad(np.arange(5), (0, 7), mode="reflect")
+    np.testing.assert_allclose(x[0, 1] * 255, np.repeat(rows[:, None], 12, 1), atol=1e-4)
+
+
+def test_decoding_once(three, monkeypatch):
+    data = pairs.PairsDataset(three).prepare(progress=False)
+    monkeypatch.setattr(pairs, "read_pixels", lambda p: pytest.fail(f"decoded {p} again"))
+    again = pairs.PairsDataset(three)
+    assert isinstance(again._map(again.pairs[0].files[0]), np.memmap)
+    again.batch(0, seed=0, size=3, crop=8)
+    assert again._map(data.pairs[2].files[3]).dtype == np.uint8
+
+
+def test_a_folder_of_one_picture_is_named(tmp_path):
+    exposures(tmp_path, {"1": ["a.png", "b.png"], "lonely": ["a.png"]})
+    said = complaint(pairs.PairsDataset, tmp_path)
+    assert str(tmp_path / "pairs" / "lonely") in said and "two or more" in said
+
+
+@pytest.mark.parametrize(
+    "layout, says",
+    [
+        ([], "no folder of exposures"),
+        (["a.png", "b.png"], "need a folder a scene"),
+        (["train/1/a.png", "train/1/b.png"], "move the folders in it up"),
+        (["1/a.txt"], "no picture"),
+    ],
+)
+def test_other_trees_than_pairs(layout, says, tmp_path):
+    for name in layout:
+        path = tmp_path / "pairs" / name
+        if path.suffix == ".png":
+            save(path)
+        else:
+            path.parent.mkdir(parents=True)
+            path.write_text("")
+    assert says in complaint(pairs.PairsDataset, tmp_path)
+
+
+def test_a_bad_file_or_size_is_named(tmp_path):
+    root = exposures(tmp_path, {"1": ["a.png", "b.png"]})
+    save(root / "pairs/1/b.png", RGB)
+    for use in (
+        lambda: pairs.PairsDataset(root).prepare(progress=False),
+        lambda: pairs.PairsDataset(root).batch(0, seed=0, size=1, crop=8),
+    ):
+        said = complaint(use)
+        assert "b.png" in said and "a.png" in said and "11 x 14" in said and "20 x 26" in said
+    (root / "pairs/1/b.png").write_bytes(b"")
+    assert "empty" in complaint(lambda: pairs.PairsDataset(root).prepare(progress=False))
+    with pytest.raises(OptionError, match="no 'test' split"):
+        pairs.PairsDataset(root, "test")
+
+
+# ---------------------------------------------------------------------------------------------
+# LOL
+
+
+def make_lol(root, split="eval15", names=("1.png", "22.png", "3.png"), shape=(20, 26)):
+    for name in names:
+        number = int(name.split(".")[0])
+        for side, grey in (("low", number), ("high", 100 + number)):
+            save(root / "LOL" / split / side / name, np.full((*shape, 3), grey, np.uint8))
+    return root
+
+
+def test_lol_as_published(tmp_path):
+    make_lol(make_lol(tmp_path), "our485", ["7.png", "8.png"])
+    data = pairs.LolDataset(tmp_path, "test")
+    assert [s.name for s in data.pairs] == ["1", "3", "22"]
+    assert data.input(2).mean() == np.float32(22 / 255)
+    assert data.target(2).max() == np.float32(122 / 255)
+    x, y = pairs.LolDataset(tmp_path, "train").batch(0, seed=0, size=2, crop=8)
+    np.testing.assert_array_equal(np.rint(255 * (y - x)), 100)  # low, then high
+    with pytest.raises(OptionError, match="no 'val' split"):
+        pairs.LolDataset(tmp_path, "val")
+
+
+def test_lol_that_is_not_whole(tmp_path):
+    assert "is not there" in complaint(pairs.LolDataset, tmp_path)
+    folder = make_lol(tmp_path) / "LOL/eval15"
+    (folder / "high/22.png").unlink()
+    (folder / "high/3.png").unlink()
+    said = complaint(pairs.LolDataset, tmp_path)
+    assert str(folder / "low/3.png") in said and "high/" in said and "1 other" in said
+    save(folder / "high/22.png")
+    save(folder / "high/3.jpg")  # another format of the same name will do
+    assert len(pairs.LolDataset(tmp_path)) == 3
+    save(folder / "high/3.png")
+    assert "twice" in complaint(pairs.LolDataset, tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------
+# mini sets
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Mini sets of three small photographs."""
+    monkeypatch.setattr(
+        mini_pairs, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
+    )
+    small = mini_pairs.scenes.dead_leaves
+    monkeypatch.setattr(mini_pairs.scenes, "dead_leaves", lambda n: small(n, (64, 80), 200))
+
+
+def test_mini_sets_are_published_layouts_in_the_dark(few, tmp_path):
+    mini_pairs.make_pairs(tmp_path, progress=False)
+    mini_pairs.make_lol(tmp_path, progress=False)
+    scenes = pairs.PairsDataset(tmp_path).prepare(progress=False)
+    means = [[scenes.picture(f).mean() for f in s.files] for s in scenes.pairs]
+    assert [len(m) for m in means] == [3, 2] and all(sorted(m, reverse=True) == m for m in means)
+    assert min(min(m) for m in means) > 0.02 and max(max(m) for m in means) < 0.25
+    train, test = (pairs.LolDataset(tmp_path, s) for s in ("train", "test"))
+    assert (len(train), len(test)) == (2, 2)
+    for i in range(2):
+        low, high = test.input(i), test.target(i)
+        assert low.shape == high.shape == (64, 80, 3)
+        assert 0.02 < low.mean() < 0.25 < high.mean() < 0.7
+        # Sensor noise: after matching the means the dark picture is far rougher than the bright.
+        rough = [np.abs(np.diff(a, axis=1)).mean() for a in (low * high.mean() / low.mean(), high)]
+        assert rough[0] > 1.3 * rough[1]
+    assert np.asarray(iio.imread(test.pairs[0].files[0])).dtype == np.uint8
+
+
+def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
+    def made(where, seed):
+        folder = mini_pairs.make_lol(tmp_path / where, seed, progress=False)
+        return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
+
+    first = made("a", 0)
+    assert made("b", 0) == first and made("b", 1).keys() == first.keys()
+    assert made("b", 1) != first
+    note = json.loads((tmp_path / "b/LOL/mini.json").read_text(encoding="utf-8"))
+    assert note["complete"] and note["seed"] == 1
+
+
+@pytest.mark.parametrize("make", [mini_pairs.make_pairs, mini_pairs.make_lol])
+def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
+    folder = make(tmp_path, progress=False)
+    own = save(folder / "mine" / "a.png")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert "not of a mini set" in complaint(lambda: make(tmp_path, seed=5, progress=False))
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    own.unlink()
+    make(tmp_path, seed=5, progress=False)  # a mini set is replaced
+
+
+def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
+    assert mini.sets_of("PAIRS") == ["pairs"] and mini.sets_of(["pairs", "lol"]) == ["LOL", "pairs"]
+    assert set(mini.sets_of()) >= {"LOL", "pairs", "SID"} and mini.sets_of(cfa="xtrans") == ["SID"]
+    mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
+    with monkeypatch.context() as patch:
+        patch.setattr(mini_pairs, "_make", lambda *_: pytest.fail("made again"))
+        mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
+    (tmp_path / "LOL/eval15/low/3.png").unlink()
+    mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
+    assert len(pairs.LolDataset(tmp_path)) == 2
+    report = str(check(tmp_path))
+    assert "LOL eval15: 2 pairs" in report and "pairs: 2 scenes" in report
+    assert "looks like LOL itself" in str(check(tmp_path / "LOL"))
+    save(tmp_path / "pairs/mine/a.png")
+    (tmp_path / "LOL/mini.json").unlink()
+    with pytest.raises(DataError, match="not of a mini set"):  # before anything is made
+        mini.ensure(tmp_path, 5, progress=False, sets=("LLRVD", "LOL", "pairs"))
+    assert not (tmp_path / "LLRVD").exists()
+
+
+def test_training_and_testing_share_no_photograph():
+    train, test = (set(mini_pairs.PICTURES[k]) for k in ("train", "test"))
+    assert not train & test and not {"astronaut", "grace_hopper"} & train
+
+
+# ---------------------------------------------------------------------------------------------
+# what `lowlight data check` says, and the scripts
+
+
+def said(check, folder, deep=True):
+    return str(Report(folder, tuple(check(folder, deep, False))))
+
+
+def test_check_of_lol(tmp_path):
+    root = make_lol(make_lol(tmp_path), "our485", ["7.png", "8.png"])
+    folder = root / "LOL"
+    text = said(check_photos.check_lol, folder)
+    assert "3 pairs (published: 15)" in text and "2 pairs instead of 485" in text
+    (folder / "mini.json").write_text("{}")
+    assert "nothing is lacking" in said(check_photos.check_lol, folder)
+    save(folder / "eval15/high/3.png", RGB)
+    assert "sizes differ: 3.png 20 x 26, 3.png 11 x 14" in said(check_photos.check_lol, folder)
+    (folder / "eval15/high/3.png").write_text("no")
+    assert "unreadable (3.png)" in said(check_photos.check_lol, folder)
+    (folder / "eval15/high/3.png").write_text("")
+    assert "empty, to be copied again (3.png)" in said(check_photos.check_lol, folder)
+    (folder / "eval15/high/3.png").unlink()
+    assert "no counterpart" in said(check_photos.check_lol, folder)
+    (folder / "LOLdataset").mkdir()
+    (folder / "our485").rename(folder / "LOLdataset/our485")
+    assert "lies in LOLdataset/: move it up" in said(check_photos.check_lol, folder)
+
+
+def test_check_of_pairs(three):
+    folder = three / "pairs"
+    text = said(check_photos.check_pairs, folder)
+    assert "3 scenes (1 of 2 exposures, 1 of 3 exposures, 1 of 4 exposures)" in text
+    assert "9 opened, all readable" in text and "nothing is lacking" in text
+    (folder / "10/a.bmp").unlink()
+    text = said(check_photos.check_pairs, folder)
+    assert "fewer than two pictures" in text and "10" in text and "2 scenes" in text
+
+
+def script(root, name):
+    spec = importlib.util.spec_from_file_location(name, root / "data_scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_get_lol_says_how_and_unpacks(root, tmp_path, capsys):
+    module = script(root, "get_lol")
+    target = tmp_path / "data"
+    assert module.main([str(target), "--dry-run"]) == 0 and not target.exists()
+    assert module.main([str(target)]) == 1
+    text = capsys.readouterr().out
+    assert "none stated" in text and "drive.google.com" in text and "LOL/eval15/low/1.png" in text
+    real = make_lol(make_lol(tmp_path / "real"), "our485", ["7.png", "8.png"]) / "LOL"
+    (target / "LOL").mkdir(parents=True)
+    with zipfile.ZipFile(target / "LOL/LOLdataset.zip", "w") as z:
+        for p in real.rglob("*.png"):
+            z.write(p, f"LOLdataset/{p.relative_to(real).as_posix()}")
+        z.writestr("__MACOSX/our485/low/._1.png", "junk")
+        z.writestr("../../our485/readme.txt", "junk")
+    assert module.main([str(target), "--unpack"]) == 1  # 2 pairs are not the published 485
+    assert "10 new files" in capsys.readouterr().out
+    for p in real.rglob("*.png"):
+        assert (target / "LOL" / p.relative_to(real)).read_bytes() == p.read_bytes()
+    assert len(list((target / "LOL").rglob("*.*"))) == 11 and not (tmp_path / "our485").exists()
+
+
+def test_get_pairs_says_how_and_checks(root, three, tmp_path, capsys):
+    module = script(root, "get_pairs")
+    assert module.main([str(tmp_path / "none")]) == 1
+    text = capsys.readouterr().out
+    assert "none stated" in text and "pairs/324/" in text and not (tmp_path / "none").exists()
+    assert module.main([str(three)]) == 0
+    assert "nothing is lacking" in capsys.readouterr().out

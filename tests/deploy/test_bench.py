@@ -1,0 +1,113 @@
+"""`lowlight bench`: what its rows say."""
+
+import json
+
+import pytest
+import torch
+
+from lowlight_lib import models
+from lowlight_lib.deploy import bench, runtime
+from lowlight_lib.errors import OptionError
+from lowlight_lib.training import checkpoint
+
+FIGURES = {
+    "model", "backend", "precision", "input", "size", "weights", "weights_id", "threads", "repeats",
+    "seconds", "ratio", "gmacs", "gflops", "peak_gflops", "share", "memory_bytes",
+    "memory_added_bytes", "max_difference", "psnr", "torch", "commit",
+}  # fmt: skip
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(bench.SHAPES, "redi", ((1, 1, 64, 64), (1, 1, 45, 70)))
+    monkeypatch.setitem(bench.SHAPES, "brve", ((3, 4, 16, 16), (3, 4, 9, 13)))
+
+
+def test_rows(tiny, tmp_path, capsys):
+    from lowlight_lib.cli import main as cli
+
+    torch.manual_seed(3)
+    weights, out = tmp_path / "w.safetensors", tmp_path / "bench.json"
+    checkpoint.save(models.build("redi", growth=4, layers=(1,)), weights)
+    words = ["bench", "--size", "small", "--model", "redi", "--backend", "torch", "--repeats", "2"]
+    words += ["--checkpoint", f"redi={weights}", "-o", str(out), "--json", "--no-memory"]
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(words)
+    rows = json.loads(capsys.readouterr().out)
+    assert rows == json.loads(out.read_text(encoding="utf-8"))
+    assert [(r["backend"], r["precision"]) for r in rows] == [
+        ("eager", "float32"), ("torch", "float32"), ("torch", "bfloat16"),
+    ]  # fmt: skip
+    for row in rows:
+        assert set(row) == FIGURES
+        assert row["weights"] == "w.safetensors" and row["input"] == [1, 1, 45, 70]
+        assert row["gflops"] == pytest.approx(2 * row["gmacs"] / row["seconds"])
+        assert row["share"] == pytest.approx(row["gflops"] / row["peak_gflops"])
+        assert row["ratio"] == pytest.approx(rows[0]["seconds"] / row["seconds"])
+        assert row["memory_bytes"] is None
+    eager, exact, rough = rows
+    assert eager["max_difference"] == 0 and eager["psnr"] is None
+    assert exact["max_difference"] < 1e-4 < rough["max_difference"]
+    assert exact["psnr"] > 80 > rough["psnr"] > 20
+    text = bench.table(rows)
+    assert len(text.splitlines()) == 4 and "bfloat16" in text
+
+
+def test_binary_networks_have_their_own_engine(tiny):
+    rows = bench.bench(["brve"], "full", backends=["bitpacked"], repeats=1, memory=False,
+                       progress=False)  # fmt: skip
+    assert [r["backend"] for r in rows] == ["eager", "bitpacked"]
+    assert rows[1]["psnr"] is None or rows[1]["psnr"] > 20
+
+
+@pytest.mark.slow
+def test_memory_is_a_fresh_process(tiny):
+    row = bench.bench(["redi"], "small", backends=["torch"], repeats=1, progress=False)[1]
+    assert row["memory_bytes"] > row["memory_added_bytes"] >= 0
+    assert row["memory_bytes"] > 100e6  # Python and PyTorch
+
+
+def test_a_form_that_does_not_run_is_a_row_that_says_so(tiny, monkeypatch):
+    def fails(*args, **kwargs):
+        raise OptionError("openvino is not installed")
+
+    monkeypatch.setattr(bench, "prepare", fails)
+    rows = bench.bench(["redi"], "small", backends=["torch"], repeats=1, memory=False,
+                       progress=False)  # fmt: skip
+    assert [r.get("error") for r in rows] == [None, *["openvino is not installed"] * 2]
+    assert "not installed" in bench.table(rows)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 50, 70), (4, 4, 33, 30), (1, 3, 31, 600)])
+def test_scenes(shape):
+    x = bench.scene(shape)
+    assert x.shape == shape and x.dtype == torch.float32 and x.std() > 0.01
+    assert torch.equal(x, bench.scene(shape))
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"keys": ["unet"]}, "unknown model 'unet'"),
+        ({"size": "huge"}, "unknown size 'huge'"),
+        ({"backends": ["eager"]}, "unknown backend 'eager'"),
+        ({"repeats": 0}, "at least 1"),
+        ({"weights": {"brv": "x"}}, "unknown model 'brv'"),
+    ],
+)
+def test_what_there_is_not(options, said):
+    with pytest.raises(OptionError, match=said):
+        bench.bench(**options)
+
+
+def test_every_system_has_its_bars():
+    assert set(bench.SHAPES) == set(bench.BARS) == set(models.SYSTEMS)
+    assert {p for bars in bench.BARS.values() for p in bars} <= set(runtime.PRECISIONS)
+
+
+def test_medium_is_between():
+    for key, (full, small) in bench.SHAPES.items():
+        medium = bench.MEDIUM[key]
+        assert len(medium) == len(full) and medium[1] == full[1]
+        assert all(a >= b >= c for a, b, c in zip(full, medium, small, strict=True))
+    assert {*bench.MEDIUM} == {*bench.SHAPES}

@@ -1,0 +1,365 @@
+"""Fast forms of networks: the same results by every engine, and clear words where there is none."""
+
+import builtins
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from lowlight_lib import models
+from lowlight_lib.blocks.retinex import Decomposition
+from lowlight_lib.deploy import engines, runtime
+from lowlight_lib.deploy.runtime import Fast, Patient, for_command, prepare
+from lowlight_lib.errors import OptionError, ShapeError
+from lowlight_lib.restore.still import restore
+
+# key, options, an odd size
+SMALL = {
+    "redi": ("redi", {"growth": 4, "layers": (1, 2)}, (1, 1, 45, 70)),
+    "llpacknet": ("llpacknet", {}, (2, 1, 21, 33)),
+    "llpacknet 2020": ("llpacknet", {"form": "2020"}, (1, 1, 50, 33)),
+    "pairlie": ("pairlie", {"width": 4}, (1, 3, 13, 22)),
+    "sid": ("sid", {}, (1, 1, 31, 50)),
+    "sid xtrans": ("sid", {"cfa": "xtrans"}, (1, 1, 60, 50)),
+}
+EXPORTED = ["redi", "pairlie"]  # the others take long to export: see the slow test
+
+
+def small(name):
+    key, options, shape = SMALL[name]
+    torch.manual_seed(0)
+    return models.build(key, **options).eval(), torch.rand(shape)
+
+
+@pytest.fixture(scope="module")
+def files():
+    """files(network) -> its ONNX form, made once for all engines."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    from lowlight_lib.deploy.export import to_onnx
+
+    made = {}
+
+    def file(name):
+        if name not in made:
+            net, _ = small(name)
+            net.amplifier = None
+            made[name] = to_onnx(net)
+        return made[name]
+
+    return file
+
+
+def clip_network(channels=4):
+    torch.manual_seed(0)
+    return models.build("brve", channels=channels).eval(), torch.rand(4, 4, 13, 22) * 0.3
+
+
+def close(y, wanted, tolerance=1e-4):
+    pairs = [(y, wanted)] if torch.is_tensor(wanted) else zip(y, wanted, strict=True)
+    for a, b in pairs:
+        torch.testing.assert_close(torch.as_tensor(a), b, rtol=0, atol=tolerance)
+
+
+# ---------------------------------------------------------------------------------------------
+# results
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_torch_is_the_network(name):
+    net, x = small(name)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    with torch.no_grad():
+        wanted = net(x)
+    fast = prepare(net, x, "torch")
+    close(fast(x), wanted)
+    assert (fast.backend, fast.precision) == ("torch", "float32")
+    assert before.keys() == net.state_dict().keys()  # left as it was
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    close(prepare(net, None, "torch", "bfloat16")(x), wanted, 0.1)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("name", EXPORTED)
+def test_exported_engines_are_the_network(name, backend, files):
+    pytest.importorskip(backend)
+    net, x = small(name)
+    fast = prepare(net, x, backend, file=files(name))
+    for image in (x, x[..., :9, :11], x[..., :1, :], torch.cat([x, x.flip(-1)])):
+        with torch.no_grad():
+            close(fast(image), net(image))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("name", [*SMALL, "brve"])
+def test_every_engine_is_every_network(name, backend):
+    pytest.importorskip(backend)
+    net, x = clip_network() if name == "brve" else small(name)
+    with torch.no_grad():
+        close(prepare(net, x, backend)(x), net(x))
+
+
+def test_bfloat16_of_openvino(files):
+    pytest.importorskip("openvino")
+    net, x = small("redi")
+    if "bfloat16" not in engines.precisions("openvino"):
+        with pytest.raises(OptionError, match="openvino has no bfloat16 here, it has float32"):
+            prepare(net, x, "openvino", "bfloat16", file=files("redi"))
+        return
+    with torch.no_grad():
+        wanted = net(x)
+    rough = prepare(net, x, "openvino", "bfloat16", file=files("redi"))(x)
+    close(rough, wanted, 0.1)
+    exact = prepare(net, x, "openvino", "float32", file=files("redi"))(x)
+    assert (exact - wanted).abs().max() < 1e-5 < (rough - wanted).abs().max()
+
+
+@pytest.mark.parametrize("backend", ["bitpacked", "torch"])
+def test_clips(backend):
+    net, x = clip_network()
+    fast = prepare(net, x[:1], backend)
+    with torch.no_grad():
+        wanted = net(x)
+    y = fast(x)
+    # A last digit flips a sign here and there; not in this clip.
+    close(y, wanted)
+    assert torch.equal(fast(x[None])[0], y)
+    assert isinstance(fast(x.numpy()), np.ndarray)
+    stream = fast.stream()
+    done = [f for frame in x for f in stream.push(frame)] + stream.close()
+    assert torch.equal(torch.stack(done), y)
+
+
+def test_the_kind_that_went_in_comes_out():
+    net, x = small("pairlie")
+    fast = prepare(net, x, "torch")
+    parts = fast(x.numpy().astype(np.float64))
+    assert isinstance(parts, Decomposition)
+    assert all(isinstance(p, np.ndarray) and p.dtype == np.float32 for p in parts)
+    close(parts, fast(x), 1e-6)
+    assert fast(x.half()).R.dtype == torch.float32
+    flipped = x.numpy()[..., ::-1]  # strides that PyTorch does not take
+    close(fast(flipped), fast(torch.from_numpy(flipped.copy())))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.rand(1, 3, 8, 8), torch.rand(1, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.int32),
+        torch.rand(1, 1, 0, 8), np.zeros((1, 1, 8, 8), np.uint16), [[0.5]],
+    ],
+    ids=lambda x: str(getattr(x, "shape", x)),
+)  # fmt: skip
+def test_what_is_no_input(wrong):
+    net, x = small("redi")
+    fast = prepare(net, x, "torch")
+    with pytest.raises(ShapeError):
+        fast(wrong)
+    with pytest.raises(ShapeError):
+        prepare(net, wrong)
+
+
+def test_it_carries_what_restore_reads(make_raw):
+    net = models.build("sid", cfa="xtrans").eval()
+    net.spec.trained_on, net.spec.white_balance = "fuji_xt2", (2.0, 1.0, 1.5)
+    fast = prepare(net, None, "torch")
+    for name in ("multiple", "halo", "cfa", "trained_on", "white_balance", "built_as"):
+        assert getattr(fast, name) == getattr(net, name)
+    assert fast.spec.amplifies_itself is False
+    assert not hasattr(prepare(small("redi")[0], None, "torch"), "cfa")
+    assert prepare(small("llpacknet 2020")[0], None, "torch").amplifies_itself
+    raw = make_raw((48, 60), "XTRANS")
+    wanted, got = (restore(raw, n, "sid", 2.0, trained_on=None).image for n in (net, fast))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_result_is_its_owners(name, files):
+    """OpenVINO writes where the last result was, but never while anybody holds a part of it."""
+    pytest.importorskip("openvino")
+    net, x = small(name)
+    fast = prepare(net, x, "openvino", file=files(name))
+
+    def parts(y):
+        return [y] if torch.is_tensor(y) else list(y)
+
+    with torch.no_grad():
+        wanted = [y.clone() for y in parts(net(x))]
+    first = parts(fast(x))
+    held = [first[0][..., 1:, :], *(y.numpy()[0] for y in first[1:])]  # views, of either kind
+    places = {y.data_ptr() for y in first}
+    del first
+    second = parts(fast(1 - x))
+    assert not places & {y.data_ptr() for y in second}
+    close(held[0], wanted[0][..., 1:, :])
+    for y, right in zip(held[1:], wanted[1:], strict=True):
+        close(y, right[0])
+    del second, held
+    places, y = set(), None
+    for _ in range(6):  # while y lives until the next is there
+        y = fast(x)
+        places |= {part.data_ptr() for part in parts(y)}
+    assert len(places) == 2 * len(wanted)
+
+
+def test_sessions_that_share_memory_compute_the_same(files):
+    pytest.importorskip("onnxruntime")
+    net, x = small("pairlie")
+    x = x[..., :12, :20].contiguous()
+    shared = [engines.OnnxRuntimeEngine(files("pairlie"), shared=True) for _ in range(3)]
+    results = [engine(x) for engine in (*shared, engines.OnnxRuntimeEngine(files("pairlie")))]
+    kept = [[y.clone() for y in result] for result in results]
+    for engine in shared:
+        engine(1 - x)  # what was handed out stays
+    assert all(torch.equal(y, k) for r, ks in zip(results, kept, strict=True)
+               for y, k in zip(r, ks, strict=True))  # fmt: skip
+    for result in results:
+        close(result, net(x))
+
+
+def test_few_shapes_stay_compiled(files):
+    pytest.importorskip("openvino")
+    net, _ = small("pairlie")
+    fast = prepare(net, None, "openvino", file=files("pairlie"))
+    sizes = [(4, 4 + k) for k in range(engines.SHAPES + 2)]
+    for h, w in [*sizes, sizes[-2]]:
+        fast(torch.rand(1, 3, h, w))
+    last = [*sizes[2:-2], sizes[-1], sizes[-2]]  # used again, it is the youngest
+    assert [shapes[0][2:] for shapes in fast.engine.shapes] == last
+    with torch.no_grad():
+        close(fast(torch.ones(1, 3, 4, 4)), net(torch.ones(1, 3, 4, 4)))
+
+
+# ---------------------------------------------------------------------------------------------
+# which engine
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """without(*names): from here on these packages cannot be imported."""
+
+    def hide(*names):
+        real = builtins.__import__
+
+        def fails(name, *args, **kwargs):
+            if name.split(".")[0] in names:
+                raise ImportError(f"no {name}", name=name)
+            return real(name, *args, **kwargs)
+
+        monkeypatch.setattr(builtins, "__import__", fails)
+        import importlib
+
+        find = importlib.import_module
+        monkeypatch.setattr(
+            importlib, "import_module",
+            lambda name, *a: fails(name) if name.split(".")[0] in names else find(name, *a),
+        )  # fmt: skip
+
+    return hide
+
+
+def test_auto_falls_back_and_says_why(without):
+    net, x = small("redi")
+    without("openvino", "onnxruntime")
+    with pytest.warns(UserWarning, match="redi runs on torch.*openvino is not.*onnxruntime is not"):
+        fast = prepare(net, x)
+    assert fast.backend == "torch"
+    for name in ("openvino", "onnxruntime"):  # asked for by name it is an error
+        with pytest.raises(OptionError, match=f"{name} is not installed"):
+            prepare(net, x, name)
+
+
+def test_auto_takes_bits_for_binary_networks(without):
+    net, x = clip_network()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert prepare(net, x).backend == "bitpacked"
+    with torch.no_grad():
+        next(m for m in net.modules() if getattr(m, "binary", False)).weight.view(-1)[0] = 0
+    without("openvino", "onnxruntime")
+    with pytest.warns(UserWarning, match="brve runs on torch .bitpacked: .*exactly 0"):
+        assert prepare(net, x).backend == "torch"
+
+
+def test_auto_takes_openvino(files):
+    pytest.importorskip("openvino")
+    net, x = small("pairlie")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert prepare(net, x, file=files("pairlie")).backend == "openvino"
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"backend": "tensorrt"}, "unknown backend 'tensorrt'"),
+        ({"precision": "float8"}, "unknown precision 'float8'"),
+        ({"backend": "bitpacked"}, "bitpacked is for binary networks"),
+        ({"backend": "torch", "precision": "float16"}, "torch has no float16 here, it has float32"),
+        ({"backend": "torch", "precision": "int8", "file": "x"}, "torch has no int8 here"),
+        ({"precision": "int8"}, "nothing here runs redi in int8"),
+        ({"precision": "int8", "backend": "onnxruntime"}, "int8 on onnxruntime needs a file"),
+    ],
+)
+def test_what_there_is_not(options, said):
+    net, x = small("redi")
+    with pytest.raises(OptionError, match=said):
+        prepare(net, x, **options)
+
+
+def test_engines_that_fail_are_an_option_error():
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    with pytest.raises(OptionError, match="onnxruntime cannot run redi"):
+        prepare(*small("redi"), "onnxruntime", file=b"no network")
+    with pytest.raises(OptionError, match="only networks of"):
+        prepare(torch.nn.Conv2d(1, 1, 1), None)
+
+
+# ---------------------------------------------------------------------------------------------
+# commands
+
+
+def test_a_patient_network_prepares_once_it_pays(monkeypatch):
+    net, x = small("redi")
+    made = []
+
+    def fake(model):
+        made.append(model)
+        return Fast(model, "openvino", "float32", engines.TorchEngine(engines.folded(model)))
+
+    monkeypatch.setattr(runtime, "prepare", fake)
+    fast = Patient(net, seconds=1e9)
+    first = fast(x)
+    assert (fast.backend, fast.spec.multiple, made) == ("torch", 32, [])
+    soon = Patient(net, seconds=0)
+    for _ in range(3):
+        assert torch.equal(soon(x), first)
+    assert soon.backend == "openvino" and len(made) == 1
+    assert not hasattr(soon, "stream")
+    clip, _ = clip_network()
+    assert Patient(clip, seconds=0).backend == "bitpacked"
+    assert hasattr(Patient(clip), "stream")
+
+
+def test_a_patient_clip_never_waits_for_an_export(monkeypatch):
+    """brve's stages take minutes to export, and a weight of 0 has no bit."""
+    net, x = clip_network()
+    with torch.no_grad():
+        next(m for m in net.modules() if getattr(m, "binary", False)).weight.view(-1)[0] = 0
+    monkeypatch.setattr(runtime, "to_onnx", lambda *_, **__: pytest.fail("exports"))
+    with pytest.warns(UserWarning, match="brve runs on torch .bitpacked: .*exactly 0"):
+        fast = Patient(net, seconds=0)
+    fast(x), fast(x)
+    assert fast.backend == "torch"
+
+
+def test_what_commands_run():
+    net, _ = small("redi")
+    assert for_command(net, "eager") is net
+    assert isinstance(for_command(net), Patient)
+    assert for_command(net, "torch", "bfloat16").precision == "bfloat16"
+    with pytest.raises(OptionError, match="eager computes in float32"):
+        for_command(net, "eager", "bfloat16")

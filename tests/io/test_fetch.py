@@ -1,0 +1,547 @@
+"""Downloads against a server of our own that gives, cuts, lies, stalls and forgets."""
+
+import errno
+import hashlib
+import importlib.util
+import json
+import re
+import threading
+import zipfile
+from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from support import tiny
+
+from lowlight_lib.errors import DataError, LowlightError, OptionError, OutputError
+from lowlight_lib.io import downloads as fetching
+from lowlight_lib.io.downloads import RECORD, fetch, fetch_all
+from lowlight_lib.io.manifest import Item, fingerprint, human, mismatch, read_manifest
+from lowlight_lib.io.resume import CHUNK, DownloadError
+
+CONTENT = bytes(range(256)) * 1024
+SIZE = len(CONTENT)
+CUT = 150_000  # where the connections break
+KEPT = CUT // CHUNK * CHUNK  # and what of that has been written
+WRONG = CONTENT[::-1]  # of the right size
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+QUIET = {"progress": False, "timeout": 5}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The first part of the path says how to answer; server.seen keeps (path, Range, If-Range)."""
+
+    def do_GET(self):
+        h = self.headers
+        self.server.seen.append((self.path, h.get("Range"), h.get("If-Range")))
+        kind = self.path.split("/")[1]
+        again = sum(p == self.path for p, _, _ in self.server.seen) > 1
+        body = WRONG if kind == "wrong" else CONTENT
+        start = int(re.fullmatch(r"bytes=(\d+)-", h.get("Range", "bytes=0-"))[1])
+        if kind == "missing":
+            return self.send_error(404)
+        if kind == "slow":
+            return self.server.stop.wait(20)  # says nothing at all until the test ends
+        if kind == "page":
+            return self.answer(200, b"<html>confirm</html>", [("Content-Type", "text/html")])
+        if kind == "short":
+            return self.answer(200, CONTENT[:-1])
+        if kind == "endless":
+            return self.answer(200, CONTENT + b"x", announce=False)
+        if kind == "crlf":
+            return self.answer(200, b"one\r\ntwo\r\n")
+        if kind == "served" and self.path.endswith("pictures.zip"):
+            return self.answer(200, self.server.archive)
+        tags = [("ETag", '"a"')] if kind in ("cut", "renewed") else []
+        if kind == "renewed" and again:  # another version since: If-Range no longer holds
+            return self.answer(200, WRONG, [("ETag", '"b"')])
+        if start and kind not in ("norange", "stub"):
+            if start >= len(body):
+                return self.answer(416, b"", [("Content-Range", f"bytes */{len(body)}")])
+            begin = 0 if kind == "liar" else start
+            span = [("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")]
+            return self.answer(206, body[begin:], span + tags)
+        cut = kind in ("stub", "stall") or (kind in ("cut", "renewed") and not again)
+        self.answer(200, body, tags, keep=CUT if cut else None)
+        if kind == "stall":
+            self.server.stop.wait(20)
+
+    def answer(self, status, body, headers=(), keep=None, announce=True):
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if announce:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:keep])  # HTTP/1.0: the connection closes after it
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as s:
+        s.seen, s.stop, s.archive = [], threading.Event(), b""
+        s.url = f"http://127.0.0.1:{s.server_port}"
+        threading.Thread(target=s.serve_forever, args=(0.01,), daemon=True).start()
+        yield s
+        s.stop.set()
+        s.shutdown()
+
+
+def item(server, *kinds, name="a/file.bin", sha256=SHA256, size=SIZE, **more):
+    urls = [f"{server.url}/{kind}/file.bin" for kind in kinds]
+    return Item(name, "free", urls, size, sha256, **more)
+
+
+def unknown(server, *kinds):
+    return item(server, *kinds, sha256=None, size=None)
+
+
+def files(root):
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+# ---- good answers
+
+
+def test_a_file_comes_whole_and_only_once(server, tmp_path):
+    what = item(server, "good")
+    assert "verified" in fetch(what, tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    assert files(tmp_path) == ["a/file.bin"]
+    assert "is there" in fetch(what, tmp_path, **QUIET)
+    assert server.seen == [("/good/file.bin", None, None)]
+
+
+def test_a_git_blob_id_is_enough(server, tmp_path):
+    blob = hashlib.sha1(b"blob %d\0" % SIZE + CONTENT).hexdigest()
+    assert "verified" in fetch(item(server, "good", sha256=None, git_blob=blob), tmp_path, **QUIET)
+    other = item(server, "wrong", name="b", sha256=None, git_blob=blob)
+    with pytest.raises(DownloadError, match=f"expected git_blob {blob}, found [0-9a-f]{{40}}"):
+        fetch(other, tmp_path, **QUIET)
+
+
+def test_git_counts_blobs_as_we_do(tmp_path):
+    (tmp_path / "f").write_bytes(b"hello\n")
+    # the blob of "hello" that every introduction to git shows
+    assert fingerprint(tmp_path / "f")["git_blob"] == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+# ---- broken connections
+
+
+def test_a_cut_connection_is_resumed_where_it_broke(server, tmp_path):
+    fetch(item(server, "cut"), tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    assert [s[1:] for s in server.seen] == [(None, None), (f"bytes={KEPT}-", '"a"')]
+    assert files(tmp_path) == ["a/file.bin"]
+
+
+def test_an_interrupted_run_is_resumed_by_the_next_one_and_by_another_mirror(server, tmp_path):
+    with pytest.raises(DownloadError, match="what came so far is kept"):
+        fetch(item(server, "stub"), tmp_path, **QUIET)  # breaks at the same place again and again
+    assert len(server.seen) == 2
+    assert (tmp_path / "a/file.bin.part").read_bytes() == CONTENT[:KEPT]
+    assert not (tmp_path / "a/file.bin").exists()
+    server.seen.clear()
+    fetch(item(server, "good"), tmp_path, **QUIET)
+    assert server.seen == [("/good/file.bin", f"bytes={KEPT}-", None)]
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["norange", "liar"])
+def test_a_server_that_does_not_resume_sends_all_of_it_again(server, tmp_path, kind):
+    part = tmp_path / "a/file.bin.part"
+    part.parent.mkdir()
+    part.write_bytes(CONTENT[:CUT])
+    fetch(item(server, kind), tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    assert server.seen[0][1] == f"bytes={CUT}-"
+
+
+@pytest.mark.parametrize("begin", [CONTENT, CONTENT + b"more", b""], ids=["all", "more", "nothing"])
+def test_a_part_of_any_length_ends_well(server, tmp_path, begin):
+    part = tmp_path / "a/file.bin.part"
+    part.parent.mkdir()
+    part.write_bytes(begin)
+    fetch(item(server, "good"), tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    assert len(server.seen) == (begin != CONTENT)
+
+
+def test_a_complete_part_of_unknown_size_is_recognised(server, tmp_path):
+    part = tmp_path / "a/file.bin.part"
+    part.parent.mkdir()
+    part.write_bytes(CONTENT)
+    fetch(item(server, "good", size=None), tmp_path, **QUIET)  # the server answers 416
+    assert server.seen == [("/good/file.bin", f"bytes={SIZE}-", None)]
+
+
+def test_a_part_of_another_file_is_found_out_and_dropped(server, tmp_path):
+    part = tmp_path / "a/file.bin.part"
+    part.parent.mkdir()
+    part.write_bytes(WRONG[:CUT])
+    fetch(item(server, "good", "good"), tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    assert [s[1] for s in server.seen] == [f"bytes={CUT}-", None]
+
+
+def test_without_a_hash_halves_of_two_versions_are_not_joined(server, tmp_path):
+    fetch(unknown(server, "renewed"), tmp_path, **QUIET)
+    assert server.seen[1][1:] == (f"bytes={KEPT}-", '"a"')
+    assert (tmp_path / "a/file.bin").read_bytes() == WRONG  # the new one, whole
+    server.seen.clear()
+    part = tmp_path / "b.part"
+    part.write_bytes(WRONG[:CUT])  # nobody knows of what
+    fetch(Item("b", "free", [f"{server.url}/good/b"]), tmp_path, **QUIET)
+    assert server.seen == [("/good/b", None, None)]
+    assert (tmp_path / "b").read_bytes() == CONTENT
+
+
+# ---- wrong answers
+
+
+def test_wrong_bytes_never_get_the_name(server, tmp_path):
+    with pytest.raises(DownloadError) as e:
+        fetch(item(server, "wrong"), tmp_path, **QUIET)
+    found = hashlib.sha256(WRONG).hexdigest()
+    assert f"expected sha256 {SHA256}, found {found}" in str(e.value)
+    assert f"{server.url}/wrong/file.bin" in str(e.value)
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "answered HTTP 404"),
+        ("short", f"announced {SIZE - 1} bytes, expected {SIZE}"),
+        ("endless", f"expected {SIZE} bytes, found {SIZE + 1}"),
+        ("page", "a web page instead of the file"),
+        ("wrong", "gave another file"),
+        ("stub", "cannot be reached, or broke off"),
+    ],
+)
+def test_the_next_mirror_is_tried(server, tmp_path, kind, words):
+    assert "/good/" in fetch(item(server, kind, "good"), tmp_path, **QUIET)
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+    server.seen.clear()
+    with pytest.raises(DownloadError, match=words):
+        fetch(item(server, kind, name="alone"), tmp_path, **QUIET)
+    assert not (tmp_path / "alone").exists()
+
+
+def test_a_silent_mirror_is_given_up(server, tmp_path):
+    with pytest.raises(DownloadError, match=r"slow/file\.bin gave nothing for too long"):
+        fetch(item(server, "slow", "missing"), tmp_path, progress=False, timeout=(5, 0.1))
+    assert [s[0] for s in server.seen] == ["/slow/file.bin", "/missing/file.bin"]
+
+
+def test_what_a_stalling_mirror_gave_is_continued_at_the_next(server, tmp_path):
+    fetch(item(server, "stall", "good"), tmp_path, progress=False, timeout=1)
+    assert server.seen == [
+        ("/stall/file.bin", None, None),
+        ("/good/file.bin", f"bytes={KEPT}-", None),
+    ]
+    assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
+
+
+def test_a_mirror_that_is_not_there_says_so(server, tmp_path):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
+        url = f"http://127.0.0.1:{closed.server_port}/x"
+    dead = Item("x", "free", [url], by_hand="save it as {target}")
+    with pytest.raises(DownloadError, match="cannot be reached") as e:
+        fetch(dead, tmp_path, **QUIET)
+    assert e.value.todo == f"save it as {tmp_path / 'x'}"
+
+
+def test_another_file_of_that_name_is_left_alone(server, tmp_path):
+    (tmp_path / "a").mkdir()
+    mine = tmp_path / "a/file.bin"
+    mine.write_bytes(b"mine")
+    with pytest.raises(DataError, match=f"expected {SIZE} bytes, found 4"):
+        fetch(item(server, "good"), tmp_path, **QUIET)
+    assert mine.read_bytes() == b"mine"
+    assert not server.seen
+
+
+# ---- hashes that nobody published
+
+
+def test_the_first_hash_seen_is_recorded_and_held_against_the_file(server, tmp_path):
+    what = unknown(server, "good")
+    said = fetch(what, tmp_path, **QUIET)
+    assert SHA256 in said and "nobody published its hash" in said
+    record = json.loads((tmp_path / RECORD).read_text())
+    assert record == {"a/file.bin": {"size": SIZE, "sha256": SHA256}}
+    assert "verified" in fetch(what, tmp_path, **QUIET)
+    (tmp_path / "a/file.bin").write_bytes(WRONG)
+    with pytest.raises(DataError, match="not what was here at first: expected sha256"):
+        fetch(what, tmp_path, **QUIET)
+
+
+def test_a_text_may_come_with_windows_line_ends(server, tmp_path):
+    text = b"one\ntwo\n"
+    sha = hashlib.sha256(text).hexdigest()
+    what = item(server, "crlf", name="list.txt", size=len(text), sha256=sha, text=True)
+    assert "verified" in fetch(what, tmp_path, **QUIET)
+    assert (tmp_path / "list.txt").read_bytes() == b"one\r\ntwo\r\n"
+    binary = item(server, "crlf", name="b.txt", size=len(text), sha256=sha)
+    with pytest.raises(DownloadError, match="announced 10 bytes, expected 8"):
+        fetch(binary, tmp_path, **QUIET)
+
+
+# ---- disks
+
+
+def test_a_full_disk_is_said_before_anything_is_fetched(server, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "free")(1000)
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OutputError, match=r"1\.0 kB free, and a/file\.bin needs 262\.1 kB more"):
+        fetch(item(server, "good"), tmp_path, **QUIET)
+    assert not server.seen
+
+
+def test_a_disk_that_fills_up_on_the_way(server, tmp_path, monkeypatch):
+    class Bar:
+        """Fails like a write would; the bar is updated right after it."""
+
+        def __init__(self, **_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, n):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    with pytest.raises(OutputError, match=r"no space left.*stays in file\.bin\.part"):
+        fetch(item(server, "cut", "good"), tmp_path, **QUIET)
+    assert not (tmp_path / "a/file.bin").exists()
+    assert len(server.seen) == 1  # another mirror would not help
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    fetch(item(server, "good"), tmp_path, **QUIET)
+    assert server.seen[-1][1] == f"bytes={CHUNK}-"
+
+
+def test_a_place_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "a").write_text("a file where a folder should be")
+    with pytest.raises(OutputError, match="cannot be written"):
+        fetch(item(server, "good"), tmp_path, **QUIET)
+
+
+# ---- many files
+
+
+def test_licences_are_said_before_anything_is_fetched(server, tmp_path):
+    said = []
+
+    def say(line):
+        said.append((line, len(server.seen)))
+
+    by_hand = Item("c", "ask them", by_hand="Go there, put it at {target}")
+    items = [item(server, "good"), item(server, "missing", name="b"), by_hand]
+    assert fetch_all(items, tmp_path, say=say, **QUIET) == 2
+    assert [s for s in said if s[1] == 0] == [
+        ("Licence of a/file.bin, b: free", 0),
+        ("Licence of c: ask them", 0),
+    ]
+    assert "verified" in said[2][0]
+    assert said[3][0].startswith("error: ") and "HTTP 404" in said[3][0]
+    assert f"Go there, put it at {tmp_path / 'c'}" in said[4][0]
+    (tmp_path / "c").write_bytes(b"got")
+    assert fetch_all([by_hand], tmp_path, say=say) == 0
+
+
+def test_mirrors_of_the_user_come_first(server, tmp_path):
+    by_hand = Item("SID/file.bin", "free")
+    items = [item(server, "missing"), by_hand]
+    mirror = f"{server.url}/good/"
+    assert fetch_all(items, tmp_path, mirrors=[mirror], say=lambda _: None, **QUIET) == 0
+    assert {s[0] for s in server.seen} == {"/good/file.bin"}
+
+
+def test_a_dry_run_touches_nothing(server, tmp_path):
+    root = tmp_path / "new"
+    said = []
+    items = [item(server, "good", "wrong"), Item("b", "ask", about="about 25 GB")]
+    assert fetch_all(items, root, dry_run=True, say=said.append) == 0
+    text = "\n".join(said)
+    assert "file.bin (262.1 kB) would be fetched" in text
+    assert f"    {server.url}/good/file.bin\n    {server.url}/wrong/file.bin\n" in text
+    assert "b (about 25 GB) is got by hand" in text
+    assert "Licence of a/file.bin: free" in text and "Licence of b: ask" in text
+    assert not root.exists() and not server.seen
+
+
+# ---- manifests
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "licence"),
+        ("licence = 'x'", "file"),
+        ("licence = 'x'\n[[file]]\nname = '../a'", "no name below the root"),
+        ("licence = 'x'\n[[file]]\nname = '/a'", "no name below the root"),
+        ("licence = 'x'\n[[file]]\nname = 'C:a'", "no name below the root"),
+        ("licence = 'x'\n[[file]]\nname = 'a'\nsha256 = 'abc'", "no sha256"),
+        ("licence = 'x'\n[[file]]\nname = 'a'\nurl = 'b'", "unexpected keyword"),
+        ("licence = ", "not a manifest"),
+    ],
+)
+def test_bad_manifests_are_refused(tmp_path, text, match):
+    (tmp_path / "m.toml").write_text(text)
+    with pytest.raises(DataError, match=match) as e:
+        read_manifest(tmp_path / "m.toml")
+    assert "m.toml" in str(e.value)
+
+
+def test_the_manifests_of_the_project(root):
+    for path in sorted((root / "data_scripts/manifests").glob("*.toml")):
+        items = read_manifest(path)
+        assert len({i.name for i in items}) == len(items)
+        for i in items:
+            assert i.licence and (i.urls or i.by_hand)
+            assert all(u.startswith("https://") for u in i.urls)
+            i.by_hand.format(target="x")
+
+
+def test_weights_in_the_manifest_are_the_released_ones(root, shared):
+    items = {i.name: i for i in read_manifest(root / "data_scripts/manifests/weights.toml")}
+    for name, file in (("redi.pth", "redi_sid"), ("pairlie.pth", "pairlie")):
+        path = shared / "checkpoints" / f"{file}_official.pth"
+        assert mismatch(path, items[name]) is None
+        assert items[name].size and items[name].sha256 and items[name].git_blob
+
+
+def test_sizes_for_people():
+    assert [human(n) for n in (12, 133675, 3153787, 25e9)] == [
+        "12 bytes", "133.7 kB", "3.2 MB", "25.0 GB",
+    ]  # fmt: skip
+
+
+# ---- the scripts
+
+
+def script(root, name):
+    spec = importlib.util.spec_from_file_location(name, root / "data_scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_get_weights_without_touching_anything(root, tmp_path, capsys):
+    out = tmp_path / "weights"
+    assert script(root, "get_weights").main(["redi", "-o", str(out), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "non-commercial" in said and "redi.pth (3.2 MB) would be fetched" in said
+    assert "pairlie" not in said and not out.exists()
+    for bad in ("sid", "nobody"):
+        with pytest.raises(SystemExit):
+            script(root, "get_weights").main([bad])
+    assert "TensorFlow" in capsys.readouterr().err
+
+
+def test_get_weights_from_a_mirror(root, tmp_path, server, capsys, monkeypatch):
+    module = script(root, "get_weights")
+    manifest = tmp_path / "m.toml"
+    manifest.write_text(
+        f"licence = 'free'\n[[file]]\nname = 'redi.pth'\nsize = {SIZE}\n"
+        f"sha256 = '{SHA256}'\nby_hand = 'x'\n"
+    )
+    monkeypatch.setattr(module, "MANIFEST", manifest)
+    argv = ["-o", str(tmp_path / "out"), "--mirror"]
+    assert module.main([*argv, f"{server.url}/missing"]) == 1
+    assert module.main([*argv, f"{server.url}/good"]) == 0
+    assert (tmp_path / "out/redi.pth").read_bytes() == CONTENT
+    assert "--checkpoint" in capsys.readouterr().out
+
+
+def archive_of(folder, path, top="Sony"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for p in sorted((folder / "Sony").rglob("*.dng")):
+            z.write(p, f"{top}/{p.relative_to(folder / 'Sony').as_posix()}")
+        z.writestr("__MACOSX/Sony/short/._x.ARW", "rubbish")
+        z.writestr("../../Sony/readme.txt", "no image")
+    return path
+
+
+@pytest.fixture
+def get_sid(root, tmp_path, monkeypatch):
+    """get_sid.py, its manifest emptied of lists (whose addresses are far away)."""
+    module = script(root, "get_sid")
+    manifest = tmp_path / "sid.toml"
+    manifest.write_text(
+        "licence = 'free'\n[[file]]\nname = 'SID/Sony.zip'\nby_hand = 'Put it at {target}'\n"
+    )
+    monkeypatch.setattr(module, "MANIFEST", manifest)
+    return module
+
+
+def test_get_sid_from_archive_to_cache(get_sid, tmp_path, capsys):
+    real = tiny.make_sid(tmp_path / "real")
+    for split in ("val", "test"):
+        (real / f"Sony_{split}_list.txt").write_text((real / "Sony_train_list.txt").read_text())
+    root = tmp_path / "root"
+    (root / "SID").mkdir(parents=True)
+    for path in real.glob("*.txt"):
+        (root / "SID" / path.name).write_text(path.read_text())
+    (root / "SID/mini.json").write_text("{}")  # no published counts to compare with
+    assert get_sid.main([str(root), "--unpack"]) == 1
+    said = capsys.readouterr().out
+    assert f"Put it at {root / 'SID' / 'Sony.zip'}" in said and "missing" in said
+    archive_of(real, root / "SID/Sony.zip", top="some/where/Sony")
+    assert get_sid.main([str(root), "--unpack", "--cache"]) == 0
+    assert files(root / "SID/Sony") == files(real / "Sony")
+    for p in (real / "Sony").rglob("*.dng"):
+        assert (root / "SID" / p.relative_to(real)).read_bytes() == p.read_bytes()
+    arrays = [p.name for p in (root / "cache").rglob("*.npy")]
+    assert len(arrays) == 6
+    assert "nothing is lacking" in capsys.readouterr().out
+    assert not (tmp_path / "Sony").exists() and not (root / "Sony").exists()
+
+
+def test_unpacking_goes_on_and_finds_damage(get_sid, tmp_path):
+    real = tiny.make_sid(tmp_path / "real")
+    archive = archive_of(real, tmp_path / "Sony.zip")
+    out = tmp_path / "SID"
+    out.mkdir()
+    assert get_sid.unpack(archive, out, "Sony") == 6
+    one = out / "Sony/short/00001_00_0.1s.dng"
+    one.write_bytes(b"cut")
+    assert get_sid.unpack(archive, out, "Sony") == 1
+    assert one.read_bytes() == (real / "Sony/short" / one.name).read_bytes()
+    whole = archive.read_bytes()
+    for damaged in (whole[:-1000], whole[:400] + b"\xff" * 400 + whole[800:]):
+        archive.write_bytes(damaged)
+        (out / "Sony/long/00001_00_10s.dng").unlink(missing_ok=True)  # the first in the archive
+        with pytest.raises(DataError, match="damaged"):
+            get_sid.unpack(archive, out, "Sony")
+        assert not (out / "Sony/long/00001_00_10s.dng").exists()
+    with zipfile.ZipFile(archive, "w") as z:
+        z.writestr("else/a.txt", "")
+    with pytest.raises(DataError, match="holds no Sony/short"):
+        get_sid.unpack(archive, out, "Sony")
+
+
+def test_get_sid_respects_what_the_authors_ask(root, tmp_path, capsys):
+    module = script(root, "get_sid")
+    target = tmp_path / "data"
+    assert module.main([str(target), "--camera", "both", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "Sony.zip (about 25 GB) is got by hand" in said
+    assert "Fuji.zip (about 52 GB) is got by hand" in said
+    assert "Sony_train_list.txt (133.7 kB) would be fetched" in said
+    assert not target.exists()
+    bucket = "https://storage.googleapis.com/isl-datasets/SID"
+    with pytest.raises(OptionError, match="ask that no script"):
+        module.main([str(target), "--mirror", bucket])
+    assert issubclass(OptionError, LowlightError)

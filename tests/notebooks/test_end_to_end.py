@@ -1,0 +1,88 @@
+"""One run of the real thing: the smoke profile through papermill, all models, headless."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import imageio.v3 as iio
+import pytest
+from support.results import FIELDS
+
+pytestmark = pytest.mark.notebooks
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, mini_root, root):
+    out = tmp_path_factory.mktemp("runs") / "latest"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
+    command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
+    command += ["--only", "10,12,13", "-p", "limit=5", "--data", str(mini_root), "--out", str(out)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out, done.stdout
+
+
+def test_results_json_tells_the_whole_story(run):
+    out, _ = run
+    rows = json.loads((out / "results.json").read_text())
+    [pairs] = [r for r in rows if r["model"] == "pairlie"]
+    rows = [r for r in rows if r is not pairs]
+    assert [(r["model"], r["amplification"]) for r in rows] == [
+        (model, how) for model in ("sid", "llpacknet", "redi") for how in ("ratio", "auto")
+    ]
+    for r in rows:
+        assert set(r) >= FIELDS
+        assert (r["dataset"], r["split"], r["profile"], r["images"]) == ("sid", "test", "smoke", 5)
+        # Twelve steps restore nothing; but a score is a number, and a baseline a real one:
+        for k in ("psnr", "ssim", "baseline_psnr", "baseline_ssim"):
+            assert math.isfinite(r[k])
+        assert 5 < r["psnr"] < 40
+        assert r["seconds_train"] > 0
+        assert r["protocol"] == "default"
+    ratio = {r["model"]: r for r in rows if r["amplification"] == "ratio"}
+    assert ratio["sid"]["baseline_psnr"] == ratio["redi"]["baseline_psnr"]  # no network in it
+    assert ratio["sid"]["psnr"] != ratio["redi"]["psnr"]
+    assert 10 < ratio["sid"]["baseline_psnr"] < 25
+    assert set(pairs) >= FIELDS | {"gamma"}
+    assert (pairs["dataset"], pairs["profile"], pairs["images"]) == ("lol", "smoke", 5)
+    assert 5 < pairs["baseline_psnr"] < 10 and 5 < pairs["psnr"] < 40  # dark against bright
+
+
+def test_the_folder_holds_what_the_readme_says(run):
+    out, text = run
+    for model in ("sid", "llpacknet", "redi"):
+        folder = out / f"10_train_test_stills_{model}"
+        assert folder.with_suffix(".ipynb").exists()
+        pictures = {p.name.rsplit("_", 1)[1] for p in (folder / "pictures").glob("10001_00_0.1s_*")}
+        assert {"input.png", "baseline.png", "result.png", "target.png"} <= pictures
+        views = [
+            iio.imread(folder / "pictures" / f"10001_00_0.1s_{v}.png")
+            for v in ("input", "baseline", "result", "target")
+        ]
+        assert {v.shape for v in views} == {(512, 512, 3)}
+        assert views[0].mean() < 30 < views[1].mean()  # dark, then not
+    pictures = out / "12_train_test_retinex" / "pictures"
+    views = [iio.imread(pictures / f"16_{v}.png") for v in ("input", "result", "target")]
+    assert {v.shape for v in views} == {(512, 512, 3)} and views[0].mean() < views[2].mean() / 2
+    assert all((pictures / v / "16.png").exists() for v in "ILRD")
+    page = (out / "index.html").read_text()
+    for r in json.loads((out / "results.json").read_text()):
+        assert f"{r['psnr']:.2f}" in page
+    assert "10001_00_0.1s_result.png" in page
+    assert "10_train_test_stills_redi" in text
+
+
+def test_the_bench_of_a_run_is_of_its_own_weights(run):
+    """What notebook 13 leaves for the scoreboard."""
+    out, _ = run
+    rows = json.loads((out / "13_deploy" / "bench.json").read_text(encoding="utf-8"))
+    assert {r["model"] for r in rows} == {"pairlie", "brve"}
+    [pairs] = [r for r in json.loads((out / "results.json").read_text()) if r["model"] == "pairlie"]
+    ours = [r for r in rows if r["model"] == "pairlie" and "error" not in r]
+    assert {r["weights_id"] for r in ours} == {pairs["weights"]}
+    assert {"float32", "int8"} <= {r["precision"] for r in ours}
+    assert {r["backend"] for r in rows if r["model"] == "brve"} >= {"eager", "bitpacked"}
+    for name in ("pairlie.onnx", "pairlie_int8.onnx", "calibration.npz"):
+        assert (out / "13_deploy" / name).stat().st_size > 0

@@ -1,0 +1,168 @@
+"""What must hold of every notebook before anybody runs it.
+
+nbval compares only cells that have an execution count and stored outputs, so a notebook that was
+never run would pass it; these tests insist on both.
+"""
+
+import ast
+import json
+import re
+
+import nbformat
+import papermill
+import pytest
+from support.notebook_files import NOTEBOOKS, is_setup, tagged
+
+from lowlight_lib.course import colab
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+LARGEST_BYTES = 1_000_000
+LONGEST_CELL = 40
+
+# Absolute paths of somebody's machine. A word, a dot or a slash before means that it is part of an
+# address or of a relative path.
+MACHINE_PATH = re.compile(
+    r"(?<![\w.:/\\~])(?:/(?:work|home|Users|tmp|root|private|mnt)/|[A-Z]:\\\\?\w)"
+)
+
+every_notebook = pytest.mark.parametrize("path", PATHS, ids=[p.stem for p in PATHS])
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [c for c in read(path).cells if c.cell_type == "code"]
+
+
+def first_line(cell):
+    return next(iter(cell.source.splitlines()), "<empty>")
+
+
+def texts(cell):
+    """The source, and all text among the outputs: streams, results, tracebacks."""
+    yield cell.source
+    for output in cell.get("outputs", ()):
+        yield "".join(output.get("text", ""))
+        yield "".join(output.get("traceback", ()))
+        for kind, data in output.get("data", {}).items():
+            if not kind.startswith("image/") or kind == "image/svg+xml":
+                yield data if isinstance(data, str) else json.dumps(data)
+
+
+def test_there_are_notebooks_and_they_are_numbered_one_by_one():
+    numbers = [p.stem[:2] for p in PATHS]
+    assert numbers and len(set(numbers)) == len(numbers)
+    assert all(re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem) for p in PATHS)
+
+
+@every_notebook
+def test_the_file_is_a_valid_small_python_notebook(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.language == "python"  # papermill asks for it
+    assert path.stat().st_size < LARGEST_BYTES
+
+
+@every_notebook
+def test_it_was_run_from_top_to_bottom_without_complaint(path):
+    cells = code_cells(path)
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error", first_line(cell)
+            assert output.get("name") != "stderr", first_line(cell)
+
+
+@every_notebook
+def test_nothing_of_one_machine_or_run_is_left_in_it(path):
+    notebook = read(path)
+    for holder in (notebook, *notebook.cells):
+        assert not {"papermill", "widgets", "execution"} & set(holder.metadata)
+    for cell in notebook.cells:
+        for text in texts(cell):
+            found = MACHINE_PATH.search(text)
+            assert found is None, text[max(0, found.start() - 40) : found.end() + 40]
+
+
+def test_the_pattern_for_machine_paths_finds_them():
+    for text in ("/home/ann/x", "open('/tmp/a')", "C:\\Users\\ann", r"'C:\\data'", "at /Users/ann"):
+        assert MACHINE_PATH.search(text), text
+    for text in ("https://example.org/home/x", "../tmp/x", "a/home/b", "1 / tmp / 2", "RGB:\\n"):
+        assert not MACHINE_PATH.search(text), text
+
+
+@every_notebook
+def test_papermill_sees_every_parameter(path):
+    cells = [c for c in code_cells(path) if tagged(c, "parameters")]
+    assert len(cells) == 1, "exactly one cell is tagged `parameters`"
+    declared = set()
+    for statement in ast.parse(cells[0].source).body:
+        if isinstance(statement, ast.AnnAssign):
+            declared.add(statement.target.id)
+        elif isinstance(statement, ast.Assign):
+            pytest.fail(f"a parameter without a type: {ast.unparse(statement)}")
+    # papermill reads lines, not Python: a type such as `str | None` hides the parameter from it.
+    assert "profile" in declared and declared == set(papermill.inspect_notebook(path))
+
+
+def test_the_setup_cell_is_the_same_everywhere_and_comes_before_the_parameters():
+    sources = set()
+    for path in PATHS:
+        cells = code_cells(path)
+        setup = [i for i, c in enumerate(cells) if is_setup(c)]
+        parameters = [i for i, c in enumerate(cells) if tagged(c, "parameters")]
+        assert setup == [0] and parameters == [1], path.name
+        sources.add(cells[0].source)
+    assert len(sources) == 1
+    assigned = re.findall(r'^REPO_URL = "(.*)"$', sources.pop(), re.MULTILINE)
+    assert assigned == [colab.REPO_URL]
+
+
+@every_notebook
+def test_title_and_badge_name_this_notebook(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    number = re.match(r"# (\d\d) \S", first.source)
+    assert number and number[1] == path.stem[:2]
+    links = re.findall(r"\]\((https://colab\.research\.google\.com/github/[^)]*)\)", first.source)
+    repository = colab.REPO_URL.removeprefix("https://github.com/")
+    address = rf"https://colab.research.google.com/github/{repository}/blob/main/notebooks/"
+    assert links == [address + path.name]
+
+
+@every_notebook
+def test_exercise_solution_and_check_come_in_that_order(path):
+    order = [
+        tag
+        for cell in code_cells(path)
+        for tag in ("exercise", "solution", "check")
+        if tagged(cell, tag)
+    ]
+    assert order == ["exercise", "solution", "check"] * (len(order) // 3)
+
+
+@every_notebook
+def test_nbval_sees_every_mark(path):
+    """nbval knows its marks only as a comment on a line of their own, with nothing else on it."""
+    for cell in code_cells(path):
+        for line in cell.source.splitlines():
+            if "NBVAL" in line:
+                assert re.fullmatch(r"\s*# NBVAL_(CHECK|IGNORE)_OUTPUT", line), line
+
+
+@every_notebook
+def test_a_checked_cell_has_something_to_compare(path):
+    for cell in code_cells(path):
+        marked = "NBVAL_CHECK_OUTPUT" in cell.source or tagged(cell, "nbval-check-output")
+        assert cell.outputs or not marked, first_line(cell)
+
+
+@every_notebook
+def test_cells_fit_on_a_screen(path):
+    for cell in read(path).cells:
+        lines = len(cell.source.splitlines())
+        assert lines <= LONGEST_CELL, f"{lines} lines: {first_line(cell)}"
+        assert cell.source.strip(), "an empty cell"
