@@ -97,7 +97,7 @@ def test_dng_comes_back_bit_for_bit(order, bits, tmp_path, make_raw):
     back = read_raw(tmp_path / "a.dng")
     assert back.mosaic.dtype == np.uint16
     np.testing.assert_array_equal(back.mosaic, raw.mosaic)
-    np.testing.assert_array_equal(back.spec.cfa, raw.cfa)
+    np.testing.assert_array_equal(back.cfa, raw.cfa)
     np.testing.assert_array_equal(back.black_level, raw.black_level)
     assert back.white_level == raw.white_level
     # The promise of write_dng: rationals of a file, then float32 in LibRaw.
@@ -123,7 +123,7 @@ def test_any_size_comes_back(tmp_path_factory, make_raw, height, width, order, s
     write_dng(path, raw)
     back = read_raw(path)
     np.testing.assert_array_equal(back.mosaic, raw.mosaic)
-    np.testing.assert_array_equal(back.spec.cfa, raw.cfa)
+    np.testing.assert_array_equal(back.cfa, raw.cfa)
     np.testing.assert_array_equal(back.black_level, raw.black_level)
 
 
