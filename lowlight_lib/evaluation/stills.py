@@ -28,13 +28,8 @@ from ..sensor.cfa import tile
 from ..sensor.raw import RawImage
 from ..training import checkpoint as checkpoints
 from ..training import distributed
-from ..training.train import (
-    CONFIG,
-    find_source,
-    open_dataset,
-    pick_device,
-    read_metrics,
-)
+from ..training.state import CONFIG, read_metrics
+from ..training.train import find_source, open_dataset, pick_device
 from .metrics import find_protocol, score
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.

@@ -22,7 +22,7 @@ from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.errors import OptionError
 from lowlight_lib.evaluation import stills as evaluate
-from lowlight_lib.training import checkpoint, distributed, train
+from lowlight_lib.training import checkpoint, distributed, state, train
 
 ROOT = Path(__file__).resolve().parents[2]
 SET = {"crop": 32, "batch": 3, "steps": 9, "checkpoint_every": 4, "log_every": 1, "transpose": 0.5}
@@ -142,14 +142,14 @@ def test_a_killed_worker_ends_the_run_and_a_new_one_goes_on(data, two, tmp_path)
     run = tmp_path / "redi"
     code, said = torchrun(__file__, data, tmp_path, 7, "redi")  # at step 7, checkpoints at 4 and 8
     assert code != 0
-    assert not (run / train.WEIGHTS).exists()
+    assert not (run / state.WEIGHTS).exists()
     assert torch.load(run / "state.pt", weights_only=True)["step"] == 4, said
     words = [w for name, value in SET.items() for w in ("--set", f"{name}={value}")]
     words += ["--profile", "smoke", "--data", data, "--run-dir", run]
     code, said = torchrun("-m", "lowlight_lib.training.train", "redi", *words)
     assert code == 0, said
     whole = two / "redi"
-    assert (run / train.WEIGHTS).read_bytes() == (whole / train.WEIGHTS).read_bytes()
+    assert (run / state.WEIGHTS).read_bytes() == (whole / state.WEIGHTS).read_bytes()
     logs = [[(e["step"], e["loss"]) for e in train.read_metrics(r)] for r in (run, whole)]
     assert logs[0] == logs[1]
     assert [step for step, _ in logs[0]] == list(range(1, 10))

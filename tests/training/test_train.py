@@ -18,6 +18,7 @@ from lowlight_lib.cli.main import main
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
 from lowlight_lib.training import checkpoint, losses, train
+from lowlight_lib.training.state import RunDirectory
 
 WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
 SMOKE = recipes.find("redi", "smoke").replace(crop=32, steps=12, checkpoint_every=4, log_every=1)
@@ -295,7 +296,7 @@ def test_runs_of_older_recipes_go_on(sid, tmp_path):
     torch.save({k: v for k, v in kept.items() if k not in ("precision", "scaler")}, state)
     assert train.fit(SMOKE, sid, tmp_path, progress=False).steps == SMOKE.steps
     with pytest.raises(RunError, match="amp is False there, True here"):
-        train._check(tmp_path, SMOKE.replace(amp=True), resume=True)
+        RunDirectory(tmp_path, SMOKE.replace(amp=True)).check()
 
 
 def test_mixed_precision_is_for_gpus(sid, tmp_path):
