@@ -17,7 +17,7 @@ from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
-from lowlight_lib.training import checkpoint, losses, train
+from lowlight_lib.training import checkpoint, losses, state, train
 from lowlight_lib.training.state import RunDirectory
 
 WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
@@ -369,7 +369,7 @@ def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train.json, "dumps", full)
-    monkeypatch.setattr(train, "_config", lambda r: {})
+    monkeypatch.setattr(state, "_config", lambda r: {})
     with pytest.raises(OutputError, match="no space left"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
 
