@@ -191,6 +191,20 @@ def _spread(argv):
     return out
 
 
+def _renamed(argv):
+    """Names of version 0.1, which torchrun took for its own, as they are now; with a warning."""
+    names = {"train": ("--run",), "test": ("--run", "--m")}.get(argv[0] if argv else "", ())
+    out = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if name in names:
+            new = {"--run": "--run-dir", "--m": "--brightness"}[name]
+            print(f"warning: {name} is called {new} now", file=sys.stderr)
+            word = new + equals + value
+        out.append(word)
+    return out
+
+
 def _is_number(word):
     try:
         float(word)
@@ -208,7 +222,7 @@ def main(argv=None) -> None:
     for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    words = _spread(sys.argv[1:] if argv is None else argv)
+    words = _spread(_renamed(sys.argv[1:] if argv is None else argv))
     with warnings.catch_warnings():
         warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
         try:

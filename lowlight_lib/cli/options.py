@@ -31,8 +31,8 @@ DataRoot = Annotated[Path, typer.Option(
     "--data", envvar="LOWLIGHT_DATA", help="Folder that holds SID/ and its like.")]  # fmt: skip
 RootArgument = Annotated[Path, typer.Argument(help="Data root; the sets are in it.")]
 RunDir = Annotated[Path | None, typer.Option(
-    "--run", "--run-dir", help="Run directory: results and pictures go there; a training that is "
-    "started again goes on where it was.")]  # fmt: skip
+    "--run-dir", help="Results and pictures go there; a training that is started again goes on "
+    "where it was.")]  # fmt: skip
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Backend = Annotated[str, typer.Option(
     help="What computes: eager (the network as it is), torch, onnxruntime, openvino, for binary "

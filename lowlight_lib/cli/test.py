@@ -28,7 +28,7 @@ from .options import (
 def test(
     key: Key,
     checkpoint: Weights = None,
-    run: RunDir = None,
+    run_dir: RunDir = None,
     dataset: Annotated[str | None, typer.Option(
         help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
     data: DataRoot = DEFAULT_DATA,
@@ -38,7 +38,8 @@ def test(
         "photographs: pairlie_released and pairlie_vendor too.")] = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option("--m", help="Brightness of the estimate.")] = 5.0,
+    m: Annotated[float, typer.Option(
+        "--brightness", help="What the estimate of --amplification auto aims at.")] = 5.0,
     first_of_burst: Annotated[bool, typer.Option(
         "--first-of-burst", help="Only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
@@ -81,7 +82,7 @@ def test(
         amplification = number_or_auto(amplification)
     if checkpoint is None and predictions is None:
         raise OptionError("no weights given: --checkpoint is missing", todo="train some first")
-    run = run or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
+    run = run_dir or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
     if out is not None:
         make_folder(out.parent)  # an error now, and not after the work
     network = None

@@ -13,7 +13,7 @@ from .options import DEFAULT_DATA, DataRoot, Device, Key, Profile, RunDir, split
 
 def train(
     key: Key,
-    run: RunDir = None,
+    run_dir: RunDir = None,
     profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
     data: DataRoot = DEFAULT_DATA,
     restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
@@ -39,7 +39,7 @@ def train(
     given = {"steps": steps, "seed": seed, "amp": amp or None}
     changes = dict(map(_assignment, set_)) | {k: v for k, v in given.items() if v is not None}
     recipe = recipes.find(key, profile.value).replace(**changes)
-    run = run or Path("runs") / f"{key}_{profile.value}"
+    run = run_dir or Path("runs") / f"{key}_{profile.value}"
     done = fit(recipe, data, run, resume=not restart, device=device)
     if distributed.is_first():
         print(

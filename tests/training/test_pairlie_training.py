@@ -164,26 +164,26 @@ def test_pictures_made_elsewhere(root, network, weights, tmp_path, lowlight):
     (made / "notes.txt").write_text("nothing")
     run = tmp_path / "run"
     words = ("test", "pairlie", "--predictions", made, "--data", root)
-    code, out, err = lowlight(*words, "--run", run, "--out", run / "scores.json")
+    code, out, err = lowlight(*words, "--run-dir", run, "--out", run / "scores.json")
     assert code == 0, err
     [row] = json.loads((run / "scores.json").read_text())
     assert row["psnr"] == pytest.approx(ours["psnr"], abs=0.01) and f"{row['psnr']:.2f}" in out
     assert row["baseline_psnr"] == ours["baseline_psnr"] and row["predictions"] == "made"
     pngs = tmp_path / "ours/pictures/I"  # our own, rounded down
-    code, out, err = lowlight(*words[:3], pngs, *words[4:], "--run", run, "--protocol", "float")
+    code, out, err = lowlight(*words[:3], pngs, *words[4:], "--run-dir", run, "--protocol", "float")
     assert code == 0 and len(evaluate.read_rows(run / "results.json")) == 2, err
-    code, _, err = lowlight(*words, "--run", run, "--checkpoint", weights)
+    code, _, err = lowlight(*words, "--run-dir", run, "--checkpoint", weights)
     assert code == 1 and "no weights with them" in err
     assert lowlight("test", "pairlie", "--data", root)[0] == 1
     tiny.write_photo(made / "102.png", tiny.picture(0, (40, 48)))
-    assert "is there as 102.png too" in lowlight(*words, "--run", run)[2]
+    assert "is there as 102.png too" in lowlight(*words, "--run-dir", run)[2]
     (made / "102.npz").unlink()
     tiny.write_photo(made / "102.png", tiny.picture(0, (40, 50)))
-    code, _, err = lowlight(*words, "--run", run)
+    code, _, err = lowlight(*words, "--run-dir", run)
     assert code == 1 and "102.png" in err and "(1, 3, 40, 50)" in err
     (made / "102.png").unlink()
-    assert "no picture called 102" in lowlight(*words, "--run", run)[2]
-    assert "is no folder" in lowlight(*words[:3], made / "no", *words[4:], "--run", run)[2]
+    assert "no picture called 102" in lowlight(*words, "--run-dir", run)[2]
+    assert "is no folder" in lowlight(*words[:3], made / "no", *words[4:], "--run-dir", run)[2]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_a_raw_system_says_where_photographs_go(tmp_path, lowlight):
 
 
 def test_the_command_line_trains_and_counts(root, tmp_path, lowlight):
-    words = ("train", "pairlie", "--data", root, "--run", tmp_path, "--profile", "smoke")
+    words = ("train", "pairlie", "--data", root, "--run-dir", tmp_path, "--profile", "smoke")
     code, out, err = lowlight(*words, "--set", "loss=pairlie_symmetric", "--set", "crop=16")
     assert code == 0 and "12 steps" in out, err
     weights = tmp_path / "weights.safetensors"
