@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from .. import __version__, allocator
 from ..errors import LowlightError, OptionError, OutputError
 from . import course, data
 from .bench import bench
@@ -219,6 +219,7 @@ def main(argv=None) -> None:
     Args:
         argv: its words, without the program's own name; default those of this process.
     """
+    allocator.keep_pages()
     for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

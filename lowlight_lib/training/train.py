@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from .. import models
+from .. import allocator, models
 from ..data.photos import LolDataset, PairsDataset
 from ..data.sid import SidDataset
 from ..data.video import VideoDataset
@@ -69,6 +69,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     """
     from tqdm.auto import tqdm
 
+    allocator.keep_pages()
     distributed.join()
     part = rank, world = distributed.rank(), distributed.world()
     first = rank == 0  # only this process writes, and shows a bar
