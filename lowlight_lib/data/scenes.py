@@ -18,13 +18,15 @@ LONGEST_SIDE = 768  # pixels; larger photographs are reduced, which also hides t
 
 
 def photograph(name) -> np.ndarray:
-    """One of the photographs of TRAIN, VAL or TEST.
+    """One of the photographs of TRAIN, VAL or TEST, or "leaves_N": dead leaves of seed N.
 
     Returns:
         float32 (H, W, 3) in [0, 1], display-encoded, H and W even, at most LONGEST_SIDE.
     Raises:
         OptionError: a name that is in none of them.
     """
+    if name.startswith("leaves_"):
+        return dead_leaves(int(name.removeprefix("leaves_")))
     picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
     factor = -(-max(picture.shape[:2]) // LONGEST_SIDE)
     if factor > 1:
