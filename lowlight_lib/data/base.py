@@ -114,10 +114,10 @@ class Dataset:
                 f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
             )
         mine = range(size * rank // world, size * (rank + 1) // world)
-        x, y = (np.empty((len(mine), *s), np.float32) for s in self._shapes(crop, frames))
-        chances = (*flips, transpose)
-        if self.task is Task.RAW_VIDEO:
-            chances = (reverse, *chances)
+        lead = (frames,) if self.task is Task.RAW_VIDEO else ()
+        channels = self.task.channels, max(self.task.channels, 3)  # a mosaic becomes a picture
+        x, y = (np.empty((len(mine), *lead, c, crop, crop), np.float32) for c in channels)
+        chances = (reverse, *flips, transpose) if lead else (*flips, transpose)
         rng = np.random.default_rng([seed, 1, step])
         for k in range(size) if self._one_generator else mine:
             epoch, place = divmod(step * size + k, len(self))
@@ -131,17 +131,11 @@ class Dataset:
                 x[n], y[n] = self._cut(i, where, turns, crop, amplify)
         return x, y
 
-    def _shapes(self, crop, frames):
-        """Shapes of one input and one target of a batch."""
-        raise NotImplementedError
-
     def _draw(self, i, rng, crop, frames):
         """Where item i is cut, drawn at random, for `_cut`."""
-        raise NotImplementedError
 
     def _cut(self, i, where, turns, crop, amplify):
         """The input and the target there, turned."""
-        raise NotImplementedError
 
 
 def lines(start, size, count, cell=2):

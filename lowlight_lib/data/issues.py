@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from ..errors import LowlightError
 
 NOTE = "mini.json"
 _SAMPLES = 3  # files of a kind that are opened where not all are
@@ -44,16 +48,31 @@ def to_open(items, deep, label, progress):
     return tqdm(chosen, desc=label, disable=not progress, leave=False)
 
 
+@contextlib.contextmanager
+def noted(errors):
+    """Keep an error in a list, and go on behind the block."""
+    try:
+        yield
+    except LowlightError as e:
+        errors.append(e)
+
+
 def count(things, noun) -> str:
     """How many of them, in words: 1 file, 2 files."""
     return f"{len(things)} {noun}{'s'[: len(things) != 1]}"
 
 
-def first(names, most) -> str:
+def first(names, most=3) -> str:
     """The first few names, and three dots for the others."""
     return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def files(paths, what) -> str:
     """How many files are what, and the names of the first three."""
-    return f"{count(paths, 'file')} {what} ({first([p.name for p in paths], 3)})"
+    return f"{count(paths, 'file')} {what} ({first([Path(p).name for p in paths])})"
+
+
+def unreadable(label, errors) -> Issue:
+    """The files that could not be read, and why the first of them."""
+    names = files([e.file for e in errors], "unreadable")
+    return Issue(f"{label}: {names}: {errors[0].what}")

@@ -76,18 +76,16 @@ class LlrvdDataset(VideoDataset):
             lacking += [p for p in paths if not p.is_file()]
             for path in paths if deep else paths[:1]:
                 if path.is_file():
-                    try:
+                    with issues.noted(errors):
                         read.append(isp_info.read_frame(path))
-                    except DataError as e:
-                        errors.append(e)
         if lacking:
-            names = issues.first([p.relative_to(folder).as_posix() for p in lacking], 3)
+            names = issues.first([p.relative_to(folder).as_posix() for p in lacking])
             text = f"{issues.count(lacking, 'file')} of display parameters missing: {names}"
             yield Issue(
                 f"{label}: {text}; without any of a scene its pictures get grey-world colours"
             )
         for what, names in by_kind(errors, folder).items():
-            yield Issue(f"{label}: {len(names)} wrong: {issues.first(names, 3)}: {what}")
+            yield Issue(f"{label}: {len(names)} wrong: {issues.first(names)}: {what}")
         if read:
             text = f"{issues.count(read, 'file')} of display parameters opened and read"
             yield info(f"{label}: {text}")

@@ -83,9 +83,6 @@ class PhotoDataset(Dataset):
                 )
         return first
 
-    def _shapes(self, crop, frames):
-        return [(3, crop, crop)] * 2
-
     def _two(self, files, rng):
         return files
 
@@ -134,7 +131,7 @@ class PairsDataset(PhotoDataset):
         lonely = [p for p in _listing(folder, Path.is_dir) if len(photos_in(p)) < 2]
         if lonely:
             text = f"{len(lonely)} folders hold fewer than two pictures, and cannot be trained on"
-            yield Issue(f"pairs: {text}: {issues.first([p.name for p in lonely], 3)}")
+            yield Issue(f"pairs: {text}: {issues.first([p.name for p in lonely])}")
             good = [p for p in _listing(folder, Path.is_dir) if p not in lonely]
             scenes = [Scene(p.name, tuple(photos_in(p))) for p in good]
         else:
@@ -204,21 +201,18 @@ def _check_pictures(label, scenes, deep, progress):
     if empty:
         yield Issue(f"{label}: {issues.files(empty, 'empty, to be copied again')}")
     good = [s for s in scenes if not {*empty} & {*s.files}]
-    bad, sizes = {}, Counter()
+    errors, sizes = [], Counter()
     for scene in issues.to_open(good, deep, label, progress):
         shapes = {}
         for file in scene.files:
-            try:
+            with issues.noted(errors):
                 shapes[file] = read_pixels(file).shape[:2]
-            except DataError as e:
-                bad[file] = e.what
         sizes.update(shapes.values())
         if len(set(shapes.values())) > 1:
             text = ", ".join(f"{f.name} {h} x {w}" for f, (h, w) in shapes.items())
             yield Issue(f"{label} {scene.name}: sizes differ: {text}")
-    if bad:
-        why = next(iter(bad.values()))
-        yield Issue(f"{label}: {issues.files([*bad], 'unreadable')}: {why}")
+    if errors:
+        yield issues.unreadable(label, errors)
     elif sizes:
         (h, w), _ = sizes.most_common(1)[0]
         yield info(f"{label}: {sizes.total()} opened, all readable, most are {h} x {w}")

@@ -124,9 +124,6 @@ class SidDataset(Dataset):
         r, g, b = np.exp(np.log(gains).mean(0))
         return float(r / g), 1.0, float(b / g)
 
-    def _shapes(self, crop, frames):
-        return (1, crop, crop), (3, crop, crop)
-
     def _draw(self, i, rng, crop, frames):
         """(pattern to give, start of the crop in each axis)."""
         raw = self.input(i)

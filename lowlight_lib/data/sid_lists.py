@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from statistics import median
 
-from ..errors import DataError, LowlightError
+from ..errors import DataError
 from ..sensor.raw import read_raw
 from . import issues
 from .issues import Issue, info
@@ -26,25 +26,22 @@ MAX_RATIO = 300
 MISALIGNED = (10034, 10045, 10172)  # test scenes whose target moved
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
 
-# Counted from the authors' lists; the test list of Sony in the ways in which papers count it.
+# In each of the ways in which papers count them, and as counted from the authors' lists.
+COUNTS = (
+    "pairs",
+    "scenes",
+    "pairs without the misaligned scenes",
+    "first frames of bursts",
+    "first frames without the misaligned scenes",
+    "first frames of 0.1 s",
+)
 PUBLISHED = {
-    ("Sony", "train"): {"pairs": 1865, "scenes": 161, "first": 280},
-    ("Sony", "val"): {"pairs": 234, "scenes": 20, "first": 36},
-    ("Sony", "test"): {
-        "pairs": 598, "scenes": 50, "pairs_aligned": 562, "first": 93, "first_aligned": 88,
-        "first_100ms": 50,
-    },
-    ("Fuji", "train"): {"pairs": 1655, "scenes": 135},
-    ("Fuji", "val"): {"pairs": 218, "scenes": 17},
-    ("Fuji", "test"): {"pairs": 524, "scenes": 41},
-}  # fmt: skip
-_WORDS = {
-    "pairs": "pairs",
-    "scenes": "scenes",
-    "pairs_aligned": "pairs without the misaligned scenes",
-    "first": "first frames of bursts",
-    "first_aligned": "first frames without the misaligned scenes",
-    "first_100ms": "first frames of 0.1 s",
+    ("Sony", "train"): (1865, 161, None, 280),
+    ("Sony", "val"): (234, 20, None, 36),
+    ("Sony", "test"): (598, 50, 562, 93, 88, 50),
+    ("Fuji", "train"): (1655, 135),
+    ("Fuji", "val"): (218, 17),
+    ("Fuji", "test"): (524, 41),
 }
 
 
@@ -109,22 +106,12 @@ def read_list(path, folder) -> list[SidPair]:
     return pairs
 
 
-def sid_counts(pairs: list[SidPair]) -> dict[str, int]:
-    """How many images a list has, in each of the ways in which papers count them.
-
-    Returns:
-        pairs, scenes; first: of each burst the first frame; ..._aligned: without the three test
-        scenes whose target moved; first_100ms: of the first frames those of 0.1 s.
-    """
+def sid_counts(pairs) -> tuple[int, ...]:
+    """How many images a list has, in each way of COUNTS."""
     first = [p for p in pairs if p.burst == 0]
-    return {
-        "pairs": len(pairs),
-        "scenes": len({p.scene for p in pairs}),
-        "pairs_aligned": sum(p.scene not in MISALIGNED for p in pairs),
-        "first": len(first),
-        "first_aligned": sum(p.scene not in MISALIGNED for p in first),
-        "first_100ms": sum(p.input_s == 0.1 for p in first),
-    }
+    aligned = [sum(p.scene not in MISALIGNED for p in some) for some in (pairs, first)]
+    at_100ms = sum(p.input_s == 0.1 for p in first)
+    return len(pairs), len({p.scene for p in pairs}), aligned[0], len(first), aligned[1], at_100ms
 
 
 def check_sid(folder, deep=False, progress=False):
@@ -147,13 +134,16 @@ def check_sid(folder, deep=False, progress=False):
                     f"SID {camera}: the images lie one level too deep, in {place}/: move them "
                     f"up to SID/{camera}/"
                 )
-        pairs = []
+        pairs, there = [], _files_below(base)
         for split in SPLITS:
             pairs += yield from _check_list(folder, base, camera, split, mini)
         for kind, side in (("short", "input"), ("long", "target")):
-            wanted = sorted({getattr(p, side) for p in pairs})
-            label, place = f"SID {camera} {kind}", base / camera / kind
-            yield from _check_files(label, place, wanted, deep, progress)
+            wanted = sorted({getattr(p, side).relative_to(base.resolve()) for p in pairs})
+            label = f"SID {camera} {kind}"
+            if wanted:
+                yield from _check_files(label, base, wanted, there, deep, progress)
+            elif unlisted := sum(p.parent == Path(camera, kind) for p in there):
+                yield info(f"{label}: {unlisted} files, named by no list")
 
 
 def _check_list(folder, base, camera, split, mini):
@@ -173,65 +163,53 @@ def _check_list(folder, base, camera, split, mini):
     except DataError as e:
         yield Issue(f"{label}: {e}")
         return []
-    counts, published = sid_counts(pairs), {} if mini else PUBLISHED[camera, split]
-    text = "{pairs} pairs of {scenes} scenes; first of each burst {first}"
+    counts, published = sid_counts(pairs), () if mini else PUBLISHED[camera, split]
+    n, scenes, aligned, first, first_aligned, at_100ms = counts
+    text = f"{n} pairs of {scenes} scenes; first of each burst {first}"
     if (camera, split) == ("Sony", "test"):
+        moved = ", ".join(map(str, MISALIGNED))
         text = (
-            "{pairs} pairs of {scenes} scenes; {pairs_aligned} without the misaligned scenes "
-            + ", ".join(map(str, MISALIGNED))
-            + "; first of each burst {first}, without the misaligned {first_aligned}, at 0.1 s "
-            "{first_100ms}"
+            f"{n} pairs of {scenes} scenes; {aligned} without the misaligned scenes {moved}; "
+            f"first of each burst {first}, without the misaligned {first_aligned}, at 0.1 s "
+            f"{at_100ms}"
         )
-    beside = f" (published: {', '.join(map(str, published.values()))})" if published else ""
-    yield info(f"{label}: {text.format_map(counts)}{beside}")
-    differs = [k for k in published if counts[k] != published[k]]
+    if published:
+        text += f" (published: {', '.join(str(p) for p in published if p is not None)})"
+    yield info(f"{label}: {text}")
+    beside = zip(counts, COUNTS, published, strict=False)
+    differs = [f"{n} {what} instead of {p}" for n, what, p in beside if p not in (None, n)]
     if differs:
-        what = "; ".join(f"{counts[k]} {_WORDS[k]} instead of {published[k]}" for k in differs)
-        yield Issue(f"{label}: the list is not the published one: {what}")
+        yield Issue(f"{label}: the list is not the published one: {'; '.join(differs)}")
     if b"\r\n" in path.read_bytes():
         yield info(f"{label}: the list has Windows line ends; harmless here, not everywhere")
     return pairs
 
 
-def _check_files(label, place, wanted, deep, progress):
+def _check_files(label, base, wanted, there, deep, progress):
     """Issues of the raw files that the lists name: there, whole, readable."""
-    if not wanted:
-        if unlisted := _sizes(place):
-            yield info(f"{label}: {len(unlisted)} files, named by no list")
-        return
-    there = {d: _sizes(d) for d in {p.parent for p in wanted}}
-    sizes = {p: there[p.parent][p.name] for p in wanted if p.name in there[p.parent]}
+    sizes = {p: there[p] for p in wanted if p in there}
     # A name in other letters opens on some systems and not on others; so does a folder's.
-    spelt = {
-        (d, n.casefold())
-        for d in there
-        for other in _names(d.parent)
-        if other.casefold() == d.name.casefold()
-        for n in _names(d.parent / other)
-    }
-    others = [p for p in wanted if p not in sizes]
-    other_case = [p for p in others if (p.parent, p.name.casefold()) in spelt]
+    spelt = {str(p).casefold() for p in there}
+    others = [p for p in wanted if p not in there]
+    other_case = [p for p in others if str(p).casefold() in spelt]
     empty = [p for p, size in sizes.items() if not size]
     small = _too_small({p: s for p, s in sizes.items() if s})
     yield info(f"{label}: {len(sizes)} of {len(wanted)} listed files")
     for paths, what in (
-        (sorted(set(others) - set(other_case)), "missing"),
+        ([p for p in others if p not in other_case], "missing"),
         (other_case, "spelt in other capital and small letters than in the list"),
         (empty, "empty, to be copied again"),
         (small, "much smaller than the others, so probably cut short, to be copied again"),
     ):
         if paths:
             yield Issue(f"{label}: {issues.files(paths, what)}")
-    good, bad = [p for p in sizes if p not in {*empty, *small}], {}
+    good, errors = [p for p in sizes if p not in {*empty, *small}], []
     opened = issues.to_open(good, deep, label, progress)
     for path in opened:
-        try:
-            read_raw(path)
-        except LowlightError as e:
-            bad[path] = e.what
-    if bad:
-        why = next(iter(bad.values()))
-        yield Issue(f"{label}: {issues.files([*bad], 'unreadable')}: {why}")
+        with issues.noted(errors):
+            read_raw(base / path)
+    if errors:
+        yield issues.unreadable(label, errors)
     elif opened:
         yield info(f"{label}: {len(opened)} opened, all readable")
 
@@ -250,9 +228,8 @@ def _names(folder):
     return os.listdir(folder) if folder.is_dir() else []
 
 
-def _sizes(folder):
-    """{name: size} of the files in a folder; {} where none has exactly this spelling."""
-    if folder.name not in _names(folder.parent):
-        return {}
-    with os.scandir(folder) as entries:
-        return {e.name: e.stat().st_size for e in entries if e.is_file()}
+def _files_below(folder):
+    """{path, relative and spelt as it is: size} of all files; links to folders are followed."""
+    places = os.walk(folder, followlinks=True)
+    paths = (Path(place, name) for place, _, names in places for name in names)
+    return {p.relative_to(folder): p.stat().st_size for p in paths if p.is_file()}

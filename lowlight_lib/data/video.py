@@ -154,9 +154,6 @@ class VideoDataset(Dataset):
             gains, ccm = colours.white_balance[frames], colours.ccm[frames]
         return display.display(packed, gains, ccm, planes=self.planes)
 
-    def _shapes(self, crop, frames):
-        return [(frames, 4, crop, crop)] * 2
-
     def _draw(self, i, rng, crop, frames):
         clip = self.pairs[i]
         axes = (clip.frames, frames), (clip.height, crop), (clip.width, crop)
@@ -195,7 +192,6 @@ class VideoDataset(Dataset):
         Raises:
             DataError: at the end, for a folder that is named by no ratio or gain.
         """
-        raise NotImplementedError
 
     @classmethod
     def _measure(cls, *found):
@@ -216,7 +212,6 @@ class VideoDataset(Dataset):
     @classmethod
     def _scenes(cls, folder):
         """Numbers of the scenes that leave a trace in a folder."""
-        raise NotImplementedError
 
     @classmethod
     def check(cls, folder, deep=False, progress=False):
@@ -248,14 +243,10 @@ class VideoDataset(Dataset):
         clips, errors, there = [], [], []
         for scene in issues.to_open(numbers, True, label, progress):
             before = len(clips) + len(errors)
-            try:
+            with issues.noted(errors):
                 for found in cls._find(folder, scene):
-                    try:
+                    with issues.noted(errors):
                         clips.append(cls._measure(*found))
-                    except DataError as e:
-                        errors.append(e)
-            except DataError as e:
-                errors.append(e)
             if len(clips) + len(errors) > before:
                 there.append(scene)
         text = f"{issues.count(clips, 'whole clip')} of {issues.count(there, 'scene')}"
@@ -267,7 +258,7 @@ class VideoDataset(Dataset):
             yield Issue(f"{label}: {issues.count(missing, 'scene')} missing: {some}")
         for what, names in by_kind(errors, folder).items():
             things = issues.count(names, "thing")
-            yield Issue(f"{label}: {things} wrong: {issues.first(names, 3)}: {what}")
+            yield Issue(f"{label}: {things} wrong: {issues.first(names)}: {what}")
         few = [s for s in there if sum(c.scene == s for c in clips) < CLIPS_A_SCENE]
         if few and not errors:
             text = f"{issues.count(few, 'scene')} with fewer than {CLIPS_A_SCENE} clips"

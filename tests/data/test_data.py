@@ -42,7 +42,7 @@ def test_mini_set_has_the_published_layout(mini_root):
 
 
 def test_mini_splits_share_no_photograph():
-    by_split = {split: set(names) for split, names in mini.sid.PICTURES.items()}
+    by_split = {split: set(names) for split, names in mini.stills.PICTURES.items()}
     assert not by_split["train"] & (by_split["val"] | by_split["test"])
     assert not by_split["val"] & by_split["test"]
     assert not {"astronaut", "grace_hopper"} & by_split["train"]
@@ -57,7 +57,7 @@ def test_mini_splits_share_no_photograph():
 @pytest.fixture
 def one_scene(monkeypatch):
     """A mini set of one scene, so that it takes a moment."""
-    monkeypatch.setattr(mini.sid, "PICTURES", {"train": [], "val": [], "test": ["astronaut"]})
+    monkeypatch.setattr(mini.stills, "PICTURES", {"train": [], "val": [], "test": ["astronaut"]})
 
 
 def test_mini_files_are_a_function_of_the_seed(tmp_path, one_scene, mini_root):
@@ -90,7 +90,7 @@ def test_real_data_are_never_overwritten(tmp_path):
 
 
 def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch, one_scene):
-    real, count = mini.sid.write_dng, []
+    real, count = mini.stills.write_dng, []
 
     def dies(*args):
         count.append(1)
@@ -100,10 +100,10 @@ def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch, one_scene)
 
     for seed in (0, 1):  # also over a finished set of another seed
         count.clear()
-        monkeypatch.setattr(mini.sid, "write_dng", dies)
+        monkeypatch.setattr(mini.stills, "write_dng", dies)
         with pytest.raises(KeyboardInterrupt):
             mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        monkeypatch.setattr(mini.sid, "write_dng", real)
+        monkeypatch.setattr(mini.stills, "write_dng", real)
         mini.ensure(tmp_path, seed, progress=False, sets="SID")
         assert read_note(tmp_path / "SID")["seed"] == seed
         assert len(SidDataset(tmp_path, "test")) == 4

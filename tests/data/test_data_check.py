@@ -52,10 +52,7 @@ def test_counts_in_every_way(tmp_path):
     lines += [names(10034, b, 0.1) for b in range(3)]  # misaligned: 3 pairs, 1 first
     lines += [names(10074, 0, s) for s in (0.033, 0.04, 0.1)]  # 3 pairs, all first
     (tmp_path / "list.txt").write_text("".join(lines))
-    assert sid_counts(read_list(tmp_path / "list.txt", tmp_path)) == {
-        "pairs": 14, "scenes": 3, "pairs_aligned": 11, "first": 6, "first_aligned": 5,
-        "first_100ms": 3,
-    }  # fmt: skip
+    assert sid_counts(read_list(tmp_path / "list.txt", tmp_path)) == (14, 3, 11, 6, 5, 3)
 
 
 # The structure of SID's own test list: scene, then frames at 0.033, 0.04 and 0.1 s. A frame of

@@ -10,7 +10,7 @@ from lowlight_lib.cli import main as cli
 from lowlight_lib.data import DATASETS, mini, scenes
 from lowlight_lib.data.check import check
 from lowlight_lib.data.llrvd_smoid import LlrvdDataset, SmoidDataset
-from lowlight_lib.data.mini import photos as mini_photos
+from lowlight_lib.data.mini import stills
 from lowlight_lib.data.mini import video as mini_video
 from lowlight_lib.errors import DataError, OptionError
 
@@ -149,13 +149,27 @@ def test_an_interrupted_set_is_made_again(small, tmp_path, monkeypatch):
     }
 
 
+def test_a_set_that_is_half_removed_is_not_whole(small, tmp_path, monkeypatch):
+    """Killed while the old set makes room for the new one."""
+    mini.ensure(tmp_path, progress=False, sets="LLRVD")
+    with monkeypatch.context() as patch:
+        patch.setattr(mini_video.shutil, "rmtree", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="killed"):
+            mini.ensure(tmp_path, progress=False, sets="LLRVD", again=True)
+    assert not mini_video.MiniLlrvd(tmp_path).is_there()
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt("killed")
+
+
 def test_ensure_makes_what_is_not_there(small, tmp_path, monkeypatch):
     real, made = mini.MiniLlrvd.make, []
     monkeypatch.setattr(
         mini_video.MiniVideo, "make", lambda s, *a: made.append(s.name) or real(s, *a)
     )
     monkeypatch.setattr(mini.MiniSid, "make", lambda s, *a: made.append(s.name))
-    monkeypatch.setattr(mini_photos.MiniPhotos, "make", lambda *a: None)
+    monkeypatch.setattr(stills.MiniPhotos, "make", lambda *a: None)
 
     def sets(*args, **options):
         made.clear()

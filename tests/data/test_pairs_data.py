@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from lowlight_lib.data import mini, scenes
 from lowlight_lib.data import photos as pairs
 from lowlight_lib.data.check import Report, check
-from lowlight_lib.data.mini import photos as mini_photos
+from lowlight_lib.data.mini import stills
 from lowlight_lib.errors import DataError, LowlightError, OptionError
 from lowlight_lib.io.pictures import read_photo, read_pixels
 from lowlight_lib.io.png16 import read_png16
@@ -376,7 +376,7 @@ def test_lol_that_is_not_whole(tmp_path):
 def few(monkeypatch):
     """Mini sets of three small photographs."""
     monkeypatch.setattr(
-        mini_photos, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
+        stills, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
     )
     small = scenes.dead_leaves
     monkeypatch.setattr(scenes, "dead_leaves", lambda n: small(n, (64, 80), 200))
@@ -402,7 +402,7 @@ def test_mini_sets_are_published_layouts_in_the_dark(few, tmp_path):
 
 def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
     def made(where, seed):
-        folder = mini_photos.mini_lol(tmp_path / where, seed).make(progress=False)
+        folder = stills.mini_lol(tmp_path / where, seed).make(progress=False)
         return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
 
     first = made("a", 0)
@@ -412,7 +412,7 @@ def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
     assert note["complete"] and note["seed"] == 1
 
 
-@pytest.mark.parametrize("make", [mini_photos.mini_pairs, mini_photos.mini_lol])
+@pytest.mark.parametrize("make", [stills.mini_pairs, stills.mini_lol])
 def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
     folder = make(tmp_path).make(progress=False)
     own = save(folder / "mine" / "a.png")
@@ -428,7 +428,7 @@ def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
     assert set(mini.sets_of()) >= {"LOL", "pairs", "SID"} and mini.sets_of(cfa="xtrans") == ["SID"]
     mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
     with monkeypatch.context() as patch:
-        patch.setattr(mini_photos.MiniPhotos, "make", lambda *_: pytest.fail("made again"))
+        patch.setattr(stills.MiniPhotos, "make", lambda *_: pytest.fail("made again"))
         mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
     (tmp_path / "LOL/eval15/low/3.png").unlink()
     mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
@@ -444,7 +444,7 @@ def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
 
 
 def test_training_and_testing_share_no_photograph():
-    train, test = (set(mini_photos.PICTURES[k]) for k in ("train", "test"))
+    train, test = (set(stills.PICTURES[k]) for k in ("train", "test"))
     assert not train & test and not {"astronaut", "grace_hopper"} & train
 
 

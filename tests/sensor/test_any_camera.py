@@ -563,7 +563,7 @@ def two_scenes(monkeypatch):
     """Two small scenes instead of twenty, so that a set takes a tenth of a second."""
     monkeypatch.setattr(scenes, "dead_leaves", small_leaves)
     leaves = {"train": ["leaves_2"], "val": [], "test": ["leaves_1"]}
-    monkeypatch.setattr(mini.sid, "PICTURES", leaves)
+    monkeypatch.setattr(mini.stills, "PICTURES", leaves)
 
 
 def listed(root):
@@ -571,32 +571,32 @@ def listed(root):
 
 
 def test_mini_sid_of_another_camera(tmp_path, two_scenes):
-    mini.sid.MiniSid(tmp_path, 3, "nikon_d850", "grbg").make(progress=False)
+    mini.stills.MiniSid(tmp_path, 3, "nikon_d850", "grbg").make(progress=False)
     raw = read_raw(tmp_path / "SID/Sony/short/10001_00_0.1s.dng")
     assert (raw.model, cfa.name(raw.cfa), raw.white_level) == ("Nikon D850", "GRBG", 15520)
     assert (raw.black_level == 400).all()
     np.testing.assert_allclose(raw.white_balance, cameras.NIKON_D850.white_balance, atol=1e-3)
     with pytest.raises(OptionError, match="unknown camera"):
-        mini.sid.MiniSid(tmp_path, camera="kodak")
+        mini.stills.MiniSid(tmp_path, camera="kodak")
     with pytest.raises(ShapeError, match="filter array"):
-        mini.sid.MiniSid(tmp_path, cfa="rgbw")
+        mini.stills.MiniSid(tmp_path, cfa="rgbw")
     with pytest.raises(OptionError, match="train, val, test"):
-        mini.sid.MiniSid(tmp_path, splits=("tests",))
+        mini.stills.MiniSid(tmp_path, splits=("tests",))
     assert len(listed(tmp_path)) == 3  # nothing was touched
 
 
 def test_mini_x_trans_is_named_fuji_and_leaves_nothing_of_the_old_set(tmp_path, two_scenes):
-    mini.sid.MiniSid(tmp_path).make(progress=False)
+    mini.stills.MiniSid(tmp_path).make(progress=False)
     own = tmp_path / "SID/Sony/short/mine.dng"
     own.write_bytes(b"mine")
-    mini.sid.MiniSid(tmp_path, 0, "canon_70d", "xtrans", "test").make(progress=False)
+    mini.stills.MiniSid(tmp_path, 0, "canon_70d", "xtrans", "test").make(progress=False)
     assert listed(tmp_path) == ["Fuji_test_list.txt"]
     assert [p.name for p in (tmp_path / "SID/Sony").rglob("*.dng")] == ["mine.dng"]
     raw = read_raw(tmp_path / "SID/Fuji/long/10001_00_10s.dng")
     assert np.array_equal(raw.cfa, cfa.XTRANS)
     with pytest.raises(DataError, match="Sony_train_list"):
         SidDataset(tmp_path, "train")
-    mini.sid.MiniSid(tmp_path).make(progress=False)
+    mini.stills.MiniSid(tmp_path).make(progress=False)
     assert listed(tmp_path) == [f"Sony_{s}_list.txt" for s in ("test", "train", "val")]
 
 
@@ -644,9 +644,9 @@ def fuji(tmp_path_factory):
     """Mini SID of one scene, smaller than what LibRaw develops of X-Trans by itself."""
     root = tmp_path_factory.mktemp("fuji")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mini.sid, "PICTURES", {"train": ["leaves_2"]})
+        patch.setattr(mini.stills, "PICTURES", {"train": ["leaves_2"]})
         patch.setattr(scenes, "dead_leaves", small_leaves)
-        mini.sid.MiniSid(root, 0, "nikon_d850", "xtrans", "train").make(progress=False)
+        mini.stills.MiniSid(root, 0, "nikon_d850", "xtrans", "train").make(progress=False)
     return root
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ...errors import OptionError
 from .base import SPLITS
-from .photos import mini_lol, mini_pairs
-from .sid import CAMERA, ISOS, MiniSid
+from .stills import CAMERA, ISOS, MiniSid, mini_lol, mini_pairs
 from .video import MiniLlrvd, MiniSmoid
 
 __all__ = ["ISOS", "SETS", "ensure", "sets_of"]
@@ -17,15 +16,7 @@ SETS = ("SID", *_MAKERS)
 
 
 def ensure(
-    root,
-    seed=0,
-    progress=True,
-    *,
-    camera=CAMERA,
-    cfa=None,
-    splits=SPLITS,
-    again=False,
-    sets=None,
+    root, seed=0, progress=True, *, camera=CAMERA, cfa=None, splits=SPLITS, again=False, sets=None
 ) -> Path:
     """Make the mini sets below `root` unless complete ones of this kind are there.
 
@@ -34,7 +25,7 @@ def ensure(
     Args:
         root: the data root; what is there of the sets must be absent or mini.
         seed: the files are a function of it.
-        camera, cfa, splits: of SID, see `mini.sid.MiniSid`.
+        camera, cfa, splits: of SID, see `mini.stills.MiniSid`.
         again: make them in any case.
         sets: which of "SID", "LLRVD", "SMOID", "LOL" and "pairs". None: all of them; but SID alone
             where a camera, filters or splits are asked for, which the others do not have.

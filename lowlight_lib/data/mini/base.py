@@ -1,4 +1,4 @@
-"""`MiniSet`: how a mini data set is made and known again; what the makers of all of them share."""
+"""`MiniSet`: how a mini data set is made and known again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import numpy as np
 
 from ...errors import DataError
 from ...io.files import atomic_write
-from ...sensor import isp, noise
-from ...sensor.raw import RawImage
-from .. import scenes
 from ..issues import NOTE, read_note
 
 VERSION = 1  # of what is written; raise it when the content of a set changes
@@ -61,14 +58,13 @@ class MiniSet:
             json.dump(note, f)
 
     def _foreign(self, note) -> bool:
-        raise NotImplementedError
+        """Is there what is not ours, by the note that is there?"""
 
     def _clear(self, old):
         """Remove the files of the mini set of which `old` is the note, and nothing else."""
-        raise NotImplementedError
 
     def _write(self, progress):
-        raise NotImplementedError
+        """Write all files but the note."""
 
 
 def exposed(light, by=None) -> np.ndarray:
@@ -82,22 +78,3 @@ def exposed(light, by=None) -> np.ndarray:
     """
     brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
     return np.clip(light / np.float32(brightest), 0, 1)
-
-
-def light_of(name, camera) -> np.ndarray:
-    """The light (H, W) of one of `scenes`, as a camera's filters see it, well exposed."""
-    return exposed(isp.undevelop(scenes.photograph(name), camera))
-
-
-def shoot(light, ratio, camera, iso, seed) -> RawImage:
-    """A photograph of a scene with 1/ratio of its light; frames scatter around the calibration."""
-    rng = np.random.default_rng(seed)
-    levels = noise.noise_levels(camera, iso, rng=rng)
-    return RawImage(
-        noise.expose(light, ratio, camera, iso, rng, levels=levels),
-        camera.cfa,
-        black_level=camera.black_level,
-        white_level=camera.white_level,
-        white_balance=camera.white_balance,
-        color_matrix=camera.color_matrix,
-    )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from ...sensor import cfa, colorimetry, isp, noise
 from .. import scenes
 from ..llrvd_smoid import GAIN_RATIOS, RATIOS, LlrvdDataset
 from .base import MiniSet, exposed
-from .sid import ISOS
+from .stills import ISOS
 
 FRAMES = 10
 SMOID_ISO = 200  # at gain 0; 30 dB are a factor of 32
@@ -64,14 +63,11 @@ class MiniVideo(MiniSet):
 
         bar = tqdm(self.pictures, desc=f"mini {self.name}", unit="scene", disable=not progress)
         for n, scene in enumerate(bar):
-            seed = [self.note["seed"], scene]
-            shape = SHAPES[self.name]
-            lights = clip(self.pictures[scene], shape, FRAMES, seed, self.camera)
-            self._write_scene(scene, n, lights)
+            where = SHAPES[self.name], FRAMES, [self.note["seed"], scene], self.camera
+            self._write_scene(scene, n, clip(self.pictures[scene], *where))
 
     def _write_scene(self, scene, n, lights):
-        """The files of scene n, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
-        raise NotImplementedError
+        """The files of a scene, the n-th, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
 
     def _dark(self, lights, ratio, iso, scene, which):
         """The clip in the dark, (T, 2H, 2W) DN. Clips scatter around the calibration, frames do
@@ -132,15 +128,6 @@ class MiniSmoid(MiniVideo):
 # ---- motion
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """A textured disc on its way: centres (T, 2) in pixels of the mosaic."""
-
-    texture: np.ndarray
-    radius: float
-    centres: np.ndarray
-
-
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     """The noise-free mosaics of a clip over a picture.
 
@@ -165,8 +152,8 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     lights = []
     for t in range(frames):
         frame = resample(source, (tops[t], lefts[t]), zooms[t], out)
-        for leaf in leaves:
-            _draw(frame, leaf, leaf.centres[t])
+        for texture, radius, centres in leaves:
+            _draw(frame, texture, radius, centres[t])
         lights.append(isp.undevelop(frame, camera))
     return exposed(np.stack(lights), by=lights[0])
 
@@ -183,7 +170,8 @@ def _path(rng, frames, room, fastest=3.0):
 
 
 def _leaf(rng, shape, frames):
-    """A leaf that crosses the frame at 3 to 8 pixels a frame, in its middle half-way through."""
+    """A textured disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way
+    through: texture, radius, centres (T, 2) in pixels of the mosaic."""
     radius = rng.uniform(16, 36)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(3, 8)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
@@ -192,12 +180,12 @@ def _leaf(rng, shape, frames):
     bow = np.stack([np.cos(angle) * t**2, -np.sin(angle) * t**2], 1) * rng.uniform(-0.2, 0.2)
     side = 2 * int(np.ceil(radius)) + 4
     texture = scenes.dead_leaves(int(rng.integers(1000, 10**6)), (side, side), 60)
-    return Leaf(texture, radius, middle + way + bow)
+    return texture, radius, middle + way + bow
 
 
-def _draw(frame, leaf, centre):
+def _draw(frame, texture, radius, centre):
     """Draw a leaf over a frame, in place, its edge as soft as a pixel."""
-    half = len(leaf.texture) / 2
+    half = len(texture) / 2
     (y0, y1), (x0, x1) = (
         (int(max(0, np.floor(c - half))), int(min(size, np.ceil(c + half))))
         for c, size in zip(centre, frame.shape, strict=False)
@@ -205,9 +193,9 @@ def _draw(frame, leaf, centre):
     if y0 >= y1 or x0 >= x1:
         return
     y, x = np.mgrid[y0:y1, x0:x1] - np.reshape(centre, (2, 1, 1))
-    cover = np.clip(leaf.radius + 0.5 - np.hypot(y, x), 0, 1)[..., None].astype(np.float32)
+    cover = np.clip(radius + 0.5 - np.hypot(y, x), 0, 1)[..., None].astype(np.float32)
     corner = y0 - centre[0] + half, x0 - centre[1] + half
-    skin = resample(leaf.texture, corner, 1, (y1 - y0, x1 - x0))
+    skin = resample(texture, corner, 1, (y1 - y0, x1 - x0))
     frame[y0:y1, x0:x1] += cover * (skin - frame[y0:y1, x0:x1])
 
 
