@@ -11,6 +11,7 @@ import torch
 
 from .. import models, recipes
 from ..blocks.retinex import recompose
+from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError, ShapeError
 from ..io.files import atomic_write, write_picture
@@ -18,7 +19,6 @@ from ..io.movies import make_folder
 from ..io.pictures import read_photo
 from ..restore.still import PHOTO_TILE, as_photo, check_gamma, run
 from ..training import distributed
-from ..training.train import open_dataset
 from .metrics import find_protocol, score
 from .stills import SCORES, computed_by, mean, prepare, publish, read_rows, weights_id
 
@@ -113,7 +113,7 @@ def test_photos(
         try:
             scores = (*score(views["I"], high, how.name), *score(low, high, how.name))
         except ShapeError as e:
-            raise ShapeError(e.what, file=found.get(name, data.pairs[i].files[0])) from e
+            raise ShapeError(e.what, file=found.get(name, data.file(i))) from e
         row = {"name": name} | dict(zip(SCORES, scores, strict=True))
         per_image.append(row | {"seconds": seconds})
         if pictures:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from .. import models, recipes
+from ..data import find, open_dataset
 from ..errors import DataError, OptionError
 from ..io.files import atomic_write, write_picture
 from ..io.pictures import upright
@@ -29,7 +30,7 @@ from ..sensor.raw import RawImage
 from ..training import checkpoint as checkpoints
 from ..training import distributed
 from ..training.state import CONFIG, read_metrics
-from ..training.train import find_source, open_dataset, pick_device
+from ..training.train import pick_device
 from .metrics import find_protocol, score
 
 # What makes two rows rows of the same test; the newer one takes the older one's place.
@@ -108,8 +109,8 @@ def test(
 
     distributed.join()
     trained_with = recipes.find(key, "course").dataset
-    dataset = dataset or find_source(key, trained_with).tests or trained_with
-    task, other_test = find_source(key, dataset).task, None
+    dataset = dataset or find(key, trained_with).tested_on or trained_with
+    task, other_test = find(key, dataset).task, None
     if task is Task.RAW_VIDEO:
         from .video import test_video as other_test
     elif task is Task.PHOTO:
@@ -143,13 +144,13 @@ def test(
     indices = distributed.share(len(data) if limit is None else min(limit, len(data)))
     silent = not (progress and distributed.is_first())
     for i in tqdm(indices, desc=f"test {key} ({named})", disable=silent):
-        pair, raw, target = data.pairs[i], data.input(i), data.target(i)
+        raw, target = data.input(i), data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
             raise DataError(
-                f"is {raw.mosaic.shape}, its target {target.shape[:2]}", file=pair.short
+                f"is {raw.mosaic.shape}, its target {target.shape[:2]}", file=data.file(i)
             )
         target = target / np.float32(65535)
-        wanted = pair.ratio if amplification == "ratio" else amplification
+        wanted = data.ratio(i) if amplification == "ratio" else amplification
         factor = find_amplification(raw, wanted, m if wanted == "auto" else 1.0)
         began = time.perf_counter()
         result = restore(raw, network, key, factor, upright=False, **colour)
@@ -157,7 +158,7 @@ def test(
         recorded = data.recorded(i)
         baseline = isp.develop(amplified(recorded, factor))
         scores = (*score(result.image, target, protocol), *score(baseline, target, protocol))
-        row = {"name": pair.short.stem, "ratio": pair.ratio, "amplification": factor}
+        row = {"name": data.name(i), "ratio": data.ratio(i), "amplification": factor}
         row |= dict(zip(SCORES, scores, strict=True)) | {"seconds": seconds}
         per_image.append(row)
         if pictures:
@@ -166,7 +167,7 @@ def test(
                 views = {f"{k}_{named}": views[k] for k in ("baseline", "result")}
             else:
                 views["input"] = isp.develop(recorded)
-            _write_pictures(folder, pair.short.stem, views, raw.orientation)
+            _write_pictures(folder, data.name(i), views, raw.orientation)
     per_image = distributed.gather(per_image)
     row = {
         "model": key,

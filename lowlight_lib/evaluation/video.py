@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..data.video import VideoDataset
+from ..data import find
 from ..errors import DataError, ShapeError
 from ..io.movies import Frames, make_folder, need_ffmpeg
 from ..restore.clip import AT_A_TIME, OVERLAP, PIECE, TILE, enhance, find_clip_amplification
@@ -86,7 +86,7 @@ def test_video(
     results = Path(run_dir) / "results.json"
     network, trained = prepare(key, results, checkpoint, network, limit, device)
     levels = levels or trained.get("levels")
-    data = VideoDataset(data_root, split, dataset=dataset, levels=levels)
+    data = find(key, dataset)(data_root, split, levels=levels)
     make_folder(run_dir)
     folder = Path(save_path or Path(run_dir) / "pictures")
     if pictures:
@@ -101,12 +101,13 @@ def test_video(
         desc=f"test {key} ({amplification})",
         disable=not (progress and distributed.is_first()),
     ):
-        clip = data.clips[i]
+        clip = data.pairs[i]
         factor = clip.ratio
         if amplification != "ratio":
             brightness = m if amplification == "auto" else 1.0
-            factor = find_clip_amplification(data.lq(i), *data.levels, amplification, brightness)
-        name = clip.name.replace("/", "_")
+            stored = data.stored_input(i)
+            factor = find_clip_amplification(stored, *data.levels, amplification, brightness)
+        name = data.name(i)
         album = Frames(folder, name, fps=fps) if pictures else contextlib.nullcontext()
         scores, seconds = _test_clip(network, data, i, factor, protocol, album, tiles)
         per_image.append(
@@ -153,7 +154,7 @@ test_video.__test__ = False  # pytest collects what is called test, wherever it 
 
 def _test_clip(network, data, i, factor, protocol, album, tiles):
     """(scores by name, seconds a frame) of one clip; writes its pictures into the album."""
-    clip = data.clips[i]
+    clip = data.pairs[i]
     ours, baseline = _Scores(protocol), _Scores(protocol)
     seconds, began = 0.0, time.perf_counter()
     pieces = enhance(network, lambda some: data.input(i, some, factor), clip.frames, **tiles)
@@ -180,7 +181,7 @@ def _test_clip(network, data, i, factor, protocol, album, tiles):
     except (DataError, ShapeError) as e:
         if e.file:
             raise
-        raise type(e)(e.what, file=clip.lq, todo=e.todo) from e
+        raise type(e)(e.what, file=clip.input, todo=e.todo) from e
     scores = ours.result() | {f"baseline_{k}": v for k, v in baseline.result().items()}
     return {k: scores[k] for k in SCORES}, seconds / clip.frames
 

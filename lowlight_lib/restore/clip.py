@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from ..data.clips import LAYOUTS, open_clip
+from ..data import DATASETS
+from ..data.video import open_clip
 from ..errors import DataError, OptionError, OutputError, ShapeError
 from ..io.movies import Frames
 from ..sensor import cfa as cfa_module
@@ -180,7 +181,7 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     array = open_clip(path, channels_last=last or len(shape) != 4 or shape[1] != 4)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = LAYOUTS["llrvd" if last else "smoid"].planes
+    planes = DATASETS["llrvd" if last else "smoid"].planes
     if cfa is not None:
         planes = cfa_module.from_name(cfa).ravel()
         if len(planes) != 4:

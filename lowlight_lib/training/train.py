@@ -13,7 +13,6 @@ steps of one with a batch of 8, up to the order in which numbers are added.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
@@ -23,11 +22,8 @@ from pathlib import Path
 import torch
 
 from .. import allocator, models
-from ..data.photos import LolDataset, PairsDataset
-from ..data.sid import SidDataset
-from ..data.video import VideoDataset
+from ..data import find, open_dataset
 from ..errors import OptionError, RunError
-from ..models import Task
 from ..recipes import Recipe
 from . import checkpoint, distributed
 from .losses import find_loss
@@ -82,8 +78,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    of_pairs = getattr(loss_of, "pairs", False)
-    if of_pairs != find_source(recipe.key, recipe.dataset).pairs:
+    of_pairs = loss_of.pairs
+    if of_pairs != find(recipe.key, recipe.dataset).two_exposures:
         raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         run.check()
@@ -91,15 +87,12 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
         model = models.build(recipe.key, **recipe.options).to(device).train()
         native = {"native": True} if model.spec.cfa == "X-Trans" else {}
         data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
-        balance = getattr(data, "white_balance", None)
-        balance = None if balance is None else tuple(map(float, balance))
-        camera = getattr(data, "camera", None)
-        model.spec = model.spec.replace(trained_on=camera, white_balance=balance)
+        model.spec = model.spec.replace(trained_on=data.camera, white_balance=data.white_balance)
         if first:  # last: what is there already goes only when all else is right
             run.claim()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = run.restore(model, optimizer, precision, device)
-    shape = {n: getattr(recipe, n) for n in SOURCES[recipe.dataset].batch}
+    shape = {n: getattr(recipe, n) for n in ("crop", "frames", "flips", "transpose", "reverse")}
     shape["amplify"] = not model.spec.amplifies_itself
 
     began, last = time.perf_counter(), float("nan")
@@ -148,62 +141,6 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     distributed.wait()
     history = read_metrics(run.path)
     return Trained(run.weights, recipe.steps, total, history[-1]["loss"] if history else last)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The class that reads a data set, and what of a recipe it understands.
-
-    Attributes:
-        dataset: the class.
-        task: of the systems that it is for.
-        open: fields of the recipe that the constructor takes.
-        batch: fields that `batch` takes, beside seed, size, amplify and part.
-        pairs: `batch` gives two exposures of a scene, and no target.
-        tests: the data set to be tested on, where this one is for training alone.
-    """
-
-    dataset: type
-    task: Task
-    open: tuple[str, ...]
-    batch: tuple[str, ...]
-    pairs: bool = False
-    tests: str | None = None
-
-
-_SID = Source(
-    SidDataset,
-    Task.RAW_STILL,
-    open=("first_of_burst", "exclude_misaligned", "levels"),
-    batch=("crop", "flips", "transpose"),
-)
-_VIDEO = Source(
-    VideoDataset,
-    Task.RAW_VIDEO,
-    open=("dataset", "levels"),
-    batch=("crop", "frames", "flips", "transpose", "reverse"),
-)
-_LOL = Source(LolDataset, Task.PHOTO, (), ("crop", "flips", "transpose"), pairs=True)
-_PAIRS = dataclasses.replace(_LOL, dataset=PairsDataset, tests="lol")
-SOURCES = {"sid": _SID, "llrvd": _VIDEO, "smoid": _VIDEO, "pairs": _PAIRS, "lol": _LOL}
-
-
-def open_dataset(recipe: Recipe, data_root, split, **changes):
-    """The data set a recipe names, for a split, with its options or others."""
-    source = find_source(recipe.key, recipe.dataset)
-    options = {n: getattr(recipe, n) for n in source.open} | changes
-    return source.dataset(data_root, split, **options)
-
-
-def find_source(key, dataset) -> Source:
-    """The source of a data set for a system; OptionError where there is none, or not for it."""
-    if dataset not in SOURCES:
-        raise OptionError(f"unknown dataset {dataset!r}", todo=f"use {', '.join(SOURCES)}")
-    task = models.SYSTEMS[key].spec.task
-    if task is not SOURCES[dataset].task:
-        fit = [n for n, source in SOURCES.items() if source.task is task]
-        raise OptionError(f"{dataset!r} is no data set for {key}", todo=f"use {' or '.join(fit)}")
-    return SOURCES[dataset]
 
 
 def pick_device(device="auto") -> torch.device:

@@ -15,8 +15,8 @@ from support.networks import demosaic
 
 from lowlight_lib import models, recipes
 from lowlight_lib.data.cache import ArrayCache
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.deploy.bitpacked.network import pack_network
 from lowlight_lib.errors import OptionError, RawFileError, ShapeError
 from lowlight_lib.evaluation import metrics
@@ -168,7 +168,7 @@ def test_a_trained_clip_is_as_good_with_bits(tmp_path):
     )
     done = train.fit(short, tmp_path, tmp_path / "run", progress=False)
     network = checkpoint.load("brve", done.checkpoint)
-    data = VideoDataset(tmp_path, "test")
+    data = LlrvdDataset(tmp_path, "test")
     x, target = torch.from_numpy(data.input(1)), torch.from_numpy(data.target(1))
     with torch.inference_mode():
         eager = network(x)

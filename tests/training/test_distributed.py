@@ -17,9 +17,9 @@ import torch
 from support import tiny
 
 from lowlight_lib import models, recipes
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset
 from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.errors import OptionError
 from lowlight_lib.evaluation import stills as evaluate
 from lowlight_lib.training import checkpoint, distributed, state, train
@@ -50,9 +50,9 @@ def torchrun(*words):
 @contextlib.contextmanager
 def float64():
     """Clips and networks are float64, where a sum that is rounded otherwise flips no sign."""
-    real = VideoDataset.batch
+    real = LlrvdDataset.batch
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VideoDataset, "batch", lambda *a, **k: map(np.float64, real(*a, **k)))
+        patch.setattr(LlrvdDataset, "batch", lambda *a, **k: map(np.float64, real(*a, **k)))
         torch.set_default_dtype(torch.float64)
         try:
             yield
@@ -158,12 +158,12 @@ def test_a_killed_worker_ends_the_run_and_a_new_one_goes_on(data, two, tmp_path)
 # ---- what needs no other process
 
 
-@pytest.mark.parametrize("kind", [SidDataset, VideoDataset, PairsDataset])
+@pytest.mark.parametrize("kind", [SidDataset, LlrvdDataset, PairsDataset])
 @pytest.mark.parametrize("size, world", [(3, 2), (5, 3), (2, 2)])
 def test_the_parts_of_a_batch_are_the_batch(data, kind, size, world):
     source = kind(data, "train")
     shape = {"seed": 3, "size": size, "crop": 12, "transpose": 0.5}
-    shape |= {"frames": 3} if kind is VideoDataset else {}
+    shape |= {"frames": 3} if kind is LlrvdDataset else {}
     batch = source.batch(2, **shape)
     parts = [source.batch(2, **shape, part=(rank, world)) for rank in range(world)]
     for whole, *cut in zip(batch, *parts, strict=True):

@@ -15,6 +15,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
 from lowlight_lib.training import checkpoint, losses, state, train
@@ -155,7 +156,7 @@ def test_every_recipe_is_complete():
             losses.find_loss(r.loss)
             assert r.source
             assert 0 < r.lr_at(r.steps // 2) <= r.lr
-            assert losses.LOSSES[r.loss].pairs == train.find_source(key, r.dataset).pairs
+            assert losses.LOSSES[r.loss].pairs == find(key, r.dataset).two_exposures
             need = 11 * 2 ** max(0, getattr(losses.LOSSES[r.loss], "scales", 1) - 1)
             assert r.crop >= need
 
@@ -383,6 +384,7 @@ KILLER = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.training import recipe, train
 
