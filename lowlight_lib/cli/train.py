@@ -100,19 +100,20 @@ def test(
     = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(
-        "--m", "--brightness", help="Brightness of the estimate.")] = 5.0,
+    m: Annotated[float | None, typer.Option(
+        "--m", "--brightness", help="Raw: brightness of the estimate.", show_default="5")] = None,
     first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Only the first frame of each burst.")] = False,
+        "--first-of-burst", help="Stills: only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
+        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
+    = False,
     limit: Annotated[int | None, typer.Option(
         min=1, help="Only the first N images or clips.")] = None,
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(
         help="A file that gets the scores too, as JSON.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
-        help="Video, photographs: where pictures go.", show_default="pictures/ of the run")] = None,
+        help="Where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
     tile: Annotated[int | None, typer.Option(
         help="Video: side of the tiles in packed pixels.", show_default="256")] = None,
@@ -120,7 +121,7 @@ def test(
         help='Video: how tiles meet, "blended" or "released" (their plain mean).',
         show_default="blended")] = None,
     gamma: Annotated[float | None, typer.Option(
-        help="Photographs: the light to this power.", show_default="the protocol's")] = None,
+        help="Photographs: the illumination to this power.", show_default="the protocol's")] = None,
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
         "of weights.", show_default=False)] = None,
@@ -131,8 +132,8 @@ def test(
     precision: Precision = "float32",
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures."""
-    from ..evaluation.stills import add_rows
-    from ..evaluation.stills import test as score
+    from ..evaluation import test as score
+    from ..evaluation.results import add_rows
     from ..io.files import atomic_write
     from ..io.movies import make_folder
     from ..training import checkpoint as checkpoints
@@ -157,13 +158,13 @@ def test(
             )
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
         network = context.obj(network, backend, precision)
-    others = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
-    others |= {"gamma": gamma, "predictions": predictions}
+    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
+    options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
+    options |= {"exclude_misaligned": exclude_misaligned or None}
     [row] = score(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
-        amplification=amplification, m=m, first_of_burst=first_of_burst,
-        exclude_misaligned=exclude_misaligned, limit=limit, device=device,
-        **{name: value for name, value in others.items() if value is not None},
+        amplification=amplification, limit=limit, device=device, save_path=save_path,
+        **{name: value for name, value in options.items() if value is not None},
     )  # fmt: skip
     if not distributed.is_first():
         return

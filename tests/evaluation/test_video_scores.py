@@ -13,11 +13,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from lowlight_lib import models
 from lowlight_lib.cli import main as cli
 from lowlight_lib.errors import DataError, OptionError, OutputError, ShapeError
+from lowlight_lib.evaluation import test as score
 from lowlight_lib.evaluation.metrics import PROTOCOLS, find_protocol, score_raw
-from lowlight_lib.evaluation.stills import read_rows
-from lowlight_lib.evaluation.stills import test as score
+from lowlight_lib.evaluation.results import read_rows
 from lowlight_lib.evaluation.strred import strred
 from lowlight_lib.io.movies import Frames, Movie
+from lowlight_lib.models import Task
 from lowlight_lib.restore import clip
 from lowlight_lib.training import checkpoint
 
@@ -75,8 +76,8 @@ def test_raw_scores_are_per_plane_and_frame():
     np.testing.assert_allclose(together[0], whole, rtol=1e-5)
     ones = np.ones_like(target)
     np.testing.assert_array_equal(score_raw(ones + 9, target), score_raw(ones, target))
-    assert find_protocol("default", "raw video") is PROTOCOLS["raw_video"]
-    for name, task in (("default", "raw"), ("truncate", "raw video"), ("raw_video", "stills")):
+    assert find_protocol("default", Task.RAW_VIDEO) is PROTOCOLS["raw_video"]
+    for name, task in (("truncate", Task.RAW_VIDEO), ("raw_video", Task.RAW_STILL)):
         with pytest.raises(OptionError, match="no protocol"):
             find_protocol(name, task)
     for pair in ((target[:1], target), (target[:, :3],) * 2, (target[..., :6],) * 2):

@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 from support import tiny
 
-from lowlight_lib import models, recipes
+from lowlight_lib import evaluation, models, recipes
 from lowlight_lib.blocks.retinex import pair_loss, recompose
 from lowlight_lib.data.photos import LolDataset, PairsDataset
 from lowlight_lib.errors import DataError, OptionError, ShapeError
-from lowlight_lib.evaluation import metrics
-from lowlight_lib.evaluation import photos as evaluate_pairs
-from lowlight_lib.evaluation import stills as evaluate
-from lowlight_lib.restore.still import restore
+from lowlight_lib.evaluation import metrics, results
+from lowlight_lib.evaluation.photos import read_prediction
+from lowlight_lib.models import with_spec
+from lowlight_lib.restore import restore
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint, train
 
@@ -68,7 +68,7 @@ def test_the_loss_of_the_loop_is_that_of_two_exposures(root, tmp_path, name):
 def test_a_short_training_brightens_other_scenes(root, tmp_path):
     r = SMOKE.replace(steps=150, lr=3e-3, log_every=10, checkpoint_every=100)
     done = train.fit(r, root, tmp_path, progress=False)
-    [row] = evaluate.test("pairlie", root, tmp_path, done.checkpoint, progress=False)
+    [row] = evaluation.test("pairlie", root, tmp_path, done.checkpoint, progress=False)
     assert row["psnr"] > row["baseline_psnr"] + 3
     assert (row["dataset"], row["split"], row["profile"], row["images"]) == (
         "lol", "test", "smoke", 2,
@@ -112,7 +112,7 @@ def test_protocols_have_their_gamma_and_rounding(root, network, tmp_path):
         ("pairlie_vendor", 0.2, "none"),
     ):  # fmt: skip
         options = {"network": network, "protocol": name, "limit": 1, "progress": False}
-        [row] = evaluate.test("pairlie", root, tmp_path, **options)
+        [row] = evaluation.test("pairlie", root, tmp_path, **options)
         wanted = [
             by_hand(p, data.target(0), rounding) for p in (recompose(L, R, gamma), data.input(0))
         ]
@@ -124,18 +124,18 @@ def test_protocols_have_their_gamma_and_rounding(root, network, tmp_path):
         assert name == "default" or f"gamma {gamma}" in text
         assert "11x11" in text and ("8 bits" in text or "no rounding" in text)
     assert len({r["psnr"] for r in rows.values()}) == 3
-    [row] = evaluate.test("pairlie", root, tmp_path, network=network, gamma=0.5, progress=False)
+    [row] = evaluation.test("pairlie", root, tmp_path, network=network, gamma=0.5, progress=False)
     assert row["gamma"] == 0.5 and row["psnr"] < rows["default"]["psnr"]
-    assert len(evaluate.read_rows(tmp_path / "results.json")) == 4
+    assert len(results.read_rows(tmp_path / "results.json")) == 4
     for wrong in ({"protocol": "raw_video"}, {"gamma": -1}, {"gamma": float("nan")},
                   {"amplification": 100}, {"seams": "blended"}, {"dataset": "pairs"}):  # fmt: skip
         with pytest.raises(OptionError):
-            evaluate.test("pairlie", root, tmp_path, network=network, progress=False, **wrong)
+            evaluation.test("pairlie", root, tmp_path, network=network, progress=False, **wrong)
 
 
 def test_light_paint_and_noise_are_written_as_released(root, network, tmp_path):
     options = {"network": network, "protocol": "pairlie_released", "progress": False}
-    evaluate.test("pairlie", root, tmp_path, save_path=tmp_path / "seen", **options)
+    evaluation.test("pairlie", root, tmp_path, save_path=tmp_path / "seen", **options)
     low = LolDataset(root).input(0)
     L, R, X = split(network, low)
     wanted = {"I": recompose(L, R, 0.14), "L": L[..., 0], "R": R, "D": low - X}
@@ -151,7 +151,7 @@ def test_light_paint_and_noise_are_written_as_released(root, network, tmp_path):
 
 
 def test_pictures_made_elsewhere(root, network, weights, tmp_path, lowlight):
-    [ours] = evaluate.test("pairlie", root, tmp_path / "ours", weights, progress=False)
+    [ours] = evaluation.test("pairlie", root, tmp_path / "ours", weights, progress=False)
     made = tmp_path / "made"
     made.mkdir()
     for scene in LolDataset(root).pairs:
@@ -171,7 +171,7 @@ def test_pictures_made_elsewhere(root, network, weights, tmp_path, lowlight):
     assert row["baseline_psnr"] == ours["baseline_psnr"] and row["predictions"] == "made"
     pngs = tmp_path / "ours/pictures/I"  # our own, rounded down
     code, out, err = lowlight(*words[:3], pngs, *words[4:], "--run", run, "--protocol", "float")
-    assert code == 0 and len(evaluate.read_rows(run / "results.json")) == 2, err
+    assert code == 0 and len(results.read_rows(run / "results.json")) == 2, err
     code, _, err = lowlight(*words, "--run", run, "--checkpoint", weights)
     assert code == 1 and "no weights with them" in err
     assert lowlight("test", "pairlie", "--data", root)[0] == 1
@@ -204,13 +204,13 @@ def test_a_prediction_that_is_none(tmp_path, arrays, words):
     path = tmp_path / "a.npz"
     path.write_bytes(b"PK\x03\x04 broken") if arrays is None else np.savez(path, **arrays)
     with pytest.raises(DataError, match=words) as caught:
-        evaluate_pairs.read_prediction(path)
+        read_prediction(path)
     assert caught.value.file == path
 
 
 def test_eight_bits_of_a_prediction_are_255_steps(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.full((3, 5, 4), 51, np.uint8))
-    picture = evaluate_pairs.read_prediction(tmp_path / "a.npz")
+    picture = read_prediction(tmp_path / "a.npz")
     assert picture.shape == (5, 4, 3) and picture.dtype == np.float32
     np.testing.assert_allclose(picture, 0.2, rtol=1e-6)
 
@@ -222,18 +222,19 @@ def test_a_photograph_comes_back_brighter_whatever_the_tile(network, tmp_path):
     dark = (0.2 * tiny.picture(1, (61, 47))).astype(np.float32)
     L, R, _ = split(network, dark)
     for gamma in (0.2, 0, 1.5):
-        done = restore(dark, network, "pairlie", gamma=gamma)
+        done = restore(dark, network, gamma=gamma)
         np.testing.assert_allclose(done.image, recompose(L, R, gamma), atol=1e-6)
         assert done.amplification == 1 and set(done.seconds) == {"read", "network", "picture"}
-    whole = restore(dark, network, "pairlie").image
+    whole = restore(dark, network).image
     for tile in (1, 16, 33):
-        tiled = restore(dark[:30, :20], network, "pairlie", tile=tile).image
-        alone = restore(dark[:30, :20], network, "pairlie", tile=99).image
+        tiled = restore(dark[:30, :20], network, tile=tile).image
+        alone = restore(dark[:30, :20], network, tile=99).image
         np.testing.assert_allclose(tiled, alone, atol=1e-6)  # other kernels, same sums
     assert whole.mean() > dark.mean()
-    parts = restore(dark, lambda x: network(x)[:2], "pairlie").image  # L and R alone
+    parts = restore(dark, with_spec(lambda x: network(x)[:2], "pairlie")).image  # L and R alone
     np.testing.assert_array_equal(parts, whole)
-    picture = restore(dark, lambda x: 2 * x, "pairlie").image  # a network that ends in a picture
+    brighter = with_spec(lambda x: 2 * x, "pairlie")  # a network that ends in a picture
+    picture = restore(dark, brighter).image
     np.testing.assert_allclose(picture, 2 * dark, atol=1e-6)
 
 
@@ -294,9 +295,9 @@ def test_what_is_no_dark_photograph(network, weights, tmp_path, lowlight):
     for image, error in ((raw, OptionError), (np.zeros((4, 4), np.uint8), ShapeError),
                          (np.full((4, 4, 3), 2.0), ShapeError)):  # fmt: skip
         with pytest.raises(error):
-            restore(image, network, "pairlie")
+            restore(image, network)
     with pytest.raises(OptionError, match="not amplified"):
-        restore(good, network, "pairlie", amplification=100)
+        restore(good, network, amplification=100)
 
 
 def test_a_raw_system_says_where_photographs_go(tmp_path, lowlight):
@@ -317,7 +318,7 @@ def test_the_command_line_trains_and_counts(root, tmp_path, lowlight):
     code, out, err = lowlight("test", "pairlie", "--checkpoint", weights, "--data", root,
                               "--protocol", "pairlie_released", "--gamma", 0.3)  # fmt: skip
     assert code == 0 and "pairlie, 2 images: " in out, err
-    [row] = evaluate.read_rows(tmp_path / "results.json")
+    [row] = results.read_rows(tmp_path / "results.json")
     assert (row["gamma"], row["protocol"]) == (0.3, "pairlie_released")
     code, out, _ = lowlight("cost", "pairlie", "--shape", 1, 3, 400, 600, "--count", "--json")
     assert json.loads(out)["macs"] == pytest.approx(81.84e9, rel=1e-4)
