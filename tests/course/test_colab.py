@@ -170,7 +170,7 @@ def test_on_colab_the_cell_makes_the_library_work(bare):
     use = (
         "\nimport importlib\n"
         "for name in ('sensor.raw', 'sensor.isp', 'models', 'data.mini', 'evaluation',\n"
-        "             'restore', 'course.checks', 'course.figures', 'course.widgets', 'cli'):\n"
+        "    'restore.still', 'course.checks', 'course.figures', 'course.widgets', 'cli'):\n"
         "    importlib.import_module('lowlight_lib.' + name)\n"
         "import ipywidgets, matplotlib.pyplot, skimage\n"
         "print('WORKS')"

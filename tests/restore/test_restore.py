@@ -113,7 +113,8 @@ def test_bare_mosaics(tmp_path):
     assert raw.mosaic.dtype == np.uint16
     assert raw.mosaic[0, 0] == 700
     for words, bad in (
-        ("2-D array", (a[0], a[None], a.astype(complex), a[:1])), (r"not 0\.\.65535", (a * 1000, -a)),
+        ("2-D array", (a[0], a[None], a.astype(complex), a[:1])),
+        (r"not 0\.\.65535", (a * 1000, -a)),
         ("whole numbers", (a * np.nan, a / np.inf + np.inf, a / 1023)),
     ):  # fmt: skip
         for array in bad:
@@ -202,9 +203,8 @@ def sid(tmp_path_factory):
 
 
 def test_results_have_the_promised_fields_and_add_up(sid, tmp_path):
-    [row] = evaluation.test(
-        "redi", sid, tmp_path, network=demosaic, progress=False, profile="smoke"
-    )
+    quiet = {"network": demosaic, "progress": False}
+    [row] = evaluation.test("redi", sid, tmp_path, **quiet, profile="smoke")
     assert set(row) >= FIELDS
     assert row["images"] == 3 == len(row["per_image"])
     for k in ("psnr", "ssim", "baseline_psnr", "baseline_ssim"):
@@ -213,8 +213,8 @@ def test_results_have_the_promised_fields_and_add_up(sid, tmp_path):
     names = {p.name for p in (tmp_path / "pictures").iterdir()}
     views = ("input", "baseline", "result", "target")
     assert names == {f"{n:05d}_00_0.1s_{v}.png" for n in (10001, 10002, 10003) for v in views}
-    evaluation.test("redi", sid, tmp_path, network=demosaic, progress=False, amplification="auto")
-    evaluation.test("redi", sid, tmp_path, network=demosaic, progress=False, profile="smoke")
+    evaluation.test("redi", sid, tmp_path, **quiet, amplification="auto")
+    evaluation.test("redi", sid, tmp_path, **quiet, profile="smoke")
     rows = json.loads((tmp_path / "results.json").read_text())
     assert [r["amplification"] for r in rows] == ["auto", "ratio"]  # replaced, not doubled
 
@@ -259,17 +259,14 @@ def test_wrong_calls_of_test(sid, tmp_path):
 
 def test_rows_of_different_tests_stay_apart(sid, tmp_path):
     """Two trainings whose files have the same name, and parts of a test, are other tests."""
+    quiet = {"progress": False, "pictures": False}
     for seed in (1, 2):
         torch.manual_seed(seed)
         path = tmp_path / str(seed) / "weights.safetensors"
         checkpoint.save(models.build("redi"), path)
         for limit in (1, None):
-            evaluation.test(
-                "redi", sid, tmp_path, path, limit=limit, progress=False, pictures=False
-            )
-    evaluation.test(
-        "redi", sid, tmp_path, path, progress=False, pictures=False, levels=(500, 16000)
-    )
+            evaluation.test("redi", sid, tmp_path, path, limit=limit, **quiet)
+    evaluation.test("redi", sid, tmp_path, path, **quiet, levels=(500, 16000))
     rows = json.loads((tmp_path / "results.json").read_text())
     assert len(rows) == 5
     assert len({(r["weights"], r["limit"], str(r["levels"])) for r in rows}) == 5
