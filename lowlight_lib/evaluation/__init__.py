@@ -14,9 +14,10 @@ from ..models import Task
 from ..training import checkpoint as checkpoints
 from ..training import distributed
 from ..training.train import CONFIG, find_source, open_dataset, pick_device, read_metrics
+from .base import name_of
 from .metrics import find_protocol
 from .photos import Photos
-from .results import computed_by, publish, read_rows, weights_id
+from .results import add_rows, commit, computed_by, read_rows, weights_id
 from .stills import Stills
 from .video import Video
 
@@ -88,21 +89,21 @@ def test(
     trained_with = recipes.find(key, "course").dataset
     dataset = dataset or find_source(key, trained_with).tests or trained_with
     task = find_source(key, dataset).task
-    if unknown := sorted(options.keys() - TASKS[task].options()):
+    kind = TASKS[task]
+    if unknown := sorted(options.keys() - kind.options()):
         raise OptionError(f"{', '.join(unknown)}: not for {dataset}", todo="leave it out")
     if limit is not None and limit < 1:
         raise OptionError(f"limit is at least 1, got {limit}")
     results = Path(run_dir) / "results.json"
     read_rows(results)  # an error now, and not after the work
-    trained = _training_of(checkpoint, key)
-    if "levels" in TASKS[task].options():
-        levels = options.get("levels") or trained.get("levels")
-        options["levels"] = None if levels is None else tuple(levels)
+    trained = {} if checkpoint is None else _training_of(checkpoint, key)
+    if "levels" in kind.options() and (levels := options.get("levels") or trained.get("levels")):
+        options["levels"] = tuple(levels)
     folder = Path(save_path or results.with_name("pictures")) if pictures else None
     how = find_protocol(protocol, task)
-    job = TASKS[task](protocol=how, amplification=amplification, folder=folder, **options)
+    job = kind(protocol=how, amplification=amplification, folder=folder, **options)
     if options.get("predictions") is None:
-        job.network = network = _ready(network, key, checkpoint, device)
+        job.network = _ready(network, key, checkpoint, device)
     elif checkpoint is not None or network is not None:
         raise OptionError("predictions are pictures already", todo="give no weights with them")
     recipe = recipes.find(key, "course").replace(dataset=dataset)
@@ -113,7 +114,7 @@ def test(
     for place in (run_dir, folder) if pictures else (run_dir,):
         make_folder(place)
     job.begin()
-    per_image, named = [], job.amplification_name
+    per_image, named = [], name_of(job.amplification)
     # Where two processes need the same file at once, both decode it; the cache keeps one, whole.
     for i in tqdm(
         distributed.share(job.count),
@@ -127,6 +128,11 @@ def test(
                 raise
             raise type(e)(e.what, file=job.file(i), todo=e.todo) from e
     per_image = distributed.gather(per_image)
+    chosen = {name: getattr(job, name) for name in kind.options()}
+    if "m" in chosen and amplification != "auto":
+        chosen["m"] = None
+    if predictions := chosen.get("predictions"):
+        chosen["predictions"] = Path(predictions).name
     row = {
         "model": key,
         "dataset": dataset,
@@ -139,10 +145,17 @@ def test(
         **job.summary(per_image),
         "amplification": named,
         "protocol": how.name,
+        **chosen,
         "seconds_train": seconds_train or trained.get("seconds_train"),
-        **computed_by(network),
+        **computed_by(job.network),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "per_image": per_image,
     }
-    return publish(results, row, per_image)
+    if distributed.is_first():
+        add_rows(results, [row])
+    distributed.wait()  # until the file is written
+    return [row]
 
 
 test.__test__ = False  # pytest collects what is called test, wherever it finds it
@@ -161,8 +174,6 @@ def _ready(network, key, checkpoint, device):
 
 def _training_of(checkpoint, key):
     """What the run directory of a checkpoint says: profile, levels, seconds_train; {} else."""
-    if checkpoint is None:
-        return {}
     folder = Path(checkpoint).parent
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -15,7 +15,8 @@ from .results import mean
 class Evaluation:
     """How the items of a data set are fed to a network, scored and shown.
 
-    The further fields of a subclass are the options that `evaluation.test` takes for its task.
+    The further fields of a subclass are the options that `evaluation.test` takes for its task, and
+    rows of results.json name them.
 
     Attributes:
         protocol: how items are scored.
@@ -32,21 +33,9 @@ class Evaluation:
     count: int = 0
 
     @classmethod
-    def options(cls) -> set[str]:
-        """Names of the options of this task alone."""
-        return {f.name for f in dataclasses.fields(cls)} - {
-            f.name for f in dataclasses.fields(Evaluation)
-        }
-
-    def chosen(self, *names) -> dict:
-        """Some options, by their names."""
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def amplification_name(self):
-        """What rows and files call the amplification."""
-        how = self.amplification
-        return getattr(how, "kind", "learned") if callable(how) else how
+    def options(cls) -> list[str]:
+        """Names of the options of this task."""
+        return [f.name for f in dataclasses.fields(cls)[len(dataclasses.fields(Evaluation)) :]]
 
     def amplification_of(self, i):
         """(amplification, m) for item i, as `restore` takes them."""
@@ -70,6 +59,13 @@ class Evaluation:
         raise NotImplementedError
 
     def summary(self, rows) -> dict:
-        """The rows of all items -> what the test's row says for this task alone."""
-        means = {k: mean(r[k] for r in rows) for k in SCORES}
-        return means | {"seconds_per_image": mean(r["seconds"] for r in rows)}
+        """What the test's row says of all items together."""
+        return {k: mean(r[k] for r in rows) for k in SCORES} | {
+            "seconds_per_image": mean(r["seconds"] for r in rows)
+        }
+
+
+def name_of(amplification):
+    """What rows and files call an amplification."""
+    how = amplification
+    return getattr(how, "kind", "learned") if callable(how) else how

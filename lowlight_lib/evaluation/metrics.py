@@ -38,9 +38,9 @@ class Protocol:
     gamma: float = 0.2
 
 
-_REST = (
+_PICTURES = (
     "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
-    "picture, mean over RGB; {}"
+    "picture, mean over RGB; per image, then the mean over images"
 )
 _RAW = (
     "raw in [0, 1], {}; PSNR of {}, at most 100 dB; SSIM of each packed plane, with scikit-image's "
@@ -51,12 +51,10 @@ _RAW = (
 PROTOCOLS = {
     p.name: p
     for p in (
-        Protocol("default", "round", "both pictures rounded to 8 bits; "
-                 + _REST.format("per image, then the mean over images")),
-        Protocol("truncate", "truncate", "both pictures truncated to 8 bits, as REDI's code does; "
-                 + _REST.format("per image, then the mean over images")),
-        Protocol("float", "none", "no rounding; "
-                 + _REST.format("per image, then the mean over images")),
+        Protocol("default", "round", f"both pictures rounded to 8 bits; {_PICTURES}"),
+        Protocol("truncate", "truncate",
+                 f"both pictures truncated to 8 bits, as REDI's code does; {_PICTURES}"),
+        Protocol("float", "none", f"no rounding; {_PICTURES}"),
         Protocol("raw_video", "none",
                  _RAW.format("results clipped to it", "each packed plane", "planes and "),
                  Task.RAW_VIDEO),
@@ -64,12 +62,10 @@ PROTOCOLS = {
                  + _RAW.format("results not clipped", "the four packed planes together", ""),
                  Task.RAW_VIDEO, joint=True),
         Protocol("pairlie_released", "truncate", "as PairLIE's released scripts have it for LOL: "
-                 "gamma 0.14; truncated to 8 bits, as pictures are saved there; "
-                 + _REST.format("per image, then the mean over images"),
+                 f"gamma 0.14; truncated to 8 bits, as pictures are saved there; {_PICTURES}",
                  Task.PHOTO, gamma=0.14),
         Protocol("pairlie_vendor", "none", "as the model zoo scores that deploys PairLIE: gamma "
-                 "0.2; no rounding; " + _REST.format("per image, then the mean over images"),
-                 Task.PHOTO),
+                 f"0.2; no rounding; {_PICTURES}", Task.PHOTO),
     )
 }  # fmt: skip
 
@@ -155,9 +151,8 @@ def psnr(a, b) -> float:
 
 
 def _prepare(v, rounding):
+    """(H, W, 3) -> (1, 3, H, W) as the protocol compares it."""
     v = torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float32).clamp(0, 1)
-    if rounding == "round":
-        v = torch.round(v * 255) / 255
-    elif rounding == "truncate":
-        v = torch.floor(v * 255) / 255
-    return v.permute(2, 0, 1)[None]  # (1, 3, H, W)
+    if rounding != "none":
+        v = {"round": torch.round, "truncate": torch.floor}[rounding](v * 255) / 255
+    return v.permute(2, 0, 1)[None]

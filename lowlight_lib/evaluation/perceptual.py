@@ -1,13 +1,10 @@
-"""LPIPS and FID of the pictures that a test has written; from well-kept libraries, on request.
+"""LPIPS and FID of the pictures that a test has written, on request.
 
 Needs the extra `perceptual` (torchvision, torch-fidelity) and, the first time, the net: both scores
-are distances between features of networks whose weights the libraries download. Nothing else of
-this project needs either.
+are distances between features of networks whose weights these libraries download.
 
-Scores without a reference are not here. NIQE compares the statistics of a picture with a model
-that was fitted to 125 photographs chosen by its authors: without their file it is another score
-under the same name. Ma's score is three regression forests and a ridge, published as fitted MATLAB
-files without a licence to pass them on: it can neither be rebuilt from its paper nor checked.
+Scores without a reference are not here. NIQE and Ma's score are models that their authors fitted to
+pictures of their own choice: without the fitted files one computes another score of the same name.
 """
 
 from __future__ import annotations
@@ -19,8 +16,6 @@ import torch
 
 from ..errors import OptionError
 from ..io.pictures import read_photo
-
-_FEW = 2  # pictures; FID estimates a covariance
 
 
 def find_metrics():
@@ -64,8 +59,8 @@ def score_folder(
     CVPR 2018; Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NIPS 2017.
     """
     lpips_class, fid_class = metrics or find_metrics()
-    if len(names) < _FEW:
-        what = f"FID needs at least {_FEW} pictures, here are {len(names)}"
+    if len(names) < 2:  # FID estimates a covariance
+        what = f"FID needs at least 2 pictures, here are {len(names)}"
         raise OptionError(what, todo="test more of them")
     folder, found = Path(folder), {}
     for of, view in (("", result), ("baseline_", baseline)):

@@ -40,12 +40,13 @@ class Photos(Evaluation):
     predictions: Path | None = None
 
     def __post_init__(self):
-        self.gamma = self.protocol.gamma if self.gamma is None else self.gamma
-        check_gamma(self.gamma)
         if self.amplification != "ratio":
             todo = "leave amplification out; gamma says how bright"
             raise OptionError("photographs are not amplified", todo=todo)
         self.amplification = None
+        check_gamma(self.protocol.gamma if self.gamma is None else self.gamma)
+        self.gamma = float(self.protocol.gamma if self.gamma is None else self.gamma)
+        self._made = None  # {name: file} of the predictions
 
     def begin(self):
         if self.predictions is not None:
@@ -53,28 +54,25 @@ class Photos(Evaluation):
             self._made = _find(Path(self.predictions), names)
 
     def file(self, i):
-        return super().file(i) if self.predictions is None else self._made[self.data.name(i)]
+        return self._made[self.data.name(i)] if self._made else super().file(i)
 
     def score(self, i):
         name, dark, target = self.data.name(i), self.data.input(i), self.data.target(i)
         began = time.perf_counter()
-        if self.predictions is None:
+        if self._made:
+            views = {"I": read_prediction(self._made[name], self.gamma)}
+        else:
             views = decompose_photo(self.network, dark)
             views["I"] = recompose_photo(views, self.gamma)
-        else:
-            views = {"I": read_prediction(self._made[name], self.gamma)}
         seconds = time.perf_counter() - began
         scores = score_beside_baseline(views["I"], dark, target, self.protocol.name)
         if self.folder:
             for view, of in (("input", dark), ("result", views["I"]), ("target", target)):
                 write_picture(self.folder / f"{name}_{view}.png", of)
-            for view in (v for v in "ILRD" if v in views):
-                _write_as_released(self.folder / view / f"{name}.png", views[view])
+            for view in "ILRD":
+                if view in views:
+                    _write_as_released(self.folder / view / f"{name}.png", views[view])
         return {"name": name, **scores, "seconds": seconds}
-
-    def summary(self, rows):
-        made = None if self.predictions is None else Path(self.predictions).name
-        return super().summary(rows) | {"predictions": made, "gamma": float(self.gamma)}
 
 
 def read_prediction(path, gamma=0.2) -> np.ndarray:

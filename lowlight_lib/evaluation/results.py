@@ -8,11 +8,9 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..errors import DataError
 from ..io.files import atomic_write
-from ..training import distributed
 
 # Two rows with equal values of these are of the same test; the newer takes the older one's place.
 ROW_KEY = (
@@ -48,23 +46,6 @@ def read_rows(path) -> list[dict]:
     return rows
 
 
-def publish(path, row, per_image) -> list[dict]:
-    """Complete a test's row by versions and single scores; the first process writes it.
-
-    Args:
-        path: of the results.json that it is added to.
-        row: what was tested, and the scores.
-        per_image: one dict an image or clip.
-    Returns:
-        The row, in a list, in every process, once the file is written.
-    """
-    row |= {"torch": torch.__version__, "commit": commit(), "per_image": per_image}
-    if distributed.is_first():
-        add_rows(path, [row])
-    distributed.wait()
-    return [row]
-
-
 def computed_by(network) -> dict[str, str]:
     """{"backend", "precision"}: what a network made fast says of itself, else PyTorch as it is."""
     try:
@@ -78,15 +59,12 @@ def commit() -> str | None:
     top = Path(__file__).resolve().parents[2]
     if not (top / ".git").exists():  # installed, perhaps inside somebody else's repository
         return None
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
     try:
-        git = ["git", "-C", str(top)]
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
-        if head.returncode:
-            return None
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True)
-        return head.stdout.strip()[:12] + ("+" if changed.stdout.strip() else "")
+        done = subprocess.run(["git", "-C", str(top), *describe], capture_output=True, text=True)
     except OSError:
         return None
+    return done.stdout.strip() or None
 
 
 def weights_id(checkpoint) -> str | None:

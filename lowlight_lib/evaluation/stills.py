@@ -15,10 +15,8 @@ from ..restore.still import find_amplification, restore
 from ..sensor import isp
 from ..sensor.cfa import tile
 from ..sensor.raw import RawImage
-from .base import Evaluation
+from .base import Evaluation, name_of
 from .metrics import score_beside_baseline
-
-_OF_DATA = ("first_of_burst", "exclude_misaligned", "levels")
 
 
 @dataclass(kw_only=True)
@@ -43,8 +41,9 @@ class Stills(Evaluation):
     match_colour: bool = False
 
     def data_options(self):
+        names = ("first_of_burst", "exclude_misaligned", "levels")
         native = self.network.spec.cfa == "X-Trans"
-        return self.chosen(*_OF_DATA) | {"native": native}
+        return {name: getattr(self, name) for name in names} | {"native": native}
 
     def score(self, i):
         raw, target = self.data.input(i), self.data.target(i)
@@ -60,11 +59,11 @@ class Stills(Evaluation):
         baseline = isp.develop(amplified(recorded, factor))
         scores = score_beside_baseline(result, baseline, target, self.protocol.name)
         if self.folder:
-            views = {"baseline": baseline, "result": result, "target": target}
-            if self.amplification != "ratio":
-                views = {f"{k}_{self.amplification_name}": views[k] for k in ("baseline", "result")}
-            else:
-                views["input"] = isp.develop(recorded)
+            views = {"baseline": baseline, "result": result}
+            if self.amplification == "ratio":
+                views |= {"input": isp.develop(recorded), "target": target}
+            else:  # the others are the same whatever the factor
+                views = {f"{k}_{name_of(self.amplification)}": v for k, v in views.items()}
             for view, picture in views.items():
                 path = self.folder / f"{name}_{view}.png"
                 write_picture(path, upright(picture, raw.orientation))
@@ -72,12 +71,7 @@ class Stills(Evaluation):
         return row | scores | {"seconds": seconds}
 
     def summary(self, rows):
-        return super().summary(rows) | {
-            "camera": self.data.camera,
-            **self.chosen(*_OF_DATA),
-            "match_colour": self.match_colour,
-            "m": self.m if self.amplification == "auto" else None,
-        }
+        return {"camera": self.data.camera} | super().summary(rows)
 
 
 def amplified(raw: RawImage, factor) -> RawImage:

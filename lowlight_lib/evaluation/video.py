@@ -16,7 +16,6 @@ from .results import mean
 from .strred import SMALLEST, Strred
 
 SCORES = ("psnr", "ssim", "strred", "baseline_psnr", "baseline_ssim", "baseline_strred")
-_TILES = ("piece", "tile", "overlap", "seams")
 
 
 @dataclass(kw_only=True)
@@ -33,7 +32,6 @@ class Video(Evaluation):
         m: brightness of the estimate, which is one for each clip.
         levels: (black, white) instead of the layout's own; by default those of the training.
         seed: of torch, for a network that draws numbers.
-        fps: frames a second of the videos.
         piece, tile, overlap, seams: see `clip.enhance`; as published by default, but blended.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
@@ -41,7 +39,6 @@ class Video(Evaluation):
     m: float = 5.0
     levels: tuple[float, float] | None = None
     seed: int = 0
-    fps: float = 10
     piece: int = PIECE
     tile: int = TILE
     overlap: int = OVERLAP
@@ -63,13 +60,12 @@ class Video(Evaluation):
             return data.input(i, frames, factor)
 
         ours, baseline = (_Scores(self.protocol) for _ in range(2))
-        album = contextlib.nullcontext()
-        if self.folder:
-            album = Frames(self.folder, data.name(i), fps=self.fps)
+        album = Frames(self.folder, data.name(i)) if self.folder else contextlib.nullcontext()
+        tiles = {k: getattr(self, k) for k in ("piece", "tile", "overlap", "seams")}
         seconds, began = 0.0, time.perf_counter()
         with album as pictures:
             colours = data.isp(i) if pictures else None
-            for start, result in enhance(self.network, read, clip.frames, **self.chosen(*_TILES)):
+            for start, result in enhance(self.network, read, clip.frames, **tiles):
                 seconds += time.perf_counter() - began
                 where = slice(start, start + len(result))
                 dark, target = read(where), data.target(i, where)
@@ -100,13 +96,9 @@ class Video(Evaluation):
         }
         return {
             "camera": self.data.camera,
-            "levels": self.levels,
             "frames": frames,
             **_means(per_group.values()),
             "per_group": per_group,
-            "m": self.m if self.amplification == "auto" else None,
-            **self.chosen(*_TILES),
-            "seed": self.seed,
             "seconds_per_image": sum(r["seconds"] * r["frames"] for r in rows) / frames,
         }
 

@@ -28,9 +28,8 @@ AT_A_TIME = 4  # frames that become pictures together
 def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
     """Apply a network to a clip of any length and size, a piece at a time.
 
-    Memory, whatever the clip's length: with n = min(piece, frames), two arrays of n H W 16 bytes
-    (a piece and its result; the caller's last result is a third) and what the network needs for
-    n frames of tile x tile.
+    Memory does not grow with the clip: with n = min(piece, frames), two arrays of n H W 16 bytes
+    (the caller's last result is a third) and what the network needs for n frames of tile x tile.
 
     Args:
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
@@ -43,8 +42,7 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
     Yields:
         (start, result float32 (t, 4, H, W)), not clipped.
     Raises:
-        OptionError: options that do not fit, or too little memory.
-        ShapeError: the network's output has another shape, or is not finite.
+        OptionError: options that do not fit, or too little memory. ShapeError: as `window.tiles`.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
     if seams not in SEAMS:
@@ -71,14 +69,9 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
 
 @dataclass(frozen=True)
 class RawClip:
-    """A clip in a .npy file.
+    """A clip in a .npy file: a memory map, (T, H, W, 4) if `channels_last`, else (T, 4, H, W).
 
-    Attributes:
-        array: memory map, (T, H, W, 4) as LLRVD stores it or (T, 4, H, W) as SMOID does.
-        channels_last: which of the two.
-        black, white: levels in DN.
-        planes: the colours of the four planes, 0 R, 1 G, 2 B.
-        path: where it is.
+    Its levels `black` and `white` are in DN; `planes` are the colours of its planes, 0 R, 1 G, 2 B.
     """
 
     array: np.ndarray
@@ -113,9 +106,8 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if path.suffix.lower() != ".npy":
         raise DataError("is no .npy clip", file=path, todo="pack its frames into one (T, H, W, 4)")
     if black is None or white is None:
-        raise OptionError(
-            "a .npy clip does not say its levels", file=path, todo="give --black and --white"
-        )
+        todo = "give --black and --white"
+        raise OptionError("a .npy clip does not say its levels", file=path, todo=todo)
     if not white > black:
         raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
     try:

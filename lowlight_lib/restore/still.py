@@ -22,12 +22,10 @@ from ..sensor.remosaic import remosaic
 from .photo import PHOTO_TILE, as_photo, check_gamma
 from .window import device_of, out_of_memory, tiles
 
-# Where a network does not say: the camera of SID's Bayer part, in the light of SID's nights. REDI's
-# authors mirrored mosaics without regard to the phase, so the released weights tell red from blue
-# by which is brighter: they restore RGGB and GRBG alike, and in this camera's daylight, of gains
-# (2.8, 1, 1.4), they take one for the other. These gains suit them best of a grid of 25, tried on
-# five validation and test photographs of the mini set: so a score of the released weights on these
-# would flatter them. (`evaluation.test` leaves colours alone unless asked.)
+# Where a network does not say: the camera of SID's Bayer part, at night. REDI's authors mirrored
+# mosaics without regard to the phase, so their weights tell red from blue by which is brighter, and
+# in this camera's daylight, of gains (2.8, 1, 1.4), take one for the other. These gains were chosen
+# of a grid of 25 on mini photographs, test ones too: so `evaluation.test` leaves colours alone.
 DEFAULT_TRAINING_CAMERA = "sony_a7s2"
 DEFAULT_TRAINING_WHITE_BALANCE = (2.0, 1.0, 2.2)
 
