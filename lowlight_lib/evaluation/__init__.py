@@ -48,17 +48,16 @@ def test(
 ) -> list[dict]:
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
-    Beside each result a baseline is scored, which needs no network: see `stills.Stills`,
-    `video.Video` and `photos.Photos`. Several processes share the images (see
-    `training.distributed`); each gets all rows, the first writes them.
+    Beside each result a baseline is scored, which needs no network. `stills.Stills`, `video.Video`
+    and `photos.Photos` say which, and what more there is to choose. Several processes share the
+    images (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
         key: system.
         data_root: the folder that holds SID/ and its like.
         run_dir: results.json is added to (a row of the same test is replaced).
         checkpoint: file of weights; None with a `network`.
-        network: any callable that takes and gives what the system's networks do, instead of a
-            checkpoint.
+        network: a callable that takes and gives what the system's networks do.
         dataset: layout; default the one of the system's recipe, for pairlie "lol".
         split: "train", "val" or "test".
         protocol: a name in `metrics.PROTOCOLS`.
@@ -72,13 +71,11 @@ def test(
         device: for a checkpoint; "auto" is the GPU where there is one.
         options: of the task; see the classes named above.
     Returns:
-        The rows, one a test: model, dataset, split, profile, checkpoint, images, psnr, ssim,
-        baseline_psnr, baseline_ssim, amplification, protocol, seconds_train, seconds_per_image,
-        backend, precision, torch, commit, the task's options, and each image's scores under
-        "per_image". For raw video also strred and baseline_strred (None where clips are too short
-        or small for it), frames, and "per_group" {ratio or gain: scores}, of which the row's scores
-        are the mean; "seconds_per_image" is then a frame's, reading included. For photographs
-        "amplification" is None.
+        The row, in a list: what was asked for, psnr, ssim, baseline_psnr, baseline_ssim,
+        seconds_train, seconds_per_image, backend, precision, torch, commit, and each image's scores
+        under "per_image". For raw video also strred and baseline_strred (None where clips are too
+        short or small for it), frames, and "per_group" {ratio or gain: scores}, of which the row's
+        scores are the mean; "seconds_per_image" is then a frame's, reading included.
     Raises:
         OptionError, DataError, ShapeError, CheckpointError, OutputError: as the names say; then
             results.json is as it was.
@@ -130,9 +127,7 @@ def test(
     per_image = distributed.gather(per_image)
     chosen = {name: getattr(job, name) for name in kind.options()}
     if "m" in chosen and amplification != "auto":
-        chosen["m"] = None
-    if predictions := chosen.get("predictions"):
-        chosen["predictions"] = Path(predictions).name
+        chosen["m"] = None  # a row of the same test whatever m
     row = {
         "model": key,
         "dataset": dataset,

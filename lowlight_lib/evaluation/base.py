@@ -15,12 +15,10 @@ from .results import mean
 class Evaluation:
     """How the items of a data set are fed to a network, scored and shown.
 
-    The further fields of a subclass are the options that `evaluation.test` takes for its task, and
-    rows of results.json name them.
+    The further fields of a subclass are the options that `evaluation.test` takes for its task.
 
     Attributes:
-        protocol: how items are scored.
-        amplification: as of `evaluation.test`.
+        protocol, amplification: as of `evaluation.test`.
         folder: where pictures go; None writes none.
         network, data, count: what is tested, on which data set, on how many of its items.
     """
@@ -60,12 +58,11 @@ class Evaluation:
 
     def summary(self, rows) -> dict:
         """What the test's row says of all items together."""
-        return {k: mean(r[k] for r in rows) for k in SCORES} | {
-            "seconds_per_image": mean(r["seconds"] for r in rows)
-        }
+        means = {k: mean(r[k] for r in rows) for k in SCORES}
+        return means | {"seconds_per_image": mean(r["seconds"] for r in rows)}
 
 
 def name_of(amplification):
-    """What rows and files call an amplification."""
-    how = amplification
-    return getattr(how, "kind", "learned") if callable(how) else how
+    """What rows and files call an amplification: a learned one by its kind."""
+    learned = callable(amplification)
+    return getattr(amplification, "kind", "learned") if learned else amplification

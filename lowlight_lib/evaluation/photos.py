@@ -21,17 +21,17 @@ from .metrics import score_beside_baseline
 
 @dataclass(kw_only=True)
 class Photos(Evaluation):
-    """Photographs. The baseline is the dark picture itself, by the same protocol.
+    """Photographs. The baseline is the dark picture itself.
 
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
-    in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the removed
-    noise), truncated to 8 bits. D is the dark picture minus X; below 0 it wraps round there, -1/255
-    to 255, so its bytes, read as signed, are the difference.
+    in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
+    minus X), truncated to 8 bits. Below 0, D wraps round: its bytes, read as signed, are the
+    difference.
 
     Options:
         gamma: the result is L^gamma R; by default the protocol's.
-        predictions: a folder of pictures made elsewhere, instead of a checkpoint: for each dark
-            NAME.png a NAME.png (or another format) or NAME.npz, see `read_prediction`.
+        predictions: a folder of pictures made elsewhere, instead of weights: for each dark NAME.png
+            a NAME.png (or another format) or NAME.npz, see `read_prediction`. Rows say its name.
     Source: Fu et al., "Learning a Simple Low-light Image Enhancer from Paired Low-light
     Instances", CVPR 2023, released code.
     """
@@ -44,14 +44,16 @@ class Photos(Evaluation):
             todo = "leave amplification out; gamma says how bright"
             raise OptionError("photographs are not amplified", todo=todo)
         self.amplification = None
-        check_gamma(self.protocol.gamma if self.gamma is None else self.gamma)
-        self.gamma = float(self.protocol.gamma if self.gamma is None else self.gamma)
+        if self.gamma is None:
+            self.gamma = self.protocol.gamma
+        check_gamma(self.gamma)
+        self.gamma = float(self.gamma)
         self._made = None  # {name: file} of the predictions
 
     def begin(self):
         if self.predictions is not None:
-            names = [self.data.name(i) for i in range(self.count)]
-            self._made = _find(Path(self.predictions), names)
+            folder, names = Path(self.predictions), [self.data.name(i) for i in range(self.count)]
+            self._made, self.predictions = _find(folder, names), folder.name
 
     def file(self, i):
         return self._made[self.data.name(i)] if self._made else super().file(i)
@@ -136,11 +138,9 @@ def _find(folder, names):
     lacking = [n for n in names if n not in there]
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        raise DataError(
-            f"has no picture called {', '.join(lacking[:3])}{more}",
-            file=folder,
-            todo="name each after its dark picture: 1.png or 1.npz for low/1.png",
-        )
+        todo = "name each after its dark picture: 1.png or 1.npz for low/1.png"
+        what = f"has no picture called {', '.join(lacking[:3])}{more}"
+        raise DataError(what, file=folder, todo=todo)
     return {n: there[n] for n in names}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..io.files import atomic_write
 
-# Two rows with equal values of these are of the same test; the newer takes the older one's place.
+# Rows that agree in these are of the same test: the newer one takes the older one's place.
 ROW_KEY = (
     "model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint",
     "camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels",

@@ -1,10 +1,10 @@
 """ST-RRED: how far a video's details, and their changes from frame to frame, are from a reference.
 
 Neighbouring wavelet coefficients of natural pictures are a Gaussian vector times a random scale (a
-Gaussian scale mixture). Where the scale of a block is large, there is something to see. ST-RRED
-takes the entropy of each 3x3 block of one oriented band, of the frame and of the difference to the
-next frame, weights it with the block's scale, and compares the two videos' figures. Noise that
-flickers changes the second far more than the first, and that is why video papers report it.
+Gaussian scale mixture), large where there is something to see. ST-RRED takes the entropy of each
+3x3 block of one oriented band, of the frame and of the difference to the next frame, weights it
+with the block's scale, and compares the two videos' figures. Noise that flickers changes the second
+far more than the first, and that is why video papers report it.
 
 Source: Soundararajan and Bovik, "Video quality assessment by reduced reference spatio-temporal
 entropic differencing", IEEE TCSVT 23(4), 2013. The band is one of the steerable pyramid of

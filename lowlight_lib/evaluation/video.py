@@ -23,10 +23,8 @@ class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
     Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side), by the data set's display ISP.
-
-    Memory, whatever a clip's length: five arrays of min(piece, frames) H W 16 bytes, a few single
-    frames, and what the network needs for a piece of one tile.
+    target side by side), by the data set's display ISP. Memory does not grow with a clip: five
+    arrays of min(piece, frames) H W 16 bytes, and what the network needs for a piece of one tile.
 
     Options:
         m: brightness of the estimate, which is one for each clip.
@@ -72,12 +70,9 @@ class Video(Evaluation):
                 ours.add(result, target)
                 baseline.add(dark, target)
                 for t in range(0, len(result) if pictures else 0, AT_A_TIME):
-                    part = slice(t, min(t + AT_A_TIME, len(result)))
-                    numbers = slice(start + part.start, start + part.stop)
-                    views = [
-                        data.pictures(i, packed[part].clip(0, 1), numbers, colours)
-                        for packed in (dark, result, target)
-                    ]
+                    some = [v[t : t + AT_A_TIME].clip(0, 1) for v in (dark, result, target)]
+                    frames = slice(start + t, start + t + len(some[0]))
+                    views = [data.pictures(i, v, frames, colours) for v in some]
                     for shown in zip(*views, strict=True):
                         pictures.add(shown[1], shown)
                 del result, dark, target  # the next piece needs their place
@@ -87,13 +82,10 @@ class Video(Evaluation):
         return row | {"frames": clip.frames, **scores, "seconds": seconds / clip.frames}
 
     def summary(self, rows):
-        groups, frames = {}, sum(r["frames"] for r in rows)
-        for row in rows:
-            groups.setdefault(row["group"], []).append(row)
-        per_group = {
-            g: _means(its) | {"clips": len(its)}
-            for g, its in sorted(groups.items(), key=lambda item: float(item[0]))
-        }
+        per_group, frames = {}, sum(r["frames"] for r in rows)
+        for group in sorted({r["group"] for r in rows}, key=float):
+            clips = [r for r in rows if r["group"] == group]
+            per_group[group] = _means(clips) | {"clips": len(clips)}
         return {
             "camera": self.data.camera,
             "frames": frames,
