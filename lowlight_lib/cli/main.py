@@ -84,13 +84,15 @@ def restore(
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
     Clips of raw video become a folder of frames and an mp4, before and after, side by side.
-    Photographs (with --model pairlie) are split into light and paint, and the light is raised.
+    Photographs (with --model pairlie) are split into illumination and reflectance, and the
+    illumination is raised.
     """
     from .. import models
     from ..deploy.runtime import for_command
     from ..io.files import write_picture
     from ..restore.clip import open_raw_clip, restore_clip
-    from ..restore.still import check_gamma, open_mosaic, output_names, takes_photos
+    from ..restore.photo import check_gamma
+    from ..restore.still import open_mosaic
     from ..restore.still import restore as restore_one
     from ..sensor.cameras import find_camera
     from ..training import checkpoint as checkpoints
@@ -98,8 +100,8 @@ def restore(
     factor = number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
     need_weights(checkpoint)
-    video = models.SYSTEMS[model].spec.task is models.Task.RAW_VIDEO
-    photos = takes_photos(model)
+    task = models.SYSTEMS[model].spec.task
+    video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
     if photos and (factor != "auto" or m):
         raise OptionError(
             f"{model} takes photographs, which are not amplified",
@@ -115,7 +117,7 @@ def restore(
     camera = None if no_colour_match else trained_on
     if camera not in (None, "auto"):
         find_camera(camera)  # a wrong name is an error of the call, not of every file
-    names = output_names(inputs, out, model, ms, format_.value)
+    names = _output_names(inputs, out, model, ms, format_.value)
     failed = 0
     for source in inputs:
         try:
@@ -135,10 +137,10 @@ def restore(
                     continue
                 if target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
-                light = {} if gamma is None else {"gamma": gamma}
                 done = restore_one(
-                    raw, network, model, factor, value, tile=tile, trained_on=camera, **light
-                )
+                    raw, network, amplification=factor, m=value, tile=tile, trained_on=camera,
+                    gamma=0.2 if gamma is None else gamma,
+                )  # fmt: skip
                 write_picture(target, done.image)
                 h, w = done.image.shape[:2]
                 how = f"  amplified {done.amplification:.4g} times" * (not photos)
@@ -174,6 +176,27 @@ def _options(
 
 # ---------------------------------------------------------------------------------------------
 # helpers
+
+
+def _output_names(inputs, out, key, ms, suffix):
+    """Where `restore` writes: {source: [(m, path)]}, no two the same.
+
+    Files of one stem keep apart by their extension, then by a number.
+    """
+    names, taken = {}, set()
+    stems = [p.stem.casefold() for p in inputs]
+    for source in inputs:
+        stem = source.stem
+        if stems.count(stem.casefold()) > 1:
+            stem += "_" + source.suffix.lstrip(".").lower()
+        base, n = stem, 2
+        while stem.casefold() in taken:  # some systems hold a and A for one name
+            stem, n = f"{base}_{n}", n + 1
+        taken.add(stem.casefold())
+        names[source] = [
+            (m, out / f"{stem}_{key}{f'_m{m:g}' if len(ms) > 1 else ''}.{suffix}") for m in ms
+        ]
+    return names
 
 
 def _spread(argv):

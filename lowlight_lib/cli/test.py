@@ -38,18 +38,20 @@ def test(
         "photographs: pairlie_released and pairlie_vendor too.")] = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
-    m: Annotated[float, typer.Option(
-        "--brightness", help="What the estimate of --amplification auto aims at.")] = 5.0,
+    m: Annotated[float | None, typer.Option(
+        "--brightness", help="Raw: what the estimate of --amplification auto aims at.",
+        show_default="5")] = None,
     first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Only the first frame of each burst.")] = False,
+        "--first-of-burst", help="Stills: only the first frame of each burst.")] = False,
     exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Leave out SID's scenes 10034, 10045, 10172.")] = False,
+        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
+    = False,
     limit: Limit = None,
     device: Device = "auto",
     out: Annotated[Path | None, typer.Option(
         help="A file that gets the scores too, as JSON.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
-        help="Video, photographs: where pictures go.", show_default="pictures/ of the run")] = None,
+        help="Where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
     tile: Tile = None,
     seams: Annotated[str | None, typer.Option(
@@ -70,7 +72,7 @@ def test(
     In several processes: torchrun --nproc_per_node=2 -m lowlight_lib.cli test KEY
     """
     from .. import evaluation
-    from ..evaluation.stills import add_rows
+    from ..evaluation.results import add_rows
     from ..io.files import atomic_write
     from ..io.movies import make_folder
     from ..training import checkpoint as checkpoints
@@ -93,13 +95,13 @@ def test(
 
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
         network = for_command(network, backend, precision)
-    others = {"save_path": save_path, "seed": seed, "tile": tile, "seams": seams}
-    others |= {"gamma": gamma, "predictions": predictions}
+    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
+    options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
+    options |= {"exclude_misaligned": exclude_misaligned or None}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
-        amplification=amplification, m=m, first_of_burst=first_of_burst,
-        exclude_misaligned=exclude_misaligned, limit=limit, device=device,
-        **{name: value for name, value in others.items() if value is not None},
+        amplification=amplification, limit=limit, device=device, save_path=save_path,
+        **{name: value for name, value in options.items() if value is not None},
     )  # fmt: skip
     if not distributed.is_first():
         return

@@ -19,7 +19,7 @@ from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..io.pictures import read_photo
-from ..restore.still import as_taken, find_amplification
+from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
 from .export import write
 
@@ -135,7 +135,7 @@ def _mosaics(key, source, count):
         raws = [read_raw(files[i]) for i in _spread(len(files), count)]
         chosen = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
     return [
-        (as_taken(raw)[0].normalized()[None] * np.float32(factor), file)
+        (to_network_cfa(raw)[0].normalized()[None] * np.float32(factor), file)
         for raw, factor, file in chosen
     ]
 
