@@ -14,21 +14,8 @@ LIBRARY = ROOT / "lowlight_lib"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 # From top to bottom: each layer may import those below it, and itself.
-LAYERS = [
-    "cli",
-    "course",
-    "deploy",
-    "evaluation",
-    "training",
-    "restore",
-    "recipes",
-    "data",
-    "models",
-    "blocks",
-    "sensor",
-    "io",
-]
-LAYERS += ["allocator", "errors"]
+LAYERS = "cli course deploy evaluation training restore recipes data models blocks sensor".split()  # noqa: SIM905
+LAYERS += ["io", "allocator", "errors"]
 BELOW = {layer: set(LAYERS[k + 1 :]) for k, layer in enumerate(LAYERS)}
 BELOW["recipes"] -= {"data"}  # numbers, whatever the data
 
