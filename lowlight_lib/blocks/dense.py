@@ -40,9 +40,9 @@ def fold_weight_norm(model):
                 del module.parametrizations
                 module.__class__ = type(module).__bases__[0]
                 module.weight = nn.Parameter(weight)
-    spec = getattr(model, "spec", None)
-    if spec is not None and spec.options is not None:  # its checkpoint says what it holds now
-        model.spec = spec.replace(options=spec.options | {"weight_norm": False})
+    if "spec" in vars(model) and model.spec.options is not None:
+        # So that its checkpoint says what it holds now.
+        model.spec = model.spec.replace(options=model.spec.options | {"weight_norm": False})
     return model
 
 

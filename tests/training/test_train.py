@@ -162,7 +162,7 @@ def test_every_recipe_is_complete():
 
 
 def test_wrong_names_are_refused():
-    with pytest.raises(OptionError, match="no recipe for 'sidd'"):
+    with pytest.raises(OptionError, match="unknown model 'sidd'"):
         recipes.find("sidd", "smoke")
     with pytest.raises(OptionError, match="unknown profile"):
         recipes.find("sid", "quick")
@@ -386,7 +386,8 @@ import torch
 torch.set_num_threads(1)
 from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.training import recipe, train
+from lowlight_lib import recipes
+from lowlight_lib.training import train
 
 data, run, where, at = sys.argv[1:3] + [sys.argv[3], int(sys.argv[4])]
 count = 0
@@ -442,7 +443,8 @@ def test_killed_anywhere_it_ends_in_the_same_weights(sid, tmp_path):
 
 MEMORY = """
 import sys
-from lowlight_lib.training import recipe, train
+from lowlight_lib import recipes
+from lowlight_lib.training import train
 from lowlight_lib.data.sid import SidDataset
 
 def used():
