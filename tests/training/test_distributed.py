@@ -14,6 +14,7 @@ from support.networks import small
 from support.two_processes import run_in_two, score_system, torchrun
 
 from lowlight_lib import recipes
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset
 from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import OptionError
