@@ -11,10 +11,11 @@ from support.two_processes import run_in_two, train_system
 
 from lowlight_lib import models, recipes
 from lowlight_lib.blocks.padding import pad_to_multiple
+from lowlight_lib.data import find
 from lowlight_lib.deploy import bench, counting, runtime
 from lowlight_lib.models import Task
 from lowlight_lib.models.spec import Int8
-from lowlight_lib.training import checkpoint, losses, train
+from lowlight_lib.training import checkpoint, losses, state, train
 
 every_system = pytest.mark.parametrize("key", models.SYSTEMS)
 VIDEO = Task.RAW_VIDEO
@@ -69,7 +70,7 @@ def test_there_is_a_recipe_for_every_profile(key, profile):
     r = recipes.find(key, profile)
     assert (r.key, r.profile) == (key, profile) and r.source
     loss = losses.find_loss(r.loss)
-    assert loss.pairs == train.find_source(key, r.dataset).pairs
+    assert loss.pairs == find(key, r.dataset).two_exposures
     assert r.crop >= 11 * 2 ** max(0, getattr(loss, "scales", 1) - 1)  # the window of SSIM
     assert 0 < r.lr_at(r.steps // 2) <= r.lr
     models.build(key, **r.options)
@@ -245,5 +246,5 @@ def test_two_processes_take_the_step_of_one(data, two, tmp_path, key):
         assert a.dtype == b.dtype == (torch.float64 if key == "brve" else torch.float32)
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
     assert json.loads((two / key / "versions.json").read_text())["processes"] == 2
-    back = checkpoint.load(key, two / key / train.WEIGHTS)
+    back = checkpoint.load(key, two / key / state.WEIGHTS)
     assert back.spec.options == SMALL.get(key, {})

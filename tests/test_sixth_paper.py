@@ -16,7 +16,7 @@ from lowlight_lib.deploy import bench, cost, runtime
 from lowlight_lib.errors import OptionError
 from lowlight_lib.models import Card, Spec, Task
 from lowlight_lib.recipes import Recipe
-from lowlight_lib.training import checkpoint, train
+from lowlight_lib.training import checkpoint, state, train
 
 
 class MyNet(nn.Module):
@@ -104,7 +104,7 @@ def test_it_is_trained_and_goes_on(data, weights, tmp_path, lowlight):
             config.write_text(json.dumps(json.loads(config.read_text()) | {"steps": 12}))
         code, out, err = lowlight(*words, *changed)
         assert code == 0 and f"{steps} steps" in out, err
-    assert (tmp_path / train.WEIGHTS).read_bytes() == weights.read_bytes()
+    assert (tmp_path / state.WEIGHTS).read_bytes() == weights.read_bytes()
     history = [entry["loss"] for entry in train.read_metrics(tmp_path)]
     assert len(history) == 12 and history[-1] < history[0]
 

@@ -9,14 +9,15 @@ from support import tiny
 from support.mosaics import PHASES
 
 from lowlight_lib import models, recipes
-from lowlight_lib.data import mini
-from lowlight_lib.data.sid import SidDataset, SidPair
+from lowlight_lib.data import mini, scenes
+from lowlight_lib.data.sid import SidDataset
+from lowlight_lib.data.sid_lists import SidPair
 from lowlight_lib.errors import OptionError
 from lowlight_lib.sensor import cfa
 from lowlight_lib.training import train
 
 
-def small_leaves(seed, real=mini.scenes.dead_leaves):
+def small_leaves(seed, real=scenes.dead_leaves):
     return real(seed, (96, 120), 80)
 
 
@@ -25,10 +26,9 @@ def fuji(tmp_path_factory):
     """Mini SID of one scene, smaller than what LibRaw develops of X-Trans by itself."""
     root = tmp_path_factory.mktemp("fuji")
     with pytest.MonkeyPatch.context() as patch:
-        scenes = [mini.Scene(1, "train", "leaves_2")]
-        patch.setattr(mini, "sid_scenes", lambda: scenes)
-        patch.setattr(mini.scenes, "dead_leaves", small_leaves)
-        mini.make_sid(root, "nikon_d850", progress=False, cfa="xtrans", splits="train")
+        patch.setattr(mini.stills, "PICTURES", {"train": ["leaves_2"]})
+        patch.setattr(scenes, "dead_leaves", small_leaves)
+        mini.stills.MiniSid(root, 0, "nikon_d850", "xtrans", "train").make(progress=False)
     return root
 
 
@@ -61,7 +61,7 @@ def test_both_parts_of_sid(tmp_path, fuji):
     (folder / "Fuji_train_list.txt").write_bytes(
         (fuji / "SID" / "Fuji_train_list.txt").read_bytes()
     )
-    names = [SidDataset(tmp_path, "train", camera=c).pairs[0].short for c in (None, "Fuji")]
+    names = [SidDataset(tmp_path, "train", camera=c).pairs[0].input for c in (None, "Fuji")]
     assert [p.parts[-3] for p in names] == ["Sony", "Fuji"]
 
 
@@ -84,7 +84,7 @@ def test_native_crops_lie_in_the_phase_and_fit_their_target(cell, shape, crop, s
     raw = tiny.raw_of((signal + cfa.tile(black, shape)).astype(np.uint16), cell,
                       black_level=black, white_level=10000)  # fmt: skip
     data = SidDataset.__new__(SidDataset)
-    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 1.0)]
+    data.pairs = [SidPair(None, None, 1, 0, 1.0, 1.0)]
     data.input, data.native = (lambda i: raw), True
     data.target = lambda i: np.stack([signal] * 3, -1).astype(np.uint16)
     x, y = data.batch(step, seed=0, size=3, crop=crop, flips=(0.5, 0.5), transpose=0.5)

@@ -50,7 +50,7 @@ def test_released_weights_tell_red_from_blue_by_brightness(shared, mini_root):
         with torch.inference_mode():
             return network(x)[0].permute(1, 2, 0).numpy()
 
-    night = np.divide(SONY.white_balance, still.TRAINED_AT)
+    night = np.divide(SONY.white_balance, still.DEFAULT_TRAINING_WHITE_BALANCE)
     target = data.target(4)[:256, :384] / np.float32(65535)
     scores = [metrics.psnr(picture(g), target) for g in ((1, 1, 1), night)]
     assert scores[1] > scores[0] + 3

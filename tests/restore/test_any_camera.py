@@ -189,7 +189,7 @@ def test_another_training_camera():
 @pytest.mark.parametrize(
     "says, gains",
     [
-        ({}, still.TRAINED_AT),
+        ({}, still.DEFAULT_TRAINING_WHITE_BALANCE),
         ({"trained_on": SONY.model}, SONY.white_balance),
         ({"trained_on": SONY.model, "white_balance": (1.5, 1.0, 2.5)}, (1.5, 1.0, 2.5)),
     ],

@@ -56,4 +56,4 @@ def knowing(network, key="redi", **says):
 def restored(raw, network, amplification=1.0, **options):
     """The picture that `restore` makes; a callable without a spec counts as a network for Bayer."""
     network = models.with_spec(network, "redi")
-    return restore(raw, network, network.spec.key, amplification, **options).image
+    return restore(raw, network, amplification=amplification, **options).image

@@ -14,11 +14,11 @@ from support.networks import small
 from support.two_processes import run_in_two, score_system, torchrun
 
 from lowlight_lib import recipes
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset
 from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.errors import OptionError
-from lowlight_lib.training import checkpoint, distributed, train
+from lowlight_lib.training import checkpoint, distributed, state, train
 
 # Of 3 crops one process has two.
 SET = {"crop": 32, "batch": 3, "steps": 9, "checkpoint_every": 4, "log_every": 1, "transpose": 0.5}
@@ -70,14 +70,14 @@ def test_a_killed_worker_ends_the_run_and_a_new_one_goes_on(data, two, tmp_path)
     run = tmp_path / "redi"
     code, said = run_in_two(data, tmp_path, {"redi": SET}, kill=7)  # checkpoints at 4 and 8
     assert code != 0
-    assert not (run / train.WEIGHTS).exists()
+    assert not (run / state.WEIGHTS).exists()
     assert torch.load(run / "state.pt", weights_only=True)["step"] == 4, said
     words = [w for name, value in SET.items() for w in ("--set", f"{name}={value}")]
     words += ["--profile", "smoke", "--data", data, "--run-dir", run]
     code, said = torchrun("-m", "lowlight_lib.cli", "train", "redi", *words)
     assert code == 0, said
     whole = two / "redi"
-    assert (run / train.WEIGHTS).read_bytes() == (whole / train.WEIGHTS).read_bytes()
+    assert (run / state.WEIGHTS).read_bytes() == (whole / state.WEIGHTS).read_bytes()
     logs = [[(e["step"], e["loss"]) for e in train.read_metrics(r)] for r in (run, whole)]
     assert logs[0] == logs[1]
     assert [step for step, _ in logs[0]] == list(range(1, 10))
@@ -87,12 +87,12 @@ def test_a_killed_worker_ends_the_run_and_a_new_one_goes_on(data, two, tmp_path)
 # ---- what needs no other process
 
 
-@pytest.mark.parametrize("kind", [SidDataset, VideoDataset, PairsDataset])
+@pytest.mark.parametrize("kind", [SidDataset, LlrvdDataset, PairsDataset])
 @pytest.mark.parametrize("size, world", [(3, 2), (5, 3), (2, 2)])
 def test_the_parts_of_a_batch_are_the_batch(data, kind, size, world):
     source = kind(data, "train")
     shape = {"seed": 3, "size": size, "crop": 12, "transpose": 0.5}
-    shape |= {"frames": 3} if kind is VideoDataset else {}
+    shape |= {"frames": 3} if kind is LlrvdDataset else {}
     batch = source.batch(2, **shape)
     parts = [source.batch(2, **shape, part=(rank, world)) for rank in range(world)]
     for whole, *cut in zip(batch, *parts, strict=True):

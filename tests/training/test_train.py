@@ -15,10 +15,12 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
 from lowlight_lib.sensor.raw import read_raw
-from lowlight_lib.training import checkpoint, losses, train
+from lowlight_lib.training import checkpoint, losses, state, train
+from lowlight_lib.training.state import RunDirectory
 
 WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
 SMOKE = recipes.find("redi", "smoke").replace(crop=32, steps=12, checkpoint_every=4, log_every=1)
@@ -145,6 +147,19 @@ def test_paper_recipes_have_the_papers_numbers():
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 1.25e-5, 1.25e-5])
     assert losses.LOSSES["pairlie"].weights == (1, 1, 500)
     assert not losses.LOSSES["pairlie"].symmetric and losses.LOSSES["pairlie_symmetric"].symmetric
+
+
+def test_every_recipe_is_complete():
+    for key in models.SYSTEMS:
+        for profile in recipes.PROFILES:
+            r = recipes.find(key, profile)
+            assert (r.key, r.profile) == (key, profile)
+            losses.find_loss(r.loss)
+            assert r.source
+            assert 0 < r.lr_at(r.steps // 2) <= r.lr
+            assert losses.LOSSES[r.loss].pairs == find(key, r.dataset).two_exposures
+            need = 11 * 2 ** max(0, getattr(losses.LOSSES[r.loss], "scales", 1) - 1)
+            assert r.crop >= need
 
 
 def test_wrong_names_are_refused():
@@ -292,7 +307,7 @@ def test_runs_of_older_recipes_go_on(sid, tmp_path):
     torch.save({k: v for k, v in kept.items() if k not in ("precision", "scaler")}, state)
     assert train.fit(SMOKE, sid, tmp_path, progress=False).steps == SMOKE.steps
     with pytest.raises(RunError, match="amp is False there, True here"):
-        train._check(tmp_path, SMOKE.replace(amp=True), resume=True)
+        RunDirectory(tmp_path, SMOKE.replace(amp=True)).check()
 
 
 def test_mixed_precision_is_for_gpus(sid, tmp_path):
@@ -365,7 +380,7 @@ def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train.json, "dumps", full)
-    monkeypatch.setattr(train, "_config", lambda r: {})
+    monkeypatch.setattr(state, "_config", lambda r: {})
     with pytest.raises(OutputError, match="no space left"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
 
@@ -379,6 +394,7 @@ KILLER = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib import recipes
 from lowlight_lib.training import train
