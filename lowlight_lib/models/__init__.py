@@ -1,5 +1,10 @@
 """One paper, one readable file. `build(key)` makes a network, `SYSTEMS[key]` says what it is."""
 
+from typing import TYPE_CHECKING
+
 from .spec import SYSTEMS, Card, Spec, Task, add, build, of_task, spec_of, with_spec
+
+if TYPE_CHECKING:
+    from .spec import Network as Network
 
 __all__ = ["SYSTEMS", "Card", "Spec", "Task", "add", "build", "of_task", "spec_of", "with_spec"]

@@ -52,7 +52,15 @@ class Trained:
     loss: float
 
 
-def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progress=True):
+def fit(
+    recipe: Recipe,
+    data_root: Path | str,
+    run_dir: Path | str,
+    resume: bool = True,
+    *,
+    device: torch.device | str = "auto",
+    progress: bool = True,
+) -> Trained:
     """Train a system by its recipe.
 
     Args:
@@ -87,7 +95,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    of_pairs = getattr(loss_of, "pairs", False)
+    of_pairs = loss_of.pairs
     if of_pairs != find_source(recipe.key, recipe.dataset).pairs:
         raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
@@ -124,7 +132,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
             prediction = precision.predict(model, x)
             if of_pairs:  # y is no target but a second exposure, which the network sees too
                 prediction, y = (prediction, precision.predict(model, y)), (x, y)
-            loss = loss_of(prediction, y, step, model.parameters())
+            # A loss of pairs takes pairs, one of targets tensors.
+            loss = loss_of(prediction, y, step, model.parameters())  # type: ignore[arg-type]
             loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
             done = step + 1
             logs = done % recipe.log_every == 0 or done == recipe.steps
@@ -213,7 +222,7 @@ def find_source(key, dataset) -> Source:
     return SOURCES[dataset]
 
 
-def pick_device(device="auto") -> torch.device:
+def pick_device(device: torch.device | str = "auto") -> torch.device:
     """ "auto" is the GPU where there is one, else the CPU. Each process has a GPU of its own."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -234,7 +243,7 @@ def pick_device(device="auto") -> torch.device:
         raise OptionError(f"this machine has no device {str(device)!r}", todo="use cpu") from e
 
 
-def read_metrics(run_dir) -> list[dict]:
+def read_metrics(run_dir: Path | str) -> list[dict]:
     """The entries of metrics.jsonl; a last line cut off by a kill is ignored."""
     entries = []
     path = Path(run_dir) / METRICS
