@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from lowlight_lib.data.check import Report
-from lowlight_lib.data.check_photos import check_lol
-from lowlight_lib.data.photos import LOL_SPLITS
+from lowlight_lib.data.photos import LOL_SPLITS, LolDataset
 from lowlight_lib.errors import LowlightError
 from lowlight_lib.io.downloads import fetch_all
 from lowlight_lib.io.manifest import read_manifest
@@ -37,7 +36,7 @@ def main(argv=None) -> int:
         folders = [(split, side) for split in LOL_SPLITS.values() for side in ("low", "high")]
         new = unpack(archive, folder, folders)
         print(f"{archive} unpacked, {new} new files; you may delete it")
-    report = Report(given.root, tuple(check_lol(folder, False, False)))
+    report = Report(given.root, tuple(LolDataset.check(folder)))
     print(report)
     return report.exit_code
 

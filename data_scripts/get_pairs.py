@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lowlight_lib.data.check import Report
-from lowlight_lib.data.check_photos import check_pairs
+from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.errors import LowlightError
 from lowlight_lib.io.downloads import fetch_all
 from lowlight_lib.io.manifest import read_manifest
@@ -26,7 +26,7 @@ def main(argv=None) -> int:
         fetch_all(read_manifest(MANIFEST), given.root, dry_run=given.dry_run)
     if given.dry_run:
         return 0
-    report = Report(given.root, tuple(check_pairs(folder, False, False)))
+    report = Report(given.root, tuple(PairsDataset.check(folder)))
     print(report)
     return report.exit_code
 

@@ -68,9 +68,10 @@ def cache(root, camera) -> None:
     from lowlight_lib.sensor.raw import read_raw
 
     splits = [SidDataset(root, split, camera=camera) for split in SPLITS]
-    pixels = read_raw(splits[0].pairs[0].short).mosaic.size
-    shorts, longs = ({getattr(p, k) for s in splits for p in s.pairs} for k in ("short", "long"))
-    needed = pixels * (2 * len(shorts) + 6 * len(longs))  # uint16: one value, or three
+    pixels = read_raw(splits[0].file(0)).mosaic.size
+    pairs = [p for s in splits for p in s.pairs]
+    inputs, targets = {p.input for p in pairs}, {p.target for p in pairs}
+    needed = pixels * (2 * len(inputs) + 6 * len(targets))  # uint16: one value, or three
     place = splits[0].cache.folder
     place.mkdir(parents=True, exist_ok=True)
     have, free = sum(p.stat().st_size for p in place.rglob("*.npy")), shutil.disk_usage(place).free

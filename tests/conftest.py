@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lowlight_lib import allocator
 from lowlight_lib.sensor import cfa
 from lowlight_lib.sensor.raw import RawImage
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # One thread: the networks of the tests are small, and threads that wait for each other on a busy
 # machine cost more than they bring.
 torch.set_num_threads(1)
+allocator.keep_pages()  # as the programs of this project do
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The library's shape: who may import whom, what stays light, how long a file is."""
+"""The library's shape: who imports whom, who asks whom, what stays light, how long a file is."""
 
 import ast
 import doctest
@@ -10,16 +10,28 @@ import sys
 import pytest
 from conftest import ROOT
 
-LIBRARY = ROOT / "lowlight_lib"
-FILES = sorted(LIBRARY.rglob("*.py"))
+from lowlight_lib import models
+
+LIBRARY, TESTS = ROOT / "lowlight_lib", ROOT / "tests"
+FILES, TEST_FILES = sorted(LIBRARY.rglob("*.py")), sorted(TESTS.rglob("*.py"))
 
 # From top to bottom: each layer may import those below it, and itself.
-ORDER = "cli course deploy evaluation training restore recipes data models blocks sensor io errors"
-LAYERS = ORDER.split()
+LAYERS = "cli course deploy evaluation training restore recipes data models blocks sensor".split()  # noqa: SIM905
+LAYERS += ["io", "allocator", "errors"]
 BELOW = {layer: set(LAYERS[k + 1 :]) for k, layer in enumerate(LAYERS)}
 BELOW["recipes"] -= {"data"}  # numbers, whatever the data
 
+# What is being mended, law by law; an entry that holds no longer fails the test, and can go.
+ASKS = "cli.export deploy.bench deploy.export deploy.runtime deploy.table evaluation.stills"
+VAGUE = """
+    course/test_student_copies.py data/test_data.py data/test_pairs_data.py
+    data/test_video_data.py deploy/test_runtime.py evaluation/test_video_scores.py
+    io/test_fetch.py io/test_safe_pickle.py restore/test_restore.py
+    training/test_pairlie_training.py
+"""
+
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
+MOST_LINES = 15_500
 
 
 def name_of(path):
@@ -33,13 +45,17 @@ def layer_of(module):
     return [*module.split("."), ""][1]
 
 
+def tree_of(path, source=None):
+    return ast.parse(source or path.read_text(encoding="utf-8"))
+
+
 def imports_of(path, source=None):
     """Full names of everything that a file imports, anywhere in it, its own package included."""
     package = name_of(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
     found = set()
-    for node in ast.walk(ast.parse(source or path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path, source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -49,6 +65,15 @@ def imports_of(path, source=None):
             # either way the first two parts say which layer.
             found |= {f"{base}.{alias.name}" for alias in node.names}
     return found
+
+
+def but(paths, name, names, reason):
+    """The paths as parameters; those of these names are expected to break the law for now."""
+    mark = pytest.mark.xfail(strict=True, reason=reason)
+    return [pytest.param(p, marks=[mark] if name(p) in names else [], id=name(p)) for p in paths]
+
+
+# ---- imports go downwards
 
 
 def forbidden(path, source=None):
@@ -83,7 +108,7 @@ def test_imports_go_downwards(path):
         ("models/__init__.py", "from . import sid", False),
     ],
 )
-def test_the_check_itself_sees_what_it_should(where, line, caught):
+def test_the_check_of_layers_sees_what_it_should(where, line, caught):
     assert bool(forbidden(LIBRARY / where, line)) == caught
 
 
@@ -98,15 +123,163 @@ def test_blocks_and_errors_need_little(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_star_imports(path):
-    assert not [m for m in imports_of(path) if m.endswith(".*")]
+def test_no_star_imports_and_typer_in_the_command_line_only(path):
+    found = imports_of(path)
+    assert not [m for m in found if m.endswith(".*")]
+    assert "typer" not in {m.split(".")[0] for m in found} or layer_of(name_of(path)) == "cli"
+
+
+# ---- no circles
+
+
+def graph(sources):
+    """{file: files that it imports}, by full names; a package is its __init__.
+
+    `from . import x` is the file x where there is one, and the package where x is a name of it.
+    What a package's __init__ runs on the way to a file of it is not counted.
+    """
+    names = {name_of(path): path for path in sources}
+    found = {}
+    for name, path in names.items():
+        found[name] = set()
+        for module in imports_of(path, sources[path]):
+            while module and module not in names:
+                module = module.rpartition(".")[0]
+            if module and module != name:
+                found[name].add(module)
+    return found
+
+
+def circle(edges):
+    """The first circle as a list that ends where it begins, or None."""
+    done = set()
+
+    def walk(name, way):
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name not in done:
+            for other in sorted(edges[name]):
+                if found := walk(other, [*way, name]):
+                    return found
+            done.add(name)
+        return None
+
+    return next(filter(None, (walk(name, []) for name in sorted(edges))), None)
+
+
+@pytest.mark.xfail(strict=True, reason="evaluation/stills and photos, video import each other")
+def test_no_two_files_import_each_other_in_a_circle():
+    found = circle(graph(dict.fromkeys(FILES)))
+    assert not found, " -> ".join(found)
+
+
+@pytest.mark.parametrize(
+    "a, b, init, caught",
+    [
+        ("from .b import f", "from .a import g", "", "sensor.a -> lowlight_lib.sensor.b"),
+        ("from . import b", "def f():\n    from . import a", "", "sensor.b -> "),
+        ("from . import b", "from .. import sensor", "from .a import f", "sensor -> "),
+        ("from .b import f", "from . import name", "", None),
+        ("from .b import f", "from . import name", "from .a import name", "sensor -> "),
+        ("import lowlight_lib.sensor.b", "import torch", "from .a import f", None),
+        ("from .a import me", "", "", None),  # nonsense, but no circle
+    ],
+)
+def test_the_check_of_circles_sees_what_it_should(a, b, init, caught):
+    files = {"a.py": a, "b.py": b, "__init__.py": init or "pass"}
+    found = circle(graph({LIBRARY / "sensor" / n: text or "pass" for n, text in files.items()}))
+    assert (caught in " -> ".join(found)) if caught else not found
+
+
+# ---- who asks what of a network
+
+
+def questions(source):
+    """What outside models/ nobody may ask; a network's spec answers it.
+
+    Comparisons with a system's key, `task.startswith`, and getattr or hasattr of a network. A data
+    set may have the name of a system: `dataset == "sid"` is no question to a network.
+    """
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            sides = (node.left, *node.comparators)
+            words = {c for side in sides for c in _constants(side)} & {*models.SYSTEMS}
+            if words and not any(_last_name(side) == "dataset" for side in sides):
+                found.append(node)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+                asked = _last_name(node.args[0])
+                if asked in ("network", "model", "net"):
+                    found.append(node)
+            elif ast.unparse(node.func).endswith("task.startswith"):
+                found.append(node)
+    return {f"line {node.lineno}: {ast.unparse(node)}" for node in found}
+
+
+def _last_name(node):
+    """The last name of a dotted one: "task" of card.spec.task."""
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def _constants(node):
+    """The literals that a side of a comparison is, or is a collection of."""
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return [c for item in node.elts for c in _constants(item)]
+    return [node.value] if isinstance(node, ast.Constant) else []
+
+
+@pytest.mark.parametrize(
+    "path",
+    but(
+        [p for p in FILES if layer_of(name_of(p)) != "models"],
+        name_of,
+        [f"lowlight_lib.{name}" for name in ASKS.split()],
+        "still asks a network for more than its spec",
+    ),
+)
+def test_a_network_is_asked_for_its_spec_and_nothing_else(path):
+    assert not questions(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "source, caught",
+    [
+        ('key == "brve"', True),
+        ('if model.spec.key != "pairlie": pass', True),
+        ('key in ("sid", "redi")', True),
+        ('"redi" not in keys', True),
+        ("key == other", False),
+        ('name == "brve.pth"', False),
+        ('self.dataset == "sid"', False),
+        ('models.build("brve")', False),
+        ('card.task.startswith("raw")', True),
+        ('name.startswith("raw")', False),
+        ('getattr(network, "halo", 0)', True),
+        ('hasattr(self.model, "spec")', True),
+        ('getattr(module, "binary", False)', False),
+    ],
+)
+def test_the_check_of_questions_sees_what_it_should(source, caught):
+    assert bool(questions(source)) == caught
+
+
+# ---- size and weight
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_files_stay_short(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
     limit = 200 if path.parent.name == "models" and path.name != "spec.py" else 400
-    assert lines <= limit, f"{lines} lines; split it"
+    assert lines_of(path) <= limit, "split it"
+
+
+@pytest.mark.xfail(strict=True, reason="parts are still being made smaller")
+def test_the_library_stays_small():
+    assert sum(map(lines_of, FILES)) <= MOST_LINES
+
+
+def lines_of(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
 @pytest.mark.parametrize("module", ["lowlight_lib", "lowlight_lib.errors", "lowlight_lib.models"])
@@ -120,6 +293,10 @@ def test_the_face_is_light(module):
     assert not {m.split(".")[0] for m in loaded} & set(HEAVY)
 
 
+def test_type_checkers_are_told_that_there_are_types():
+    assert (LIBRARY / "py.typed").is_file()
+
+
 def has_examples(path):
     lines = path.read_text(encoding="utf-8").splitlines()
     return any(line.lstrip().startswith(">>> ") and "+SKIP" not in line for line in lines)
@@ -129,3 +306,52 @@ def has_examples(path):
 def test_examples_in_docstrings(path):
     result = doctest.testmod(importlib.import_module(name_of(path)))
     assert result.attempted > 0 and result.failed == 0
+
+
+# ---- the tests themselves
+
+
+def of_tests(path):
+    return str(path.relative_to(TESTS))
+
+
+def vague(source):
+    """Lines where a test takes any error of a kind: pytest.raises without `match`.
+
+    Not where nothing is said: SystemExit, whose code is looked at, and KeyboardInterrupt.
+    """
+    silent = ("SystemExit", "KeyboardInterrupt")
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "pytest.raises"
+        and ast.unparse(node.args[0]) not in silent
+        and "match" not in {keyword.arg for keyword in node.keywords}
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", but(TEST_FILES, of_tests, VAGUE.split(), "takes any error of a kind")
+)
+def test_tests_say_which_error_they_expect(path):
+    assert not vague(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "source, caught",
+    [
+        ("with pytest.raises(ValueError): pass", True),
+        ("with a, pytest.raises(OptionError) as e: pass", True),
+        ("with pytest.raises(kind, match=words): pass", False),
+        ("with pytest.raises(SystemExit) as e: pass", False),
+    ],
+)
+def test_the_check_of_errors_sees_what_it_should(source, caught):
+    assert bool(vague(source)) == caught
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=of_tests)
+def test_no_test_imports_a_test(path):
+    parts = {part for module in imports_of(path) for part in module.split(".")}
+    assert not parts & {p.stem for p in TEST_FILES if p.stem.startswith("test_")}

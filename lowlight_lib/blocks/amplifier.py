@@ -117,7 +117,7 @@ class LearnedAmplifier(nn.Module):
     either is our reading.
 
     It takes the place of an estimated or a given factor in front of any still model:
-    `restore(raw, network, key, amplification=amplifier)`.
+    `restore(raw, network, amplification=amplifier)`.
 
     Args:
         kind: "histogram" or "conv".

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-Network = TypeVar("Network", bound=nn.Module)
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def conv(
@@ -39,7 +39,7 @@ def conv(
     return weight_norm(layer) if norm else layer
 
 
-def fold_weight_norm(model: Network) -> Network:
+def fold_weight_norm(model: Model) -> Model:
     """Replace every g * v / |v| by the plain weight it stands for, in place; same output.
 
     Returns the model. A network without weight normalisation is left alone.
@@ -54,9 +54,10 @@ def fold_weight_norm(model: Network) -> Network:
                 del module.parametrizations
                 module.__class__ = type(module).__bases__[0]
                 module.weight = nn.Parameter(weight)
-    spec = getattr(model, "spec", None)
-    if spec is not None and spec.options is not None:  # its checkpoint says what it holds now
-        model.spec = spec.replace(options=spec.options | {"weight_norm": False})
+    spec: Any = vars(model).get("spec")
+    if spec is not None and spec.options is not None:
+        # So that its checkpoint says what it holds now.
+        vars(model)["spec"] = spec.replace(options=spec.options | {"weight_norm": False})
     return model
 
 

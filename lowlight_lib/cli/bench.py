@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import OptionError
+from .options import Json, split_assignment
 
 
 def bench(
@@ -24,7 +24,7 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Rounds; each form runs once in each.")] = 5,
     no_memory: Annotated[bool, typer.Option(
         "--no-memory", help="Without the peak of a process for each.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
     out: Annotated[Path | None, typer.Option(
         "-o", "--out", help="A file that gets the rows too, as JSON.", show_default=False)] = None,
 ):  # fmt: skip
@@ -33,22 +33,13 @@ def bench(
     from ..deploy import bench as timing
     from ..io.files import atomic_write
 
-    rows, files = [], (_by_key(checkpoint), _by_key(quantised))
+    rows = []
+    weights, files = (dict(map(split_assignment, words)) for words in (checkpoint, quantised))
     for key in model or models.SYSTEMS:
         rows += timing.bench(
-            [key], size, files[0], backend or None, files[1], repeats, memory=not no_memory
+            [key], size, weights, backend or None, files, repeats, memory=not no_memory
         )
         if out is not None:  # what is done stays, whatever comes
             with atomic_write(out, "w") as f:
                 json.dump(rows, f, indent=1)
     print(json.dumps(rows) if as_json else timing.table(rows))
-
-
-def _by_key(words):
-    found = {}
-    for word in words:
-        key, equals, path = word.partition("=")
-        if not equals:
-            raise OptionError(f"{word!r} is not KEY=PATH", todo="such as redi=weights.pth")
-        found[key] = path
-    return found

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import DataError, OptionError, OutputError
-from .train import DEFAULT_DATA, Key
+from .options import DEFAULT_DATA, Force, Gamma, Json, Key, Limit, Weights, need_weights
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -30,8 +30,7 @@ def export(
     key: Key,
     out: Annotated[Path, typer.Option("-o", "--out", show_default=False,
         help="Folder for KEY-PRECISION.onnx, or the name of a file for one.")],
-    checkpoint: Annotated[Path | None, typer.Option(
-        help="Weights: the authors' .pth or a .safetensors of ours.", show_default=False)] = None,
+    checkpoint: Weights = None,
     precision: Annotated[list[str], typer.Option(
         help="float32, float16, int8; several: --precision float32 int8. The last two for pairlie "
         "and redi.")] = ["float32"],  # noqa: B006
@@ -46,13 +45,10 @@ def export(
     evaluate: Annotated[Path | None, typer.Option(
         metavar="ROOT", help="Score and time all files on the test pictures there; not for brve.",
         show_default=False)] = None,
-    limit: Annotated[int | None, typer.Option(
-        min=1, help="With --evaluate: only the first N images.")] = None,
-    gamma: Annotated[float | None, typer.Option(
-        help="With --evaluate, photographs: the light to this power.",
-        show_default="the protocol's")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Limit = None,
+    gamma: Gamma = None,
+    force: Force = False,
+    as_json: Json = False,
 ):  # fmt: skip
     """Write a network as ONNX, float32 or smaller, or as a program; every file is checked.
 
@@ -82,11 +78,7 @@ def export(
         check_stills(key)
     if calibration and "int8" not in precisions:
         raise OptionError("--calibration is for int8", todo="add --precision int8")
-    if checkpoint is None:
-        raise OptionError(
-            "no weights given: --checkpoint is missing",
-            todo="train some with `lowlight train`, or get the authors' and read NOTICE",
-        )
+    need_weights(checkpoint)
     stages = STAGES if key == "brve" else (NETWORK,)
     names = _names(key, out, precisions, stages, SUFFIXES[kind])
     npz = next(iter(names.values())).parent / f"{key}-calibration.npz"

@@ -356,7 +356,7 @@ def _versions():
 
 
 def _commit():
-    from ..evaluation.stills import commit
+    from ..evaluation.results import commit
 
     return commit()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..evaluation.stills import read_rows, weights_id
+from ..evaluation.results import read_rows, weights_id
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,48 @@
-"""Published data layouts, one Dataset each; nothing here knows a network."""
+"""Data sets in the layouts that the papers publish: `find(key, name)`, `open_dataset(recipe, ...)`.
+
+No data set knows a network; a system and a data set fit together where their tasks are the same.
+"""
+
+from __future__ import annotations
+
+from ..errors import OptionError
+from ..models import SYSTEMS, Task
+from .base import Dataset
+from .llrvd_smoid import LlrvdDataset, SmoidDataset
+from .photos import LolDataset, PairsDataset
+from .sid import SidDataset
+
+__all__ = ["DATASETS", "Dataset", "find", "open_dataset"]
+
+DATASETS: dict[str, type[Dataset]] = {
+    "sid": SidDataset,
+    "llrvd": LlrvdDataset,
+    "smoid": SmoidDataset,
+    "pairs": PairsDataset,
+    "lol": LolDataset,
+}
+
+
+def find(key, name) -> type[Dataset]:
+    """The data set of that name, if it is for a system.
+
+    Args:
+        key: of a system, or a `models.Task`.
+        name: one of DATASETS.
+    Raises:
+        OptionError: no such data set, or one for another task.
+    """
+    if name not in DATASETS:
+        raise OptionError(f"unknown dataset {name!r}", todo=f"use {', '.join(DATASETS)}")
+    task = key if isinstance(key, Task) else SYSTEMS[key].spec.task
+    if task is not DATASETS[name].task:
+        fit = [n for n, dataset in DATASETS.items() if dataset.task is task]
+        raise OptionError(f"{name!r} is no data set for {key}", todo=f"use {' or '.join(fit)}")
+    return DATASETS[name]
+
+
+def open_dataset(recipe, data_root, split, **changes) -> Dataset:
+    """The data set that a recipe names, for a split, with the recipe's options or others."""
+    dataset = find(recipe.key, recipe.dataset)
+    options = {n: getattr(recipe, n) for n in dataset.recipe_options} | changes
+    return dataset(data_root, split, **options)

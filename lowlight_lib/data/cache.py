@@ -29,17 +29,16 @@ class ArrayCache:
 
     Args:
         data_root: where the sources are.
-        folder: where the cache goes; default `data_root/cache`, or below $LOWLIGHT_CACHE where a
-            data root is read-only or shared.
+        folder: where the cache goes; default `data_root/cache`, or a folder of its own below
+            $LOWLIGHT_CACHE, for a data root that is read-only or shared.
     """
 
     def __init__(self, data_root, folder=None):
         self.root = Path(data_root).resolve()
         shared = os.environ.get("LOWLIGHT_CACHE")
-        if folder is None and shared:  # many roots may share it: keep them apart
-            name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-            folder = Path(shared) / f"{self.root.name}-{name}"
-        self.folder = Path(folder) if folder else self.root / "cache"
+        if folder is None and shared:
+            folder = Path(shared) / f"{self.root.name}-{_digest(str(self.root))[:12]}"
+        self.folder = Path(folder or self.root / "cache")
 
     def get(self, source, kind, make):
         """The array of that kind made from `source`, decoding it only if there is no fresh one.
@@ -54,35 +53,26 @@ class ArrayCache:
             whatever `make` raises; OutputError when the cache cannot be written.
         """
         source = Path(source)
-        array_path, note_path = self._paths(source, kind)
-        note = _read_note(note_path)
-        if note and _same_source(note, source, note_path):
-            array = _open(array_path, note)
-            if array is not None:
-                return array, note["notes"]
+        array_path, note_path = paths = self._paths(source, kind)
+        found = _read(source, *paths)
+        if found:
+            return found
         before = _stat(source)
         array, notes = make(source)
-        array = np.ascontiguousarray(array)
+        note = {"format": FORMAT, "stat": before, "sha256": _sha256(source)}
+        note |= {"shape": list(array.shape), "dtype": str(array.dtype), "notes": notes}
         try:
             with atomic_write(array_path) as f:
-                np.save(f, array)
-            note = {
-                "format": FORMAT,
-                "stat": before,
-                "sha256": _sha256(source),
-                "shape": list(array.shape),
-                "dtype": str(array.dtype),
-                "notes": notes,
-            }
+                np.save(f, np.ascontiguousarray(array))
             with atomic_write(note_path, "w") as f:
                 json.dump(note, f)
         except OutputError as e:
             todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
             raise OutputError(e.what, file=e.file, todo=todo) from e
-        array = _open(array_path, note)
-        if array is None:
+        found = _read(source, *paths)
+        if not found:
             raise OutputError("cannot be read back", file=array_path, todo="check the disk")
-        return array, notes
+        return found
 
     def fill(self, wanted, desc="decode", progress=True) -> None:
         """Make all that is lacking of many entries, on all cores; long work, once.
@@ -113,9 +103,13 @@ class ArrayCache:
         try:
             inner = source.resolve().relative_to(self.root)
         except ValueError:  # a link out of the root: keep its name, apart from the others
-            inner = Path("elsewhere") / hashlib.sha256(str(source).encode()).hexdigest()[:16]
+            inner = Path("elsewhere") / _digest(str(source))[:16]
         base = self.folder / inner
-        return (base.with_name(f"{base.name}.{kind}.{ext}") for ext in ("npy", "json"))
+        return [base.with_name(f"{base.name}.{kind}.{ext}") for ext in ("npy", "json")]
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stat(path):
@@ -123,30 +117,9 @@ def _stat(path):
     return [s.st_size, s.st_mtime_ns, s.st_ctime_ns]
 
 
-def _same_source(note, source, note_path):
-    """Is the file the one the entry was made from? Its bytes are compared only on suspicion."""
-    now = _stat(source)
-    if note["stat"] == now:
-        return True
-    if note["stat"][0] != now[0] or note["sha256"] != _sha256(source):
-        return False
-    with contextlib.suppress(OutputError), atomic_write(note_path, "w") as f:
-        json.dump(note | {"stat": now}, f)  # copied or touched, not changed
-    return True
-
-
 def _sha256(path):
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def _read_note(path):
-    try:
-        note = json.loads(path.read_text())
-        ok = note["format"] == FORMAT and {"stat", "sha256", "shape", "dtype", "notes"} <= set(note)
-        return note if ok else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 # An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
@@ -154,13 +127,28 @@ def _read_note(path):
 _HEADERS = threading.Lock()
 
 
-def _open(path, note):
+def _read(source, array_path, note_path):
+    """(memory map, notes) of an entry that was made from this source; None where there is none."""
+    try:
+        note = json.loads(note_path.read_text())
+        known = note["format"] == FORMAT
+        stat, digest, notes = note["stat"], note["sha256"], note["notes"]
+        kind = note["shape"], note["dtype"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    now = _stat(source)
+    if not known or stat[0] != now[0]:
+        return None
+    if stat != now:  # only on this suspicion are its bytes compared
+        if digest != _sha256(source):
+            return None
+        with contextlib.suppress(OutputError), atomic_write(note_path, "w") as f:
+            json.dump(note | {"stat": now}, f)  # copied or touched, not changed
     try:
         with _HEADERS:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.load(array_path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, EOFError, ValueError):  # gone, or cut short: build it again
         return None
     except OSError as e:
-        raise OutputError(f"cannot be opened ({e.strerror or e})", file=path) from e
-    fits = list(array.shape) == note["shape"] and str(array.dtype) == note["dtype"]
-    return array if fits else None
+        raise OutputError(f"cannot be opened ({e.strerror or e})", file=array_path) from e
+    return (array, notes) if (list(array.shape), str(array.dtype)) == kind else None

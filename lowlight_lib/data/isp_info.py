@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..io import pickles as safe_pickle
+from ..io import pickles
 
-WHITE_BALANCE = ("wb", "white_balance", "whitebalance", "wb_gains", "awb", "awb_gains", "gains")
-RED = ("red_gain", "r_gain", "rgain", "gain_r")
-BLUE = ("blue_gain", "b_gain", "bgain", "gain_b")
-MATRIX = ("ccm", "cam2rgb", "color_matrix", "colour_matrix", "color_correction_matrix")
+# The published name first, then others that people use.
+_BALANCE = ("wb", "white_balance", "whitebalance", "wb_gains", "awb", "awb_gains", "gains")
+_RED = ("red_gain", "r_gain", "rgain", "gain_r")
+_BLUE = ("blue_gain", "b_gain", "bgain", "gain_b")
+_MATRIX = ("ccm", "cam2rgb", "color_matrix", "colour_matrix", "color_correction_matrix")
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,21 @@ def read_frames(folder, frames) -> Isp:
 
 def read_frame(path) -> tuple[np.ndarray, np.ndarray]:
     """Gains (3,) for r, g, b and the matrix (3, 3) of one frame; the identity where it has none."""
-    found = safe_pickle.load_npy(path)
+    found = pickles.load_npy(path)
     if not isinstance(found, dict):
         raise DataError(f"holds {type(found).__name__}, not a dict", file=path)
     by_name = {str(k).strip().lower(): v for k, v in found.items()}
     balance, red, blue, matrix = (
         next((by_name[n] for n in names if n in by_name), None)
-        for names in (WHITE_BALANCE, RED, BLUE, MATRIX)
+        for names in (_BALANCE, _RED, _BLUE, _MATRIX)
     )
     if balance is None and red is not None and blue is not None:
         balance = [red, 1.0, blue]
     if balance is None:
         keys = ", ".join(map(repr, found))[:200] or "none"
-        raise DataError(
-            f"has no white balance that we know; its keys are {keys}", file=path,
-            todo="name the gains wb (R, G, B, G) and the matrix ccm (3, 3)",
-        )  # fmt: skip
+        todo = "name the gains wb (R, G, B, G) and the matrix ccm (3, 3)"
+        what = f"has no white balance that we know; its keys are {keys}"
+        raise DataError(what, file=path, todo=todo)
     gains = _numbers(balance, path, "white balance", ((3,), (4,)))
     if len(gains) == 4:  # 0 says that the second green is as the first, in LibRaw's way
         gains[1] = (gains[1] + gains[3]) / 2 if gains[3] else gains[1]
@@ -73,9 +73,7 @@ def _numbers(value, path, what, shapes):
     except (TypeError, ValueError) as e:
         raise DataError(f"has a {what} that is no array of numbers ({e})", file=path) from e
     if numbers.shape not in shapes or not np.isfinite(numbers).all():
-        raise DataError(
-            f"has a {what} of shape {numbers.shape} or with values that are not finite; "
-            f"{' or '.join(map(str, shapes))} finite numbers are needed",
-            file=path,
-        )
+        needed = f"{' or '.join(map(str, shapes))} finite numbers are needed"
+        got = f"has a {what} of shape {numbers.shape} or with values that are not finite"
+        raise DataError(f"{got}; {needed}", file=path)
     return numbers

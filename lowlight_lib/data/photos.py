@@ -9,8 +9,8 @@ Enhancement", BMVC 2018 (LOL), in the layouts they publish.
 
 from __future__ import annotations
 
-import functools
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,15 @@ import numpy as np
 
 from ..errors import DataError, OptionError
 from ..io.pictures import PHOTOS, read_pixels, to_float
+from ..models import Task
+from . import issues
+from .base import Dataset, random_lines, turn
 from .cache import ArrayCache
-from .sid import _OPEN_MAPS, _turn
+from .issues import Issue, info
 
 LOL_SPLITS = {"train": "our485", "test": "eval15"}
+# Pairs of the published LOL, and folders of the authors' training set of PairLIE.
+PUBLISHED = {"train": 485, "test": 15, "pairs": 324}
 
 
 @dataclass(frozen=True)
@@ -31,114 +36,74 @@ class Scene:
 
     name: str
     files: tuple[Path, ...]
+    ratio = 1.0  # a photograph is not amplified
+
+    @property
+    def input(self) -> Path:
+        return self.files[0]
 
 
-class _Photographs:
-    """What the data sets share: scenes, decoded once into memory maps, and batches of crops."""
+class PhotoDataset(Dataset):
+    """What both data sets share: scenes, decoded once into memory maps."""
+
+    task = Task.PHOTO
+    two_exposures = True
 
     def __init__(self, data_root, scenes, split, cache=None):
-        self.pairs, self.split = scenes, split
         self.cache = cache or ArrayCache(data_root)
-        self._map = functools.lru_cache(_OPEN_MAPS)(self._map)
-
-    def __len__(self):
-        return len(self.pairs)
+        super().__init__(split, scenes, self._decoded)
 
     def prepare(self, progress=True):
-        """Decode whatever is not in the cache yet; long work, once. Returns itself.
-
-        Raises:
-            DataError: a file cannot be read, or the pictures of a scene differ in size.
-        """
         wanted = [(f, "photo", _decode) for scene in self.pairs for f in scene.files]
         self.cache.fill(wanted, f"decode {self.split}", progress)
         for scene in self.pairs:
-            self._same_size(scene, [self._map(f) for f in scene.files])
+            self._size(scene.files)
         return self
-
-    def name(self, i) -> str:
-        """What picture or clip i is called in results."""
-        return self.pairs[i].name
-
-    def file(self, i) -> Path:
-        """The file of input i, for messages."""
-        return self.pairs[i].files[0]
-
-    def ratio(self, i) -> float:
-        """How much light input i lacks: the factor to its target."""
-        return 1.0
 
     def picture(self, path) -> np.ndarray:
         """One of a scene's files: float32 (H, W, 3) in [0, 1]."""
         return to_float(self._map(path))
 
-    def batch(
-        self,
-        step,
-        *,
-        seed,
-        size,
-        crop,
-        flips=(0.0, 0.0),
-        transpose=0.0,
-        amplify=True,
-        part=(0, 1),
-    ):
-        """The same crop of two pictures of a scene; each epoch sees every scene once.
+    def input(self, i) -> np.ndarray:
+        """The first picture of a scene, LOL's dark one: float32 (H, W, 3) in [0, 1]."""
+        return self.picture(self.pairs[i].input)
 
-        Item k of a step is drawn by a generator of its own, so a batch is a function of (seed,
-        step), however many processes share it.
-
-        Args:
-            crop: side of the square crops in pixels; smaller pictures go on by reflection.
-            flips: probabilities of a left-right and an up-down mirror; PairLIE has none.
-            transpose: probability of exchanging rows and columns.
-            amplify: of raw data sets; here without meaning.
-            part: (rank, world): the share of the items to make, out of `world` about equal ones.
-        Returns:
-            x, y float32 (items, 3, crop, crop) in [0, 1]: two exposures, or low and high.
-        """
-        rank, world = part
-        items = range(size * rank // world, size * (rank + 1) // world)
-        x, y = (np.empty((len(items), 3, crop, crop), np.float32) for _ in range(2))
-        for n, k in enumerate(items):
-            epoch, place = divmod(step * size + k, len(self))
-            order = np.random.default_rng([seed, 0, epoch]).permutation(len(self))
-            rng = np.random.default_rng([seed, 1, step, k])
-            scene = self.pairs[order[place]]
-            two = Scene(scene.name, self._two(scene, rng))
-            both = [self._map(f) for f in two.files]
-            rows, cols = (_along(s, crop, rng) for s in self._same_size(two, both))
-            turns = tuple(rng.random() < p for p in (*flips, transpose))
-            for out, pixels in zip((x, y), both, strict=True):
-                out[n] = to_float(_turn(pixels[rows][:, cols], turns)).transpose(2, 0, 1)
-        return x, y
-
-    def _two(self, scene, rng):
-        return scene.files
-
-    def _map(self, path):
+    def _decoded(self, path):
         return self.cache.get(path, "photo", _decode)[0]
 
-    @staticmethod
-    def _same_size(scene, pictures):
-        (h, w), *others = (p.shape[:2] for p in pictures)
-        for file, size in zip(scene.files[1:], others, strict=False):
-            if size != (h, w):
+    def _size(self, files):
+        """(height, width) of all pictures of a scene; DataError where they differ."""
+        first, *others = [self._map(f).shape[:2] for f in files]
+        for file, size in zip(files[1:], others, strict=True):
+            if size != first:
                 raise DataError(
-                    f"is {size[0]} x {size[1]} but {scene.files[0]} is {h} x {w}",
+                    f"is {size[0]} x {size[1]} but {files[0]} is {first[0]} x {first[1]}",
                     file=file,
                     todo="take it out: the pictures of a scene lie pixel upon pixel",
                 )
-        return h, w
+        return first
+
+    def _two(self, files, rng):
+        return files
+
+    def _draw(self, i, rng, crop, frames):
+        files = self._two(self.pairs[i].files, rng)
+        return files, [random_lines(rng, size, crop) for size in self._size(files)]
+
+    def _cut(self, i, where, turns, crop, amplify):
+        files, (rows, cols) = where
+        both = (turn(self._map(f)[rows][:, cols], turns) for f in files)
+        return [to_float(pixels).transpose(2, 0, 1) for pixels in both]
 
 
 def _decode(path):
     return read_pixels(path), {}
 
 
-class PairsDataset(_Photographs):
+class PairsDataset(PhotoDataset):
     """`pairs/`: folders of any names, each with two or more exposures of one scene, for training.
+
+    A batch holds two different exposures of a scene, drawn at random; there are no targets.
 
     Args:
         data_root: the folder that holds pairs/.
@@ -150,16 +115,39 @@ class PairsDataset(_Photographs):
         DataError: no folders, or one with fewer than two pictures.
     """
 
+    folder_name = "pairs"
+    tested_on = "lol"
+
     def __init__(self, data_root, split="train", *, cache=None):
         if split != "train":
             raise OptionError(f"pairs/ has no {split!r} split", todo="train on it, test on LOL")
         super().__init__(data_root, read_pairs(Path(data_root) / "pairs"), split, cache)
 
-    def _two(self, scene, rng):
-        return tuple(scene.files[i] for i in rng.choice(len(scene.files), 2, replace=False))
+    def _two(self, files, rng):
+        return tuple(files[i] for i in rng.choice(len(files), 2, replace=False))
+
+    @classmethod
+    def check(cls, folder, deep=False, progress=False):
+        lonely = [p for p in _listing(folder, Path.is_dir) if len(photos_in(p)) < 2]
+        if lonely:
+            text = f"{len(lonely)} folders hold fewer than two pictures, and cannot be trained on"
+            yield Issue(f"pairs: {text}: {issues.first([p.name for p in lonely])}")
+            good = [p for p in _listing(folder, Path.is_dir) if p not in lonely]
+            scenes = [Scene(p.name, tuple(photos_in(p))) for p in good]
+        else:
+            try:
+                scenes = read_pairs(folder)
+            except DataError as e:
+                yield Issue(f"pairs: {e}")
+                return
+        counts = sorted(Counter(len(s.files) for s in scenes).items())
+        split = ", ".join(f"{n} of {k} exposures" for k, n in counts)
+        of = f"PairLIE's authors have {PUBLISHED['pairs']}"
+        yield info(f"pairs: {len(scenes)} scenes ({split}); {of}")
+        yield from _check_pictures("pairs", scenes, deep, progress)
 
 
-class LolDataset(_Photographs):
+class LolDataset(PhotoDataset):
     """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/.
 
     Args:
@@ -172,19 +160,62 @@ class LolDataset(_Photographs):
         DataError: a folder or a counterpart is missing.
     """
 
+    folder_name = "LOL"
+
     def __init__(self, data_root, split="test", *, cache=None):
         if split not in LOL_SPLITS:
             raise OptionError(f"LOL has no {split!r} split", todo=f"use {' or '.join(LOL_SPLITS)}")
         scenes = read_lol(Path(data_root) / "LOL" / LOL_SPLITS[split])
         super().__init__(data_root, scenes, split, cache)
 
-    def input(self, i) -> np.ndarray:
-        """The dark picture: float32 (H, W, 3) in [0, 1]."""
-        return self.picture(self.pairs[i].files[0])
-
     def target(self, i) -> np.ndarray:
         """The well exposed picture: float32 (H, W, 3) in [0, 1]."""
         return self.picture(self.pairs[i].files[1])
+
+    @classmethod
+    def check(cls, folder, deep=False, progress=False):
+        mini = (folder / issues.NOTE).is_file()
+        for split, name in LOL_SPLITS.items():
+            label, place, published = f"LOL {name}", folder / name, PUBLISHED[split]
+            if not place.is_dir():
+                deeper = (p for p in _listing(folder, Path.is_dir) if (p / name).is_dir())
+                inner = next(deeper, None)
+                where = f"; it lies in {inner.name}/: move it up into LOL/" if inner else ""
+                yield Issue(f"{label} ({split}): is not there{where}")
+                continue
+            try:
+                scenes = read_lol(place)
+            except DataError as e:
+                yield Issue(f"{label}: {e}")
+                continue
+            beside = "" if mini else f" (published: {published})"
+            yield info(f"{label}: {len(scenes)} pairs{beside}")
+            if not mini and len(scenes) != published:
+                yield Issue(f"{label}: {len(scenes)} pairs instead of {published}")
+            yield from _check_pictures(label, scenes, deep, progress)
+
+
+def _check_pictures(label, scenes, deep, progress):
+    """Issues of the files: empty, unreadable, of unequal size within a scene."""
+    empty = [f for s in scenes for f in s.files if not f.stat().st_size]
+    if empty:
+        yield Issue(f"{label}: {issues.files(empty, 'empty, to be copied again')}")
+    good = [s for s in scenes if not {*empty} & {*s.files}]
+    errors, sizes = [], Counter()
+    for scene in issues.to_open(good, deep, label, progress):
+        shapes = {}
+        for file in scene.files:
+            with issues.noted(errors):
+                shapes[file] = read_pixels(file).shape[:2]
+        sizes.update(shapes.values())
+        if len(set(shapes.values())) > 1:
+            text = ", ".join(f"{f.name} {h} x {w}" for f, (h, w) in shapes.items())
+            yield Issue(f"{label} {scene.name}: sizes differ: {text}")
+    if errors:
+        yield issues.unreadable(label, errors)
+    elif sizes:
+        (h, w), _ = sizes.most_common(1)[0]
+        yield info(f"{label}: {sizes.total()} opened, all readable, most are {h} x {w}")
 
 
 def read_pairs(folder) -> list[Scene]:
@@ -233,9 +264,9 @@ def read_lol(folder) -> list[Scene]:
     for side, other in (("low", "high"), ("high", "low")):
         alone = [f for stem, f in sides[side].items() if stem not in sides[other]]
         if alone:
+            others = f" (nor have {len(alone) - 1} others)" if len(alone) > 1 else ""
             raise DataError(
-                f"has no counterpart in {other}/"
-                + f" (nor have {len(alone) - 1} others)" * (len(alone) > 1),
+                f"has no counterpart in {other}/{others}",
                 file=alone[0],
                 todo="complete the data set, or take the file out",
             )
@@ -243,14 +274,8 @@ def read_lol(folder) -> list[Scene]:
 
 
 def photos_in(folder) -> list[Path]:
-    """The pictures in a folder, in natural order; hidden and other files are passed by."""
+    """The pictures in a folder, in natural order (2 before 10); others and hidden are passed by."""
     return _listing(folder, lambda p: p.suffix.lower() in PHOTOS and p.is_file())
-
-
-def natural(path):
-    """Sort key by which 2.png comes before 10.png."""
-    parts = re.split(r"(\d+)", path.name)
-    return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], path.name
 
 
 def _listing(folder, wanted):
@@ -264,14 +289,10 @@ def _listing(folder, wanted):
         return []
     except OSError as e:
         raise DataError(f"cannot be looked into ({e.strerror or e})", file=folder) from e
-    return sorted(
-        (p for p in inside if not p.name.startswith((".", "__")) and wanted(p)), key=natural
-    )
+    named = (p for p in inside if not p.name.startswith((".", "__")) and wanted(p))
+    return sorted(named, key=_natural)
 
 
-def _along(size, crop, rng):
-    """Where a crop lies on an axis of `size` pixels: a slice, or reflected indices beyond it."""
-    start = int(rng.integers(0, max(0, size - crop) + 1))
-    if crop <= size:
-        return slice(start, start + crop)
-    return np.pad(np.arange(size), (0, crop - size), mode="reflect")
+def _natural(path):
+    parts = re.split(r"(\d+)", path.name)
+    return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], path.name

@@ -18,18 +18,20 @@ LONGEST_SIDE = 768  # pixels; larger photographs are reduced, which also hides t
 
 
 def photograph(name) -> np.ndarray:
-    """One of the photographs of TRAIN, VAL or TEST.
+    """One of the photographs of TRAIN, VAL or TEST, or "leaves_N": dead leaves of seed N.
 
     Returns:
         float32 (H, W, 3) in [0, 1], display-encoded, H and W even, at most LONGEST_SIDE.
     Raises:
         OptionError: a name that is in none of them.
     """
+    if name.startswith("leaves_"):
+        return dead_leaves(int(name.removeprefix("leaves_")))
     picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
     factor = -(-max(picture.shape[:2]) // LONGEST_SIDE)
     if factor > 1:
-        h, w = (s // factor * factor for s in picture.shape[:2])
-        blocks = picture[:h, :w].reshape(h // factor, factor, w // factor, factor, 3)
+        h, w = (s // factor for s in picture.shape[:2])
+        blocks = picture[: h * factor, : w * factor].reshape(h, factor, w, factor, 3)
         picture = blocks.mean((1, 3))
     h, w = (s // 2 * 2 for s in picture.shape[:2])
     return picture[:h, :w]
@@ -46,22 +48,14 @@ def _load(name):
 
         with get_sample_data("grace_hopper.jpg") as f:
             return iio.imread(f)
+    if name not in TRAIN + VAL + TEST:
+        raise OptionError(f"unknown photograph {name!r}", todo=f"use {TRAIN + VAL + TEST}")
     from skimage import data
 
     if name in ("motorcycle_left", "motorcycle_right"):
         return data.stereo_motorcycle()[name == "motorcycle_right"]
-    others = {
-        "astronaut": data.astronaut,
-        "chelsea": data.chelsea,
-        "coffee": data.coffee,
-        "rocket": data.rocket,
-        "retina": data.retina,
-        "hubble": data.hubble_deep_field,
-        "ihc": data.immunohistochemistry,
-    }
-    if name not in others:
-        raise OptionError(f"unknown photograph {name!r}", todo=f"use {TRAIN + VAL + TEST}")
-    return others[name]()
+    longer = {"hubble": "hubble_deep_field", "ihc": "immunohistochemistry"}
+    return getattr(data, longer.get(name, name))()
 
 
 def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:

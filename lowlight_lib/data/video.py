@@ -1,36 +1,56 @@
-"""Raw video in the layouts that BRVE publishes: LLRVD and SMOID, real or mini.
+"""Raw video: what LLRVD and SMOID share; llrvd_smoid.py says how each of them is stored.
 
-    LLRVD/ratio_noisy_all/35/125/lq.npy   (T, H, W, 4) uint16, planes R, G1, G2, B
-    LLRVD/ratio_gt/35/gt.npy              the same scene without noise, one for all ratios
-    LLRVD/ISP_info/35/1.npy               white balance and colour matrix of frame 1, and so on
-    SMOID/_Scene6/Gain30Gain0/Dark/RAW/raw_input.npy     (T, 4, H, W) uint16, planes G2, R, G1, B
-    SMOID/_Scene6/Gain30Gain0/Bright/RAW/raw_target.npy
-
-Clips are read by memory map, so memory use does not grow with the data set.
-
-Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code; LLRVD:
-Fu et al., "Low-light Raw Video Denoising with a High-quality Realistic Motion Dataset", IEEE TMM
-2023; SMOID: Jiang & Zheng, "Learning to See Moving Objects in the Dark", ICCV 2019.
+Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
+import functools
+import tokenize
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError, OptionError
+from ..models import Task
 from ..sensor import display
-from . import isp_info
-from .clips import LAYOUTS, find_clips, measure, open_clip
+from . import isp_info, issues
+from .base import Dataset, random_lines, turn
+from .issues import Issue, info
 
-_OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
+_UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
+_UNREADABLE += (MemoryError, RecursionError)  # what numpy raises at damaged headers
+CLIPS_A_SCENE = 3  # ratios of LLRVD, gains of SMOID
 
 
-class VideoDataset:
-    """Clips of packed raw frames with their targets, memory-mapped.
+@dataclass(frozen=True)
+class VideoClip:
+    """A dark clip and its target.
+
+    Attributes:
+        name: "35/125" or "_Scene6/Gain30".
+        scene: published number.
+        group: "125" or "30": scores are averaged per group, then over the groups.
+        ratio: the amplification that makes up for the missing light.
+        input, target: the two files.
+        frames, height, width: of both; height and width of the packed planes.
+    """
+
+    name: str
+    scene: int
+    group: str
+    ratio: float
+    input: Path
+    target: Path
+    frames: int
+    height: int
+    width: int
+
+
+class VideoDataset(Dataset):
+    """Clips of packed raw frames with their targets.
 
     A split is the published one, as far as its scenes are there: part of a data set can be used,
     and `lowlight data check` says what is lacking. A scene that is there has to be whole.
@@ -38,68 +58,52 @@ class VideoDataset:
     Args:
         data_root: the folder that holds LLRVD/ or SMOID/.
         split: "train", "val" or "test".
-        dataset: "llrvd" or "smoid".
-        levels: (black, white) to use instead of the layout's own.
+        levels: (black, white) to use instead of the data set's own.
+    Attributes:
+        levels: (black, white) of the stored values.
+        channels_last: stored as (T, H, W, 4) instead of (T, 4, H, W).
+        planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
+        splits: the published scene numbers.
     Raises:
-        OptionError: no such data set or split.
+        OptionError: no such split.
         DataError: nothing of the split is there, or a clip is damaged; says which file.
     """
 
-    def __init__(self, data_root, split, *, dataset="llrvd", levels=None):
-        self.layout = _of(LAYOUTS, dataset, "data set")
-        scenes = _of(self.layout.splits, split, "split")
-        self.dataset, self.split = dataset, split
-        self.levels = tuple(map(float, levels or self.layout.levels))
-        self.folder = Path(data_root) / self.layout.folder
-        self._open = OrderedDict()  # path -> memory map, the last few
-        self.clips = [
-            measure(self.layout, *found)
-            for scene in scenes
-            for found in find_clips(dataset, self.folder, scene)
-        ]
-        if not self.clips:
+    task = Task.RAW_VIDEO
+    recipe_options = ("levels",)
+    levels: tuple[float, float]
+    channels_last: bool
+    planes: tuple[int, int, int, int]
+    splits: dict[str, tuple[int, ...]]
+
+    def __init__(self, data_root, split, *, levels=None):
+        if split not in self.splits:
+            raise OptionError(f"no split {split!r}", todo=f"use {', '.join(self.splits)}")
+        self.folder = Path(data_root) / self.folder_name
+        self.levels = tuple(map(float, levels or self.levels))
+        self.camera = str(issues.read_note(self.folder).get("camera", self.camera))
+        scenes = self.splits[split]
+        clips = [self._measure(*c) for scene in scenes for c in self._find(self.folder, scene)]
+        if not clips:
             raise DataError(
-                f"holds no scene of the split {split} ({_some(scenes)})",
+                f"holds no scene of the split {split} ({issues.first(scenes, 6)})",
                 file=self.folder,
                 todo="make mini data with `lowlight data mini ROOT`, or see what "
                 "`lowlight data check ROOT` says",
             )
-
-    def __len__(self):
-        return len(self.clips)
-
-    @property
-    def camera(self) -> str:
-        """Who took the clips: the note of a mini set says it, else the data set's camera."""
-        try:
-            note = json.loads((self.folder / "mini.json").read_text(encoding="utf-8"))
-            return str(note["camera"])
-        except (OSError, ValueError, LookupError, TypeError):
-            return self.layout.camera
-
-    def prepare(self, progress=True) -> VideoDataset:
-        """There is nothing to decode: clips lie on disk as they are read. Returns itself."""
-        return self
+        opener = functools.partial(open_clip, channels_last=self.channels_last)
+        super().__init__(split, clips, opener)
 
     def name(self, i) -> str:
-        """What picture or clip i is called in results."""
-        return self.clips[i].name.replace("/", "_")
+        return self.pairs[i].name.replace("/", "_")
 
-    def file(self, i) -> Path:
-        """The file of input i, for messages."""
-        return self.clips[i].lq
-
-    def ratio(self, i) -> float:
-        """How much light input i lacks: the factor to its target."""
-        return self.clips[i].ratio
-
-    def lq(self, i) -> np.ndarray:
+    def stored_input(self, i) -> np.ndarray:
         """The dark clip as stored, a memory map: (T, H, W, 4) of LLRVD, (T, 4, H, W) of SMOID."""
-        return self._map(self.clips[i].lq)
+        return self._map(self.pairs[i].input)
 
-    def gt(self, i) -> np.ndarray:
+    def stored_target(self, i) -> np.ndarray:
         """The target as stored, a memory map."""
-        return self._map(self.clips[i].gt)
+        return self._map(self.pairs[i].target)
 
     def input(self, i, frames=slice(None), ratio=None) -> np.ndarray:
         """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
@@ -112,24 +116,20 @@ class VideoDataset:
         Raises:
             DataError: values that are not finite, where a file holds floats.
         """
-        clip = self.clips[i]
-        return self._signal(clip.lq, (_frames(frames),), clip.ratio if ratio is None else ratio)
+        clip = self.pairs[i]
+        return self._signal(clip.input, (_frames(frames),), clip.ratio if ratio is None else ratio)
 
     def target(self, i, frames=slice(None)) -> np.ndarray:
         """The target normalised and clipped to [0, 1], float32 (T, 4, H, W)."""
-        return self._signal(self.clips[i].gt, (_frames(frames),), 1)
+        return self._signal(self.pairs[i].target, (_frames(frames),), 1)
 
     def isp(self, i) -> isp_info.Isp | None:
-        """Display parameters of every frame, or None where there are none (SMOID).
+        """Display parameters of every frame, or None where there are none.
 
         Raises:
-            DataError: ISP_info holds some of the frames only, or what nobody understands.
+            DataError: there are some of the frames only, or what nobody understands.
         """
-        clip = self.clips[i]
-        folder = self.folder / "ISP_info" / str(clip.scene)
-        if self.dataset != "llrvd" or not folder.is_dir():
-            return None
-        return isp_info.read_frames(folder, clip.frames)
+        return None
 
     def pictures(self, i, packed=None, frames=slice(None), colours=None) -> np.ndarray:
         """Frames of a clip as pictures, through the data set's display ISP.
@@ -147,73 +147,31 @@ class VideoDataset:
         """
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed
-        colours, planes = colours or self.isp(i), self.layout.planes
+        colours = colours or self.isp(i)
         if colours is None:
-            gains = display.grey_world(self.target(i, 0)[0], planes)
-            return display.display(packed, gains, planes=planes)
-        gains, ccm = colours.white_balance[frames], colours.ccm[frames]
-        return display.display(packed, gains, ccm, planes=planes)
+            gains, ccm = display.grey_world(self.target(i, 0)[0], self.planes), None
+        else:
+            gains, ccm = colours.white_balance[frames], colours.ccm[frames]
+        return display.display(packed, gains, ccm, planes=self.planes)
 
-    def batch(self, step, *, seed, size, crop, frames, flips=(0.5, 0.5), transpose=0.5,
-              reverse=0.5, amplify=True, part=(0, 1)):  # fmt: skip
-        """Training crops, a function of (seed, step) alone; each epoch sees every clip once.
+    def _draw(self, i, rng, crop, frames):
+        clip = self.pairs[i]
+        axes = (clip.frames, frames), (clip.height, crop), (clip.width, crop)
+        return [random_lines(rng, *axis) for axis in axes]
 
-        The augmentation is the released one, on packed planes, which are not permuted. So a
-        transposition exchanges the roles of G1 and G2, and a mirror of the planes is not a mirror
-        of the mosaic (each plane keeps its place in the cell, the scene moves by a pixel under it).
-
-        Args:
-            size: items of the whole batch, of all processes together.
-            crop: side of the square crops in packed pixels; smaller frames are reflected.
-            frames: length of the crops; shorter clips run to and fro.
-            flips: probabilities of a left-right and an up-down mirror.
-            transpose: probability of exchanging rows and columns.
-            reverse: probability of running backwards.
-            amplify: multiply by the ratio.
-            part: (rank, world): the slice of the batch that this process gets. Items are the same
-                whatever the number of processes.
-        Returns:
-            x, y float32 (n, frames, 4, crop, crop): dark and target, in [0, 1].
-        """
-        rank, world = part
-        if not 0 <= rank < world or min(size, crop, frames) < 1:
-            raise OptionError(
-                f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
-            )
-        items = range(size * rank // world, size * (rank + 1) // world)
-        x = np.empty((len(items), frames, 4, crop, crop), np.float32)
-        y = np.empty_like(x)
-        for n, k in enumerate(items):
-            epoch, place = divmod(step * size + k, len(self))
-            order = np.random.default_rng([seed, 0, epoch]).permutation(len(self))
-            rng = np.random.default_rng([seed, 1, step, k])  # each item its own
-            clip = self.clips[order[place]]
-            where = [
-                _lines(rng, have, need)
-                for have, need in zip(
-                    (clip.frames, clip.height, clip.width), (frames, crop, crop), strict=True
-                )
-            ]
-            turns = [rng.random() < p for p in (reverse, *flips, transpose)]
-            x[n] = _turn(self._signal(clip.lq, where, clip.ratio if amplify else 1), turns)
-            y[n] = _turn(self._signal(clip.gt, where, 1), turns)
-        return x, y
-
-    def _map(self, path):
-        if path not in self._open:
-            self._open[path] = open_clip(path, self.layout.channels_last)
-            if len(self._open) > _OPEN_MAPS:
-                self._open.popitem(last=False)
-        self._open.move_to_end(path)
-        return self._open[path]
+    def _cut(self, i, where, turns, crop, amplify):
+        clip, (backwards, *turns) = self.pairs[i], turns
+        for path, ratio in ((clip.input, clip.ratio if amplify else 1), (clip.target, 1)):
+            x = self._signal(path, where, ratio)
+            yield turn(x[::-1] if backwards else x, turns, axes=(-2, -1))
 
     def _signal(self, path, where, ratio):
         """Lines (frames, rows, columns) of a stored clip -> float32 (T, 4, H, W) in [0, 1]."""
         part = self._map(path)
-        first, rows = (1, 2) if self.layout.channels_last else (2, 3)
+        first, rows = (1, 2) if self.channels_last else (2, 3)
         for axis, lines in zip((0, first, rows), where):  # noqa: B905  (frames alone will do)
             part = part[(slice(None),) * axis + (lines,)]
-        if self.layout.channels_last:
+        if self.channels_last:
             part = part.transpose(0, 3, 1, 2)
         black, white = self.levels
         x = part.astype(np.float32, order="C")
@@ -224,33 +182,136 @@ class VideoDataset:
         x *= np.float32(ratio / (white - black))
         return np.clip(x, 0, 1, out=x)
 
+    @classmethod
+    def _find(cls, folder, scene):
+        """What there is of a scene.
 
-def _of(table, key, what):
-    if key not in table:
-        raise OptionError(f"no {what} {key!r}", todo=f"use {', '.join(table)}")
-    return table[key]
+        Yields:
+            (name, scene, group, ratio, input, target) of each ratio or gain, files there or not,
+            smallest first; nothing where there is no such scene.
+        Raises:
+            DataError: at the end, for a folder that is named by no ratio or gain.
+        """
+
+    @classmethod
+    def _measure(cls, *found):
+        """A `VideoClip` of what `_find` yields; DataError unless both files are clips of a size."""
+        *_, path, target = found
+        shapes = []
+        for stored in (open_clip(p, cls.channels_last) for p in (path, target)):
+            t, *planes = stored.shape
+            shapes.append((t, *(planes[:2] if cls.channels_last else planes[1:])))
+        if shapes[0] != shapes[1]:
+            mine, other = (f"{t} frames of {h}x{w}" for t, h, w in shapes)
+            raise DataError(
+                f"holds {mine}, but its {target.name} {other}", file=path,
+                todo="copy both again: frames are missing, or they are not of one scene",
+            )  # fmt: skip
+        return VideoClip(*found, *shapes[0])
+
+    @classmethod
+    def _scenes(cls, folder):
+        """Numbers of the scenes that leave a trace in a folder."""
+
+    @classmethod
+    def check(cls, folder, deep=False, progress=False):
+        name, note = folder.name, issues.read_note(folder)
+        if not cls._scenes(folder):
+            inner = next((p for p in folders(folder) if cls._scenes(p)), None)
+            if inner is None:
+                yield Issue(f"{name}: no scenes are here")
+                return
+            yield Issue(
+                f"{name}: the scenes lie one level too deep, in {name}/{inner.name}/: move them "
+                f"up to {name}/"
+            )
+            folder = inner
+        mini = "mini" in note  # the published counts are no measure of it
+        if mini and not note.get("complete"):
+            yield Issue(f"{name}: an unfinished mini set: `lowlight data mini` makes it")
+        for split, numbers in cls.splits.items():
+            numbers = [n for n in numbers if not mini or n in note["scenes"]]
+            yield from cls._check_split(folder, f"{name} {split}", numbers, mini, deep, progress)
+        published = {n for numbers in cls.splits.values() for n in numbers}
+        strangers = sorted(cls._scenes(folder) - published)
+        if strangers:
+            some = issues.first(strangers, 8)
+            yield info(f"{name}: of no published split, so not used: scenes {some}")
+
+    @classmethod
+    def _check_split(cls, folder, label, numbers, mini, deep, progress):
+        clips, errors, there = [], [], []
+        for scene in issues.to_open(numbers, True, label, progress):
+            before = len(clips) + len(errors)
+            with issues.noted(errors):
+                for found in cls._find(folder, scene):
+                    with issues.noted(errors):
+                        clips.append(cls._measure(*found))
+            if len(clips) + len(errors) > before:
+                there.append(scene)
+        text = f"{issues.count(clips, 'whole clip')} of {issues.count(there, 'scene')}"
+        whole = f" (published: {CLIPS_A_SCENE * len(numbers)} of {len(numbers)})"
+        yield info(f"{label}: {text}{'' if mini else whole}")
+        missing = [n for n in numbers if n not in there]
+        if missing:
+            some = issues.first(missing, 8)
+            yield Issue(f"{label}: {issues.count(missing, 'scene')} missing: {some}")
+        for what, names in by_kind(errors, folder).items():
+            things = issues.count(names, "thing")
+            yield Issue(f"{label}: {things} wrong: {issues.first(names)}: {what}")
+        few = [s for s in there if sum(c.scene == s for c in clips) < CLIPS_A_SCENE]
+        if few and not errors:
+            text = f"{issues.count(few, 'scene')} with fewer than {CLIPS_A_SCENE} clips"
+            text = f"{label}: {text}: {issues.first(few, 8)}"
+            yield info(text) if mini else Issue(text)
+        yield from cls._check_more(folder, label, clips, deep)
+
+    @classmethod
+    def _check_more(cls, folder, label, clips, deep):
+        yield from ()
 
 
-def _some(numbers):
-    return ", ".join(map(str, numbers[:6])) + (", ..." if len(numbers) > 6 else "")
+def open_clip(path, channels_last) -> np.ndarray:
+    """A stored clip as a read-only memory map.
+
+    Raises:
+        DataError: it is missing, cut short, or no clip of four planes of a type that we read.
+    """
+    path = Path(path)
+    try:
+        clip = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as e:
+        todo = "complete the scene; `lowlight data check ROOT` lists all that is missing"
+        raise DataError("is missing", file=path, todo=todo) from e
+    except _UNREADABLE as e:
+        what = f"is cut short, or no array that can be mapped ({e})"
+        raise DataError(what, file=path, todo="copy it again") from e
+    if (clip.dtype.kind, clip.dtype.itemsize) not in (("u", 2), ("f", 2), ("f", 4), ("f", 8)):
+        raise DataError(f"holds {clip.dtype}, not uint16", file=path, todo="store it as uint16")
+    planes = "(T, H, W, 4)" if channels_last else "(T, 4, H, W)"
+    if clip.ndim != 4 or clip.shape[-1 if channels_last else 1] != 4:
+        what = f"is {clip.shape}, not four packed planes {planes}"
+        todo = "pack the mosaics with sensor.cfa.pack_mosaic"
+        raise DataError(what, file=path, todo=todo)
+    return clip
+
+
+def folders(place):
+    """The folders in a place, sorted, without hidden ones; none where it does not exist."""
+    if not place.is_dir():
+        return []
+    return sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _frames(frames):
     return [int(frames)] if isinstance(frames, int | np.integer) else frames
 
 
-def _lines(rng, have, need):
-    """A random run of `need` of `have` lines; where they do not suffice, to and fro from line 0."""
-    if have >= need:
-        start = int(rng.integers(0, have - need + 1))
-        return slice(start, start + need)
-    return np.pad(np.arange(have), (0, need - have), mode="reflect")
-
-
-def _turn(x, turns):
-    """(T, 4, H, W) backwards, mirrored left-right and up-down, transposed, each where asked."""
-    backwards, left_right, up_down, transpose = turns
-    x = x[::-1] if backwards else x
-    x = x[..., ::-1] if left_right else x
-    x = x[..., ::-1, :] if up_down else x
-    return x.swapaxes(-1, -2) if transpose else x
+def by_kind(errors, folder):
+    """{what is wrong: the files' names below the data set}."""
+    table = defaultdict(list)
+    for e in errors:
+        path = Path(e.file)
+        inside = path.is_relative_to(folder)
+        table[e.what].append(path.relative_to(folder).as_posix() if inside else str(path))
+    return table

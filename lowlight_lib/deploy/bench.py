@@ -20,8 +20,8 @@ import torch
 from .. import models
 from ..data.scenes import dead_leaves
 from ..errors import OptionError
-from ..evaluation.stills import commit, weights_id
-from ..restore.still import out_of_memory
+from ..evaluation.results import commit, weights_id
+from ..restore.window import out_of_memory
 from ..sensor import cfa, isp, noise
 from ..training import checkpoint as checkpoints
 from .cost import count

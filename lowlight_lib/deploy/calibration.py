@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import models, recipes
+from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..io.pictures import read_photo
-from ..restore.still import as_taken, find_amplification
+from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
-from ..training.train import open_dataset
 from .export import write
 
 COUNT = 16
@@ -118,7 +118,7 @@ def _photographs(key, source, count):
     """[((3, H, W), file)]."""
     if (source / "LOL").is_dir():
         data = open_dataset(recipes.find(key, "course").replace(dataset="lol"), source, "train")
-        chosen = [(i, data.pairs[i].files[0]) for i in _spread(len(data), count)]
+        chosen = [(i, data.file(i)) for i in _spread(len(data), count)]
         return [(data.input(i).transpose(2, 0, 1), file) for i, file in chosen]
     files = photos_in(source)
     chosen = [files[i] for i in _spread(len(files), count)]
@@ -129,16 +129,13 @@ def _mosaics(key, source, count):
     """[((1, H, W), file)], RGGB, amplified."""
     if (source / "SID").is_dir():
         data = open_dataset(recipes.find(key, "course").replace(dataset="sid"), source, "train")
-        chosen = [
-            (data.input(i), data.pairs[i].ratio, data.pairs[i].short)
-            for i in _spread(len(data), count)
-        ]
+        chosen = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
         raws = [read_raw(files[i]) for i in _spread(len(files), count)]
         chosen = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
     return [
-        (as_taken(raw)[0].normalized()[None] * np.float32(factor), file)
+        (to_network_cfa(raw)[0].normalized()[None] * np.float32(factor), file)
         for raw, factor, file in chosen
     ]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..restore.still import out_of_memory
+from ..restore.window import out_of_memory
 from . import counting
 
 

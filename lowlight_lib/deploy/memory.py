@@ -110,7 +110,7 @@ def _run(key, shape, options, training, how):
     import torch
 
     from .. import models
-    from ..restore.still import out_of_memory
+    from ..restore.window import out_of_memory
 
     model = models.build(key, **options).train(training)
     if how:

@@ -2,7 +2,7 @@
 
     fast = prepare(network, torch.rand(1, 1, 512, 768))
     picture = fast(mosaic)  # what network(mosaic) gives, sooner
-    restore("dark.dng", fast, "redi")
+    restore("dark.dng", fast)
 
 Built in notebooks/13_deploy, section 4.
 """
@@ -33,7 +33,7 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
     """The fast form of a network, with its weights as they are now.
 
     It takes what the network takes, of any height and width, and gives what it gives in eval mode;
-    `restore`, `clip.enhance`, `evaluate.test` take it in the network's place.
+    `restore`, `clip.enhance`, `evaluation.test` take it in the network's place.
 
     Args:
         model: of `models.build` or `checkpoint.load`; left as it was.

@@ -16,7 +16,7 @@ import torch
 from .. import models
 from ..blocks.padding import run_padded
 from ..errors import OptionError
-from ..evaluation.stills import test
+from ..evaluation import test
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, precisions
 from .export import NETWORK, read_about
 from .quantise import int8_kernels
@@ -45,7 +45,7 @@ def compare(
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
     Raises:
-        OptionError: brve, which is no one file. And as of `evaluate.test`.
+        OptionError: brve, which is no one file. And as of `evaluation.test`.
     """
     check_stills(models.spec_of(model).key)
     if engines is None:
@@ -103,7 +103,7 @@ def check_stills(key) -> None:
     if key == "brve":
         raise OptionError(
             "brve's three files are not scored here",
-            todo="use deploy.runtime.prepare(network) and evaluate.test(..., network=...)",
+            todo="use deploy.runtime.prepare(network) and evaluation.test(..., network=...)",
         )
 
 

@@ -1,5 +1,183 @@
-"""Scores of a system, beside what a reader has without one."""
+"""Scores of a system, beside what a reader has without one: one test for every task."""
 
-from .stills import test
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from .. import models, recipes
+from ..data import find, open_dataset
+from ..errors import DataError, OptionError, ShapeError
+from ..io.movies import make_folder
+from ..models import Task
+from ..training import checkpoint as checkpoints
+from ..training import distributed
+from ..training.state import CONFIG, read_metrics
+from ..training.train import pick_device
+from .base import name_of
+from .metrics import find_protocol
+from .photos import Photos
+from .results import add_rows, commit, computed_by, read_rows, weights_id
+from .stills import Stills
+from .video import Video
 
 __all__ = ["test"]
+
+TASKS = {Task.RAW_STILL: Stills, Task.RAW_VIDEO: Video, Task.PHOTO: Photos}
+
+
+def test(
+    key,
+    data_root,
+    run_dir,
+    checkpoint=None,
+    network=None,
+    dataset=None,
+    split="test",
+    protocol="default",
+    amplification="ratio",
+    *,
+    profile=None,
+    seconds_train=None,
+    limit=None,
+    pictures=True,
+    progress=True,
+    device="auto",
+    save_path=None,
+    **options,
+) -> list[dict]:
+    """Score a system on a data set; write pictures and results.json into `run_dir`.
+
+    Beside each result a baseline is scored, which needs no network. `stills.Stills`, `video.Video`
+    and `photos.Photos` say which, and what more there is to choose. Several processes share the
+    images (see `training.distributed`); each gets all rows, the first writes them.
+
+    Args:
+        key: system.
+        data_root: the folder that holds SID/ and its like.
+        run_dir: results.json is added to (a row of the same test is replaced).
+        checkpoint: file of weights; None with a `network`.
+        network: a callable that takes and gives what the system's networks do.
+        dataset: layout; default the one of the system's recipe, for pairlie "lol".
+        split: "train", "val" or "test".
+        protocol: a name in `metrics.PROTOCOLS`.
+        amplification: of raw data: "ratio" (the true exposure ratio), "auto" (estimated), a number,
+            or for stills a callable such as a `LearnedAmplifier`. A network that amplifies itself
+            is given the mosaic as it is; the factor then goes into the baseline only.
+        profile, seconds_train: of the training, for the row; by default what the run directory
+            of the checkpoint says.
+        limit: only the first so many images or clips.
+        pictures: write them, to save_path or else to run_dir/pictures.
+        device: for a checkpoint; "auto" is the GPU where there is one.
+        options: of the task; see the classes named above.
+    Returns:
+        The row, in a list: what was asked for, psnr, ssim, baseline_psnr, baseline_ssim,
+        seconds_train, seconds_per_image, backend, precision, torch, commit, and each image's scores
+        under "per_image". For raw video also strred and baseline_strred (None where clips are too
+        short or small for it), frames, and "per_group" {ratio or gain: scores}, of which the row's
+        scores are the mean; "seconds_per_image" is then a frame's, reading included.
+    Raises:
+        OptionError, DataError, ShapeError, CheckpointError, OutputError: as the names say; then
+            results.json is as it was.
+    """
+    from tqdm.auto import tqdm
+
+    distributed.join()
+    trained_with = recipes.find(key, "course").dataset
+    dataset = dataset or find(key, trained_with).tested_on or trained_with
+    task = find(key, dataset).task
+    kind = TASKS[task]
+    if unknown := sorted(options.keys() - kind.options()):
+        raise OptionError(f"{', '.join(unknown)}: not for {dataset}", todo="leave it out")
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit is at least 1, got {limit}")
+    results = Path(run_dir) / "results.json"
+    read_rows(results)  # an error now, and not after the work
+    trained = {} if checkpoint is None else _training_of(checkpoint, key)
+    if "levels" in kind.options() and (levels := options.get("levels") or trained.get("levels")):
+        options["levels"] = tuple(levels)
+    folder = Path(save_path or results.with_name("pictures")) if pictures else None
+    how = find_protocol(protocol, task)
+    job = kind(protocol=how, amplification=amplification, folder=folder, **options)
+    if options.get("predictions") is None:
+        job.network = _ready(network, key, checkpoint, device)
+    elif checkpoint is not None or network is not None:
+        raise OptionError("predictions are pictures already", todo="give no weights with them")
+    recipe = recipes.find(key, "course").replace(dataset=dataset)
+    job.data = open_dataset(recipe, data_root, split, **job.data_options())
+    job.count = len(job.data) if limit is None else min(limit, len(job.data))
+    if not job.count:
+        raise DataError(f"the {split} split holds no image with these options", file=data_root)
+    for place in (run_dir, folder) if pictures else (run_dir,):
+        make_folder(place)
+    job.begin()
+    per_image, named = [], name_of(job.amplification)
+    # Where two processes need the same file at once, both decode it; the cache keeps one, whole.
+    for i in tqdm(
+        distributed.share(job.count),
+        desc=f"test {key} ({named or how.name})",
+        disable=not (progress and distributed.is_first()),
+    ):
+        try:
+            per_image.append(job.score(i))
+        except (DataError, ShapeError) as e:
+            if e.file:
+                raise
+            raise type(e)(e.what, file=job.file(i), todo=e.todo) from e
+    per_image = distributed.gather(per_image)
+    chosen = {name: getattr(job, name) for name in kind.options()}
+    if "m" in chosen and amplification != "auto":
+        chosen["m"] = None  # a row of the same test whatever m
+    row = {
+        "model": key,
+        "dataset": dataset,
+        "split": split,
+        "profile": profile or trained.get("profile"),
+        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
+        "weights": weights_id(checkpoint),
+        "limit": limit,
+        "images": len(per_image),
+        **job.summary(per_image),
+        "amplification": named,
+        "protocol": how.name,
+        **chosen,
+        "seconds_train": seconds_train or trained.get("seconds_train"),
+        **computed_by(job.network),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "per_image": per_image,
+    }
+    if distributed.is_first():
+        add_rows(results, [row])
+    distributed.wait()  # until the file is written
+    return [row]
+
+
+test.__test__ = False  # pytest collects what is called test, wherever it finds it
+
+
+def _ready(network, key, checkpoint, device):
+    """The network, or that of the checkpoint, ready to be called."""
+    if network is None:
+        if checkpoint is None:
+            raise OptionError("a test needs a checkpoint or a network", todo="train one first")
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
+    if isinstance(network, torch.nn.Module):
+        network.eval()
+    return models.with_spec(network, key)
+
+
+def _training_of(checkpoint, key):
+    """What the run directory of a checkpoint says: profile, levels, seconds_train; {} else."""
+    folder = Path(checkpoint).parent
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if config["key"] != key:
+            return {}
+        about = {"profile": config["profile"], "levels": config["levels"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    history = read_metrics(folder)
+    return about | {"seconds_train": history[-1].get("seconds") if history else None}

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ..errors import OptionError, ShapeError
+from ..models import Task
 
 
 @dataclass(frozen=True)
@@ -23,23 +24,23 @@ class Protocol:
         name: goes into results.json.
         rounding: "round" or "truncate" to 8 bits before scoring, or "none".
         text: the whole protocol in a sentence.
-        task: "stills" (sRGB pictures), "raw video" (packed frames, `score_raw`), or "photographs"
-            (PairLIE's own, beside those of stills).
+        task: what it is for: pictures (those of RAW_STILL are for PHOTO too), or packed frames of
+            RAW_VIDEO, see `score_raw`.
         joint: PSNR from the squared error of the four planes together.
-        gamma: that PairLIE's light is raised to, where nobody says another.
+        gamma: that an illumination is raised to, where nobody says another.
     """
 
     name: str
     rounding: str
     text: str
-    task: str = "stills"
+    task: Task = Task.RAW_STILL
     joint: bool = False
     gamma: float = 0.2
 
 
-_REST = (
+_PICTURES = (
     "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
-    "picture, mean over RGB; {}"
+    "picture, mean over RGB; per image, then the mean over images"
 )
 _RAW = (
     "raw in [0, 1], {}; PSNR of {}, at most 100 dB; SSIM of each packed plane, with scikit-image's "
@@ -50,37 +51,34 @@ _RAW = (
 PROTOCOLS = {
     p.name: p
     for p in (
-        Protocol("default", "round", "both pictures rounded to 8 bits; "
-                 + _REST.format("per image, then the mean over images")),
-        Protocol("truncate", "truncate", "both pictures truncated to 8 bits, as REDI's code does; "
-                 + _REST.format("per image, then the mean over images")),
-        Protocol("float", "none", "no rounding; "
-                 + _REST.format("per image, then the mean over images")),
+        Protocol("default", "round", f"both pictures rounded to 8 bits; {_PICTURES}"),
+        Protocol("truncate", "truncate",
+                 f"both pictures truncated to 8 bits, as REDI's code does; {_PICTURES}"),
+        Protocol("float", "none", f"no rounding; {_PICTURES}"),
         Protocol("raw_video", "none",
                  _RAW.format("results clipped to it", "each packed plane", "planes and "),
-                 "raw video"),
+                 Task.RAW_VIDEO),
         Protocol("raw_video_released", "none", "as BRVE's code has it: "
                  + _RAW.format("results not clipped", "the four packed planes together", ""),
-                 "raw video", joint=True),
+                 Task.RAW_VIDEO, joint=True),
         Protocol("pairlie_released", "truncate", "as PairLIE's released scripts have it for LOL: "
-                 "gamma 0.14; truncated to 8 bits, as pictures are saved there; "
-                 + _REST.format("per image, then the mean over images"),
-                 "photographs", gamma=0.14),
+                 f"gamma 0.14; truncated to 8 bits, as pictures are saved there; {_PICTURES}",
+                 Task.PHOTO, gamma=0.14),
         Protocol("pairlie_vendor", "none", "as the model zoo scores that deploys PairLIE: gamma "
-                 "0.2; no rounding; " + _REST.format("per image, then the mean over images"),
-                 "photographs"),
+                 f"0.2; no rounding; {_PICTURES}", Task.PHOTO),
     )
 }  # fmt: skip
 
 
-def find_protocol(name, task="stills") -> Protocol:
+def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
     """The protocol of that name; OptionError lists those of the task. Each has a "default"."""
-    if name == "default" and task == "raw video":
+    if name == "default" and task is Task.RAW_VIDEO:
         name = "raw_video"
-    tasks = ("stills", task) if task == "photographs" else (task,)
+    tasks = (Task.RAW_STILL, task) if task is Task.PHOTO else (task,)
     names = [p.name for p in PROTOCOLS.values() if p.task in tasks]
     if name not in names:
-        raise OptionError(f"no protocol {name!r} for {task}", todo=f"use {', '.join(names)}")
+        words = task.value.partition(":")[0]
+        raise OptionError(f"no protocol {name!r} for {words}", todo=f"use {', '.join(names)}")
     return PROTOCOLS[name]
 
 
@@ -96,7 +94,7 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-    rounding = find_protocol(protocol, "photographs").rounding
+    rounding = find_protocol(protocol, Task.PHOTO).rounding
     a, b = (_prepare(v, rounding) for v in (picture, target))
     if a.shape != b.shape:
         raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")
@@ -105,6 +103,15 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
     full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
+
+
+SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+
+
+def score_beside_baseline(picture, baseline, target, protocol="default") -> dict[str, float]:
+    """{name in SCORES: score} of a picture and of what a reader has without a network."""
+    scores = (*score(picture, target, protocol), *score(baseline, target, protocol))
+    return dict(zip(SCORES, scores, strict=True))
 
 
 MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
@@ -120,7 +127,7 @@ def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndar
     """
     from skimage.metrics import structural_similarity
 
-    how = find_protocol(protocol, "raw video")
+    how = find_protocol(protocol, Task.RAW_VIDEO)
     a, b = np.asarray(frames), np.asarray(target)
     if a.shape != b.shape or a.ndim != 4 or a.shape[1] != 4 or min(a.shape[2:]) < 7:
         raise ShapeError(f"packed frames (T, 4, >= 7, >= 7), got {a.shape} against {b.shape}")
@@ -144,9 +151,8 @@ def psnr(a, b) -> float:
 
 
 def _prepare(v, rounding):
+    """(H, W, 3) -> (1, 3, H, W) as the protocol compares it."""
     v = torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float32).clamp(0, 1)
-    if rounding == "round":
-        v = torch.round(v * 255) / 255
-    elif rounding == "truncate":
-        v = torch.floor(v * 255) / 255
-    return v.permute(2, 0, 1)[None]  # (1, 3, H, W)
+    if rounding != "none":
+        v = {"round": torch.round, "truncate": torch.floor}[rounding](v * 255) / 255
+    return v.permute(2, 0, 1)[None]

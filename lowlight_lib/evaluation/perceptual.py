@@ -1,13 +1,10 @@
-"""LPIPS and FID of the pictures that a test has written; from well-kept libraries, on request.
+"""LPIPS and FID of the pictures that a test has written, on request.
 
 Needs the extra `perceptual` (torchvision, torch-fidelity) and, the first time, the net: both scores
-are distances between features of networks whose weights the libraries download. Nothing else of
-this project needs either.
+are distances between features of networks whose weights these libraries download.
 
-Scores without a reference are not here. NIQE compares the statistics of a picture with a model
-that was fitted to 125 photographs chosen by its authors: without their file it is another score
-under the same name. Ma's score is three regression forests and a ridge, published as fitted MATLAB
-files without a licence to pass them on: it can neither be rebuilt from its paper nor checked.
+Scores without a reference are not here. NIQE and Ma's score are models that their authors fitted to
+pictures of their own choice: without the fitted files one computes another score of the same name.
 """
 
 from __future__ import annotations
@@ -20,39 +17,28 @@ import torch
 from ..errors import OptionError
 from ..io.pictures import read_photo
 
-_FEW = 2  # pictures; FID estimates a covariance
-
 
 def find_metrics():
-    """torchmetrics' (LPIPS, FID) classes, or the reason why not.
-
-    Raises:
-        OptionError: a package is missing, or does not go with this torch.
-    """
+    """torchmetrics' (LPIPS, FID) classes; OptionError where a package lacks or does not fit."""
     try:
         import torch_fidelity  # noqa: F401  (the network of FID)
         import torchvision  # noqa: F401  (the network of LPIPS)
     except (ImportError, OSError, RuntimeError) as e:  # a build for another torch ends in the last
-        raise OptionError(
-            f"LPIPS and FID need torchvision and torch-fidelity ({e})",
-            todo='pip install "lowlight-lab[perceptual]", with a torchvision made for your torch',
-        ) from e
+        what = f"LPIPS and FID need torchvision and torch-fidelity ({e})"
+        todo = 'pip install "lowlight-lab[perceptual]", with a torchvision made for your torch'
+        raise OptionError(what, todo=todo) from e
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     return LearnedPerceptualImagePatchSimilarity, FrechetInceptionDistance
 
 
-def score_folder(
-    folder, names, result="result", baseline="input", metrics=None
-) -> dict[str, float]:
+def score_folder(folder, names, result="result", baseline="input", metrics=None) -> dict:
     """Mean LPIPS (AlexNet) and FID of the pictures that a test wrote, and of its baseline's.
 
     Args:
-        folder: holds NAME_result.png, NAME_input.png and NAME_target.png, as `evaluate.test`
-            writes them.
+        folder: of a test's pictures: NAME_{result}.png, NAME_{baseline}.png, NAME_target.png.
         names: of the pictures, as the row's "per_image" has them; at least two.
-        result, baseline: what the two are called there.
         metrics: classes as `find_metrics` gives them.
     Returns:
         "lpips", "fid", "baseline_lpips" and "baseline_fid": 0 is equal, lower is better. FID of
@@ -64,8 +50,8 @@ def score_folder(
     CVPR 2018; Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NIPS 2017.
     """
     lpips_class, fid_class = metrics or find_metrics()
-    if len(names) < _FEW:
-        what = f"FID needs at least {_FEW} pictures, here are {len(names)}"
+    if len(names) < 2:  # FID estimates a covariance
+        what = f"FID needs at least 2 pictures, here are {len(names)}"
         raise OptionError(what, todo="test more of them")
     folder, found = Path(folder), {}
     for of, view in (("", result), ("baseline_", baseline)):
@@ -73,10 +59,8 @@ def score_folder(
             lpips = lpips_class(net_type="alex", normalize=True)
             fid = fid_class(feature=2048, normalize=True)
         except OSError as e:  # urllib's errors are of this kind
-            raise OptionError(
-                f"the networks of LPIPS and FID could not be fetched ({e})",
-                todo="connect to the net once; they are kept then",
-            ) from e
+            what = f"the networks of LPIPS and FID could not be fetched ({e})"
+            raise OptionError(what, todo="connect to the net once; they are kept then") from e
         for name in names:
             ours, target = (_tensor(folder / f"{name}_{v}.png") for v in (view, "target"))
             with torch.inference_mode():

@@ -1,10 +1,10 @@
 """ST-RRED: how far a video's details, and their changes from frame to frame, are from a reference.
 
 Neighbouring wavelet coefficients of natural pictures are a Gaussian vector times a random scale (a
-Gaussian scale mixture). Where the scale of a block is large, there is something to see. ST-RRED
-takes the entropy of each 3x3 block of one oriented band, of the frame and of the difference to the
-next frame, weights it with the block's scale, and compares the two videos' figures. Noise that
-flickers changes the second far more than the first, and that is why video papers report it.
+Gaussian scale mixture), large where there is something to see. ST-RRED takes the entropy of each
+3x3 block of one oriented band, of the frame and of the difference to the next frame, weights it
+with the block's scale, and compares the two videos' figures. Noise that flickers changes the second
+far more than the first, and that is why video papers report it.
 
 Source: Soundararajan and Bovik, "Video quality assessment by reduced reference spatio-temporal
 entropic differencing", IEEE TCSVT 23(4), 2013. The band is one of the steerable pyramid of
@@ -23,9 +23,7 @@ from ..errors import ShapeError
 LEVEL = 4  # of the pyramid: the band has an eighth of the frame's sides
 BLOCK = 3
 NOISE = 0.1  # variance of the neural noise, which bounds the entropy of what is too faint to see
-SMALLEST = (
-    41  # side of a frame whose band has two blocks a side, the fewest that a covariance needs
-)
+SMALLEST = 41  # side of a frame: its band has two blocks a side, the fewest for a covariance
 
 
 def _mirrored(corner, sign=1):
@@ -34,8 +32,8 @@ def _mirrored(corner, sign=1):
     return np.vstack([half, sign * half[-2::-1]])
 
 
-# The first low-pass filter, the one before each halving, and the band that sees horizontal edges
-# (Simoncelli's sp5Filters, matlabPyrTools, MIT).
+# The low-pass filters, the first and the one before each halving, and the band that sees horizontal
+# edges (Simoncelli's sp5Filters, matlabPyrTools, MIT).
 _FIRST = _mirrored(
     [[0.00341614, -0.01551246, -0.03848215],
      [-0.01551246, 0.05586982, 0.15925570],
@@ -77,14 +75,14 @@ def strred(reference, distorted) -> tuple[np.ndarray, float, float]:
 
 
 class Strred:
-    """`strred` of a video that comes in pieces: `add` each, then `result()`. Keeps no frames."""
+    """`strred` of a video in pieces: `add` each, then `result()`. Keeps one frame at most."""
 
     def __init__(self):
         self.pairs, self._left = [], None
 
     def add(self, reference, distorted) -> None:
         """The next frames, (t, H, W) each, t >= 1."""
-        both = np.stack([_video(reference, distorted), _video(distorted, reference)])
+        both = np.stack([_checked(reference, distorted), _checked(distorted, reference)])
         if self._left is not None:
             if self._left.shape[2:] != both.shape[2:]:
                 raise ShapeError(f"frames of {self._left.shape[2:]}, then of {both.shape[2:]}")
@@ -153,12 +151,12 @@ def _mixture(coefficients):
     return scale, entropy.sum(1)
 
 
-def _video(a, other):
-    a, shape = np.asarray(a), np.shape(other)
-    if a.shape != shape or a.ndim != 3:
-        raise ShapeError(f"two videos (T, H, W) of one shape, got {a.shape} and {shape}")
-    if min(a.shape[1:]) < SMALLEST:
-        raise ShapeError(f"ST-RRED needs sides of {SMALLEST} pixels, got {a.shape[1:]}")
-    if not np.isfinite(a).all():
+def _checked(frames, other):
+    frames, shape = np.asarray(frames), np.shape(other)
+    if frames.shape != shape or frames.ndim != 3:
+        raise ShapeError(f"two videos (T, H, W) of one shape, got {frames.shape} and {shape}")
+    if min(frames.shape[1:]) < SMALLEST:
+        raise ShapeError(f"ST-RRED needs sides of {SMALLEST} pixels, got {frames.shape[1:]}")
+    if not np.isfinite(frames).all():
         raise ShapeError("a video holds NaN or infinity")
-    return a
+    return frames

@@ -1,195 +1,107 @@
-"""Test raw video: scores on raw, per clip, per ratio and over all, and before-and-after videos."""
+"""Raw video: how clips are fed, scored and shown."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from ..data.video import VideoDataset
-from ..errors import DataError, ShapeError
-from ..io.movies import Frames, make_folder, need_ffmpeg
+from ..io.movies import Frames, need_ffmpeg
 from ..restore.clip import AT_A_TIME, OVERLAP, PIECE, TILE, enhance, find_clip_amplification
-from ..training import distributed
-from .metrics import find_protocol, score_raw
-from .stills import computed_by, mean, prepare, publish, weights_id
+from .base import Evaluation
+from .metrics import score_raw
+from .results import mean
 from .strred import SMALLEST, Strred
 
 SCORES = ("psnr", "ssim", "strred", "baseline_psnr", "baseline_ssim", "baseline_strred")
 
 
-def test_video(
-    key,
-    data_root,
-    run_dir,
-    checkpoint=None,
-    network=None,
-    dataset="llrvd",
-    split="test",
-    protocol="default",
-    amplification="ratio",
-    *,
-    m=5.0,
-    profile=None,
-    seconds_train=None,
-    limit=None,
-    pictures=True,
-    progress=True,
-    levels=None,
-    device="auto",
-    save_path=None,
-    seed=0,
-    fps=10,
-    piece=PIECE,
-    tile=TILE,
-    overlap=OVERLAP,
-    seams="blended",
-) -> list[dict]:
-    """Score a system on clips of raw video; write pictures, videos and results.json.
+@dataclass(kw_only=True)
+class Video(Evaluation):
+    """Clips of raw video, scored on raw. The baseline is the amplified input.
 
-    Beside each result the baseline is scored: the amplified input. Of several processes (see
-    `distributed`) each takes its share of the clips, and the first writes results.json.
+    Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
+    target side by side), by the data set's display ISP. Memory does not grow with a clip: five
+    arrays of min(piece, frames) H W 16 bytes, and what the network needs for a piece of one tile.
 
-    Memory, whatever a clip's length: five arrays of min(piece, frames) H W 16 bytes, a few single
-    frames, and what the network needs for a piece of one tile.
-
-    Args:
-        key, data_root, run_dir, checkpoint, split, m, profile, seconds_train, levels, device: as in
-            `evaluate.test`.
-        network: a callable (t, 4, h, w) -> the same shape, instead of a checkpoint.
-        dataset: "llrvd" or "smoid".
-        protocol: "raw_video", which is the "default", or "raw_video_released".
-        amplification: "ratio" (the true one), "auto" (one for each clip, estimated) or a number.
-        limit: only the first so many clips.
-        pictures: write CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result
-            and target side by side), by the data set's display ISP.
-        save_path: where those go; default `run_dir/pictures`.
+    Options:
+        m: brightness of the estimate, which is one for each clip.
+        levels: (black, white) instead of the layout's own; by default those of the training.
         seed: of torch, for a network that draws numbers.
-        fps: frames a second of the videos.
         piece, tile, overlap, seams: see `clip.enhance`; as published by default, but blended.
-    Returns:
-        The row, in a list: as of stills, with "strred" and "baseline_strred" (None where clips are
-        too short or small for it), "frames", "per_group" {ratio or gain: scores}, of which the
-        row's scores are the mean, and a clip's scores each under "per_image". "seconds_per_image"
-        is a frame's, reading included.
-    Raises:
-        OptionError, DataError, ShapeError, CheckpointError, OutputError: as the names say; then
-            results.json is as it was.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
-    from tqdm.auto import tqdm
 
-    distributed.join()
-    protocol = find_protocol(protocol, "raw video").name
-    results = Path(run_dir) / "results.json"
-    network, trained = prepare(key, results, checkpoint, network, limit, device)
-    levels = levels or trained.get("levels")
-    data = VideoDataset(data_root, split, dataset=dataset, levels=levels)
-    make_folder(run_dir)
-    folder = Path(save_path or Path(run_dir) / "pictures")
-    if pictures:
-        need_ffmpeg()
-        make_folder(folder)
-    torch.manual_seed(seed)
-    tiles = {"piece": piece, "tile": tile, "overlap": overlap, "seams": seams}
-    count = len(data) if limit is None else min(limit, len(data))
-    per_image = []
-    for i in tqdm(
-        distributed.share(count),
-        desc=f"test {key} ({amplification})",
-        disable=not (progress and distributed.is_first()),
-    ):
-        clip = data.clips[i]
-        factor = clip.ratio
-        if amplification != "ratio":
-            brightness = m if amplification == "auto" else 1.0
-            factor = find_clip_amplification(data.lq(i), *data.levels, amplification, brightness)
-        name = clip.name.replace("/", "_")
-        album = Frames(folder, name, fps=fps) if pictures else contextlib.nullcontext()
-        scores, seconds = _test_clip(network, data, i, factor, protocol, album, tiles)
-        per_image.append(
-            {"name": clip.name, "group": clip.group, "ratio": clip.ratio, "amplification": factor}
-            | {"frames": clip.frames, **scores, "seconds": seconds}
+    m: float = 5.0
+    levels: tuple[float, float] | None = None
+    seed: int = 0
+    piece: int = PIECE
+    tile: int = TILE
+    overlap: int = OVERLAP
+    seams: str = "blended"
+
+    def data_options(self):
+        return {"levels": self.levels}
+
+    def begin(self):
+        if self.folder:
+            need_ffmpeg()
+        torch.manual_seed(self.seed)
+
+    def score(self, i):
+        data, clip = self.data, self.data.pairs[i]
+        factor = find_clip_amplification(
+            data.stored_input(i), *data.levels, *self.amplification_of(i)
         )
-    per_image = distributed.gather(per_image)
-    groups = {}
-    for row in per_image:
-        groups.setdefault(row["group"], []).append(row)
-    per_group = {
-        g: _means(rows) | {"clips": len(rows)}
-        for g, rows in sorted(groups.items(), key=lambda item: float(item[0]))
-    }
-    frames = sum(r["frames"] for r in per_image)
-    row = {
-        "model": key,
-        "dataset": dataset,
-        "split": split,
-        "camera": data.camera,
-        "profile": profile or trained.get("profile"),
-        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
-        "weights": weights_id(checkpoint),
-        "limit": limit,
-        "levels": None if levels is None else tuple(levels),
-        "images": len(per_image),
-        "frames": frames,
-        **_means(per_group.values()),
-        "per_group": per_group,
-        "amplification": amplification,
-        "m": m if amplification == "auto" else None,
-        "protocol": protocol,
-        **tiles,
-        "seed": seed,
-        "seconds_train": seconds_train or trained.get("seconds_train"),
-        "seconds_per_image": sum(r["seconds"] * r["frames"] for r in per_image) / frames,
-        **computed_by(network),
-    }
-    return publish(results, row, per_image)
 
+        def read(frames):
+            return data.input(i, frames, factor)
 
-test_video.__test__ = False  # pytest collects what is called test, wherever it finds it
-
-
-def _test_clip(network, data, i, factor, protocol, album, tiles):
-    """(scores by name, seconds a frame) of one clip; writes its pictures into the album."""
-    clip = data.clips[i]
-    ours, baseline = _Scores(protocol), _Scores(protocol)
-    seconds, began = 0.0, time.perf_counter()
-    pieces = enhance(network, lambda some: data.input(i, some, factor), clip.frames, **tiles)
-    try:
+        ours, baseline = (_Scores(self.protocol) for _ in range(2))
+        album = Frames(self.folder, data.name(i)) if self.folder else contextlib.nullcontext()
+        tiles = {k: getattr(self, k) for k in ("piece", "tile", "overlap", "seams")}
+        seconds, began = 0.0, time.perf_counter()
         with album as pictures:
             colours = data.isp(i) if pictures else None
-            for start, result in pieces:
+            for start, result in enhance(self.network, read, clip.frames, **tiles):
                 seconds += time.perf_counter() - began
                 where = slice(start, start + len(result))
-                dark, target = data.input(i, where, factor), data.target(i, where)
+                dark, target = read(where), data.target(i, where)
                 ours.add(result, target)
                 baseline.add(dark, target)
                 for t in range(0, len(result) if pictures else 0, AT_A_TIME):
-                    part = slice(t, min(t + AT_A_TIME, len(result)))
-                    numbers = slice(start + part.start, start + part.stop)
-                    views = [
-                        data.pictures(i, packed[part].clip(0, 1), numbers, colours)
-                        for packed in (dark, result, target)
-                    ]
+                    some = [v[t : t + AT_A_TIME].clip(0, 1) for v in (dark, result, target)]
+                    frames = slice(start + t, start + t + len(some[0]))
+                    views = [data.pictures(i, v, frames, colours) for v in some]
                     for shown in zip(*views, strict=True):
                         pictures.add(shown[1], shown)
                 del result, dark, target  # the next piece needs their place
                 began = time.perf_counter()
-    except (DataError, ShapeError) as e:
-        if e.file:
-            raise
-        raise type(e)(e.what, file=clip.lq, todo=e.todo) from e
-    scores = ours.result() | {f"baseline_{k}": v for k, v in baseline.result().items()}
-    return {k: scores[k] for k in SCORES}, seconds / clip.frames
+        row = {"name": clip.name, "group": clip.group, "ratio": clip.ratio, "amplification": factor}
+        scores = ours.result() | {f"baseline_{k}": v for k, v in baseline.result().items()}
+        return row | {"frames": clip.frames, **scores, "seconds": seconds / clip.frames}
+
+    def summary(self, rows):
+        per_group, frames = {}, sum(r["frames"] for r in rows)
+        for group in sorted({r["group"] for r in rows}, key=float):
+            clips = [r for r in rows if r["group"] == group]
+            per_group[group] = _means(clips) | {"clips": len(clips)}
+        return {
+            "camera": self.data.camera,
+            "frames": frames,
+            **_means(per_group.values()),
+            "per_group": per_group,
+            "seconds_per_image": sum(r["seconds"] * r["frames"] for r in rows) / frames,
+        }
 
 
 class _Scores:
     """Scores of a clip that comes in pieces."""
 
     def __init__(self, protocol):
-        self.protocol, self.psnr, self.ssim = find_protocol(protocol, "raw video"), [], []
+        self.protocol, self.psnr, self.ssim = protocol, [], []
         self.planes = [Strred() for _ in range(4)]
 
     def add(self, frames, target):

@@ -68,14 +68,18 @@ _PAIRLIE = (  # there each convolution stands between its padding and its ReLU: 
 )  # fmt: skip
 _PAIRLIE_NETS = {"N": "project", "L": "illumination", "R": "reflectance"}
 
-_TABLES = {"redi": _REDI, "llpacknet": _LLPACKNET, "brve": _BRVE, "pairlie": _PAIRLIE}
-
-# Ours until version 0.1.
-_BEFORE = (
+_BEFORE = (  # ours until version 0.1
     (r"(^|\.)enter(?=\.)", r"\1conv_in"),
     (r"(^|\.)leave(?=\.)", r"\1conv_out"),
     (r"^mix(?=\.)", "merge"),
 )
+
+_TABLES = {
+    "redi": _REDI + _BEFORE,
+    "llpacknet": _LLPACKNET + _BEFORE,
+    "brve": _BRVE + _BEFORE,
+    "pairlie": _PAIRLIE,
+}
 
 
 def our_name(key: str, name: str) -> str:
@@ -84,6 +88,6 @@ def our_name(key: str, name: str) -> str:
     >>> our_name("pairlie", "L_net.L_net.4.weight"), our_name("redi", "hse.leave.bias")
     ('illumination.layers.1.weight', 'hse.conv_out.bias')
     """
-    for pattern, ours in (*_TABLES.get(key, ()), *_BEFORE):
+    for pattern, ours in _TABLES.get(key, ()):
         name = re.sub(pattern, ours, name)
     return name

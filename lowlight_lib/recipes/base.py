@@ -19,7 +19,7 @@ class Recipe:
 
     Attributes:
         key, profile: which system, which length.
-        dataset: name of the layout, in `training.train.SOURCES`: "sid"; "llrvd" or "smoid";
+        dataset: name of the layout, in `data.DATASETS`: "sid"; "llrvd" or "smoid";
             "pairs" or "lol".
         loss: a name in `training.losses.LOSSES`.
         steps, batch: optimiser steps, crops a step, by however many processes.

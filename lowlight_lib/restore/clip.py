@@ -1,6 +1,6 @@
-"""The path that every raw clip takes: piece by piece, tile by tile, blended, and as pictures.
+"""From a dark raw clip to pictures: piece by piece, tile by tile, blended.
 
-Beside `restore`, which is the same for stills.
+Beside `restore.restore`, which is the same for stills and photographs.
 """
 
 from __future__ import annotations
@@ -8,48 +8,42 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-from ..data.clips import LAYOUTS, open_clip
+from ..data import DATASETS
+from ..data.video import open_clip
 from ..errors import DataError, OptionError, OutputError, ShapeError
 from ..io.movies import Frames
 from ..sensor import cfa as cfa_module
 from ..sensor import display
-from .still import find_amplification
-from .window import device_of, out_of_memory
+from .still import factor_of
+from .window import out_of_memory, run
 
 PIECE, TILE, OVERLAP = 50, 256, 32  # as published
 SEAMS = ("blended", "released")
 AT_A_TIME = 4  # frames that become pictures together
 
 
-def enhance(
-    network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"
-):  # fmt: skip
+def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
     """Apply a network to a clip of any length and size, a piece at a time.
 
-    Memory, whatever the clip's length: with n = min(piece, frames), two arrays of n H W 16 bytes
-    (a piece and its result; the caller's last result is a third) and what the network needs for
-    n frames of tile x tile.
+    Memory does not grow with the clip: with n = min(piece, frames), two arrays of n H W 16 bytes
+    (the caller's last result is a third) and what the network needs for n frames of tile x tile.
 
     Args:
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
         read: function of a slice of frames -> float32 (t, 4, H, W).
         frames: length of the clip.
         piece: frames that the network sees at once; pieces do not overlap.
-        tile: side of the tiles in packed pixels; smaller frames are not cut.
-        overlap: pixels that neighbouring tiles share.
-        seams: "blended": where tiles overlap, their weights fall linearly to the tile's border, so
-            that no edge shows. "released": the plain mean, as BRVE's code has it, and its square
-            tiles of the frame's smaller side.
+        tile, overlap: see `window.tiles`, in packed pixels; smaller frames are not cut.
+        seams: "blended": no edge shows, see `window.run`. "released": the plain mean, as BRVE's
+            code has it, and its square tiles of the frame's smaller side.
     Yields:
         (start, result float32 (t, 4, H, W)), not clipped.
     Raises:
-        OptionError: options that do not fit, or too little memory.
-        ShapeError: the network's output has another shape, or is not finite.
+        OptionError: options that do not fit, or too little memory. ShapeError: as `window.tiles`.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
     if seams not in SEAMS:
@@ -60,77 +54,25 @@ def enhance(
             todo="a piece has a frame at least, and a tile more pixels than the overlap",
         )
     for start in range(0, frames, piece):
-        x = read(slice(start, min(start + piece, frames)))
-        with out_of_memory(x.shape, "use smaller tiles (--tile 128), or pieces of fewer frames"):
-            y = _by_tiles(network, x, tile, overlap, seams)
-        if not np.isfinite(y).all():
-            raise ShapeError(
-                f"the network made values that are not finite, in frames {start} to "
-                f"{start + len(x) - 1}",
-                todo="are these weights of this network, and was its training sound?",
-            )
+        x = np.ascontiguousarray(read(slice(start, min(start + piece, frames))))
+        square = seams == "released" and min(x.shape[2:]) > overlap
+        side = min(tile, *x.shape[2:]) if square else tile
+        how = {"overlap": overlap, "blend": seams == "blended", "channels": 4}
+        try:
+            with out_of_memory(x.shape, "use smaller tiles (--tile 128) or pieces of fewer frames"):
+                y = run(network, torch.from_numpy(x), side, **how).numpy()
+        except ShapeError as e:
+            what = f"{e.what}, in frames {start} to {start + len(x) - 1}"
+            raise ShapeError(what, file=e.file, todo=e.todo) from e
         yield start, y
         del x, y  # or they would wait for the next piece to take their places
 
 
-def _by_tiles(network, x, tile, overlap, seams):
-    h, w = x.shape[2:]
-    if seams == "released" and min(h, w) > overlap:
-        tile = min(tile, h, w)
-    rows, columns = _starts(h, tile, overlap), _starts(w, tile, overlap)
-    if len(rows) * len(columns) == 1:
-        return _apply(network, x)
-    out, total = np.zeros(x.shape, np.float32), np.zeros((h, w), np.float32)
-    for top in rows:
-        for left in columns:
-            place = (..., slice(top, top + tile), slice(left, left + tile))
-            weight = np.float32(1)
-            if seams == "blended":
-                weight = np.outer(
-                    _ramp(min(tile, h), overlap, top > 0, top < rows[-1]),
-                    _ramp(min(tile, w), overlap, left > 0, left < columns[-1]),
-                )
-            out[place] += _apply(network, x[place]) * weight
-            total[place] += weight
-    out /= total
-    return out
-
-
-def _apply(network, x):
-    with torch.inference_mode():
-        y = network(torch.from_numpy(np.ascontiguousarray(x)).to(device_of(network)))
-        y = torch.as_tensor(y).float().cpu().numpy()
-    if y.shape != x.shape:
-        raise ShapeError(
-            f"the network made {y.shape} of {x.shape}",
-            todo="a network for raw video keeps the shape (T, 4, H, W)",
-        )
-    return y
-
-
-def _starts(side, tile, overlap):
-    """Where tiles begin; the last one ends with the frame."""
-    last = max(side - tile, 0)
-    return [*range(0, last, tile - overlap), last]
-
-
-def _ramp(length, overlap, before, after):
-    """Weights of a tile's lines; they fall where it has a neighbour before or after it."""
-    n = np.arange(1, length + 1, dtype=np.float32) / (overlap + 1)
-    weight = np.minimum(n, 1) if before else np.ones_like(n)
-    return np.minimum(weight, n[::-1]) if after else weight
-
-
 @dataclass(frozen=True)
 class RawClip:
-    """A clip in a .npy file.
+    """A clip in a .npy file: a memory map, (T, H, W, 4) if `channels_last`, else (T, 4, H, W).
 
-    Attributes:
-        array: memory map, (T, H, W, 4) as LLRVD stores it or (T, 4, H, W) as SMOID does.
-        channels_last: which of the two.
-        black, white: levels in DN.
-        planes: the colours of the four planes, 0 R, 1 G, 2 B.
-        path: where it is.
+    Its levels `black` and `white` are in DN; `planes` are the colours of its planes, 0 R, 1 G, 2 B.
     """
 
     array: np.ndarray
@@ -165,9 +107,8 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if path.suffix.lower() != ".npy":
         raise DataError("is no .npy clip", file=path, todo="pack its frames into one (T, H, W, 4)")
     if black is None or white is None:
-        raise OptionError(
-            "a .npy clip does not say its levels", file=path, todo="give --black and --white"
-        )
+        todo = "give --black and --white"
+        raise OptionError("a .npy clip does not say its levels", file=path, todo=todo)
     if not white > black:
         raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
     try:
@@ -180,7 +121,7 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     array = open_clip(path, channels_last=last or len(shape) != 4 or shape[1] != 4)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = LAYOUTS["llrvd" if last else "smoid"].planes
+    planes = DATASETS["llrvd" if last else "smoid"].planes
     if cfa is not None:
         planes = cfa_module.from_name(cfa).ravel()
         if len(planes) != 4:
@@ -248,11 +189,10 @@ def find_clip_amplification(array, black, white, amplification="auto", m=1.0) ->
     Args:
         array: the clip as stored, four axes, frames first.
         black, white: its levels.
-        amplification: the factor, or "auto": estimated from up to eight frames,
-            REDI's equation 5.
-        m: brightness: a parameter of the estimate, or a multiplier of the given factor.
+        amplification: the factor, or "auto": estimated from up to eight frames by REDI's
+            equation 5.
+        m: see `restore.restore`.
     """
     some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
     dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])
-    seen = SimpleNamespace(mosaic=dark, black_level=black, white_level=white)
-    return find_amplification(seen, amplification, m)
+    return factor_of(dark, black, white, amplification, m)

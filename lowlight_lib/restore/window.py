@@ -1,62 +1,100 @@
-"""A network over a picture of any size: whole, or tile by tile, without gradients."""
+"""A network over a picture or clip of any size: whole, or tile by tile, without gradients."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 
+import numpy as np
 import torch
 
 from ..errors import OptionError, ShapeError
 from ..models import spec_of
 
 
-def run(network, x, *, tile=None, finish=torch.as_tensor):
-    """Apply a network to (1, C, H, W) as `tiles` does; one tensor (1, C', H, W), float32."""
-    out = None
-    with out_of_memory(tuple(x.shape)):
-        for top, left, part in tiles(network, x, tile, finish):
-            h, w = part.shape[-2:]
-            if x.shape[-2:] == (h, w):
-                return part
-            if out is None:
-                out = torch.empty(*part.shape[:2], *x.shape[-2:])
-            out[..., top : top + h, left : left + w] = part
-    return out
+def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as_tensor):
+    """Apply a network to (N, C, H, W) without gradients, whole or by tiles, one after the other.
 
-
-def tiles(network, x, tile=None, finish=torch.as_tensor):
-    """Apply a network to (1, C, H, W) without gradients, whole or by tiles, one after the other.
-
-    Tiles lie on the network's multiple and see a halo (see `models.Spec`), which is cut
-    off again: exact for SID and PairLIE, over 60 dB to the whole picture for REDI.
+    There are two ways to hide where tiles meet. A halo, for stills and photographs: tiles lie side
+    by side on the network's multiple and see `spec.halo` pixels more around them, which are cut off
+    again; exact for SID and PairLIE, over 60 dB to the whole picture for REDI. An overlap, for
+    clips: tiles of one size share some pixels with their neighbours, which `run` then blends.
 
     Args:
-        tile: side of the tiles; None is one part, whole.
-        finish: makes one tensor (1, C', h, w) of what the network puts out.
+        network: a callable; with a `spec` where there is a tile and no overlap.
+        x: float32 tensor.
+        tile: side of the tiles in pixels of the network's input: of a mosaic, a photograph, or the
+            packed planes of a clip. None is one part, whole.
+        overlap: pixels that neighbouring tiles share; None is the network's halo instead.
+        channels: that the network has to put out; None is any number.
+        finish: makes one tensor (N, C', h, w) of what the network puts out.
     Yields:
-        (top, left, part): float32 (1, C', h, w) on the CPU, and where it belongs.
+        (rows, columns, part): two slices of x's last axes, and what belongs there, float32
+        (N, C', h, w) on the CPU.
     Raises:
-        ShapeError: the network's output has another height or width than its input.
+        OptionError: the tile is smaller than the network's multiple.
+        ShapeError: the network's output has another shape, or is not finite.
     """
-    h, w = x.shape[-2:]
+    halo = 0
     if tile is None:
-        tile, halo = max(h, w), 0
-    else:
+        tile = max(x.shape[-2:])
+    elif overlap is None:
         spec = spec_of(network)
-        multiple, halo = spec.multiple, spec.halo
-        if tile < multiple:
-            raise OptionError(f"a tile has at least {multiple} pixels a side, got {tile}")
-        tile = tile // multiple * multiple
+        if tile < spec.multiple:
+            raise OptionError(f"a tile has at least {spec.multiple} pixels a side, got {tile}")
+        tile, halo = tile // spec.multiple * spec.multiple, spec.halo
     device = device_of(network)
-    for y0 in range(0, h, tile):
-        for x0 in range(0, w, tile):
-            top, left = max(0, y0 - halo), max(0, x0 - halo)
-            seen = x[..., top : y0 + tile + halo, left : x0 + tile + halo]
-            with torch.inference_mode():
-                part = finish(network(seen.to(device))).float().cpu()
-            if part.shape[-2:] != seen.shape[-2:]:
-                raise ShapeError(f"the network made {tuple(part.shape)} of {tuple(seen.shape)}")
-            yield y0, x0, part[..., y0 - top :, x0 - left :][..., :tile, :tile]
+    for rows, columns in itertools.product(*(_along(n, tile, overlap) for n in x.shape[-2:])):
+        top, left = max(0, rows.start - halo), max(0, columns.start - halo)
+        seen = x[..., top : rows.stop + halo, left : columns.stop + halo]
+        with torch.inference_mode():
+            y = finish(network(seen.to(device))).float().cpu()
+        kept = y.shape[1:2] if channels is None else (channels,)
+        if y.shape != (len(x), *kept, *seen.shape[-2:]):
+            raise ShapeError(f"the network made {tuple(y.shape)} of {tuple(seen.shape)}")
+        if not all(map(torch.isfinite, torch.aminmax(y))):
+            todo = "are these weights of this network, and was its training sound?"
+            raise ShapeError("the network made values that are not finite", todo=todo)
+        y = y[..., rows.start - top :, columns.start - left :]
+        yield rows, columns, y[..., : rows.stop - rows.start, : columns.stop - columns.start]
+
+
+def run(network, x, tile=None, *, overlap=None, blend=True, **options):
+    """What `tiles` yields as one tensor (N, C', H, W).
+
+    Args:
+        network, x, tile, overlap, options: as of `tiles`.
+        blend: where tiles overlap, their weights fall linearly to the tile's border, so that no
+            edge shows; False is the plain mean.
+    """
+    (h, w), out = x.shape[-2:], None
+    for rows, columns, part in tiles(network, x, tile, overlap=overlap, **options):
+        if part.shape[-2:] == (h, w):
+            return part
+        if out is None:
+            out, total = np.zeros((*part.shape[:2], h, w), np.float32), np.zeros((h, w), np.float32)
+        weight = np.float32(1)
+        if overlap and blend:
+            weight = np.outer(_ramp(rows, h, overlap), _ramp(columns, w, overlap))
+        out[..., rows, columns] += part.numpy() * weight
+        total[rows, columns] += weight
+    return torch.from_numpy(np.divide(out, total, out=out))
+
+
+def _along(side, tile, overlap):
+    """The tiles of an axis, as slices; with an overlap all have one length, if there is room."""
+    starts = range(0, side, tile)
+    if overlap is not None:
+        last = max(side - tile, 0)
+        starts = [*range(0, last, tile - overlap), last]
+    return [slice(start, min(start + tile, side)) for start in starts]
+
+
+def _ramp(lines, side, overlap):
+    """Weights of a tile's lines; they fall where it has a neighbour before or after it."""
+    n = np.arange(1, lines.stop - lines.start + 1, dtype=np.float32) / (overlap + 1)
+    weight = np.minimum(n, 1) if lines.start > 0 else np.ones_like(n)
+    return np.minimum(weight, n[::-1]) if lines.stop < side else weight
 
 
 # How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
@@ -71,14 +109,11 @@ def out_of_memory(shape, todo="work in tiles (--tile 1024), or take a smaller in
     except (RuntimeError, MemoryError) as e:
         if not isinstance(e, MemoryError) and not any(words in str(e) for words in _NO_MEMORY):
             raise
-        raise OptionError(
-            f"an input of {'x'.join(map(str, shape))} does not fit into memory",
-            todo=todo,
-        ) from e
+        what = f"an input of {'x'.join(map(str, shape))} does not fit into memory"
+        raise OptionError(what, todo=todo) from e
 
 
 def device_of(network) -> torch.device:
     """Where a network lives; the CPU for what is no module."""
-    if isinstance(network, torch.nn.Module):
-        return next((p.device for p in network.parameters()), torch.device("cpu"))
-    return torch.device("cpu")
+    parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
+    return next((p.device for p in parameters), torch.device("cpu"))

@@ -1,7 +1,7 @@
 """Several processes that do one job, as torchrun starts them; without torchrun, one process.
 
     torchrun --nproc_per_node=2 -m lowlight_lib.cli train redi
-    torchrun --nproc_per_node=2 -m lowlight_lib.evaluation.stills redi --checkpoint W
+    torchrun --nproc_per_node=2 -m lowlight_lib.cli test redi --checkpoint W
 
 torchrun starts the same program several times and tells each its number ("rank") in environment
 variables. They share the work like this; in one process the same lines are right and do nothing:

@@ -70,18 +70,18 @@ def test_gradients_flow():
 
 
 @pytest.mark.parametrize(
-    "function, shape, factor",
+    "function, shape, factor, words",
     [
-        (pack, (1, 1, 10, 16), 4),
-        (pack, (1, 1, 16, 10), 4),
-        (pack, (16, 16), 4),
-        (pack, (1, 1, 16, 16), 0),
-        (pack, (1, 1, 16, 16), 1.5),
-        (unpack, (1, 30, 4, 4), 4),
+        (pack, (1, 1, 10, 16), 4, "multiples of 4, got 10x16"),
+        (pack, (1, 1, 16, 10), 4, "multiples of 4, got 16x10"),
+        (pack, (16, 16), 4, r"needs \(\.\.\., C, H, W\)"),
+        (pack, (1, 1, 16, 16), 0, "whole number of at least 1, got 0"),
+        (pack, (1, 1, 16, 16), 1.5, "whole number of at least 1, got 1.5"),
+        (unpack, (1, 30, 4, 4), 4, "multiple of 16 channels, got 30"),
     ],
 )
-def test_wrong_shapes_are_named(function, shape, factor):
-    with pytest.raises(ShapeError):
+def test_wrong_shapes_are_named(function, shape, factor, words):
+    with pytest.raises(ShapeError, match=words):
         function(torch.zeros(shape), factor)
 
 

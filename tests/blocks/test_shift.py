@@ -30,7 +30,7 @@ def test_temporal_shift_frame_by_frame(n, t, half):
 
 @quick
 @given(size=st.integers(1, 12), by=st.integers(-15, 15))
-def test_move(size, by):
+def test_move_fills_with_zeros(size, by):
     x = torch.arange(1.0, size + 1)
     assert move(x, by, 0).tolist() == [
         float(x[i - by]) if 0 <= i - by < size else 0.0 for i in range(size)
@@ -86,11 +86,11 @@ def test_frames_smaller_than_the_offsets(kind):
     assert spatial_shift(draw(1, 3, 24, 2, 1), kind).shape == (1, 3, 24, 2, 1)
 
 
-def test_wrong_shapes_and_names():
+def test_wrong_shapes_and_names_are_refused():
     with pytest.raises(OptionError, match="unknown shift 'fixed'"):
         spatial_shift(draw(1, 3, 4, 5, 5), "fixed")
     for x in (draw(3, 4, 5, 5), draw(1, 2, 4, 5, 5)):
-        with pytest.raises(ShapeError):
+        with pytest.raises(ShapeError, match=r"frames are \(N, 3, C, H, W\)"):
             spatial_shift(x, "released")
     for x in (draw(1, 3, 5, 4, 4), draw(3, 4, 5, 5)):
         with pytest.raises(ShapeError, match="even C"):

@@ -256,7 +256,7 @@ def test_train_test_and_cost(lowlight, tmp_path):
     tiny.make_sid(tmp_path)
     tiny.make_sid(tmp_path, split="test", first=10001, scenes=2)
     run = tmp_path / "run"
-    words = ("train", "redi", "--run", run, "--profile", "smoke", "--data", tmp_path)
+    words = ("train", "redi", "--run-dir", run, "--profile", "smoke", "--data", tmp_path)
     code, out, _ = lowlight(*words, "--set", "crop=32", "--set", "steps=3")
     assert code == 0
     assert "3 steps" in out
@@ -324,3 +324,24 @@ def test_released_weights_restore_a_real_file(lowlight, shared, tmp_path):
     for axis in (0, 1):
         step1, step2 = (np.abs(np.diff(grey, n, axis)).mean() for n in (1, 2))
         assert step2 < 2 * step1
+
+
+def test_options_of_before_still_work_and_say_their_new_name(lowlight, tmp_path):
+    code, _, err = lowlight("train", "redi", "--run-dir", tmp_path, "--data", tmp_path / "nothing")
+    assert code == 1 and "--run is called --run-dir now" in err and "does not exist" in err
+    _, _, err = lowlight("test", "redi", "--m=3", f"--run={tmp_path}")
+    assert "--m is called --brightness now" in err and "no weights given" in err
+
+
+def test_no_option_of_train_and_test_begins_one_of_torchruns():
+    """torchrun would take it for an abbreviation of its own, and stop."""
+    import typer
+    from torch.distributed.run import get_args_parser
+
+    from lowlight_lib.cli.main import app
+
+    theirs = [o for a in get_args_parser()._actions for o in a.option_strings]
+    for command in ("train", "test"):
+        ours = [o for p in typer.main.get_command(app).commands[command].params for o in p.opts]
+        assert "--run-dir" in ours
+        assert not [o for o in ours if o[:2] == "--" and any(t.startswith(o) for t in theirs)]

@@ -169,8 +169,8 @@ def test_on_colab_the_cell_makes_the_library_work(bare):
     assert "torch" in before and "rawpy" not in before and "lowlight_lib" not in before
     use = (
         "\nimport importlib\n"
-        "for name in ('sensor.raw', 'sensor.isp', 'models', 'data.mini', 'evaluation.stills',\n"
-        "             'restore', 'course.checks', 'course.figures', 'course.widgets', 'cli'):\n"
+        "for name in ('sensor.raw', 'sensor.isp', 'models', 'data.mini', 'evaluation',\n"
+        "    'restore.still', 'course.checks', 'course.figures', 'course.widgets', 'cli'):\n"
         "    importlib.import_module('lowlight_lib.' + name)\n"
         "import ipywidgets, matplotlib.pyplot, skimage\n"
         "print('WORKS')"

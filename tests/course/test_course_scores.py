@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from lowlight_lib import recipes
+from lowlight_lib import evaluation, recipes
 from lowlight_lib.data.photos import LolDataset
-from lowlight_lib.evaluation import photos as evaluate_pairs
-from lowlight_lib.evaluation import stills as evaluate
+from lowlight_lib.restore.photo import decompose_photo
 from lowlight_lib.training import checkpoint, train
 
 
@@ -19,11 +18,11 @@ def test_course_training_earns_three_decibels(key, mini_root, tmp_path):
 
     torch.set_num_threads(2)
     done = train.fit(recipes.find(key, "course"), mini_root, tmp_path, progress=False)
-    [row] = evaluate.test(key, mini_root, tmp_path, done.checkpoint, progress=False)
+    [row] = evaluation.test(key, mini_root, tmp_path, done.checkpoint, progress=False)
     assert row["images"] == 12
     assert row["psnr"] - row["baseline_psnr"] >= 3.0
     assert row["ssim"] > row["baseline_ssim"]
-    [auto] = evaluate.test(
+    [auto] = evaluation.test(
         key, mini_root, tmp_path, done.checkpoint, amplification="auto", m=12, progress=False
     )
     assert auto["psnr"] > auto["baseline_psnr"] + 2
@@ -36,7 +35,7 @@ def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root,
 
     torch.set_num_threads(2)
     done = train.fit(recipes.find("brve", "course"), mini_root, tmp_path, progress=False)
-    [row] = evaluate.test("brve", mini_root, tmp_path, done.checkpoint, progress=False)
+    [row] = evaluation.test("brve", mini_root, tmp_path, done.checkpoint, progress=False)
     assert row["images"] == 9
     assert row["psnr"] - row["baseline_psnr"] >= 3.0
     assert row["strred"] < row["baseline_strred"]
@@ -49,7 +48,7 @@ def test_course_training_from_pairs_earns_five_decibels_and_one_paint(mini_root,
     torch.set_num_threads(2)
     numbers = recipes.find("pairlie", "course")
     done = train.fit(numbers, mini_root, tmp_path, progress=False)
-    [row] = evaluate.test(
+    [row] = evaluation.test(
         "pairlie", mini_root, tmp_path, done.checkpoint, gamma=0.1, progress=False
     )
     assert row["images"] == 6
@@ -58,7 +57,7 @@ def test_course_training_from_pairs_earns_five_decibels_and_one_paint(mini_root,
     network, tests = checkpoint.load("pairlie", done.checkpoint), LolDataset(mini_root)
     for i in (0, 2, 4):  # each scene is there twice, in two exposures
         low = [tests.input(k) for k in (i, i + 1)]
-        paint = [evaluate_pairs.decompose_photo(network, a)["R"] for a in low]
+        paint = [decompose_photo(network, a)["R"] for a in low]
         assert matched_distance(*paint) < matched_distance(*low)
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from lowlight_lib import models
 from lowlight_lib.course import scoreboard
 from lowlight_lib.errors import DataError
-from lowlight_lib.evaluation.stills import weights_id
+from lowlight_lib.evaluation.results import weights_id
 from lowlight_lib.training import checkpoint
 
 

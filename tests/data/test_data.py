@@ -12,7 +12,9 @@ from support import tiny
 
 from lowlight_lib.data import mini, scenes
 from lowlight_lib.data.cache import ArrayCache
-from lowlight_lib.data.sid import SidDataset, read_list
+from lowlight_lib.data.issues import read_note
+from lowlight_lib.data.sid import SidDataset
+from lowlight_lib.data.sid_lists import SidPair, read_list
 from lowlight_lib.errors import DataError, LowlightError, OutputError, RawFileError
 from lowlight_lib.sensor import isp
 from lowlight_lib.sensor.raw import read_raw
@@ -34,13 +36,13 @@ def test_mini_set_has_the_published_layout(mini_root):
         pairs = read_list(folder / f"Sony_{split}_list.txt", folder)
         assert len({p.scene for p in pairs}) >= least
         assert {round(p.ratio) for p in pairs} == {100, 250, 300}
-        assert max(p.long_s / p.short_s for p in pairs) > 300  # so that the clamp is exercised
+        assert max(p.target_s / p.input_s for p in pairs) > 300  # so that the clamp is exercised
     line = (folder / "Sony_test_list.txt").read_text().splitlines()[0]
     assert line.startswith("./Sony/short/10001_00_0.1s.dng ./Sony/long/10001_00_10s.dng ISO")
 
 
 def test_mini_splits_share_no_photograph():
-    by_split = {s: {x.picture for x in mini.sid_scenes() if x.split == s} for s in mini._SUBSETS}
+    by_split = {split: set(names) for split, names in mini.stills.PICTURES.items()}
     assert not by_split["train"] & (by_split["val"] | by_split["test"])
     assert not by_split["val"] & by_split["test"]
     assert not {"astronaut", "grace_hopper"} & by_split["train"]
@@ -52,12 +54,17 @@ def test_mini_splits_share_no_photograph():
     assert any(stereo <= names for names in by_split.values())
 
 
-def test_mini_files_are_a_function_of_the_seed(tmp_path, monkeypatch, mini_root):
-    monkeypatch.setattr(mini, "sid_scenes", lambda: [mini.Scene(10001, "test", "astronaut")])
-    mini.make_sid(tmp_path, progress=False)
+@pytest.fixture
+def one_scene(monkeypatch):
+    """A mini set of one scene, so that it takes a moment."""
+    monkeypatch.setattr(mini.stills, "PICTURES", {"train": [], "val": [], "test": ["astronaut"]})
+
+
+def test_mini_files_are_a_function_of_the_seed(tmp_path, one_scene, mini_root):
+    mini.ensure(tmp_path, progress=False, sets="SID")
     name = "SID/Sony/short/10001_00_0.1s.dng"
     assert (tmp_path / name).read_bytes() == (mini_root / name).read_bytes()
-    mini.make_sid(tmp_path, seed=1, progress=False)
+    mini.ensure(tmp_path, 1, progress=False, sets="SID")
     assert (tmp_path / name).read_bytes() != (mini_root / name).read_bytes()
 
 
@@ -65,12 +72,12 @@ def test_mini_shorts_are_darker_by_the_ratio(mini_root):
     data = SidDataset(mini_root, "test")
     for i in (0, 3):
         pair = data.pairs[i]
-        short, long = (read_raw(p) for p in (pair.short, pair.long))
+        short, long = (read_raw(p) for p in (pair.input, pair.target))
         # unclipped signal: means of thousands of pixels, so the noise is far below 5 %
         lit = [r.mosaic.astype(float) - r.black_level[0, 0] for r in (short, long)]
         low = lit[1] < 0.5 * (long.white_level - long.black_level[0, 0])
         assert lit[1][low].mean() / lit[0][low].mean() == pytest.approx(
-            pair.long_s / pair.short_s, rel=0.05
+            pair.target_s / pair.input_s, rel=0.05
         )
 
 
@@ -78,13 +85,12 @@ def test_real_data_are_never_overwritten(tmp_path):
     folder = tiny.make_sid(tmp_path)
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     with pytest.raises(DataError, match="not a mini set"):
-        mini.make_sid(tmp_path, progress=False)
+        mini.ensure(tmp_path, progress=False, sets="SID", again=True)
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(mini, "sid_scenes", lambda: [mini.Scene(10001, "test", "astronaut")])
-    real, count = mini._shoot, []
+def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch, one_scene):
+    real, count = mini.stills.write_dng, []
 
     def dies(*args):
         count.append(1)
@@ -94,12 +100,12 @@ def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch):
 
     for seed in (0, 1):  # also over a finished set of another seed
         count.clear()
-        monkeypatch.setattr(mini, "_shoot", dies)
+        monkeypatch.setattr(mini.stills, "write_dng", dies)
         with pytest.raises(KeyboardInterrupt):
             mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        monkeypatch.setattr(mini, "_shoot", real)
+        monkeypatch.setattr(mini.stills, "write_dng", real)
         mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        assert mini._read_note(tmp_path / "SID")["seed"] == seed
+        assert read_note(tmp_path / "SID")["seed"] == seed
         assert len(SidDataset(tmp_path, "test")) == 4
     first = (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes()
     mini.ensure(tmp_path, 0, progress=False, sets="SID")
@@ -143,12 +149,10 @@ def test_list_lines_survive_windows_and_editors(tmp_path):
     pairs = read_list(path, tmp_path)
     assert len(pairs) == 2
     p = pairs[0]
-    assert (p.scene, p.burst, p.short_s, p.long_s, p.iso, p.f_number) == (
-        1, 0, 0.04, 10.0, "ISO200", "F8",
-    )  # fmt: skip
+    assert (p.scene, p.burst, p.input_s, p.target_s, p.name) == (1, 0, 0.04, 10.0, "00001_00_0.04s")
     assert p.ratio == pytest.approx(250)
     backslashes = write_list(tmp_path, GOOD.replace("/", "\\"))
-    assert read_list(backslashes, tmp_path)[0].short == pairs[0].short
+    assert read_list(backslashes, tmp_path)[0].input == pairs[0].input
 
 
 def test_ratio_is_clamped_to_300(tmp_path):
@@ -227,11 +231,8 @@ def test_an_epoch_sees_every_pair_once(sid, monkeypatch):
     data = SidDataset(sid, "train")
     seen = []
 
-    def crop(i, *_):
-        seen.append(i)
-        return np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.float32)
-
-    monkeypatch.setattr(data, "_crop", crop)
+    real = data._cut
+    monkeypatch.setattr(data, "_cut", lambda i, *a: seen.append(i) or real(i, *a))
     for step in range(3):
         data.batch(step, seed=0, size=2, crop=4)
     assert sorted(seen[:3]) == sorted(seen[3:]) == [0, 1, 2]
@@ -249,7 +250,6 @@ def test_crops_start_on_red_and_fit_their_target(name, shape, crop, step):
 
     The mosaic holds the filter colours themselves, the target numbers its own pixels by filter.
     """
-    from lowlight_lib.data.sid import SidPair
     from lowlight_lib.sensor import cfa
 
     cell = cfa.from_name(name)
@@ -258,10 +258,10 @@ def test_crops_start_on_red_and_fit_their_target(name, shape, crop, step):
     mosaic = (1000 * colours + 100 + place % 7).astype(np.uint16)
     target = np.stack([mosaic] * 3, -1)
     data = SidDataset.__new__(SidDataset)
-    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 10.0)]
-    data.short = lambda i: tiny.raw_of(mosaic, cell, black_level=0, white_level=10)
+    data.pairs = [SidPair(None, None, 1, 0, 1.0, 10.0)]
+    data.input = lambda i: tiny.raw_of(mosaic, cell, black_level=0, white_level=10)
     data.target = lambda i: target
-    x, y = data.batch(step, seed=0, size=2, crop=crop, transpose=0.5)
+    x, y = data.batch(step, seed=0, size=2, crop=crop, flips=(0.5, 0.2), transpose=0.5)
     dn = np.rint(x[:, 0])  # ratio 10, white 10: the DN themselves
     assert (dn // 1000 == cfa.tile(cfa.RGGB, (crop, crop))).all()
     assert np.array_equal(dn, np.rint(y[:, 0] * 65535))
@@ -271,13 +271,12 @@ def test_batches_of_a_foreign_phase_keep_their_black_levels(tmp_path):
     """Per-place black levels move with the crop."""
     levels = np.array([[10, 20], [30, 40]], np.float32)
     mosaic = np.tile(levels, (20, 20)).astype(np.uint16)  # everything black
-    from lowlight_lib.data.sid import SidPair
     from lowlight_lib.sensor import cfa
 
     data = SidDataset.__new__(SidDataset)
-    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 10.0)]
+    data.pairs = [SidPair(None, None, 1, 0, 1.0, 10.0)]
     raw = tiny.raw_of(mosaic, cfa.from_name("BGGR"), black_level=levels)
-    data.short, data.target = lambda i: raw, lambda i: np.zeros((40, 40, 3), np.uint16)
+    data.input, data.target = lambda i: raw, lambda i: np.zeros((40, 40, 3), np.uint16)
     for step in range(4):
         assert data.batch(step, seed=0, size=2, crop=8, flips=(0, 0))[0].max() == 0
         x = data.batch(step, seed=0, size=2, crop=8, flips=(1, 1), transpose=1)[0]
@@ -286,7 +285,7 @@ def test_batches_of_a_foreign_phase_keep_their_black_levels(tmp_path):
 
 def test_target_is_the_papers_libraw_call(sid):
     data = SidDataset(sid, "train")
-    direct = isp.develop(data.pairs[0].long)
+    direct = isp.develop(data.pairs[0].target)
     assert np.abs(data.target(0) / 65535 - direct).max() < 1e-5  # 16-bit rounding
     assert data.target(0).dtype == np.uint16
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from support import tiny
 
-from lowlight_lib.data import check as checking
-from lowlight_lib.data.check import Finding, check, sid_counts
-from lowlight_lib.data.sid import read_list
+from lowlight_lib.data import sid_lists
+from lowlight_lib.data.check import check
+from lowlight_lib.data.issues import Issue
+from lowlight_lib.data.photos import LolDataset
+from lowlight_lib.data.sid_lists import read_list, sid_counts
 
 SCENES = {"train": (1, 3), "val": (20001, 1), "test": (10034, 2)}
 
@@ -30,7 +32,7 @@ def root(whole, tmp_path):
 
 
 def lacks(report):
-    return [f.text for f in report.findings if f.lack]
+    return [i.text for i in report.issues if i.severity == "error"]
 
 
 def snapshot(root):
@@ -50,10 +52,7 @@ def test_counts_in_every_way(tmp_path):
     lines += [names(10034, b, 0.1) for b in range(3)]  # misaligned: 3 pairs, 1 first
     lines += [names(10074, 0, s) for s in (0.033, 0.04, 0.1)]  # 3 pairs, all first
     (tmp_path / "list.txt").write_text("".join(lines))
-    assert sid_counts(read_list(tmp_path / "list.txt", tmp_path)) == {
-        "pairs": 14, "scenes": 3, "pairs_aligned": 11, "first": 6, "first_aligned": 5,
-        "first_0.1s": 3,
-    }  # fmt: skip
+    assert sid_counts(read_list(tmp_path / "list.txt", tmp_path)) == (14, 3, 11, 6, 5, 3)
 
 
 # The structure of SID's own test list: scene, then frames at 0.033, 0.04 and 0.1 s. A frame of
@@ -87,7 +86,7 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
     folder.mkdir()
     (folder / "Sony_test_list.txt").write_text("".join(lines))
     counts = sid_counts(read_list(folder / "Sony_test_list.txt", folder))
-    assert counts == checking.PUBLISHED["Sony", "test"]
+    assert counts == sid_lists.PUBLISHED["Sony", "test"]
     text = str(check(tmp_path))
     for number in (598, 562, 93, 88, 50):
         assert str(number) in text
@@ -124,8 +123,8 @@ def test_the_mini_set_is_whole(mini_root):
 
 
 def test_lines_say_which_of_them_ask_for_something():
-    assert str(Finding("a")) == "  a"
-    assert str(Finding("a", lack=True)) == "! a"
+    assert str(Issue("a", "info")) == "  a"
+    assert str(Issue("a")) == "! a"
 
 
 # ---- what may be wrong, one at a time: (what happens to SID/, what is said about it)
@@ -229,7 +228,7 @@ def test_a_few_files_are_opened_and_all_with_deep(root):
 
 
 def test_small_files_stand_out_only_where_they_should():
-    small = checking._too_small
+    small = sid_lists._too_small
     assert small({}) == []
     uniform = {str(i): 1000 + i for i in range(9)}
     assert small(uniform | {"cut": 890}) == ["cut"]
@@ -267,14 +266,14 @@ def test_the_wrong_folder(root, tmp_path):
 
 def test_other_data_sets_slot_in(root, monkeypatch):
     def of_lol(folder, deep, progress):
-        yield Finding(f"LOL: {folder.name} {deep} {progress}", lack=True)
+        yield Issue(f"LOL: {folder.name} {deep} {progress}")
 
     def breaks(folder, deep, progress):
         raise PermissionError(13, "denied")
         yield
 
     (root / "LOL").mkdir()
-    monkeypatch.setitem(checking.CHECKS, "LOL", of_lol)
+    monkeypatch.setattr(LolDataset, "check", of_lol)
     assert lacks(check(root, deep=True)) == ["LOL: LOL True False"]
-    monkeypatch.setitem(checking.CHECKS, "LOL", breaks)
+    monkeypatch.setattr(LolDataset, "check", breaks)
     assert "LOL: cannot be looked through" in lacks(check(root))[0]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from lowlight_lib.cli import main as cli
-from lowlight_lib.data import mini, scenes
+from lowlight_lib.data import DATASETS, mini, scenes
 from lowlight_lib.data.check import check
-from lowlight_lib.data.clips import LAYOUTS
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset, SmoidDataset
+from lowlight_lib.data.mini import stills
 from lowlight_lib.data.mini import video as mini_video
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.errors import DataError, OptionError
 
 SPLITS = ("train", "val", "test")
@@ -21,9 +21,9 @@ SPLITS = ("train", "val", "test")
 def small(monkeypatch):
     """Two scenes of three small frames a set, so that a set takes a moment."""
     monkeypatch.setattr(mini_video, "FRAMES", 3)
-    monkeypatch.setattr(mini_video, "SHAPES", {"LLRVD": (16, 20), "SMOID": (16, 20)})
     pictures = {"LLRVD": {1: "chelsea", 35: "astronaut"}, "SMOID": {4: "chelsea", 6: "china"}}
     monkeypatch.setattr(mini_video, "PICTURES", pictures)
+    monkeypatch.setattr(mini_video, "SHAPES", dict.fromkeys(pictures, (16, 20)))
 
 
 def prints(root):
@@ -40,7 +40,7 @@ def prints(root):
 def test_splits_share_no_photograph():
     for name, pictures in mini_video.PICTURES.items():
         by_split = {
-            split: {p for n, p in pictures.items() if n in LAYOUTS[name.lower()].splits[split]}
+            split: {p for n, p in pictures.items() if n in DATASETS[name.lower()].splits[split]}
             for split in SPLITS
         }
         assert sum(map(len, by_split.values())) == len(pictures)
@@ -55,12 +55,12 @@ def test_splits_share_no_photograph():
 def test_mini_clips(mini_root, dataset, shape):
     groups = set()
     for split in SPLITS:
-        data = VideoDataset(mini_root, split, dataset=dataset)
-        groups |= {c.group for c in data.clips}
-        assert len(data) == 3 * len({c.scene for c in data.clips})
-        for i, c in enumerate(data.clips):
+        data = DATASETS[dataset](mini_root, split)
+        groups |= {c.group for c in data.pairs}
+        assert len(data) == 3 * len({c.scene for c in data.pairs})
+        for i, c in enumerate(data.pairs):
             assert (c.frames, c.height, c.width) == (10, *shape)
-            assert data.lq(i).dtype == np.uint16
+            assert data.stored_input(i).dtype == np.uint16
             dark, target = data.input(i), data.target(i)
             assert target.max() > 0.97  # well exposed
             # The same scene: in the mean of all frames the noise is small. Clipping at black and
@@ -74,14 +74,14 @@ def test_mini_clips(mini_root, dataset, shape):
 
 
 def test_the_camera_is_said(mini_root):
-    assert VideoDataset(mini_root, "test").camera == "Sony ILCE-7SM2"
-    assert VideoDataset(mini_root, "test", dataset="smoid").camera == "Canon EOS 700D"
+    assert LlrvdDataset(mini_root, "test").camera == "Sony ILCE-7SM2"
+    assert SmoidDataset(mini_root, "test").camera == "Canon EOS 700D"
 
 
 def test_colours_are_those_of_the_photograph(mini_root):
     """A grey of the photograph is grey in the clip's picture, through wb and ccm."""
-    data = VideoDataset(mini_root, "test")
-    i = next(i for i, c in enumerate(data.clips) if c.scene == 42)  # grace_hopper: white and navy
+    data = LlrvdDataset(mini_root, "test")
+    i = next(i for i, c in enumerate(data.pairs) if c.scene == 42)  # grace_hopper: white and navy
     shown = data.pictures(i)
     light = shown.min(-1) > 0.75
     assert light.mean() > 0.01
@@ -90,7 +90,7 @@ def test_colours_are_those_of_the_photograph(mini_root):
 
 def test_neighbouring_frames_help(mini_root):
     """Motion is a few pixels: shifted by the right amount the next frame is much more alike."""
-    data = VideoDataset(mini_root, "train")
+    data = LlrvdDataset(mini_root, "train")
     better, shifts = [], []
     for i in range(0, len(data), 3):
         a, b = data.target(i, slice(0, 2))[:, 1]
@@ -126,7 +126,7 @@ def test_files_are_a_function_of_the_seed(small, tmp_path):
 
 
 def test_an_interrupted_set_is_made_again(small, tmp_path, monkeypatch):
-    real, count = mini_video._save, []
+    real, count = mini_video.MiniVideo._save, []
 
     def dies(*args, **options):
         count.append(1)
@@ -136,23 +136,40 @@ def test_an_interrupted_set_is_made_again(small, tmp_path, monkeypatch):
 
     for seed in (0, 1):  # also over a finished set of another seed
         count.clear()
-        monkeypatch.setattr(mini_video, "_save", dies)
+        monkeypatch.setattr(mini_video.MiniVideo, "_save", dies)
         with pytest.raises(KeyboardInterrupt):
             mini.ensure(tmp_path, seed, progress=False, sets="LLRVD")
         assert "an unfinished mini set" in str(check(tmp_path))
-        monkeypatch.setattr(mini_video, "_save", real)
+        monkeypatch.setattr(mini_video.MiniVideo, "_save", real)
         mini.ensure(tmp_path, seed, progress=False, sets="LLRVD")
-        assert check(tmp_path).ok and mini_video.is_there(tmp_path, "LLRVD", seed)
+        assert check(tmp_path).ok and mini_video.MiniLlrvd(tmp_path, seed).is_there()
     mini.ensure(tmp_path / "other", 1, progress=False, sets="LLRVD")
     assert prints(tmp_path / "other") == {
         k: v for k, v in prints(tmp_path).items() if not k.startswith("other")
     }
 
 
+def test_a_set_that_is_half_removed_is_not_whole(small, tmp_path, monkeypatch):
+    """Killed while the old set makes room for the new one."""
+    mini.ensure(tmp_path, progress=False, sets="LLRVD")
+    with monkeypatch.context() as patch:
+        patch.setattr(mini_video.shutil, "rmtree", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="killed"):
+            mini.ensure(tmp_path, progress=False, sets="LLRVD", again=True)
+    assert not mini_video.MiniLlrvd(tmp_path).is_there()
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt("killed")
+
+
 def test_ensure_makes_what_is_not_there(small, tmp_path, monkeypatch):
-    real, made = mini_video.make, []
-    monkeypatch.setattr(mini_video, "make", lambda r, n, *a: made.append(n) or real(r, n, *a))
-    monkeypatch.setattr(mini, "make_sid", lambda *a, **k: made.append("SID"))
+    real, made = mini.MiniLlrvd.make, []
+    monkeypatch.setattr(
+        mini_video.MiniVideo, "make", lambda s, *a: made.append(s.name) or real(s, *a)
+    )
+    monkeypatch.setattr(mini.MiniSid, "make", lambda s, *a: made.append(s.name))
+    monkeypatch.setattr(stills.MiniPhotos, "make", lambda *a: None)
 
     def sets(*args, **options):
         made.clear()
@@ -195,7 +212,7 @@ def test_on_the_command_line(small, tmp_path, capsys):
     assert not e.value.code
     said = capsys.readouterr().out
     assert "mini LLRVD is in" in said and "mini SMOID is in" in said and "SID is" not in said
-    assert len(VideoDataset(tmp_path, "test")) == len(VideoDataset(tmp_path, "train")) == 3
+    assert len(LlrvdDataset(tmp_path, "test")) == len(LlrvdDataset(tmp_path, "train")) == 3
 
 
 # ---- resampling

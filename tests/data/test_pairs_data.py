@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from lowlight_lib.data import check_photos, mini
+from lowlight_lib.data import mini, scenes
 from lowlight_lib.data import photos as pairs
 from lowlight_lib.data.check import Report, check
-from lowlight_lib.data.mini import photos as mini_pairs
+from lowlight_lib.data.mini import stills
 from lowlight_lib.errors import DataError, LowlightError, OptionError
 from lowlight_lib.io.pictures import read_photo, read_pixels
 from lowlight_lib.io.png16 import read_png16
@@ -376,17 +376,16 @@ def test_lol_that_is_not_whole(tmp_path):
 def few(monkeypatch):
     """Mini sets of three small photographs."""
     monkeypatch.setattr(
-        mini_pairs, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
+        stills, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
     )
-    small = mini_pairs.scenes.dead_leaves
-    monkeypatch.setattr(mini_pairs.scenes, "dead_leaves", lambda n: small(n, (64, 80), 200))
+    small = scenes.dead_leaves
+    monkeypatch.setattr(scenes, "dead_leaves", lambda n: small(n, (64, 80), 200))
 
 
 def test_mini_sets_are_published_layouts_in_the_dark(few, tmp_path):
-    mini_pairs.make_pairs(tmp_path, progress=False)
-    mini_pairs.make_lol(tmp_path, progress=False)
-    scenes = pairs.PairsDataset(tmp_path).prepare(progress=False)
-    means = [[scenes.picture(f).mean() for f in s.files] for s in scenes.pairs]
+    mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
+    dark = pairs.PairsDataset(tmp_path).prepare(progress=False)
+    means = [[dark.picture(f).mean() for f in s.files] for s in dark.pairs]
     assert [len(m) for m in means] == [3, 2] and all(sorted(m, reverse=True) == m for m in means)
     assert min(min(m) for m in means) > 0.02 and max(max(m) for m in means) < 0.25
     train, test = (pairs.LolDataset(tmp_path, s) for s in ("train", "test"))
@@ -403,7 +402,7 @@ def test_mini_sets_are_published_layouts_in_the_dark(few, tmp_path):
 
 def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
     def made(where, seed):
-        folder = mini_pairs.make_lol(tmp_path / where, seed, progress=False)
+        folder = stills.mini_lol(tmp_path / where, seed).make(progress=False)
         return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
 
     first = made("a", 0)
@@ -413,15 +412,15 @@ def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
     assert note["complete"] and note["seed"] == 1
 
 
-@pytest.mark.parametrize("make", [mini_pairs.make_pairs, mini_pairs.make_lol])
+@pytest.mark.parametrize("make", [stills.mini_pairs, stills.mini_lol])
 def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
-    folder = make(tmp_path, progress=False)
+    folder = make(tmp_path).make(progress=False)
     own = save(folder / "mine" / "a.png")
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    assert "not of a mini set" in complaint(lambda: make(tmp_path, seed=5, progress=False))
+    assert "not of a mini set" in complaint(make(tmp_path, seed=5).make)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     own.unlink()
-    make(tmp_path, seed=5, progress=False)  # a mini set is replaced
+    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced
 
 
 def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
@@ -429,7 +428,7 @@ def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
     assert set(mini.sets_of()) >= {"LOL", "pairs", "SID"} and mini.sets_of(cfa="xtrans") == ["SID"]
     mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
     with monkeypatch.context() as patch:
-        patch.setattr(mini_pairs, "_make", lambda *_: pytest.fail("made again"))
+        patch.setattr(stills.MiniPhotos, "make", lambda *_: pytest.fail("made again"))
         mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
     (tmp_path / "LOL/eval15/low/3.png").unlink()
     mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
@@ -445,7 +444,7 @@ def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
 
 
 def test_training_and_testing_share_no_photograph():
-    train, test = (set(mini_pairs.PICTURES[k]) for k in ("train", "test"))
+    train, test = (set(stills.PICTURES[k]) for k in ("train", "test"))
     assert not train & test and not {"astronaut", "grace_hopper"} & train
 
 
@@ -460,30 +459,30 @@ def said(check, folder, deep=True):
 def test_check_of_lol(tmp_path):
     root = make_lol(make_lol(tmp_path), "our485", ["7.png", "8.png"])
     folder = root / "LOL"
-    text = said(check_photos.check_lol, folder)
+    text = said(pairs.LolDataset.check, folder)
     assert "3 pairs (published: 15)" in text and "2 pairs instead of 485" in text
     (folder / "mini.json").write_text("{}")
-    assert "nothing is lacking" in said(check_photos.check_lol, folder)
+    assert "nothing is lacking" in said(pairs.LolDataset.check, folder)
     save(folder / "eval15/high/3.png", RGB)
-    assert "sizes differ: 3.png 20 x 26, 3.png 11 x 14" in said(check_photos.check_lol, folder)
+    assert "sizes differ: 3.png 20 x 26, 3.png 11 x 14" in said(pairs.LolDataset.check, folder)
     (folder / "eval15/high/3.png").write_text("no")
-    assert "unreadable (3.png)" in said(check_photos.check_lol, folder)
+    assert "unreadable (3.png)" in said(pairs.LolDataset.check, folder)
     (folder / "eval15/high/3.png").write_text("")
-    assert "empty, to be copied again (3.png)" in said(check_photos.check_lol, folder)
+    assert "empty, to be copied again (3.png)" in said(pairs.LolDataset.check, folder)
     (folder / "eval15/high/3.png").unlink()
-    assert "no counterpart" in said(check_photos.check_lol, folder)
+    assert "no counterpart" in said(pairs.LolDataset.check, folder)
     (folder / "LOLdataset").mkdir()
     (folder / "our485").rename(folder / "LOLdataset/our485")
-    assert "lies in LOLdataset/: move it up" in said(check_photos.check_lol, folder)
+    assert "lies in LOLdataset/: move it up" in said(pairs.LolDataset.check, folder)
 
 
 def test_check_of_pairs(three):
     folder = three / "pairs"
-    text = said(check_photos.check_pairs, folder)
+    text = said(pairs.PairsDataset.check, folder)
     assert "3 scenes (1 of 2 exposures, 1 of 3 exposures, 1 of 4 exposures)" in text
     assert "9 opened, all readable" in text and "nothing is lacking" in text
     (folder / "10/a.bmp").unlink()
-    text = said(check_photos.check_pairs, folder)
+    text = said(pairs.PairsDataset.check, folder)
     assert "fewer than two pictures" in text and "10" in text and "2 scenes" in text
 
 

@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny
 
-from lowlight_lib.data import clips
+from lowlight_lib.data import DATASETS
 from lowlight_lib.data.check import check
-from lowlight_lib.data.clips import LAYOUTS, VideoClip
-from lowlight_lib.data.video import VideoDataset
+from lowlight_lib.data.llrvd_smoid import GAIN_RATIOS, LlrvdDataset, SmoidDataset
+from lowlight_lib.data.video import VideoClip
 from lowlight_lib.errors import DataError, OptionError, ShapeError
 from lowlight_lib.sensor.display import display, grey_world
 
-BATCH = {"seed": 3, "size": 5, "crop": 12, "frames": 4}
+TURNS = {"flips": (0.5, 0.5), "transpose": 0.5, "reverse": 0.5}
+BATCH = {"seed": 3, "size": 5, "crop": 12, "frames": 4, **TURNS}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def smoid(tmp_path_factory):
     """Scene 6 of the test split, its values running through everything that 16 bits hold."""
     root = tmp_path_factory.mktemp("smoid")
     rng = np.random.default_rng(0)
-    for gain in clips.GAIN_RATIOS:
+    for gain in GAIN_RATIOS:
         for name in ("Dark/RAW/raw_input.npy", "Bright/RAW/raw_target.npy"):
             path = root / f"SMOID/_Scene6/Gain{gain}Gain0" / name
             path.parent.mkdir(parents=True)
@@ -49,7 +50,7 @@ def smoid(tmp_path_factory):
 
 
 def test_splits_are_the_published_ones():
-    llrvd, smoid = (LAYOUTS[k].splits for k in ("llrvd", "smoid"))
+    llrvd, smoid = (DATASETS[k].splits for k in ("llrvd", "smoid"))
     assert llrvd["test"] == (35, 42, 49, 56, 63, 70) and llrvd["val"] == (7, 14, 21, 28)
     assert [len(smoid[s]) for s in ("train", "val", "test")] == [70, 16, 17]
     assert [3 * len(llrvd[s]) for s in ("train", "val", "test")] == [180, 12, 18]
@@ -58,49 +59,49 @@ def test_splits_are_the_published_ones():
 
 
 def test_clips_of_llrvd(llrvd):
-    data = VideoDataset(llrvd, "train").prepare(progress=False)
+    data = LlrvdDataset(llrvd, "train").prepare(progress=False)
     assert len(data) == 4 and data.camera == "Sony A7R IV"
-    assert [c.name for c in data.clips] == ["1/100", "1/250", "2/100", "2/250"]
+    assert [c.name for c in data.pairs] == ["1/100", "1/250", "2/100", "2/250"]
     folder = llrvd / "LLRVD"
-    assert data.clips[3] == VideoClip(
+    assert data.pairs[3] == VideoClip(
         "2/250", 2, "250", 250.0, folder / "ratio_noisy_all/2/250/lq.npy",
         folder / "ratio_gt/2/gt.npy", 6, 24, 32,
     )  # fmt: skip
-    assert isinstance(data.lq(3), np.memmap) and data.lq(3).shape == data.gt(3).shape
-    assert data.lq(3).dtype == np.uint16 and data.lq(3).shape == (6, 24, 32, 4)
-    stored = data.lq(3).transpose(0, 3, 1, 2).astype(np.float64)
+    stored, bright = data.stored_input(3), data.stored_target(3)
+    assert isinstance(stored, np.memmap) and stored.shape == bright.shape == (6, 24, 32, 4)
+    assert stored.dtype == np.uint16
+    stored, bright = (a.transpose(0, 3, 1, 2).astype(np.float64) for a in (stored, bright))
     expected = np.clip((stored - 512) / (15360 - 512) * 250, 0, 1)
     np.testing.assert_allclose(data.input(3), expected, atol=1e-5)
     np.testing.assert_array_equal(data.input(3, slice(1, 3)), data.input(3)[1:3])
     np.testing.assert_array_equal(data.input(3, 4), data.input(3)[4:5])
     np.testing.assert_array_equal(data.input(3, [5, 0]), data.input(3)[[5, 0]])
     assert data.target(3).dtype == np.float32 and data.target(3).flags.c_contiguous
-    other = VideoDataset(llrvd, "train", levels=(500, 1000)).target(3)
-    np.testing.assert_allclose(other, np.clip((data.gt(3).transpose(0, 3, 1, 2) - 500.0) / 500,
-                                              0, 1), atol=1e-6)  # fmt: skip
+    other = LlrvdDataset(llrvd, "train", levels=(500, 1000)).target(3)
+    np.testing.assert_allclose(other, np.clip((bright - 500) / 500, 0, 1), atol=1e-6)
 
 
 def test_clips_of_smoid(smoid):
-    data = VideoDataset(smoid, "test", dataset="smoid")
-    assert [(c.name, c.group, c.ratio) for c in data.clips] == [
+    data = SmoidDataset(smoid, "test")
+    assert [(c.name, c.group, c.ratio) for c in data.pairs] == [
         ("_Scene6/Gain0", "0", 80.0), ("_Scene6/Gain15", "15", 15.0), ("_Scene6/Gain30", "30", 2.5),
     ]  # fmt: skip
-    assert data.lq(1).shape == (5, 4, 10, 14) and data.isp(0) is None
-    np.testing.assert_allclose(data.input(2), np.minimum(data.lq(2) / 65535 * 2.5, 1), rtol=1e-6)
-    np.testing.assert_allclose(data.target(2), data.gt(2) / 65535, rtol=1e-6)
+    assert data.stored_input(1).shape == (5, 4, 10, 14) and data.isp(0) is None
+    np.testing.assert_allclose(
+        data.input(2), np.minimum(data.stored_input(2) / 65535 * 2.5, 1), rtol=1e-6
+    )
+    np.testing.assert_allclose(data.target(2), data.stored_target(2) / 65535, rtol=1e-6)
     x, y = data.batch(0, **BATCH)
     assert x.shape == y.shape == (5, 4, 4, 12, 12)
 
 
 def test_what_is_not_there(llrvd, tmp_path):
     with pytest.raises(DataError, match="lowlight data mini"):
-        VideoDataset(tmp_path, "train")
+        LlrvdDataset(tmp_path, "train")
     with pytest.raises(DataError, match=r"of the split val \(1, 2, 3, 13"):
-        VideoDataset(llrvd, "val", dataset="smoid")
+        SmoidDataset(llrvd, "val")
     with pytest.raises(OptionError, match="use train, val, test"):
-        VideoDataset(llrvd, "tests")
-    with pytest.raises(OptionError, match="use llrvd, smoid"):
-        VideoDataset(llrvd, "test", dataset="sid")
+        LlrvdDataset(llrvd, "tests")
 
 
 def test_many_clips_need_few_file_descriptors(tmp_path):
@@ -110,7 +111,7 @@ def test_many_clips_need_few_file_descriptors(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (120, before[1]))
     try:
-        data = VideoDataset(tmp_path, "train")
+        data = LlrvdDataset(tmp_path, "train")
         x, _ = data.batch(0, seed=0, size=len(data), crop=8, frames=2)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
@@ -121,8 +122,8 @@ def test_many_clips_need_few_file_descriptors(tmp_path):
 
 
 def test_a_batch_is_a_function_of_seed_and_step(llrvd):
-    x, y = VideoDataset(llrvd, "train").batch(5, **BATCH)
-    data = VideoDataset(llrvd, "train")
+    x, y = LlrvdDataset(llrvd, "train").batch(5, **BATCH)
+    data = LlrvdDataset(llrvd, "train")
     for step in (0, 9, 5):
         again = data.batch(step, **BATCH)
     assert np.array_equal(x, again[0]) and np.array_equal(y, again[1])
@@ -133,7 +134,7 @@ def test_a_batch_is_a_function_of_seed_and_step(llrvd):
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_parts_of_a_batch_make_the_whole(llrvd, world):
-    data = VideoDataset(llrvd, "train")
+    data = LlrvdDataset(llrvd, "train")
     whole = data.batch(2, **BATCH)
     parts = [data.batch(2, **BATCH, part=(r, world)) for r in range(world)]
     for k in (0, 1):
@@ -142,7 +143,7 @@ def test_parts_of_a_batch_make_the_whole(llrvd, world):
 
 
 def test_bad_batches(llrvd):
-    data = VideoDataset(llrvd, "train")
+    data = LlrvdDataset(llrvd, "train")
     for change in ({"part": (2, 2)}, {"size": 0}, {"crop": 0}, {"frames": 0}):
         with pytest.raises(OptionError, match="no batch"):
             data.batch(0, **BATCH | change)
@@ -150,12 +151,13 @@ def test_bad_batches(llrvd):
 
 def numbered(shape, channels_last=True):
     """A set of two clips in memory whose target numbers its own values; the dark clip 1/50."""
-    data = VideoDataset.__new__(VideoDataset)
-    data.layout, data.levels = LAYOUTS["llrvd" if channels_last else "smoid"], (0.0, 1.0)
+    kind = LlrvdDataset if channels_last else SmoidDataset
+    data = kind.__new__(kind)
+    data.levels = (0.0, 1.0)
     t, h, w = shape
     number = np.arange(t * h * w * 4, dtype=np.float32).reshape(t, 4, h, w) / (t * h * w * 4)
     number = number.transpose(0, 2, 3, 1) if channels_last else number
-    data.clips = [VideoClip("", 1, "50", 50.0, k, "gt", t, h, w) for k in ("a", "b")]
+    data.pairs = [VideoClip("", 1, "50", 50.0, k, "gt", t, h, w) for k in ("a", "b")]
     data._map = lambda path: number if path == "gt" else number / 50
     return data, number
 
@@ -169,21 +171,21 @@ def numbered(shape, channels_last=True):
 def test_crops_fit_their_target_whatever_the_size(shape, frames, crop, step, last):
     """Short clips and small frames are reflected; dark and target are the same place and time."""
     data, _ = numbered(shape, last)
-    x, y = data.batch(step, seed=0, size=2, crop=crop, frames=frames)
+    x, y = data.batch(step, seed=0, size=2, crop=crop, frames=frames, **TURNS)
     assert x.shape == (2, frames, 4, crop, crop)
     np.testing.assert_allclose(x, y, atol=1e-6)
-    dark, _ = data.batch(step, seed=0, size=2, crop=crop, frames=frames, amplify=False)
+    dark, _ = data.batch(step, seed=0, size=2, crop=crop, frames=frames, amplify=False, **TURNS)
     np.testing.assert_allclose(dark, x / 50, atol=1e-6)
 
 
 def test_an_epoch_sees_every_clip_once(llrvd):
-    data = VideoDataset(llrvd, "train")
+    data = LlrvdDataset(llrvd, "train")
     seen = []
     data._signal = lambda path, where, ratio: seen.append(path) or np.zeros((4, 4, 12, 12))
     for step in range(4):
         data.batch(step, seed=0, size=2, crop=12, frames=4)
     dark = [p for p in seen if p.name == "lq.npy"]
-    assert sorted(dark[:4]) == sorted(dark[4:]) == sorted(c.lq for c in data.clips)
+    assert sorted(dark[:4]) == sorted(dark[4:]) == sorted(c.input for c in data.pairs)
 
 
 def test_each_augmentation_does_what_it_is_called(llrvd):
@@ -201,7 +203,9 @@ def test_each_augmentation_does_what_it_is_called(llrvd):
     _, y = data.batch(0, seed=0, size=1, crop=6, frames=4, **none | {"flips": (0, 1)})
     np.testing.assert_allclose(y[0], clip[:, :, ::-1], rtol=1e-6)
     # chance: each of the four in about half of the batches, so all sixteen combinations
-    found = {data.batch(s, seed=0, size=1, crop=6, frames=4)[1].tobytes() for s in range(150)}
+    found = {
+        data.batch(s, seed=0, size=1, crop=6, frames=4, **TURNS)[1].tobytes() for s in range(150)
+    }
     assert len(found) == 16
 
 
@@ -244,20 +248,20 @@ BAD = {
 def test_a_bad_clip_is_named_and_checked(root, harm, said):
     harm(root / "LLRVD")
     with pytest.raises(DataError, match=said) as e:
-        VideoDataset(root, "train")
+        LlrvdDataset(root, "train")
     assert "To fix: " in str(e.value)
-    VideoDataset(root, "test")  # the other splits are as they were
+    LlrvdDataset(root, "test")  # the other splits are as they were
     assert e.value.what in str(check(root)) and check(root).exit_code == 1
 
 
 def test_floats_are_read_and_nan_is_found(root):
-    before = VideoDataset(root, "train").target(2)
+    before = LlrvdDataset(root, "train").target(2)
     spoil(root / "LLRVD" / GT, lambda a: a.astype(np.float32))
-    np.testing.assert_array_equal(VideoDataset(root, "train").target(2), before)
+    np.testing.assert_array_equal(LlrvdDataset(root, "train").target(2), before)
     a = np.load(root / "LLRVD" / GT)
     a[3, 4, 5, 0] = np.nan
     np.save(root / "LLRVD" / GT, a)
-    data = VideoDataset(root, "train")
+    data = LlrvdDataset(root, "train")
     np.testing.assert_array_equal(data.target(2, slice(3)), before[:3])
     with pytest.raises(DataError, match=r"gt\.npy: holds values that are not finite"):
         data.target(2)
@@ -270,21 +274,21 @@ def test_smoid_folders(smoid, tmp_path):
     scene = tmp_path / "SMOID/_Scene6"
     (scene / ".hidden").mkdir()
     (scene / "notes.txt").write_text("x")
-    assert len(VideoDataset(tmp_path, "test", dataset="smoid")) == 3
+    assert len(SmoidDataset(tmp_path, "test")) == 3
     (scene / "Gain7Gain0").mkdir()
     with pytest.raises(DataError, match="Gain7Gain0: is not named by a gain"):
-        VideoDataset(tmp_path, "test", dataset="smoid")
+        SmoidDataset(tmp_path, "test")
     shutil.rmtree(scene)
     scene.mkdir()
     with pytest.raises(DataError, match="no gain folder"):
-        VideoDataset(tmp_path, "test", dataset="smoid")
+        SmoidDataset(tmp_path, "test")
 
 
 # ---- display
 
 
 def test_display_parameters_come_from_the_restricted_reader(root):
-    data = VideoDataset(root, "train")
+    data = LlrvdDataset(root, "train")
     found = data.isp(0)
     assert found.white_balance.shape == (6, 3) and found.ccm.shape == (6, 3, 3)
     np.testing.assert_allclose(found.ccm.sum(-1), 1, atol=1e-5)
@@ -302,7 +306,7 @@ def test_pictures_show_the_scene_that_was_photographed(llrvd):
     """Through the inverse ISP, a camera and back: the picture of the target, but for its curve."""
     from lowlight_lib.sensor import colorimetry
 
-    data = VideoDataset(llrvd, "train")
+    data = LlrvdDataset(llrvd, "train")
     scene = tiny.picture(1, (48, 64 + 12))[:, 4:68]  # frame 2
     binned = colorimetry.bt709_decode(scene).reshape(24, 2, 32, 2, 3).mean((1, 3)) ** (1 / 2.2)
     shown = data.pictures(0, frames=2)[0]

@@ -171,7 +171,8 @@ def test_it_carries_what_restore_reads(make_raw):
     assert not hasattr(prepare(small("redi")[0], None, "torch"), "cfa")
     assert prepare(small("llpacknet 2020")[0], None, "torch").amplifies_itself
     raw = make_raw((48, 60), "XTRANS")
-    wanted, got = (restore(raw, n, "sid", 2.0, trained_on=None).image for n in (net, fast))
+    wanted, got = (restore(raw, n, amplification=2.0, trained_on=None).image
+                   for n in (net, fast))  # fmt: skip
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4)
 
 

@@ -1,109 +1,52 @@
-"""BRVE: the released network, clips of any length and size, the streaming form."""
+"""BRVE: clips of any length and size, the streaming form, its options."""
 
-import numpy as np
 import pytest
 import torch
-from support.networks import drawn_weights, frames
+from support.networks import count, frames
+from support.networks import small as small_network
 
 from lowlight_lib import models
 from lowlight_lib.blocks.binary import BinaryConv2d
 from lowlight_lib.errors import OptionError, ShapeError
-from lowlight_lib.models.released import our_name
-
-
-@pytest.fixture(scope="module")
-def reference(shared):
-    """(network with the drawn weights, input, output of the released code)."""
-    model = models.build("brve").eval()
-    state = drawn_weights(shared, "brve", 62, 0.1)
-    model.load_state_dict({our_name("brve", k): v for k, v in state.items()})
-    arrays = np.load(shared / "reference" / "brve.npz")
-    return model, *(torch.from_numpy(arrays[k]) for k in "xy")
 
 
 @pytest.fixture(scope="module")
 def small():
-    torch.manual_seed(0)
-    return models.build("brve", channels=4).eval()
-
-
-def stream(model, clip):
-    s, done = model.stream(), []
-    for frame in clip:
-        done += s.push(frame)
-    late = len(clip) - len(done)
-    return torch.stack(done + s.close()), late
-
-
-# ---------------------------------------------------------------------------------------------
-# parity
-
-
-def test_the_released_network(reference):
-    model, x, y = reference
-    with torch.inference_mode():
-        # 1e-4: binary networks are chaotic, but not on so small a frame (float32: 3e-7 here).
-        torch.testing.assert_close(model(x), y, rtol=0, atol=1e-4)
-        torch.testing.assert_close(model(x[0]), y[0], rtol=0, atol=1e-4)
-
-
-def test_streaming_is_the_clip_form(reference):
-    model, x, y = reference
-    for t in (5, 3, 2, 1):
-        with torch.inference_mode():
-            whole = model(x[0, :t])
-        streamed, late = stream(model, x[0, :t])
-        assert streamed.shape == (t, 4, 16, 24) and late == min(t, 2)
-        torch.testing.assert_close(streamed, whole, rtol=0, atol=1e-4)
-    torch.testing.assert_close(stream(model, x[0])[0], y[0], rtol=0, atol=1e-4)
-
-
-def test_wrong_shift_is_another_network(reference, shared):
-    """The intended shift cannot use the weights: same parameters, other pictures."""
-    model, x, y = reference
-    other = models.build("brve", shift="intended").eval()
-    other.load_state_dict(model.state_dict())
-    with torch.inference_mode():
-        assert (other(x) - y).abs().mean() > 0.01
+    return small_network("brve")
 
 
 def test_parameters():
     model = models.build("brve")
-    assert sum(p.numel() for p in model.parameters()) == 4_508_584
+    assert count(model) == 4_508_584
     binary = sum(m.weight.numel() for m in model.modules() if isinstance(m, BinaryConv2d))
     assert binary == 4_344_768
     assert 4_508_584 - binary + binary // 32 == 299_590
     assert model.gain == 48.75 and model.spec.multiple == 8
 
 
-# ---------------------------------------------------------------------------------------------
-# any clip
-
-
 @pytest.mark.parametrize("t, h, w", [(1, 8, 8), (2, 5, 7), (3, 1, 1), (4, 13, 22), (7, 8, 16)])
-def test_any_length_and_size(small, t, h, w):
-    x = frames(t, h, w)
+def test_a_clip_of_any_length_frame_by_frame(small, t, h, w):
+    """A clip of fewer than three frames is continued by its last one; a stream is two late."""
+    x, stream = frames(t, h, w), small.stream()
     with torch.inference_mode():
-        y = small(x)
-        assert y.shape == x.shape and torch.isfinite(y).all()
-        more = torch.cat([x, x[-1:].expand(max(0, 3 - t), -1, -1, -1)])
-        padded = np.pad(more, [(0, 0)] * 2 + [(0, -h % 8), (0, -w % 8)], "reflect")
-        # Padding and cropping, no more. 1e-6: the same sums.
-        byhand = small(torch.from_numpy(padded))[:t, :, :h, :w]
-        torch.testing.assert_close(y, byhand, rtol=0, atol=1e-6)
-    streamed, _ = stream(small, x)
-    torch.testing.assert_close(streamed, y, rtol=0, atol=1e-4)
+        whole = small(x)
+        longer = torch.cat([x, x[-1:].expand(max(0, 3 - t), -1, -1, -1)])
+        torch.testing.assert_close(small(longer)[:t], whole, rtol=0, atol=1e-6)  # the same sums
+    done = [y for frame in x for y in stream.push(frame)]
+    assert len(done) == max(0, t - 2)
+    torch.testing.assert_close(torch.stack(done + stream.close()), whole, rtol=0, atol=1e-4)
 
 
-def test_clips_of_a_batch_do_not_mix(small):
-    x = torch.stack([frames(4, 8, 8, seed) for seed in range(3)])
-    with torch.inference_mode():
-        torch.testing.assert_close(small(x), torch.stack([small(c) for c in x]), atol=1e-5, rtol=0)
+def near(a, b):
+    """Equal but for what one flipped sign spreads: most within 1e-4, on average within 1e-3."""
+    assert (a - b).abs().mean() < 1e-3 * b.abs().mean() + 1e-6
+    assert ((a - b).abs() < 1e-4 * b.abs().max()).float().mean() > 0.99
 
 
-def test_stage_by_stage_on_larger_frames(reference):
+def test_stage_by_stage_on_larger_frames():
     """On larger frames last digits flip signs; with equal inputs each stage agrees all the same."""
-    model, *_ = reference
+    torch.manual_seed(0)
+    model = models.build("brve").eval()
     x = frames(4, 64, 64)
     with torch.inference_mode():
         first, deep = model.extract(x)
@@ -121,12 +64,6 @@ def test_stage_by_stage_on_larger_frames(reference):
         )  # fmt: skip
 
 
-def near(a, b):
-    """Equal but for what one flipped sign spreads: most within 1e-4, on average within 1e-3."""
-    assert (a - b).abs().mean() < 1e-3 * b.abs().mean() + 1e-6
-    assert ((a - b).abs() < 1e-4 * b.abs().max()).float().mean() > 0.99
-
-
 def test_a_stream_holds_two_frames_whatever_its_length(small):
     s = small.stream()
     for i in range(12):
@@ -137,12 +74,12 @@ def test_a_stream_holds_two_frames_whatever_its_length(small):
 
 
 @pytest.mark.parametrize("shape", [(4, 8, 8), (3, 3, 8, 8), (0, 4, 8, 8), (1, 1, 1, 4, 8, 8)])
-def test_what_is_no_clip(small, shape):
+def test_what_is_no_clip_is_refused(small, shape):
     with pytest.raises(ShapeError, match="a clip is"):
         small(torch.zeros(shape))
 
 
-def test_what_is_no_frame(small):
+def test_what_is_no_frame_is_refused(small):
     s = small.stream()
     s.push(torch.zeros(4, 8, 8))
     with pytest.raises(ShapeError, match="the frames before"):
@@ -151,16 +88,22 @@ def test_what_is_no_frame(small):
         s.push(torch.zeros(1, 4, 8, 8))
 
 
-@pytest.mark.parametrize("wrong", [{"shift": "fixed"}, {"channels": 5}, {"channels": 2}])
-def test_options_that_cannot_be(wrong):
-    with pytest.raises(OptionError):
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"shift": "fixed"}, "unknown shift 'fixed'"),
+        ({"channels": 5}, "even number of at least 4, not 5"),
+        ({"channels": 2}, "even number of at least 4, not 2"),
+    ],
+)
+def test_options_that_cannot_be(wrong, words):
+    with pytest.raises(OptionError, match=words):
         models.build("brve", **wrong)
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {},
         {"shift": "intended"},
         {"shift": "temporal"},
         {"shift": "none"},
@@ -170,7 +113,7 @@ def test_options_that_cannot_be(wrong):
     ],
     ids=str,
 )
-def test_gradients_reach_every_parameter(options):
+def test_gradients_reach_every_parameter_of_a_variant(options):
     torch.manual_seed(0)
     model = models.build("brve", channels=6, **options)
     x = torch.rand(1, 4, 4, 16, 16) * 0.2

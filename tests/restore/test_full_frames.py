@@ -15,12 +15,13 @@ from support.networks import demosaic
 
 from lowlight_lib import models, recipes
 from lowlight_lib.data.cache import ArrayCache
+from lowlight_lib.data.llrvd_smoid import LlrvdDataset
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.deploy.bitpacked.network import pack_network
 from lowlight_lib.errors import OptionError, RawFileError, ShapeError
 from lowlight_lib.evaluation import metrics
-from lowlight_lib.restore.still import restore
+from lowlight_lib.models import with_spec
+from lowlight_lib.restore import restore
 from lowlight_lib.sensor import cfa, noise
 from lowlight_lib.sensor.cameras import find_camera
 from lowlight_lib.sensor.raw import write_dng
@@ -38,8 +39,8 @@ GB = 1e9
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_tiles_of_every_phase_and_turn_are_the_whole(name, orientation, make_raw):
     raw = make_raw((65, 98), name, orientation=orientation, white_balance=(2.0, 1.0, 1.5))
-    whole = restore(raw, demosaic, "redi", 1.0)
-    tiled = restore(raw, demosaic, "redi", 1.0, tile=32)
+    whole = restore(raw, with_spec(demosaic, "redi"), amplification=1.0)
+    tiled = restore(raw, with_spec(demosaic, "redi"), amplification=1.0, tile=32)
     assert np.array_equal(whole.image, tiled.image)
     assert tiled.image.flags.c_contiguous and tiled.image.dtype == np.float32
     assert whole.image.shape == ((98, 65, 3) if orientation > 4 else (65, 98, 3))
@@ -48,14 +49,14 @@ def test_tiles_of_every_phase_and_turn_are_the_whole(name, orientation, make_raw
 def test_the_networks_result_is_not_written_into(make_raw):
     """It may be the network's own buffer."""
     kept = torch.full((1, 3, 24, 32), 7.0)
-    done = restore(make_raw(), lambda x: kept, "sid", 1.0)
+    done = restore(make_raw(), with_spec(lambda x: kept, "sid"), amplification=1.0)
     assert done.image.max() == 1 and kept.min() == 7
 
 
 @pytest.mark.parametrize("tile", [None, 32])
 def test_a_network_that_changes_the_size_is_refused(tile, make_raw):
     with pytest.raises(ShapeError, match="the network made"):
-        restore(make_raw((64, 64)), lambda x: torch.zeros(1, 3, 7, 9), "sid", 1.0, tile=tile)
+        restore(make_raw((64, 64)), with_spec(lambda x: torch.zeros(1, 3, 7, 9), "sid"), tile=tile)
 
 
 def test_no_room_for_the_picture_says_what_to_do(make_raw, monkeypatch):
@@ -65,7 +66,7 @@ def test_no_room_for_the_picture_says_what_to_do(make_raw, monkeypatch):
     raw = make_raw()
     monkeypatch.setattr(np, "empty", full)
     with pytest.raises(OptionError, match="--tile"):
-        restore(raw, demosaic, "sid", 1.0)
+        restore(raw, with_spec(demosaic, "sid"), amplification=1.0)
 
 
 RESTORE = """
@@ -129,7 +130,7 @@ def test_seams_of_the_released_network_are_not_visible(shared):
     network = checkpoint.load("redi", shared / "checkpoints/redi_sid_official.pth")
     light = tiny.isp.undevelop(tiny.picture(1, (1536, 2080)), tiny.CAMERA)
     raw = tiny.raw_of(noise.expose(light, 100, tiny.CAMERA, 1600, 0))
-    whole, tiled = (restore(raw, network, "redi", 100.0, tile=t).image for t in (None, 1024))
+    whole, tiled = (restore(raw, network, amplification=100.0, tile=t).image for t in (None, 1024))
     between = metrics.psnr(whole, tiled)
     print(f"{between:.1f} dB")
     assert between >= 50
@@ -168,7 +169,7 @@ def test_a_trained_clip_is_as_good_with_bits(tmp_path):
     )
     done = train.fit(short, tmp_path, tmp_path / "run", progress=False)
     network = checkpoint.load("brve", done.checkpoint)
-    data = VideoDataset(tmp_path, "test")
+    data = LlrvdDataset(tmp_path, "test")
     x, target = torch.from_numpy(data.input(1)), torch.from_numpy(data.target(1))
     with torch.inference_mode():
         eager = network(x)

@@ -1,6 +1,7 @@
 """Files of any camera: filters, levels, colours, and the formats that come out."""
 
 import dataclasses
+import json
 import math
 
 import imageio.v3 as iio
@@ -14,8 +15,9 @@ from support.networks import demosaic
 
 from lowlight_lib import models, recipes
 from lowlight_lib.blocks.padding import pad_to_multiple
-from lowlight_lib.data import mini
-from lowlight_lib.data.sid import SidDataset, SidPair
+from lowlight_lib.data import mini, scenes
+from lowlight_lib.data.sid import SidDataset
+from lowlight_lib.data.sid_lists import SidPair
 from lowlight_lib.errors import (
     DataError,
     OptionError,
@@ -552,16 +554,16 @@ def test_restore_on_the_command_line(tmp_path, weights, capsys):
 # ---- mini SID of any camera
 
 
-def small_leaves(seed, real=mini.scenes.dead_leaves):
+def small_leaves(seed, real=scenes.dead_leaves):
     return real(seed, (96, 120), 80)
 
 
 @pytest.fixture
 def two_scenes(monkeypatch):
     """Two small scenes instead of twenty, so that a set takes a tenth of a second."""
-    monkeypatch.setattr(mini.scenes, "dead_leaves", small_leaves)
-    leaves = [mini.Scene(10001, "test", "leaves_1"), mini.Scene(1, "train", "leaves_2")]
-    monkeypatch.setattr(mini, "sid_scenes", lambda: leaves)
+    monkeypatch.setattr(scenes, "dead_leaves", small_leaves)
+    leaves = {"train": ["leaves_2"], "val": [], "test": ["leaves_1"]}
+    monkeypatch.setattr(mini.stills, "PICTURES", leaves)
 
 
 def listed(root):
@@ -569,44 +571,38 @@ def listed(root):
 
 
 def test_mini_sid_of_another_camera(tmp_path, two_scenes):
-    mini.make_sid(tmp_path, "nikon_d850", 3, False, cfa="grbg")
+    mini.stills.MiniSid(tmp_path, 3, "nikon_d850", "grbg").make(progress=False)
     raw = read_raw(tmp_path / "SID/Sony/short/10001_00_0.1s.dng")
     assert (raw.model, cfa.name(raw.cfa), raw.white_level) == ("Nikon D850", "GRBG", 15520)
     assert (raw.black_level == 400).all()
     np.testing.assert_allclose(raw.white_balance, cameras.NIKON_D850.white_balance, atol=1e-3)
     with pytest.raises(OptionError, match="unknown camera"):
-        mini.make_sid(tmp_path, "kodak")
+        mini.stills.MiniSid(tmp_path, camera="kodak")
     with pytest.raises(ShapeError, match="filter array"):
-        mini.make_sid(tmp_path, cfa="rgbw")
+        mini.stills.MiniSid(tmp_path, cfa="rgbw")
     with pytest.raises(OptionError, match="train, val, test"):
-        mini.make_sid(tmp_path, splits=("tests",))
+        mini.stills.MiniSid(tmp_path, splits=("tests",))
     assert len(listed(tmp_path)) == 3  # nothing was touched
 
 
 def test_mini_x_trans_is_named_fuji_and_leaves_nothing_of_the_old_set(tmp_path, two_scenes):
-    mini.make_sid(tmp_path, progress=False)
+    mini.stills.MiniSid(tmp_path).make(progress=False)
     own = tmp_path / "SID/Sony/short/mine.dng"
     own.write_bytes(b"mine")
-    mini.make_sid(tmp_path, "canon_70d", progress=False, cfa="xtrans", splits="test")
+    mini.stills.MiniSid(tmp_path, 0, "canon_70d", "xtrans", "test").make(progress=False)
     assert listed(tmp_path) == ["Fuji_test_list.txt"]
     assert [p.name for p in (tmp_path / "SID/Sony").rglob("*.dng")] == ["mine.dng"]
     raw = read_raw(tmp_path / "SID/Fuji/long/10001_00_10s.dng")
     assert np.array_equal(raw.cfa, cfa.XTRANS)
     with pytest.raises(DataError, match="Sony_train_list"):
         SidDataset(tmp_path, "train")
-    mini.make_sid(tmp_path, progress=False)
+    mini.stills.MiniSid(tmp_path).make(progress=False)
     assert listed(tmp_path) == [f"Sony_{s}_list.txt" for s in ("test", "train", "val")]
 
 
 def test_ensure_makes_what_is_not_there(tmp_path, two_scenes, monkeypatch):
-    made = []
-    real = mini.make_sid
-
-    def count(*args, **options):
-        made.append(options)
-        return real(*args, **options)
-
-    monkeypatch.setattr(mini, "make_sid", count)
+    made, real = [], mini.MiniSid.make
+    monkeypatch.setattr(mini.MiniSid, "make", lambda *a: made.append(a) or real(*a))
 
     def times(**options):
         made.clear()
@@ -615,8 +611,8 @@ def test_ensure_makes_what_is_not_there(tmp_path, two_scenes, monkeypatch):
 
     assert times() == 1
     # a set of the first version says nothing of filters and splits
-    note = {"mini": mini.VERSION, "camera": SONY.model, "seed": 0, "complete": True}
-    mini._write_note(tmp_path / "SID", note)
+    note = {"mini": 1, "camera": SONY.model, "seed": 0, "complete": True}
+    (tmp_path / "SID/mini.json").write_text(json.dumps(note))
     assert times() == 0
     assert times(camera="ILCE-7SM2", cfa="RGGB") == 0
     assert times(splits=("test",)) == 0  # it is in there
@@ -648,10 +644,9 @@ def fuji(tmp_path_factory):
     """Mini SID of one scene, smaller than what LibRaw develops of X-Trans by itself."""
     root = tmp_path_factory.mktemp("fuji")
     with pytest.MonkeyPatch.context() as patch:
-        scenes = [mini.Scene(1, "train", "leaves_2")]
-        patch.setattr(mini, "sid_scenes", lambda: scenes)
-        patch.setattr(mini.scenes, "dead_leaves", small_leaves)
-        mini.make_sid(root, "nikon_d850", progress=False, cfa="xtrans", splits="train")
+        patch.setattr(mini.stills, "PICTURES", {"train": ["leaves_2"]})
+        patch.setattr(scenes, "dead_leaves", small_leaves)
+        mini.stills.MiniSid(root, 0, "nikon_d850", "xtrans", "train").make(progress=False)
     return root
 
 
@@ -684,7 +679,7 @@ def test_both_parts_of_sid(tmp_path, fuji):
     (folder / "Fuji_train_list.txt").write_bytes(
         (fuji / "SID" / "Fuji_train_list.txt").read_bytes()
     )
-    names = [SidDataset(tmp_path, "train", camera=c).pairs[0].short for c in (None, "Fuji")]
+    names = [SidDataset(tmp_path, "train", camera=c).pairs[0].input for c in (None, "Fuji")]
     assert [p.parts[-3] for p in names] == ["Sony", "Fuji"]
 
 
@@ -707,8 +702,8 @@ def test_native_crops_lie_in_the_phase_and_fit_their_target(cell, shape, crop, s
     raw = tiny.raw_of((signal + cfa.tile(black, shape)).astype(np.uint16), cell,
                       black_level=black, white_level=10000)  # fmt: skip
     data = SidDataset.__new__(SidDataset)
-    data.pairs = [SidPair(None, None, "", "", 1, 0, 1.0, 1.0)]
-    data.short = lambda i: raw
+    data.pairs = [SidPair(None, None, 1, 0, 1.0, 1.0)]
+    data.input = lambda i: raw
     data.target = lambda i: np.stack([signal] * 3, -1).astype(np.uint16)
     x, y = data.batch(step, seed=0, size=3, crop=crop, flips=(0.5, 0.5), transpose=0.5)
     found = np.rint(y[:, 0] * 65535).astype(int)

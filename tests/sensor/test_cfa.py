@@ -52,7 +52,7 @@ def test_from_name_does_not_lend_its_own_arrays():
     assert cfa.RGGB.max() == 2 and cfa.XTRANS.max() == 2
 
 
-def test_unknown_name():
+def test_an_unknown_name_is_refused():
     with pytest.raises(ShapeError, match="RGGB"):
         cfa.from_name("RGBW")
 
@@ -112,13 +112,13 @@ def test_pack_refuses_odd_sizes(shape):
     for kind in (np.zeros, torch.zeros):
         with pytest.raises(ShapeError, match="multiples of 2"):
             cfa.pack_mosaic(kind(shape))
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match=r"flip needs .* multiples of 2"):
         cfa.flip(np.zeros(shape), "horizontal")
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 2), (4, 4)])
 def test_unpack_refuses_other_than_four_planes(shape):
-    with pytest.raises(ShapeError):
+    with pytest.raises(ShapeError, match=r"needs \(\.\.\., 4, H, W\)"):
         cfa.unpack_mosaic(np.zeros(shape))
 
 

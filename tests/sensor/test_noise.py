@@ -225,7 +225,7 @@ def test_a_camera_goes_by_name_or_as_itself():
         ({"mosaic": np.zeros((1, 4, 4))}, ShapeError, "mosaic"),
     ],
 )
-def test_errors(change, error, word):
+def test_what_cannot_be_exposed_is_refused(change, error, word):
     arguments = {"mosaic": np.zeros((4, 4)), "ratio": 100, "rng": 0} | change
     with pytest.raises(error, match=word):
         expose(**arguments)

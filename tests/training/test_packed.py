@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 import torch
-from support.networks import drawn_weights, frames
-from test_checkpoint import complaint
+from support.checks import complaint_of_load as complaint
+from support.networks import drawn_weights, frames, reference
 
 from lowlight_lib import models
 from lowlight_lib.blocks.binary import BinaryConv2d
@@ -62,8 +62,11 @@ def test_bits_of_a_layer(c_in, kernel):
     assert bits.shape == (3, -(-n // 8)) and int(np.unpackbits(bits[0].numpy()).sum()) == int(
         (conv.weight[0] > 0).sum()
     )
-    for wrong in ((bits[:2], alpha), (bits, alpha[:2]), (bits.int(), alpha), (None, alpha)):
-        with pytest.raises(ShapeError):
+    for *wrong, words in (
+        (bits[:2], alpha, f"{kernel}, {kernel}"), (bits, alpha[:2], f"{kernel}, {kernel}"),
+        (bits.int(), alpha, "bits are uint8"), (None, alpha, "bits are uint8"),
+    ):  # fmt: skip
+        with pytest.raises(ShapeError, match=words):
             conv.from_bits(*wrong)
 
 
@@ -114,16 +117,15 @@ def mmcv_file(path, state, meta, **more):
 def test_an_mmcv_checkpoint_loads_and_runs_nothing(shared, tmp_path):
     """As training wrote it: a prefix, a counter, an optimizer, objects in its notes."""
     path, marker = tmp_path / "BRVE.pth", tmp_path / "marker"
-    state = drawn_weights(shared, "brve", 62, 0.1)
+    state = drawn_weights(shared, "brve")
     theirs = {f"generator.{k}": v for k, v in state.items()} | {"step_counter": torch.zeros(1)}
     mmcv_file(path, theirs, {"iter": 3, "run": Foreign(marker)}, optimizer={"a": torch.zeros(2)})
     model = checkpoint.load("brve", path)
     assert not marker.exists()
     assert torch.equal(model.conv_in.weight, state["feat_extract.main.0.weight"])
-    reference = np.load(shared / "reference" / "brve.npz")
-    x, y = (torch.from_numpy(reference[k]) for k in "xy")
+    arrays = reference(shared, "brve")
     with torch.inference_mode():
-        torch.testing.assert_close(model(x), y, rtol=0, atol=1e-4)
+        torch.testing.assert_close(model(arrays["x"]), arrays["y"], rtol=0, atol=1e-4)
     torch.load(path, weights_only=False)
     assert marker.exists()  # the payload was live
 

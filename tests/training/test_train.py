@@ -15,9 +15,11 @@ from torchmetrics.functional.image import structural_similarity_index_measure as
 
 from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
-from lowlight_lib.training import checkpoint, losses, train
+from lowlight_lib.training import checkpoint, losses, state, train
+from lowlight_lib.training.state import RunDirectory
 
 WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
 SMOKE = recipes.find("redi", "smoke").replace(crop=32, steps=12, checkpoint_every=4, log_every=1)
@@ -154,13 +156,13 @@ def test_every_recipe_is_complete():
             losses.find_loss(r.loss)
             assert r.source
             assert 0 < r.lr_at(r.steps // 2) <= r.lr
-            assert losses.LOSSES[r.loss].pairs == train.find_source(key, r.dataset).pairs
+            assert losses.LOSSES[r.loss].pairs == find(key, r.dataset).two_exposures
             need = 11 * 2 ** max(0, getattr(losses.LOSSES[r.loss], "scales", 1) - 1)
             assert r.crop >= need
 
 
 def test_wrong_names_are_refused():
-    with pytest.raises(OptionError, match="no recipe for 'sidd'"):
+    with pytest.raises(OptionError, match="unknown model 'sidd'"):
         recipes.find("sidd", "smoke")
     with pytest.raises(OptionError, match="unknown profile"):
         recipes.find("sid", "quick")
@@ -295,7 +297,7 @@ def test_runs_of_older_recipes_go_on(sid, tmp_path):
     torch.save({k: v for k, v in kept.items() if k not in ("precision", "scaler")}, state)
     assert train.fit(SMOKE, sid, tmp_path, progress=False).steps == SMOKE.steps
     with pytest.raises(RunError, match="amp is False there, True here"):
-        train._check(tmp_path, SMOKE.replace(amp=True), resume=True)
+        RunDirectory(tmp_path, SMOKE.replace(amp=True)).check()
 
 
 def test_mixed_precision_is_for_gpus(sid, tmp_path):
@@ -368,7 +370,7 @@ def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(train.json, "dumps", full)
-    monkeypatch.setattr(train, "_config", lambda r: {})
+    monkeypatch.setattr(state, "_config", lambda r: {})
     with pytest.raises(OutputError, match="no space left"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
 
@@ -382,8 +384,10 @@ KILLER = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
+from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.training import recipe, train
+from lowlight_lib import recipes
+from lowlight_lib.training import train
 
 data, run, where, at = sys.argv[1:3] + [sys.argv[3], int(sys.argv[4])]
 count = 0
@@ -439,7 +443,8 @@ def test_killed_anywhere_it_ends_in_the_same_weights(sid, tmp_path):
 
 MEMORY = """
 import sys
-from lowlight_lib.training import recipe, train
+from lowlight_lib import recipes
+from lowlight_lib.training import train
 from lowlight_lib.data.sid import SidDataset
 
 def used():

@@ -11,157 +11,128 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
 from ...io.files import atomic_write
 from ...sensor import cfa, colorimetry, isp, noise
 from .. import scenes
-from ..clips import GAIN_RATIOS, LAYOUTS
-from .note import brightest, read_note, write_note
+from ..llrvd_smoid import GAIN_RATIOS, RATIOS, LlrvdDataset
+from .base import MiniSet, exposed
+from .stills import ISOS
 
-VERSION = 1  # of what is written; raise it when the content changes
 FRAMES = 10
-SHAPES = {"LLRVD": (128, 160), "SMOID": (120, 160)}  # packed
-CAMERAS = {
-    "LLRVD": dataclasses.replace(noise.SONY_A7S2, white_level=LAYOUTS["llrvd"].levels[1]),
-    "SMOID": noise.CAMERAS["canon_700d"],
-}
-ISOS = (800, 1600, 3200)
-RATIOS = (100, 125, 160, 200, 250, 320)  # each scene of LLRVD has three of them
 SMOID_ISO = 200  # at gain 0; 30 dB are a factor of 32
 SMOID_PLANES = [2, 0, 1, 3]  # G2, R, G1, B from R, G1, G2, B
-
-# Scene number -> picture. "leaves_N" is a picture of dead leaves; the splits share no photograph.
+SHAPES = {"LLRVD": (128, 160), "SMOID": (120, 160)}  # packed
+CAMERAS = {
+    "LLRVD": dataclasses.replace(noise.SONY_A7S2, white_level=LlrvdDataset.levels[1]),
+    "SMOID": noise.CAMERAS["canon_700d"],
+}
+# Scene number -> picture; the splits share no photograph.
 PICTURES = {
     "LLRVD": {
         1: "chelsea", 2: "motorcycle_left", 3: "flower", 4: "retina", 5: "hubble", 6: "ihc",
-        8: "leaves_0", 9: "leaves_1", 10: "leaves_2", 7: "coffee", 14: "rocket",
+        8: "leaves_100", 9: "leaves_101", 10: "leaves_102", 7: "coffee", 14: "rocket",
         35: "astronaut", 42: "grace_hopper", 49: "china",
     },
-    "SMOID": {4: "motorcycle_right", 5: "flower", 9: "leaves_3", 1: "rocket", 6: "china"},
+    "SMOID": {4: "motorcycle_right", 5: "flower", 9: "leaves_103", 1: "rocket", 6: "china"},
 }  # fmt: skip
 
 
-def make(root, name, seed=0, progress=True) -> Path:
-    """Write mini LLRVD or mini SMOID below ROOT/NAME.
+class MiniVideo(MiniSet):
+    """Ten frames a scene, at three ratios or gains."""
 
-    LLRVD: 14 scenes of 10 frames of 4x128x160, at three ratios each; SMOID: 5 scenes of 10 frames
-    of 4x120x160, at three gains each.
+    name: str
 
-    Args:
-        root: the data root; NAME in it must be absent or a mini set, which is replaced.
-        name: "LLRVD" or "SMOID".
-        seed: the files are a function of it.
-    Returns:
-        ROOT/NAME.
-    Raises:
-        DataError: ROOT/NAME holds something else.
-        OutputError: it cannot be written.
-    """
-    from tqdm.auto import tqdm
+    def __init__(self, root, seed=0):
+        self.camera, self.pictures = CAMERAS[self.name], PICTURES[self.name]
+        made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
+        super().__init__(root, self.name, {"set": self.name, "seed": seed, **made})
 
-    write = {"LLRVD": _write_llrvd, "SMOID": _write_smoid}[name]
-    folder, pictures, camera = Path(root) / name, PICTURES[name], CAMERAS[name]
-    refuse_foreign(folder)
-    _clear(folder, read_note(folder).get("scenes", []))
-    write_note(folder, _note(name, seed) | {"complete": False})
-    bar = tqdm(pictures, desc=f"mini {name}", unit="scene", disable=not progress)
-    for n, scene in enumerate(bar):
-        lights = clip(pictures[scene], SHAPES[name], FRAMES, [seed, scene], camera)
-        write(folder, scene, n, lights, seed)
-    write_note(folder, _note(name, seed) | {"complete": True})
-    return folder
+    def _foreign(self, note):
+        return "mini" not in note and any(self.folder.rglob("*.npy"))
 
+    def _clear(self, old):
+        for n in map(int, old.get("scenes", [])):
+            for place in (f"ratio_gt/{n}", f"ratio_noisy_all/{n}", f"ISP_info/{n}", f"_Scene{n}"):
+                shutil.rmtree(self.folder / place, ignore_errors=True)
 
-def refuse_foreign(folder) -> None:
-    """Never write over somebody's real data: raise DataError where there are clips, not ours."""
-    if "mini" not in read_note(folder) and any(folder.rglob("*.npy")):
-        raise DataError(
-            "holds a data set that is not a mini set", file=folder,
-            todo="give another folder; nothing was changed",
-        )  # fmt: skip
+    def _write(self, progress):
+        from tqdm.auto import tqdm
 
+        bar = tqdm(self.pictures, desc=f"mini {self.name}", unit="scene", disable=not progress)
+        for n, scene in enumerate(bar):
+            where = SHAPES[self.name], FRAMES, [self.note["seed"], scene], self.camera
+            self._write_scene(scene, n, clip(self.pictures[scene], *where))
 
-def is_there(root, name, seed) -> bool:
-    """Is a complete mini set of this seed in ROOT/NAME?"""
-    return read_note(Path(root) / name) == _note(name, seed) | {"complete": True}
+    def _write_scene(self, scene, n, lights):
+        """The files of a scene, the n-th, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
+
+    def _dark(self, lights, ratio, iso, scene, which):
+        """The clip in the dark, (T, 2H, 2W) DN. Clips scatter around the calibration, frames do
+        not."""
+        rng = np.random.default_rng([self.note["seed"], scene, which])
+        levels = noise.noise_levels(self.camera, iso, rng=rng)
+        dark = [noise.expose(x, ratio, self.camera, iso, rng, levels=levels) for x in lights]
+        return np.stack(dark)
+
+    def _save(self, file, planes):
+        with atomic_write(self.folder / file) as f:
+            np.save(f, planes.astype(np.uint16))
 
 
-def _note(name, seed):
-    made = {"scenes": list(PICTURES[name]), "camera": CAMERAS[name].model}
-    return {"mini": VERSION, "set": name, "seed": seed, **made}
+class MiniLlrvd(MiniVideo):
+    """14 scenes of 4 x 128 x 160, at three ratios each."""
+
+    name = "LLRVD"
+
+    def _write_scene(self, scene, n, lights):
+        black, white = self.camera.black_level, self.camera.white_level
+        clips = {f"ratio_gt/{scene}/gt.npy": np.rint(black + (white - black) * lights)}
+        for ratio in RATIOS[n % 2 :: 2]:
+            dark = self._dark(lights, ratio, ISOS[n % len(ISOS)], scene, ratio)
+            clips[f"ratio_noisy_all/{scene}/{ratio}/lq.npy"] = dark
+        for file, mosaics in clips.items():
+            self._save(file, cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1))
+        balance = self.camera.white_balance
+        colours = {
+            "wb": np.array([*balance, balance[1]]),  # R, G, B, G
+            "ccm": np.linalg.inv(colorimetry.camera_from_srgb(self.camera.color_matrix)),
+        }
+        for t in range(1, len(lights) + 1):
+            with atomic_write(self.folder / f"ISP_info/{scene}/{t}.npy") as f:
+                np.save(f, np.array(colours, object), allow_pickle=True)
 
 
-def _clear(folder, numbers):
-    """Remove the scenes of an older mini set, and nothing else."""
-    for n in numbers:
-        for place in ("ratio_gt/{}", "ratio_noisy_all/{}", "ISP_info/{}", "_Scene{}"):
-            shutil.rmtree(folder / place.format(int(n)), ignore_errors=True)
+class MiniSmoid(MiniVideo):
+    """5 scenes of 4 x 120 x 160, at three gains each."""
 
+    name = "SMOID"
 
-def _write_llrvd(folder, scene, n, lights, seed):
-    camera = CAMERAS["LLRVD"]
-    black, white = camera.black_level, camera.white_level
-    _save(folder / f"ratio_gt/{scene}/gt.npy", np.rint(black + (white - black) * lights))
-    for ratio in RATIOS[n % 2 :: 2]:
-        dark = _shoot(camera, lights, ratio, ISOS[n % len(ISOS)], [seed, scene, ratio])
-        _save(folder / f"ratio_noisy_all/{scene}/{ratio}/lq.npy", dark)
-    colours = {
-        "wb": np.array([*camera.white_balance, camera.white_balance[1]]),  # R, G, B, G
-        "ccm": np.linalg.inv(colorimetry.camera_from_srgb(camera.color_matrix)),
-    }
-    for t in range(1, len(lights) + 1):
-        with atomic_write(folder / f"ISP_info/{scene}/{t}.npy") as f:
-            np.save(f, np.array(colours, object), allow_pickle=True)
-
-
-def _write_smoid(folder, scene, n, lights, seed):
-    camera = CAMERAS["SMOID"]
-    black, span = camera.black_level, camera.white_level - camera.black_level
-    for gain, ratio in GAIN_RATIOS.items():
-        iso = SMOID_ISO * GAIN_RATIOS["0"] / ratio
-        dark = _shoot(camera, lights, ratio, iso, [seed, scene, int(gain)]).astype(np.float32)
-        dark = np.clip((dark - black) / span, 0, 1)  # stored without a black level
-        inner = folder / f"_Scene{scene}/Gain{gain}Gain0"
-        _save(inner / "Dark/RAW/raw_input.npy", np.rint(65535 * dark), smoid=True)
-        _save(inner / "Bright/RAW/raw_target.npy", np.rint(65535 * lights), smoid=True)
-
-
-def _save(path, mosaics, smoid=False):
-    planes = cfa.pack_mosaic(mosaics)
-    planes = planes[:, SMOID_PLANES] if smoid else planes.transpose(0, 2, 3, 1)
-    with atomic_write(path) as f:
-        np.save(f, planes.astype(np.uint16))
-
-
-def _shoot(camera, lights, ratio, iso, seed):
-    """The clip in the dark, (T, H, W) DN. Clips scatter around the calibration, frames do not."""
-    rng = np.random.default_rng(seed)
-    levels = noise.noise_levels(camera, iso, rng=rng)
-    return np.stack([noise.expose(x, ratio, camera, iso, rng, levels=levels) for x in lights])
+    def _write_scene(self, scene, n, lights):
+        black, span = self.camera.black_level, self.camera.white_level - self.camera.black_level
+        for gain, ratio in GAIN_RATIOS.items():
+            iso = SMOID_ISO * GAIN_RATIOS["0"] / ratio
+            dark = self._dark(lights, ratio, iso, scene, int(gain)).astype(np.float32)
+            dark = np.clip((dark - black) / span, 0, 1)  # stored without a black level
+            inner = f"_Scene{scene}/Gain{gain}Gain0"
+            for file, mosaics in (
+                ("Dark/RAW/raw_input.npy", dark),
+                ("Bright/RAW/raw_target.npy", lights),
+            ):
+                planes = cfa.pack_mosaic(np.rint(65535 * mosaics))[:, SMOID_PLANES]
+                self._save(f"{inner}/{file}", planes)
 
 
 # ---- motion
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A textured disc on its way: centres (T, 2) in pixels of the mosaic."""
-
-    texture: np.ndarray
-    radius: float
-    centres: np.ndarray
 
 
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     """The noise-free mosaics of a clip over a picture.
 
     Args:
-        picture: name of a photograph, or "leaves_N".
+        picture: a name that `scenes.photograph` knows.
         shape: (H, W) of the packed planes.
         frames: T.
         seed: of all motion.
@@ -170,10 +141,7 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
         float32 (T, 2H, 2W) in [0, 1].
     """
     rng = np.random.default_rng(seed)
-    if picture.startswith("leaves_"):
-        source = scenes.dead_leaves(100 + int(picture.removeprefix("leaves_")))
-    else:
-        source = scenes.photograph(picture)
+    source = scenes.photograph(picture)
     out = tuple(2 * s for s in shape)
     zooms = 1 + rng.uniform(-0.05, 0.05) * np.linspace(0, 1, frames)  # source pixels a pixel
     tops, lefts = (
@@ -184,11 +152,10 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     lights = []
     for t in range(frames):
         frame = resample(source, (tops[t], lefts[t]), zooms[t], out)
-        for leaf in leaves:
-            _draw(frame, leaf, leaf.centres[t])
+        for texture, radius, centres in leaves:
+            _draw(frame, texture, radius, centres[t])
         lights.append(isp.undevelop(frame, camera))
-    lights = np.stack(lights)
-    return np.clip(lights / np.float32(brightest(lights[0])), 0, 1)
+    return exposed(np.stack(lights), by=lights[0])
 
 
 def _path(rng, frames, room, fastest=3.0):
@@ -203,7 +170,8 @@ def _path(rng, frames, room, fastest=3.0):
 
 
 def _leaf(rng, shape, frames):
-    """A leaf that crosses the frame at 3 to 8 pixels a frame, in its middle half-way through."""
+    """A textured disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way
+    through: texture, radius, centres (T, 2) in pixels of the mosaic."""
     radius = rng.uniform(16, 36)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(3, 8)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
@@ -212,12 +180,12 @@ def _leaf(rng, shape, frames):
     bow = np.stack([np.cos(angle) * t**2, -np.sin(angle) * t**2], 1) * rng.uniform(-0.2, 0.2)
     side = 2 * int(np.ceil(radius)) + 4
     texture = scenes.dead_leaves(int(rng.integers(1000, 10**6)), (side, side), 60)
-    return Leaf(texture, radius, middle + way + bow)
+    return texture, radius, middle + way + bow
 
 
-def _draw(frame, leaf, centre):
+def _draw(frame, texture, radius, centre):
     """Draw a leaf over a frame, in place, its edge as soft as a pixel."""
-    half = len(leaf.texture) / 2
+    half = len(texture) / 2
     (y0, y1), (x0, x1) = (
         (int(max(0, np.floor(c - half))), int(min(size, np.ceil(c + half))))
         for c, size in zip(centre, frame.shape, strict=False)
@@ -225,9 +193,9 @@ def _draw(frame, leaf, centre):
     if y0 >= y1 or x0 >= x1:
         return
     y, x = np.mgrid[y0:y1, x0:x1] - np.reshape(centre, (2, 1, 1))
-    cover = np.clip(leaf.radius + 0.5 - np.hypot(y, x), 0, 1)[..., None].astype(np.float32)
+    cover = np.clip(radius + 0.5 - np.hypot(y, x), 0, 1)[..., None].astype(np.float32)
     corner = y0 - centre[0] + half, x0 - centre[1] + half
-    skin = resample(leaf.texture, corner, 1, (y1 - y0, x1 - x0))
+    skin = resample(texture, corner, 1, (y1 - y0, x1 - x0))
     frame[y0:y1, x0:x1] += cover * (skin - frame[y0:y1, x0:x1])
 
 

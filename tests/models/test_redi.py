@@ -4,14 +4,13 @@ import threading
 
 import pytest
 import torch
-from torch import nn
+from support.networks import count
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from lowlight_lib import models
-from lowlight_lib.blocks.concurrent import run_together
-from lowlight_lib.blocks.dense import ResidualDenseBlock
 from lowlight_lib.errors import OptionError
+from lowlight_lib.models.redi import Redi
 from lowlight_lib.sensor import cfa
 from lowlight_lib.training import checkpoint
 
@@ -75,23 +74,13 @@ def small():
     return models.build("redi", growth=8, layers=(2, 3)), torch.rand(2, 1, 64, 96)
 
 
-def threads_of_new_threads():
-    """How many threads a thread that is born now would compute on."""
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    return seen[0]
-
-
-# ---------------------------------------------------------------------------------------------
-# variants
+# ---- variants
 
 
 @every_variant
 def test_a_variant_has_the_parameters_it_should(options):
     model = models.build("redi", **options)
-    assert sum(p.numel() for p in model.parameters()) == count_by_hand(**options)
+    assert count(model) == count_by_hand(**options)
 
 
 def test_the_published_one_comes_out_of_the_same_count():
@@ -116,26 +105,25 @@ def test_a_variant_learns_and_keeps_the_size(options):
 
 
 @pytest.mark.parametrize(
-    "options",
+    "options, words",
     [
-        {"scales": ()},
-        {"scales": ("lse",)},
-        {"scales": ("mse", "xse")},
-        {"scales": "mse"},
-        {"block": "rdb**"},
-        {"kernel": 4},
-        {"kernel": 7},
-        {"growth": 0},
-        {"growth": 1.5},
-        {"layers": ()},
-        {"layers": (4, 0)},
-        {"layers": 4},
-        {"depth": 3},
+        ({"scales": ()}, "scales"),
+        ({"scales": ("lse",)}, "keep mse or hse"),
+        ({"scales": ("mse", "xse")}, "scales"),
+        ({"scales": "mse"}, "scales"),
+        ({"block": "rdb**"}, "unknown block"),
+        ({"kernel": 4}, "kernel is 5 or 3"),
+        ({"kernel": 7}, "kernel is 5 or 3"),
+        ({"growth": 0}, "counts of at least 1"),
+        ({"growth": 1.5}, "counts of at least 1"),
+        ({"layers": ()}, "counts of at least 1"),
+        ({"layers": (4, 0)}, "counts of at least 1"),
+        ({"layers": 4}, "does not take these options"),
     ],
     ids=str,
 )
-def test_wrong_options_are_refused(options):
-    with pytest.raises(OptionError):
+def test_wrong_options_are_refused(options, words):
+    with pytest.raises(OptionError, match=words):
         models.build("redi", **options)
 
 
@@ -159,53 +147,37 @@ def test_parallel_can_be_chosen_when_loading(tmp_path):
     assert not loaded.parallel and loaded.lse is None
 
 
-# ---------------------------------------------------------------------------------------------
-# dense blocks
+# ---- what it does
 
 
-@pytest.mark.parametrize("slope", [0.2, 0])
-@pytest.mark.parametrize("star", [True, False])
-def test_both_dense_blocks_against_their_formulas(star, slope):
-    torch.manual_seed(2)
-    block = ResidualDenseBlock(3, 2, 4, slope=slope, star=star, norm=False)
-    x = torch.randn(2, 3, 5, 4)
-    w = [layer.weight for layer in block.layers]
-
-    def act(t):
-        return torch.where(t > 0, t, slope * t)
-
-    def conv(k, t):
-        return F.conv2d(t, w[k], padding=1)
-
-    def cat(*parts):
-        return torch.cat(parts, 1)
-
-    if star:  # rectified in front of the inner convolutions, concatenated as it is
-        a = conv(0, x)
-        b = conv(1, act(cat(x, a)))
-        c = conv(2, act(cat(x, a, b)))
-        d = conv(3, cat(x, a, b, c))
-    else:  # rectified behind each convolution
-        a = act(conv(0, x))
-        b = act(conv(1, cat(x, a)))
-        c = act(conv(2, cat(x, a, b)))
-        d = act(conv(3, cat(x, a, b, c)))
-    y = x + F.conv2d(cat(x, a, b, c, d), block.fuse.weight)
-    torch.testing.assert_close(block(x), y, **CLOSE)
+def test_it_clamps_in_eval_mode_only():
+    torch.manual_seed(0)
+    model = models.build("redi")
+    x = torch.rand(1, 1, 32, 32) * 30
+    with torch.no_grad():
+        free = model(x)
+        assert free.min() < 0 and free.max() > 1
+        torch.testing.assert_close(model.eval()(x), free.clamp(0, 1))
 
 
-@pytest.mark.parametrize("layers, linear", [(1, True), (2, True), (3, False)])
-def test_a_short_starred_block_is_linear(layers, linear):
-    """Only inner convolutions have a rectifier in front of them, and two layers have none."""
-    torch.manual_seed(3)
-    block = ResidualDenseBlock(3, 2, layers, norm=False)
-    a, b = torch.randn(2, 1, 3, 6, 6)
-    difference = (block(a + b) - block(a) - block(b)).abs().max()
-    assert (difference < 1e-5) == linear  # float32 sums of a few dozen terms around 1
+def test_it_does_not_clip_its_input():
+    model = models.build("redi").eval()
+    x = 4 * torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        assert (model(x) != model(x.clamp(max=1))).any()
 
 
-# ---------------------------------------------------------------------------------------------
-# the two-step unshuffle
+def test_it_sees_whole_cells():
+    """Pixels of one Bayer colour stay together on the way to the grouped convolution."""
+    model = Redi(weight_norm=False)
+    seen = []
+    model.hse.squeeze.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    colours = torch.from_numpy(cfa.tile([[0, 1], [2, 3]], (64, 64)).astype("float32"))
+    model(colours[None, None])
+    (x,) = seen
+    assert x.shape == (1, 1024, 2, 2)
+    expected = torch.arange(4.0).repeat_interleave(256).view(1, 1024, 1, 1).expand_as(x)
+    torch.testing.assert_close(x, expected, rtol=0, atol=0)
 
 
 def test_two_steps_and_one_step_differ_by_an_order():
@@ -237,8 +209,7 @@ def test_colours_that_a_group_sees():
     assert colours[1].count({0, 1}) == colours[1].count({1, 2}) == 64
 
 
-# ---------------------------------------------------------------------------------------------
-# at the same time
+# ---- at the same time
 
 
 @pytest.mark.parametrize("scales", [("lse", "mse", "hse"), ("mse", "hse"), ("hse",)], ids=str)
@@ -280,49 +251,6 @@ def test_parallel_keeps_the_callers_autocast(small, cores):
     assert kinds[0] == kinds[1] and torch.bfloat16 in kinds[1]
 
 
-def test_the_cores_are_shared_out_by_work(cores):
-    seen = [None] * 3
-
-    def branch(i):
-        def note(x):
-            seen[i] = torch.get_num_threads()
-            return x + i
-
-        return note
-
-    branches = [branch(i) for i in range(3)]
-    results = run_together(branches, torch.zeros(1), work=[2, 9, 5])
-    assert [r.item() for r in results] == [0, 1, 2]  # in the order of the branches
-    assert seen == [1, 2, 1]  # of 4 cores; never none
-    run_together(branches, torch.zeros(1))
-    assert seen == [1, 1, 1]
-    assert torch.get_num_threads() == threads_of_new_threads() == cores
-
-
-def test_with_one_core_the_largest_branch_comes_first():
-    assert torch.get_num_threads() == 1
-    order = []
-    branches = [lambda x, i=i: order.append(i) or x for i in range(3)]
-    run_together(branches, torch.zeros(1), work=[3, 14, 7])
-    assert order == [1, 2, 0]
-
-
-def test_an_exception_in_a_branch_comes_out(cores):
-    ended = []
-
-    def good(x):
-        ended.append(x)
-        return x
-
-    def bad(x):
-        raise ValueError("of this branch")
-
-    with pytest.raises(ValueError, match="of this branch"):
-        run_together([good, bad, good], torch.zeros(1))
-    assert len(ended) == 2  # nothing is left running
-    assert torch.get_num_threads() == threads_of_new_threads() == cores
-
-
 def test_several_threads_may_call_at_once(small, cores):
     model, x = small
     with torch.no_grad():
@@ -345,48 +273,7 @@ def test_several_threads_may_call_at_once(small, cores):
     for result in results:
         torch.testing.assert_close(result, plain, **CLOSE)
     assert counts == [cores] * 6
-    assert torch.get_num_threads() == threads_of_new_threads() == cores
-
-
-class Noting(nn.Module):
-    """Two branches that write down in which thread they ran."""
-
-    def __init__(self):
-        super().__init__()
-        self.threads = set()
-
-    def branch(self, x):
-        self.threads.add(threading.get_ident())
-        return 2 * x
-
-    def forward(self, x):
-        a, b = run_together([self.branch, self.branch], x)
-        return a + b
-
-
-def test_threads_are_used_at_all():
-    noting = Noting()
-    noting(torch.zeros(1))
-    assert noting.threads and threading.get_ident() not in noting.threads
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_no_threads_under_tracing_export_and_counting(cores):
-    def counted(module, x):
-        with FlopCounterMode(display=False):
-            return module(x)
-
-    x = torch.ones(3)
-    for use in (
-        lambda m: torch.jit.trace(m, x, check_trace=False)(x),
-        lambda m: torch.export.export(m, (x,), strict=False).module()(x),
-        lambda m: counted(m, x),
-        lambda m: m(x.to("meta")),
-    ):
-        noting = Noting()
-        y = use(noting)
-        assert y.shape == (3,) and (y.is_meta or y.tolist() == [4, 4, 4])
-        assert noting.threads == {threading.get_ident()}
+    assert torch.get_num_threads() == cores
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

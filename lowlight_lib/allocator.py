@@ -1,0 +1,51 @@
+"""Keep freed memory in the process: glibc gives large blocks back, and PyTorch wants them again.
+
+glibc maps every large block of its own and unmaps it when it is freed. A network frees and asks for
+such blocks all the time, and each new one costs a page fault for every 4 KB. So the programs of
+this project (commands, notebooks of the course, trainings, fast forms) ask glibc to keep its pages;
+results stay the same to the last bit. `import lowlight_lib` alone changes nothing, and
+LOWLIGHT_MALLOC=system leaves everything as it comes.
+
+Source: mallopt(3). See docs/performance.md for what it is worth.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+VARIABLE = "LOWLIGHT_MALLOC"
+_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2  # of <malloc.h>
+_SETTINGS = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
+
+# The same for a process that is started with this environment, from its first block on.
+ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
+
+
+def keep_pages() -> bool:
+    """Ask the C library to keep what is freed, for the rest of this process.
+
+    Returns:
+        Whether it does now: False where it is not glibc, or LOWLIGHT_MALLOC=system.
+    """
+    if not wanted():
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all([mallopt(option, value) for option, value in _SETTINGS.items()])
+
+
+def wanted() -> bool:
+    """Whether pages are to be kept here: on glibc, unless LOWLIGHT_MALLOC=system.
+
+    >>> import os
+    >>> os.environ["LOWLIGHT_MALLOC"] = "system"
+    >>> wanted()
+    False
+    >>> del os.environ["LOWLIGHT_MALLOC"]
+    """
+    return os.environ.get(VARIABLE, "") != "system" and platform.libc_ver()[0] == "glibc"

@@ -1,0 +1,45 @@
+"""`lowlight course run` and `lowlight course student`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Force, Profile, split_assignment
+
+app = typer.Typer(help="Run the notebooks, or write the students' copies.", no_args_is_help=True)
+
+
+@app.command()
+def run(
+    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.course,
+    only: Annotated[list[str], typer.Option(
+        help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
+    parameters: Annotated[list[str], typer.Option(
+        "-p", metavar="NAME=VALUE", help="A notebook's parameter, e.g. -p model=redi.")] = [],  # noqa: B006
+    data: Annotated[Path | None, typer.Option(
+        help="Data root; default: mini data, made if absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+    = False,
+):  # fmt: skip
+    """Run the course without a screen; open OUT/index.html afterwards."""
+    from ..course.run import run_course
+
+    given = dict(split_assignment(p) for p in parameters)
+    code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
+    raise typer.Exit(code)
+
+
+@app.command()
+def student(
+    out: Annotated[Path, typer.Argument(help="Folder for the copies.")],
+    force: Force = False,
+):
+    """Write the students' copies of the notebooks: without the solutions."""
+    from ..course.run import find_notebooks, student_copies
+
+    copies = student_copies(find_notebooks(), out, force=force)
+    print(f"{len(copies)} notebooks in {out}")

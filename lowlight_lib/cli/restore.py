@@ -1,0 +1,153 @@
+"""`lowlight restore`: dark files become pictures, and one bad file does not stop the others."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import LowlightError, OptionError, OutputError
+from ..models import SYSTEMS
+from .options import Backend, Force, Gamma, Precision, Tile, Weights, need_weights, number_or_auto
+
+
+class Format(StrEnum):
+    """Of the pictures that are written."""
+
+    png = "png"
+    tiff = "tiff"
+    jpg = "jpg"
+
+
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
+                      help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
+                      "clips, (T, H, W, 4) or (T, 4, H, W); for pairlie photographs (.jpg .png "
+                      ".tif ...).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
+                                      show_default=False)],
+    model: Annotated[str, typer.Option(
+        help=f"Which system restores: {', '.join(SYSTEMS)}. Each takes its own kind of files: "
+        "raw stills, brve raw video, pairlie photographs.")] = "redi",
+    checkpoint: Weights = None,
+    amplification: Annotated[str, typer.Option(
+        help='How much light is missing: "auto" estimates it, or a number such as 100.')] = "auto",
+    m: Annotated[list[float] | None, typer.Option(
+        "--m", show_default="5 with auto, else 1",
+        help="Brightness: multiplies the amplification. Several give a picture each, --m 1 5 8; "
+        "5 suits SID's nights, about 12 the mini data.")] = None,
+    gamma: Gamma = None,
+    tile: Tile = None,
+    force: Force = False,
+    black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
+    white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
+    cfa: Annotated[str | None, typer.Option(
+        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
+    = None,
+    format_: Annotated[Format, typer.Option(
+        "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
+    trained_on: Annotated[str, typer.Option(
+        help="The camera whose colours the weights know; auto: what the weights say, or the "
+        "A7S II. Files of other cameras are brought to it and back.")] = "auto",
+    no_colour_match: Annotated[bool, typer.Option(
+        "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
+    backend: Backend = "auto",
+    precision: Precision = "float32",
+):  # fmt: skip
+    """Restore dark raw files: a picture a file and a brightness, full size and upright.
+
+    Clips of raw video become a folder of frames and an mp4, before and after, side by side.
+    Photographs (with --model pairlie) are split into illumination and reflectance, and the
+    illumination is raised.
+    """
+    from .. import models
+    from ..deploy.runtime import for_command
+    from ..io.files import write_picture
+    from ..restore.clip import open_raw_clip, restore_clip
+    from ..restore.photo import check_gamma
+    from ..restore.still import open_mosaic
+    from ..restore.still import restore as restore_one
+    from ..sensor.cameras import find_camera
+    from ..training import checkpoint as checkpoints
+
+    factor = number_or_auto(amplification)
+    inputs = list(dict.fromkeys(inputs))
+    need_weights(checkpoint)
+    task = models.SYSTEMS[model].spec.task
+    video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
+    if photos and (factor != "auto" or m):
+        raise OptionError(
+            f"{model} takes photographs, which are not amplified",
+            todo="leave --amplification and --m out; --gamma says how bright",
+        )
+    if gamma is not None:
+        check_gamma(gamma)
+        if not photos:
+            raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
+    network = for_command(checkpoints.load(model, checkpoint), backend, precision)
+    # 5: REDI's training code
+    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
+    camera = None if no_colour_match else trained_on
+    if camera not in (None, "auto"):
+        find_camera(camera)  # a wrong name is an error of the call, not of every file
+    names = _output_names(inputs, out, model, ms, format_.value)
+    failed = 0
+    for source in inputs:
+        try:
+            raw = source
+            if not photos:
+                raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
+            for value, target in names[source]:
+                if video:
+                    done = restore_clip(
+                        raw, network, out, target.stem, factor, value, suffix=target.suffix,
+                        force=force, **({} if tile is None else {"tile": tile}),
+                    )  # fmt: skip
+                    print(
+                        f"{source} -> {done.movie}, {done.frames} frames in {done.folder}  "
+                        f"amplified {done.amplification:.4g} times, {done.seconds:.1f} s"
+                    )
+                    continue
+                if target.exists() and not force:
+                    raise OutputError("exists already", file=target, todo="use --force, or -o")
+                done = restore_one(
+                    raw, network, amplification=factor, m=value, tile=tile, trained_on=camera,
+                    gamma=0.2 if gamma is None else gamma,
+                )  # fmt: skip
+                write_picture(target, done.image)
+                h, w = done.image.shape[:2]
+                how = f"  amplified {done.amplification:.4g} times" * (not photos)
+                print(f"{source} -> {target}  {w}x{h}{how}, {sum(done.seconds.values()):.1f} s")
+                del done  # before the next one needs the memory
+        except LowlightError as e:
+            failed += 1
+            print(f"error: {e}", file=sys.stderr)
+    if failed:
+        if len(inputs) > 1:
+            rest = "" if failed == len(inputs) else ", the others are done"
+            print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _output_names(inputs, out, key, ms, suffix):
+    """Where `restore` writes: {source: [(m, path)]}, no two the same.
+
+    Files of one stem keep apart by their extension, then by a number.
+    """
+    names, taken = {}, set()
+    stems = [p.stem.casefold() for p in inputs]
+    for source in inputs:
+        stem = source.stem
+        if stems.count(stem.casefold()) > 1:
+            stem += "_" + source.suffix.lstrip(".").lower()
+        base, n = stem, 2
+        while stem.casefold() in taken:  # some systems hold a and A for one name
+            stem, n = f"{base}_{n}", n + 1
+        taken.add(stem.casefold())
+        names[source] = [
+            (m, out / f"{stem}_{key}{f'_m{m:g}' if len(ms) > 1 else ''}.{suffix}") for m in ms
+        ]
+    return names

@@ -1,0 +1,144 @@
+"""`lowlight test`: a system's scores, in one process or, started by torchrun, in several."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import OptionError
+from .options import (
+    DEFAULT_DATA,
+    Backend,
+    DataRoot,
+    Device,
+    Gamma,
+    Key,
+    Limit,
+    Precision,
+    RunDir,
+    Tile,
+    Weights,
+    number_or_auto,
+)
+
+
+def test(
+    key: Key,
+    checkpoint: Weights = None,
+    run_dir: RunDir = None,
+    dataset: Annotated[str | None, typer.Option(
+        help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
+    data: DataRoot = DEFAULT_DATA,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    protocol: Annotated[str, typer.Option(
+        help="How to score: default, truncate, float; video: default, raw_video_released; "
+        "photographs: pairlie_released and pairlie_vendor too.")] = "default",
+    amplification: Annotated[str, typer.Option(
+        help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
+    m: Annotated[float | None, typer.Option(
+        "--brightness", help="Raw: what the estimate of --amplification auto aims at.",
+        show_default="5")] = None,
+    first_of_burst: Annotated[bool, typer.Option(
+        "--first-of-burst", help="Stills: only the first frame of each burst.")] = False,
+    exclude_misaligned: Annotated[bool, typer.Option(
+        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
+    = False,
+    limit: Limit = None,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option(
+        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
+    save_path: Annotated[Path | None, typer.Option(
+        help="Where pictures go.", show_default="pictures/ of the run")] = None,
+    seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
+    tile: Tile = None,
+    seams: Annotated[str | None, typer.Option(
+        help='Video: how tiles meet, "blended" or "released" (their plain mean).',
+        show_default="blended")] = None,
+    gamma: Gamma = None,
+    predictions: Annotated[Path | None, typer.Option(
+        help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
+        "of weights.", show_default=False)] = None,
+    perceptual: Annotated[bool, typer.Option(
+        "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
+    = False,
+    backend: Backend = "eager",
+    precision: Precision = "float32",
+):  # fmt: skip
+    """Score a system beside the baseline without a network, and write pictures.
+
+    In several processes: torchrun --nproc_per_node=2 -m lowlight_lib.cli test KEY
+    """
+    from .. import evaluation
+    from ..evaluation.results import add_rows
+    from ..io.files import atomic_write
+    from ..io.movies import make_folder
+    from ..training import checkpoint as checkpoints
+    from ..training import distributed
+    from ..training.train import pick_device
+
+    metrics = _perceptual(key) if perceptual else None
+    if amplification != "ratio":
+        amplification = number_or_auto(amplification)
+    if checkpoint is None and predictions is None:
+        raise OptionError("no weights given: --checkpoint is missing", todo="train some first")
+    run = run_dir or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
+    if out is not None:
+        make_folder(out.parent)  # an error now, and not after the work
+    network = None
+    if (backend, precision) != ("eager", "float32"):
+        if checkpoint is None:
+            raise OptionError("--backend and --precision are for weights", todo="leave them out")
+        from ..deploy.runtime import for_command
+
+        network = checkpoints.load(key, checkpoint).to(pick_device(device))
+        network = for_command(network, backend, precision)
+    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
+    options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
+    options |= {"exclude_misaligned": exclude_misaligned or None}
+    [row] = evaluation.test(
+        key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
+        amplification=amplification, limit=limit, device=device, save_path=save_path,
+        **{name: value for name, value in options.items() if value is not None},
+    )  # fmt: skip
+    if not distributed.is_first():
+        return
+    pictures = save_path or run / "pictures"
+    if metrics:
+        row |= metrics(pictures, row)
+        add_rows(run / "results.json", [row])
+    if out is not None:
+        with atomic_write(out, "w") as f:
+            json.dump([row], f, indent=1)
+    what = "clips" if "per_group" in row else "images"
+    ours, baseline = _scores(row, ""), _scores(row, "baseline_")
+    print(f"{key}, {row['images']} {what}: {ours}; without a network {baseline}")
+    print(f"rows in {run / 'results.json'}, pictures in {pictures}")
+
+
+def _scores(row, of):
+    text = f"{row[of + 'psnr']:.2f} dB, SSIM {row[of + 'ssim']:.3f}"
+    for name, title in (("strred", "ST-RRED"), ("lpips", "LPIPS"), ("fid", "FID")):
+        if row.get(of + name) is not None:
+            text += f", {title} {row[of + name]:.4g}"
+    return text
+
+
+def _perceptual(key):
+    """A function (folder of pictures, row) -> its LPIPS and FID; an error now where it cannot."""
+    from ..evaluation.perceptual import find_metrics, score_folder
+    from ..models import SYSTEMS, Task
+
+    task = SYSTEMS[key].spec.task
+    if task is Task.RAW_VIDEO:
+        raise OptionError("LPIPS and FID are of pictures", todo="leave --perceptual out for video")
+    metrics, baseline = find_metrics(), "input" if task is Task.PHOTO else "baseline"
+
+    def scores(folder, row):
+        named = "" if row["amplification"] in (None, "ratio") else f"_{row['amplification']}"
+        names = [image["name"] for image in row["per_image"]]
+        return score_folder(folder, names, f"result{named}", baseline + named, metrics)
+
+    return scores

@@ -1,0 +1,163 @@
+"""`Dataset`: what every data set is and does; sid.py, video.py and photos.py say what differs."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OptionError
+from ..models import Task
+from ..sensor.cfa import whole_cells
+
+_OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
+
+
+class Dataset:
+    """Dark inputs and their targets, read by memory map.
+
+    Attributes:
+        task: of the systems that are trained on it.
+        folder_name: of its folder below a data root.
+        recipe_options: fields of a recipe that the constructor takes.
+        two_exposures: `batch` gives two exposures of a scene for PairLIE's losses, in place of an
+            input and its target.
+        tested_on: the data set to be tested on, where this one is for training alone.
+        split, pairs: the split, and its items: each says its name, its files `input` and `target`,
+            and its ratio.
+        camera: who took the inputs; None where that is not known.
+        white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.
+    """
+
+    task: Task
+    folder_name: str
+    recipe_options: tuple[str, ...] = ()
+    two_exposures = False
+    tested_on: str | None = None
+    camera: str | None = None
+    white_balance: tuple[float, float, float] | None = None
+    _one_generator = False  # for all items of a step; else each item has its own
+
+    def __init__(self, split, pairs, open_map):
+        self.split, self.pairs = split, pairs
+        self._map = functools.lru_cache(_OPEN_MAPS)(open_map)
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def prepare(self, progress=True):
+        """Decode whatever is not in the cache yet; long work, once. Returns itself."""
+        return self
+
+    def name(self, i) -> str:
+        """What input i is called in results."""
+        return self.pairs[i].name
+
+    def file(self, i) -> Path:
+        """The file of input i, for messages."""
+        return self.pairs[i].input
+
+    def ratio(self, i) -> float:
+        """How much light input i lacks: the factor to its target."""
+        return self.pairs[i].ratio
+
+    def input(self, i):
+        """Input i, dark, in the form that the task restores."""
+        raise NotImplementedError
+
+    def target(self, i) -> np.ndarray:
+        """What input i should become."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, folder, deep=False, progress=False):
+        """What the data set's folder holds and lacks, for `lowlight data check`; changes nothing.
+
+        Args:
+            folder: the one that bears the data set's name.
+            deep: open every file instead of a few of each kind.
+            progress: show a bar while files are opened.
+        Yields:
+            `issues.Issue`.
+        """
+        raise NotImplementedError
+
+    def batch(self, step, *, seed, size, crop, frames=1, flips=(0.0, 0.0), transpose=0.0,
+              reverse=0.0, amplify=True, part=(0, 1)):  # fmt: skip
+        """Training crops, a function of (seed, step) alone; each epoch sees every item once.
+
+        Args:
+            size: items of the whole batch, of all processes together.
+            crop: side of the square crops in pixels, of packed planes for video. Smaller images go
+                on by reflection, mosaics in the phase of their filters.
+            frames: length of the crops of video; shorter clips run to and fro.
+            flips: probabilities of a left-right and an up-down mirror. Those of a mosaic keep its
+                phase; those of packed planes, as released with BRVE, do not move planes.
+            transpose: probability of exchanging rows and columns (the two greens change roles).
+            reverse: probability that a clip runs backwards.
+            amplify: multiply raw inputs by their ratio; not for a network that amplifies itself.
+            part: (rank, world): the slice of the batch that this process gets. Items are the same
+                whatever the number of processes.
+        Returns:
+            x, y float32 of n items, `size` or the part of it: inputs and targets, both in [0, 1]
+            but for amplified mosaics, which may exceed 1. Raw stills (n, 1, crop, crop), RGGB, or
+            X-Trans in the phase of `sensor.cfa.XTRANS`, and (n, 3, crop, crop); video both
+            (n, frames, 4, crop, crop); photographs both (n, 3, crop, crop).
+        Raises:
+            OptionError: nothing would be in it, or crops that do not hold whole cells of X-Trans.
+            DataError: a file is damaged, or a target has another size than its input.
+        """
+        rank, world = part
+        if not 0 <= rank < world or min(size, crop, frames) < 1:
+            raise OptionError(
+                f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
+            )
+        mine = range(size * rank // world, size * (rank + 1) // world)
+        lead = (frames,) if self.task is Task.RAW_VIDEO else ()
+        channels = self.task.channels, max(self.task.channels, 3)  # a mosaic becomes a picture
+        x, y = (np.empty((len(mine), *lead, c, crop, crop), np.float32) for c in channels)
+        chances = (reverse, *flips, transpose) if lead else (*flips, transpose)
+        rng = np.random.default_rng([seed, 1, step])
+        for k in range(size) if self._one_generator else mine:
+            epoch, place = divmod(step * size + k, len(self))
+            i = int(np.random.default_rng([seed, 0, epoch]).permutation(len(self))[place])
+            if not self._one_generator:
+                rng = np.random.default_rng([seed, 1, step, k])
+            where = self._draw(i, rng, crop, frames)
+            turns = tuple(rng.random() < p for p in chances)
+            if k in mine:
+                n = k - mine.start
+                x[n], y[n] = self._cut(i, where, turns, crop, amplify)
+        return x, y
+
+    def _draw(self, i, rng, crop, frames):
+        """Where item i is cut, drawn at random, for `_cut`."""
+
+    def _cut(self, i, where, turns, crop, amplify):
+        """The input and the target there, turned."""
+
+
+def lines(start, size, count, cell=2):
+    """`count` lines from `start` of an axis of `size` lines, to index it with.
+
+    Beyond the image they go on in the phase of its cell, which for Bayer is a reflection.
+    """
+    beyond = start + count - size
+    if beyond <= 0:
+        return slice(start, start + count)
+    if cell == 2:
+        return np.pad(np.arange(start, size), (0, beyond), mode="reflect")
+    return whole_cells(size, 0, beyond, cell)[start:]
+
+
+def random_lines(rng, size, count):
+    """`count` neighbouring lines of an axis of `size` lines, somewhere; see `lines`."""
+    return lines(int(rng.integers(0, max(0, size - count) + 1)), size, count)
+
+
+def turn(a, turns, axes=(0, 1)):
+    """Mirror rows and columns (left-right, up-down) and exchange them, each where asked: a view."""
+    for mirrored, axis in zip(turns, reversed(axes), strict=False):
+        a = np.flip(a, axis) if mirrored else a
+    return a.swapaxes(*axes) if turns[2] else a

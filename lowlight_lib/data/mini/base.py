@@ -1,0 +1,80 @@
+"""`MiniSet`: how a mini data set is made and known again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...io.files import atomic_write
+from ..issues import NOTE, read_note
+
+VERSION = 1  # of what is written; raise it when the content of a set changes
+SPLITS = ("train", "val", "test")
+
+
+class MiniSet:
+    """A mini data set below a data root; its files are a function of the note in its folder.
+
+    The note, mini.json, says what is made there, and "complete" once all of it is.
+    """
+
+    holds = "a data set that is not a mini set"  # what a folder that is refused holds
+
+    def __init__(self, root, name, note):
+        self.name, self.folder = name, Path(root) / name
+        self.note = {"mini": VERSION, **note}
+
+    def is_there(self) -> bool:
+        """Is it there already, complete?"""
+        return read_note(self.folder) == self.note
+
+    def refuse_foreign(self) -> None:
+        """Never write over somebody's data: DataError where there is what no mini set has."""
+        if self._foreign(read_note(self.folder)):
+            todo = "give another folder; nothing was changed"
+            raise DataError(f"holds {self.holds}", file=self.folder, todo=todo)
+
+    def make(self, progress=True) -> Path:
+        """Make it, in place of another mini set that is there; returns its folder.
+
+        Raises:
+            DataError: the folder holds something else. OutputError: it cannot be written.
+        """
+        self.refuse_foreign()
+        old = read_note(self.folder)
+        if old:
+            self._say(old | {"complete": False})  # it is not, from the first file on that goes
+            self._clear(old)
+        self._say(self.note | {"complete": False})
+        self._write(progress)
+        self._say(self.note)
+        return self.folder
+
+    def _say(self, note):
+        with atomic_write(self.folder / NOTE, "w") as f:
+            json.dump(note, f)
+
+    def _foreign(self, note) -> bool:
+        """Is there what is not ours, by the note that is there?"""
+
+    def _clear(self, old):
+        """Remove the files of the mini set of which `old` is the note, and nothing else."""
+
+    def _write(self, progress):
+        """Write all files but the note."""
+
+
+def exposed(light, by=None) -> np.ndarray:
+    """A scene, exposed so that its brightest thousandth just saturates, as a photographer would.
+
+    Without a saturated pixel LibRaw would take the brightest one for white (see `isp.develop`).
+
+    Args:
+        light: float32, linear; of a clip all frames.
+        by: what to measure, such as its first frame; None is all of it.
+    """
+    brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
+    return np.clip(light / np.float32(brightest), 0, 1)

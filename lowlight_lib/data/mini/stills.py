@@ -1,0 +1,188 @@
+"""Mini SID as real DNG files, mini `pairs/` and mini `LOL/` as 8-bit PNG files.
+
+Photographs go back through an inverse ISP to the light they came from, and a calibrated camera
+takes them in the dark. What it recorded is written as DNG; or it is developed by LibRaw and only
+then rounded to 8 bits, as in a camera that writes pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ...errors import OptionError
+from ...io.files import atomic_write, to_integers
+from ...sensor import isp, noise
+from ...sensor.raw import RawImage, write_dng
+from .. import scenes
+from ..issues import NOTE, read_note
+from ..photos import LOL_SPLITS
+from .base import SPLITS, MiniSet, exposed
+
+LONG_S = 10
+SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
+ISOS = (800, 1600, 3200)
+CAMERA = "sony_a7s2"
+PICTURES = {
+    "train": scenes.TRAIN + tuple(f"leaves_{i}" for i in range(8)),
+    "val": scenes.VAL,
+    "test": scenes.TEST,
+}
+_BEFORE = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers begin after this
+PHOTO_ISO = 800
+# How many times too little light. Developed, a scene of mean 0.4 comes out at 0.2 to 0.05.
+DARK = (6, 10, 16, 26)
+
+
+def light_of(name, camera) -> np.ndarray:
+    """The light (H, W) of one of `scenes`, as a camera's filters see it, well exposed."""
+    return exposed(isp.undevelop(scenes.photograph(name), camera))
+
+
+def shoot(light, ratio, camera, iso, seed) -> RawImage:
+    """A photograph of a scene with 1/ratio of its light; frames scatter around the calibration."""
+    rng = np.random.default_rng(seed)
+    levels = noise.noise_levels(camera, iso, rng=rng)
+    return RawImage(
+        noise.expose(light, ratio, camera, iso, rng, levels=levels),
+        camera.cfa,
+        black_level=camera.black_level,
+        white_level=camera.white_level,
+        white_balance=camera.white_balance,
+        color_matrix=camera.color_matrix,
+    )
+
+
+class MiniSid(MiniSet):
+    """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
+
+    The test scenes have a second frame at 0.1 s, so that bursts exist.
+
+    Args:
+        camera: name or `sensor.cameras.Camera`.
+        cfa: name of other filters on the camera's sensor, such as "grbg" or "xtrans".
+        splits: which of "train", "val" and "test" to make; the test split alone takes seconds.
+    Raises:
+        OptionError, ShapeError: no such camera or split, or no such filters.
+    """
+
+    def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):
+        camera = noise.find_camera(camera)
+        kind = str(cfa or camera.cfa_name).upper().replace("-", "").replace("_", "")
+        self.camera = dataclasses.replace(camera, cfa_name=kind)
+        self.camera.cfa  # noqa: B018  (raises for a name that is none, before anything is written)
+        splits = [splits] if isinstance(splits, str) else list(splits)
+        if not splits or not set(splits) <= set(SPLITS):
+            raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
+        splits = [s for s in SPLITS if s in splits]
+        note = {"camera": camera.model, "seed": seed, "cfa": kind, "splits": splits}
+        super().__init__(root, "SID", note | {"complete": True})
+
+    def is_there(self):
+        """More splits than asked for will do, and a note of before, without filters and splits."""
+        there = {"cfa": "RGGB", "splits": list(SPLITS)} | read_note(self.folder)
+        enough = set(self.note["splits"]) <= set(there["splits"])
+        return enough and there == self.note | {"splits": there["splits"]}
+
+    def _foreign(self, note):
+        listed = any(self.folder.glob("*_list.txt"))
+        return (listed and "mini" not in note) or any(
+            p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*")
+        )
+
+    def _clear(self, old):
+        for path in self.folder.glob("*_list.txt"):
+            for word in path.read_text(encoding="utf-8").split():
+                if word.startswith("./") and word.endswith(".dng") and ".." not in word:
+                    (self.folder / word).unlink(missing_ok=True)
+            path.unlink()
+
+    def _write(self, progress):
+        from tqdm.auto import tqdm
+
+        name = "Fuji" if self.note["cfa"] == "XTRANS" else "Sony"
+        lists = {split: [] for split in self.note["splits"]}
+        wanted = [(split, *scene) for split in lists for scene in enumerate(PICTURES[split], 1)]
+        for split, n, picture in tqdm(wanted, desc="mini SID", unit="scene", disable=not progress):
+            number = _BEFORE[split] + n
+            iso = ISOS[number % len(ISOS)]
+            light = light_of(picture, self.camera)
+            long = f"{name}/long/{number:05d}_00_{LONG_S}s.dng"
+            self._shoot(long, light, LONG_S, iso, number)
+            for k, exposure in enumerate(SHORTS_S, 1):
+                for burst in range(2 if split == "test" and k == 1 else 1):
+                    short = f"{name}/short/{number:05d}_{burst:02d}_{exposure:g}s.dng"
+                    self._shoot(short, light, exposure, iso, number, k, burst)
+                    lists[split].append(f"./{short} ./{long} ISO{iso} F8")
+        for split, lines in lists.items():
+            with atomic_write(self.folder / f"{name}_{split}_list.txt", "w") as f:
+                f.write("\n".join(lines) + "\n")
+
+    def _shoot(self, file, light, exposure, iso, *which):
+        seed = [self.note["seed"], *which]
+        raw = shoot(light, LONG_S / exposure, self.camera, iso, seed)
+        said = {"model": self.camera.model, "exposure_s": exposure, "iso": iso}
+        write_dng(self.folder / file, dataclasses.replace(raw, **said))
+
+
+class MiniPhotos(MiniSet):
+    """PNG files, by a plan {picture: {file: ratio}}; the note lists all that are ours."""
+
+    holds = "pictures that are not of a mini set"
+
+    def __init__(self, root, name, seed, plan):
+        files = sorted(f for shots in plan.values() for f in shots)
+        super().__init__(root, name, {"seed": seed, "complete": True, "files": files})
+        self.plan = plan
+
+    def is_there(self):
+        return super().is_there() and all((self.folder / f).is_file() for f in self.note["files"])
+
+    def _foreign(self, note):
+        ours = {self.folder / f for f in (NOTE, *note.get("files", []))}
+        return any(p not in ours and p.is_file() for p in self.folder.rglob("*"))
+
+    def _clear(self, old):
+        for file in old.get("files", []):
+            (self.folder / file).unlink(missing_ok=True)
+
+    def _write(self, progress):
+        import imageio.v3 as iio
+        from tqdm.auto import tqdm
+
+        bar = tqdm(self.plan.items(), desc=f"mini {self.name}", unit="scene", disable=not progress)
+        which = {"pairs": 1, "LOL": 2}[self.name]
+        for k, (picture, shots) in enumerate(bar):
+            light = light_of(picture, noise.SONY_A7S2)
+            for j, (file, ratio) in enumerate(shots.items()):
+                seed = [self.note["seed"], which, k, j]
+                shown = isp.develop(shoot(light, ratio, noise.SONY_A7S2, PHOTO_ISO, seed))
+                # A third of the time of Pillow's level 6, and no larger for photographs.
+                data = iio.imwrite(
+                    "<bytes>", to_integers(shown, 8), extension=".png", compress_level=4
+                )
+                with atomic_write(self.folder / file) as f:
+                    f.write(data)
+
+
+def mini_pairs(root, seed=0) -> MiniPhotos:
+    """15 scenes, of which each has two or three dark exposures."""
+    plan = {}
+    for n, picture in enumerate(PICTURES["train"], 1):
+        ratios = DARK[n % 3 : n % 3 + 2 + n % 2]
+        plan[picture] = {f"{n}/{k}.png": r for k, r in enumerate(ratios, 1)}
+    return MiniPhotos(root, "pairs", seed, plan)
+
+
+def mini_lol(root, seed=0) -> MiniPhotos:
+    """15 pairs in our485 and 6 in eval15, where each photograph is twice, darker and less dark."""
+    plan, n = {}, 0
+    for split, folder in LOL_SPLITS.items():
+        for picture in PICTURES[split]:
+            plan[picture] = {}
+            for _ in range(1 if split == "train" else 2):
+                n += 1
+                plan[picture][f"{folder}/low/{n}.png"] = DARK[1 + n % 3]
+                plan[picture][f"{folder}/high/{n}.png"] = 1
+    return MiniPhotos(root, "LOL", seed, plan)

@@ -1,0 +1,68 @@
+"""What is the same in a test of any task; `stills`, `video` and `photos` say the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .metrics import SCORES, Protocol
+from .results import mean
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """How the items of a data set are fed to a network, scored and shown.
+
+    The further fields of a subclass are the options that `evaluation.test` takes for its task.
+
+    Attributes:
+        protocol, amplification: as of `evaluation.test`.
+        folder: where pictures go; None writes none.
+        network, data, count: what is tested, on which data set, on how many of its items.
+    """
+
+    protocol: Protocol
+    amplification: Any
+    folder: Path | None
+    network: Any = None
+    data: Any = None
+    count: int = 0
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """Names of the options of this task."""
+        return [f.name for f in dataclasses.fields(cls)[len(dataclasses.fields(Evaluation)) :]]
+
+    def amplification_of(self, i):
+        """(amplification, m) for item i, as `restore` takes them."""
+        if self.amplification == "ratio":
+            return self.data.ratio(i), 1.0
+        return self.amplification, self.m if self.amplification == "auto" else 1.0
+
+    def data_options(self) -> dict:
+        """What the data set is opened with."""
+        return {}
+
+    def begin(self) -> None:
+        """What comes before the first item."""
+
+    def file(self, i) -> Path:
+        """What an error of item i is about."""
+        return self.data.file(i)
+
+    def score(self, i) -> dict:
+        """Feed item i, score it, write its pictures; returns its row, with "name", "seconds"."""
+        raise NotImplementedError
+
+    def summary(self, rows) -> dict:
+        """What the test's row says of all items together."""
+        means = {k: mean(r[k] for r in rows) for k in SCORES}
+        return means | {"seconds_per_image": mean(r["seconds"] for r in rows)}
+
+
+def name_of(amplification):
+    """What rows and files call an amplification: a learned one by its kind."""
+    learned = callable(amplification)
+    return getattr(amplification, "kind", "learned") if learned else amplification

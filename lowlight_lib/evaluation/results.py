@@ -1,0 +1,80 @@
+"""results.json: a list of rows, one a test, each with its scores and what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..io.files import atomic_write
+
+# Rows that agree in these are of the same test: the newer one takes the older one's place.
+ROW_KEY = (
+    "model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint",
+    "camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels",
+    "piece", "tile", "overlap", "seams", "gamma", "predictions", "backend", "precision",
+)  # fmt: skip
+EAGER = {"backend": "eager", "precision": "float32"}  # what rows without these two mean
+
+
+def add_rows(path, rows) -> None:
+    """Add rows to a results.json; a row of the same test takes the old one's place."""
+
+    def name(row):
+        return json.dumps([(EAGER | row).get(k) for k in ROW_KEY])
+
+    new = {name(r) for r in rows}
+    kept = [r for r in read_rows(path) if name(r) not in new]
+    with atomic_write(path, "w") as f:
+        json.dump(kept + rows, f, indent=1)
+
+
+def read_rows(path) -> list[dict]:
+    """The rows of a results.json, [] where there is none; DataError for any other file."""
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as e:
+        raise DataError(f"is damaged ({e})", file=path, todo="move it away") from e
+    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        raise DataError("is no list of results", file=path, todo="move it away")
+    return rows
+
+
+def computed_by(network) -> dict[str, str]:
+    """{"backend", "precision"}: what a network made fast says of itself, else PyTorch as it is."""
+    try:
+        return {"backend": network.backend, "precision": network.precision}
+    except AttributeError:
+        return dict(EAGER)
+
+
+def commit() -> str | None:
+    """The git commit of the library's checkout, with "+" where files differ; None without one."""
+    top = Path(__file__).resolve().parents[2]
+    if not (top / ".git").exists():  # installed, perhaps inside somebody else's repository
+        return None
+    describe = ["describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(["git", "-C", str(top), *describe], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def weights_id(checkpoint) -> str | None:
+    """The first 16 digits of a file's sha256; None for None."""
+    if checkpoint is None:
+        return None
+    with open(checkpoint, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()[:16]
+
+
+def mean(values) -> float:
+    """The mean as a float that JSON takes."""
+    return float(np.mean(list(values)))

@@ -1,0 +1,79 @@
+"""Photographs that are not raw: what may come in, and what a Retinex network splits them into."""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+import torch
+
+from ..blocks.retinex import recompose
+from ..errors import OptionError, ShapeError
+from ..io.pictures import read_photo, to_float
+from ..sensor.raw import RawImage
+from .window import out_of_memory, run
+
+PHOTO_TILE = 1024  # photographs go through in tiles of this side unless another one is asked for
+
+
+def as_photo(source) -> np.ndarray:
+    """A photograph as a network takes it: float32 (H, W, 3) in [0, 1].
+
+    Args:
+        source: path of a photograph (see `io.pictures`; it is turned upright), or an array
+            (H, W, 3), unsigned integers or floats in [0, 1].
+    Raises:
+        DataError: a file that is none. ShapeError: an array that is none. OptionError: a RawImage.
+    """
+    if isinstance(source, RawImage):
+        todo = "develop it (sensor.isp.develop)"
+        raise OptionError("a raw image is no photograph", file=source.path, todo=todo)
+    if not isinstance(source, np.ndarray):
+        return read_photo(source)
+    if source.ndim != 3 or source.shape[2] != 3 or source.dtype.kind not in "uf" or not source.size:
+        what = f"{source.dtype} {source.shape}"
+        raise ShapeError(f"a photograph is (H, W, 3), floats or unsigned integers, got {what}")
+    picture = to_float(source)
+    if not (picture.min() >= 0 and picture.max() <= 1):  # NaN too
+        raise ShapeError(f"a photograph is in [0, 1], got {picture.min():g} to {picture.max():g}")
+    return picture
+
+
+def check_gamma(gamma) -> None:
+    """Raise OptionError unless gamma is a finite number >= 0."""
+    if not isinstance(gamma, numbers.Real) or not 0 <= gamma < np.inf:
+        what = f"gamma is a number from 0 up, got {gamma!r}"
+        raise OptionError(what, todo="give one such as 0.2")
+
+
+def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
+    """What a network splits a photograph into, in tiles that see all they need.
+
+    Args:
+        network: a callable with a `spec`, (1, 3, H, W) -> (L, R) or (L, R, X), or a picture.
+        source: as of `as_photo`.
+        tile: see `window.tiles`.
+    Returns:
+        float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
+        (H, W, 3), and the removed noise "D" = photograph - X; without "X" and "D" for a network
+        that gives two, and the picture "I" alone for one that gives a picture.
+    """
+    photo, is_picture = as_photo(source), False
+
+    def joined(output):
+        nonlocal is_picture
+        is_picture = torch.is_tensor(output)
+        return output if is_picture else torch.cat(list(output)[:3], 1)
+
+    x = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    with out_of_memory(photo.shape):
+        y = run(network, x, tile, finish=joined)[0].permute(1, 2, 0).numpy()
+    if is_picture:
+        return {"I": y}
+    views = {"L": y[..., :1], "R": y[..., 1:4]}
+    return views if y.shape[-1] == 4 else views | {"X": y[..., 4:], "D": photo - y[..., 4:]}
+
+
+def recompose_photo(views, gamma) -> np.ndarray:
+    """The brightened picture (H, W, 3) of what `decompose_photo` gives: L^gamma R."""
+    return (views["I"] if "I" in views else recompose(views["L"], views["R"], gamma)).clip(0, 1)

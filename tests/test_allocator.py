@@ -1,0 +1,54 @@
+"""The allocator is asked by programs, never by an import, and nobody's results change."""
+
+import ctypes
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from lowlight_lib import allocator
+
+
+def run(code, **environment):
+    """What Python prints in a process of its own."""
+    command, env = [sys.executable, "-c", code], os.environ | environment
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+
+FAULTS = """
+import resource
+from lowlight_lib import allocator
+{before}
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        b"x" * 32_000_000  # pages, and huge ones where the system makes them
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+KEEP = "assert allocator.keep_pages()"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives pages back")
+def test_freed_blocks_are_used_again():
+    clean = {name: "" for name in allocator.ENVIRONMENT}
+    as_it_comes = int(run(FAULTS.format(before=""), **clean))
+    assert as_it_comes > 20 * 15  # an import alone changes nothing: a huge page has 2 MB
+    assert int(run(FAULTS.format(before=KEEP), **clean)) < as_it_comes / 5
+    assert int(run(FAULTS.format(before=""), **clean | allocator.ENVIRONMENT)) < as_it_comes / 5
+
+
+def test_the_variable_leaves_the_system_alone(monkeypatch):
+    monkeypatch.setenv("LOWLIGHT_MALLOC", "system")
+    monkeypatch.setattr(ctypes, "CDLL", None)  # so that asking would fail
+    assert not allocator.keep_pages()
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch):
+    monkeypatch.delenv("LOWLIGHT_MALLOC", raising=False)
+    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert not allocator.keep_pages()
