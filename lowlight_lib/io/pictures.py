@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, LowlightError
-from .png16 import is_png16, read_png16
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows many more, some run programs
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what the files begin with
 _ORIENTATION, _DNG_VERSION = 0x0112, 0xC612  # tags
+_MOST_PIXELS = 178_956_970  # of deep TIFFs; for all other files it is Pillow's own limit
 
 
 def read_photo(path) -> np.ndarray:
@@ -84,25 +86,20 @@ def to_float(pixels) -> np.ndarray:
 
 
 def _decode(path):
-    """(pixels as they lie in the file, EXIF orientation)."""
+    """(pixels as they lie in the file, EXIF orientation that is left to apply)."""
     from PIL import Image
 
     with open(path, "rb") as f:
-        head = f.read(26)
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        head = f.read(25)
+    if head.startswith(_TIFF):
         deep = _decode_tiff(path)
         if deep is not None:
             return deep
-    deep = read_png16(path) if is_png16(head) else None
-    with Image.open(path) as image:
+    with Image.open(path, formats=_FORMATS) as image:
         image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
-        if deep is not None:
-            return deep, orientation
-        if image.mode.startswith("I;16"):
-            return np.asarray(image).astype(np.uint16), orientation
-        if image.mode == "I":  # 32 bits, in which older versions of Pillow keep 16
-            return _whole(np.asarray(image), path), orientation
+        if image.format == "PNG" and head[24] == 16:  # of which Pillow keeps 8 bits
+            return _decode_opencv(path), orientation
         return np.asarray(image.convert("RGB")), orientation
 
 
@@ -121,15 +118,33 @@ def _decode_tiff(path):
         if kind not in ("MINISBLACK", "RGB"):
             todo = "save it as RGB"
             raise DataError(f"has {page.bitspersample}-bit {kind} colours", file=path, todo=todo)
+        if page.size > 4 * _MOST_PIXELS:
+            raise DataError(f"is too large: {page.shape} values", file=path, todo="cut it smaller")
         try:
             pixels = page.asarray()
-        except ValueError as e:  # a compression that needs more than tifffile brings
+        except ValueError as e:  # compressed in a way that tifffile alone does not know
+            # OpenCV knows more of them, but mixes up other layouts than these without a word.
+            samples = (1,) if kind == "MINISBLACK" else (3, 4)
+            plain = page.planarconfig == 1 and page.samplesperpixel in samples
+            if plain and page.bitspersample in (16, 32):
+                return _whole(_decode_opencv(path), path), 1  # it turns every TIFF upright
             todo = "save it uncompressed, or with ZIP compression"
             raise DataError(f"cannot be unpacked ({e})", file=path, todo=todo) from e
         if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
             pixels = np.moveaxis(pixels, 0, -1)
         tag = page.tags.get(_ORIENTATION)
         return _whole(pixels, path), (int(tag.value) if tag else 1)
+
+
+def _decode_opencv(path):
+    """What OpenCV makes of a PNG or TIFF, as RGB."""
+    import cv2
+
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        todo = "copy it again, or save it uncompressed"
+        raise DataError("is damaged, or compressed in an unknown way", file=path, todo=todo)
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0]]
 
 
 def _whole(pixels, path):
