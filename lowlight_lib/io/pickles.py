@@ -20,20 +20,15 @@ from ..errors import DataError
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
 MOST = 2000  # instructions of a pickle
-
-# Instructions of plain data: what makes a value, and what builds tuples, lists and dicts of them.
+# What makes a value, and what builds tuples, lists and dicts of them, in the protocols of np.save.
 _VALUE = re.compile(
-    r"NONE|NEW(TRUE|FALSE)|(BIN)?INT[12]?|LONG[14]?|(BIN)?FLOAT|(SHORT_)?(BIN)?(STRING|UNICODE8?)"
-    r"|(SHORT_)?BINBYTES8?|BYTEARRAY8|(STACK_)?GLOBAL|REDUCE"
+    "NONE|NEW(TRUE|FALSE)|BININT[12]?|LONG[14]|BINFLOAT|(SHORT_)?BIN(STRING|(UNICODE|BYTES)8?)"
+    "|(STACK_)?GLOBAL|REDUCE"
 )
 _CONTAINER = re.compile(
-    "PROTO|FRAME|STOP|MARK|BUILD|(EMPTY_)?(TUPLE|LIST|DICT)|TUPLE[123]|APPENDS?|SETITEMS?"
+    "PROTO|FRAME|STOP|MARK|BUILD|EMPTY_(TUPLE|LIST|DICT)|TUPLE[123]?|APPENDS?|SETITEMS?"
 )
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O8?)")
-
-
-class _Refused(ValueError):
-    """Something that a file of plain data does not hold."""
 
 
 def load_npy(path):
@@ -55,35 +50,32 @@ def load_npy(path):
     todo = "get it again from where the data set comes from, and do not open it otherwise"
     try:
         if len(data) > LARGEST:
-            raise _Refused(f"is larger than {LARGEST} bytes")
+            raise DataError(f"is larger than {LARGEST} bytes")
         return _read_npy(io.BytesIO(data))
-    except _Refused as e:
-        raise DataError(f"{e}, so it was not read", file=path, todo=todo) from e
+    except DataError as e:
+        raise DataError(f"{e.what}, so it was not read", file=path, todo=todo) from e
     except Exception as e:  # what is no such file fails in a dozen ways
         what = f"is no .npy file, or a damaged one ({e!s:.200})"
         raise DataError(what, file=path, todo=todo) from e
 
 
+def _read_npy(f):
+    major, minor = np.lib.format.read_magic(f)
+    read_header = getattr(np.lib.format, f"read_array_header_{major}_{minor}")
+    shape, fortran, dtype = read_header(f)
+    order = "F" if fortran else "C"
+    found = loads(f.read()) if dtype.hasobject else _array(f.read(), dtype, shape, order)
+    return found.item() if isinstance(found, np.ndarray) and found.shape == () else found
+
+
 def loads(data: bytes):
-    """The object in a pickle, under the same rules; an exception of some kind for all others."""
+    """The object in a pickle, under the same rules; DataError, or what Python says, for others."""
     _check_instructions(data)
     found = _ArrayUnpickler(io.BytesIO(data), encoding="latin1").load()  # Python 2 has bytes as str
     if isinstance(found, _Array) and found.items is not None:
         array = np.fromiter(map(_finished, found.items), object)
         return array.reshape(found.shape, order=found.order)
     return _finished(found)
-
-
-def _read_npy(f):
-    version, read_header = np.lib.format.read_magic(f), np.lib.format.read_array_header_2_0
-    if version == (1, 0):
-        read_header = np.lib.format.read_array_header_1_0
-    shape, fortran, dtype = read_header(f)
-    if dtype.hasobject:
-        found = loads(f.read())
-    else:
-        found = _array(f.read(), dtype, shape, "F" if fortran else "C")
-    return found.item() if isinstance(found, np.ndarray) and found.shape == () else found
 
 
 def _check_instructions(data):
@@ -96,19 +88,19 @@ def _check_instructions(data):
     for count, (opcode, place, _) in enumerate(pickletools.genops(data)):
         name = opcode.name
         if count > MOST:
-            raise _Refused(f"holds more than {MOST} instructions")
-        if name.endswith("PUT") or name == "MEMOIZE":
-            memo[len(memo) if name == "MEMOIZE" else place] = made
-        elif name.endswith("GET"):
+            raise DataError(f"holds more than {MOST} instructions")
+        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if place is None else place] = made
+        elif name in ("BINGET", "LONG_BINGET"):
             made = memo[place]
             if not _VALUE.fullmatch(made):
-                raise _Refused("repeats a list, tuple or dict")
+                raise DataError("repeats a list, tuple or dict")
         elif _VALUE.fullmatch(name) or _CONTAINER.fullmatch(name):
             made = name
         else:
-            raise _Refused(f"holds the instruction {name}, which plain data do not need")
+            raise DataError(f"holds the instruction {name}, which plain data do not need")
     if max(memo, default=0) > MOST:  # the unpickler would make room for all places up to it
-        raise _Refused(f"memorises something at place {max(memo)}")
+        raise DataError(f"memorises something at place {max(memo)}")
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -119,15 +111,11 @@ class _ArrayUnpickler(pickle.Unpickler):
             "numpy.ndarray": _Array,
             "numpy.dtype": _Dtype,
             "numpy._reconstruct": lambda *_: _Array(),
-            "numpy._frombuffer": lambda *args: _Array().fill(*args),
             "numpy.scalar": lambda dtype, buffer: _array(buffer, dtype.numpy, (), "C")[()],
-            "_codecs.encode": lambda text, coding: {"latin1": text.encode}[coding]("latin1"),
-            "builtins.bytes": lambda: b"",
-            "__builtin__.bytes": lambda: b"",
         }
-        known = re.sub(r"^numpy\._?core\.(multiarray|numeric)$", "numpy", module) + f".{name}"
+        known = re.sub(r"^numpy\._?core\.multiarray$", "numpy", module) + f".{name}"
         if known not in names:
-            raise _Refused(f"asks for {f'{module}.{name}':.80}")
+            raise DataError(f"asks for {f'{module}.{name}':.80}")
         return names[known]
 
 
@@ -136,7 +124,7 @@ class _Dtype:
 
     def __init__(self, code, *_):
         if not _DTYPE.fullmatch(code):
-            raise _Refused(f"holds an array of {code!r:.80}")
+            raise DataError(f"holds an array of {code!r:.80}")
         self.numpy = np.dtype(code)
 
     def __setstate__(self, state):
@@ -144,28 +132,25 @@ class _Dtype:
 
 
 class _Array:
-    """In the place of a numpy.ndarray: `value`, or a list of `items` for one of objects."""
+    """In the place of a numpy.ndarray: later its `value`, or the `items` of one of objects."""
 
     value = items = None
 
     def __setstate__(self, state):
-        _, shape, dtype, fortran, content = state
-        self.fill(content, dtype, shape, "F" if fortran else "C")
-
-    def fill(self, content, dtype, shape, order):
+        _, self.shape, dtype, fortran, content = state
+        self.order = "F" if fortran else "C"
         if dtype.numpy.hasobject:
-            self.items, self.shape, self.order = content, shape, order
+            self.items = content
         else:
-            self.value = _array(content, dtype.numpy, shape, order)
-        return self
+            self.value = _array(content, dtype.numpy, self.shape, self.order)
 
 
 def _array(buffer, dtype, shape, order):
     """A read-only array on its bytes, of which there have to be exactly as many as it needs."""
-    buffer = memoryview(buffer.encode("latin1") if isinstance(buffer, str) else buffer)
-    if not dtype.itemsize and not buffer and shape == ():  # an empty string
+    buffer = buffer.encode("latin1") if isinstance(buffer, str) else buffer
+    if not dtype.itemsize and buffer == b"" and shape == ():  # an empty string
         return np.zeros((), dtype)
-    return np.frombuffer(buffer.toreadonly(), dtype).reshape(shape, order=order)
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
 def _finished(value):
@@ -177,7 +162,7 @@ def _finished(value):
     if isinstance(value, _Array) and value.value is not None:
         return value.value
     if isinstance(value, _Array | _Dtype) or callable(value):
-        raise _Refused("holds a function, a type, or an array of objects")
+        raise DataError("holds a function, a type, or an array of objects")
     return value
 
 
@@ -220,8 +205,8 @@ def read_mmcv_checkpoint(path) -> dict | None:
     try:
         with open(path, "rb") as f:
             found = torch.load(f, map_location="cpu", pickle_module=reader, weights_only=False)
-        state = dict(found["state_dict"])
-        good = "meta" in found and all(isinstance(v, torch.Tensor) for v in state.values())
+        state = dict(found["state_dict"]) if "meta" in found else {None: None}
     except Exception:  # the caller has PyTorch's own complaint to report
         return None
-    return state if good and all(isinstance(k, str) for k in state) else None
+    good = all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items())
+    return state if good else None

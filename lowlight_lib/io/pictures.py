@@ -10,20 +10,14 @@ import numpy as np
 from ..errors import DataError, LowlightError
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows many more, some run programs
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows others, for some it runs programs
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what the files begin with
+_MOST = 4 * 178_956_970  # values of a deep TIFF; of all other files Pillow has the same limit
 _ORIENTATION, _DNG_VERSION = 0x0112, 0xC612  # tags
-_MOST_PIXELS = 178_956_970  # of deep TIFFs; for all other files it is Pillow's own limit
 
 
 def read_photo(path) -> np.ndarray:
-    """A photograph as a network takes it; see `read_pixels`.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded.
-    Raises:
-        DataError: as there.
-    """
+    """`read_pixels` as a network takes it: float32 (H, W, 3) in [0, 1], display-encoded."""
     return to_float(read_pixels(path))
 
 
@@ -39,15 +33,12 @@ def read_pixels(path) -> np.ndarray:
     Returns:
         (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats.
     Raises:
-        DataError: missing, empty, damaged, a camera's raw file, or of another kind.
+        DataError: missing, empty, damaged, huge, a camera's raw file, or of another kind.
     """
     path = Path(path)
     if path.suffix.lower() not in PHOTOS:
-        raise DataError(
-            "is not called a picture",
-            file=path,
-            todo=f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw",
-        )
+        todo = f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw"
+        raise DataError("is not called a picture", file=path, todo=todo)
     try:
         if not path.stat().st_size:
             raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
@@ -91,10 +82,9 @@ def _decode(path):
 
     with open(path, "rb") as f:
         head = f.read(25)
-    if head.startswith(_TIFF):
-        deep = _decode_tiff(path)
-        if deep is not None:
-            return deep
+    deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
+    if deep is not None:
+        return deep
     with Image.open(path, formats=_FORMATS) as image:
         image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -103,33 +93,32 @@ def _decode(path):
         return np.asarray(image.convert("RGB")), orientation
 
 
-def _decode_tiff(path):
-    """A TIFF of more than 8 bits a colour; None for all others, which Pillow reads whole."""
+def _decode_deep_tiff(path):
+    """The same for a TIFF of more than 8 bits a colour; None for others, which Pillow can read."""
     import tifffile
+
+    def refuse(what, todo, error=None):
+        raise DataError(what, file=path, todo=todo) from error
 
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
-        if page.photometric == tifffile.PHOTOMETRIC.CFA or _DNG_VERSION in page.tags:
-            todo = "give it to a system that takes raw: sid, llpacknet or redi"
-            raise DataError("is a camera's raw file, not a photograph", file=path, todo=todo)
-        if page.bitspersample <= 8:
+        bits, kind = page.bitspersample, getattr(page.photometric, "name", page.photometric)
+        if kind == "CFA" or _DNG_VERSION in page.tags:
+            refuse("is a camera's raw file, not a photograph", "give it to a system that takes raw")
+        if bits <= 8:
             return None
-        kind = getattr(page.photometric, "name", str(page.photometric))
         if kind not in ("MINISBLACK", "RGB"):
-            todo = "save it as RGB"
-            raise DataError(f"has {page.bitspersample}-bit {kind} colours", file=path, todo=todo)
-        if page.size > 4 * _MOST_PIXELS:
-            raise DataError(f"is too large: {page.shape} values", file=path, todo="cut it smaller")
+            refuse(f"has {bits}-bit {kind} colours", "save it as RGB")
+        if page.size > _MOST:
+            refuse(f"is too large ({page.size} values)", "cut it smaller")
         try:
             pixels = page.asarray()
         except ValueError as e:  # compressed in a way that tifffile alone does not know
-            # OpenCV knows more of them, but mixes up other layouts than these without a word.
+            # OpenCV knows more ways, but mixes up other layouts than these without a word.
             samples = (1,) if kind == "MINISBLACK" else (3, 4)
-            plain = page.planarconfig == 1 and page.samplesperpixel in samples
-            if plain and page.bitspersample in (16, 32):
+            if page.planarconfig == 1 and page.samplesperpixel in samples and bits in (16, 32):
                 return _whole(_decode_opencv(path), path), 1  # it turns every TIFF upright
-            todo = "save it uncompressed, or with ZIP compression"
-            raise DataError(f"cannot be unpacked ({e})", file=path, todo=todo) from e
+            refuse(f"cannot be unpacked ({e})", "save it uncompressed, or with ZIP compression", e)
         if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
             pixels = np.moveaxis(pixels, 0, -1)
         tag = page.tags.get(_ORIENTATION)
@@ -142,8 +131,7 @@ def _decode_opencv(path):
 
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        todo = "copy it again, or save it uncompressed"
-        raise DataError("is damaged, or compressed in an unknown way", file=path, todo=todo)
+        raise ValueError("it is damaged, or compressed in an unknown way")
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0]]
 
 

@@ -176,7 +176,7 @@ def test_a_part_of_any_length_ends_well(server, tmp_path, part, begin, size):
 
 def test_a_part_of_another_file_is_found_out_and_dropped(server, tmp_path, part):
     part.write_bytes(WRONG[:CUT])
-    fetch(item(server, "good", "good"), tmp_path, **QUIET)
+    fetch(item(server, "good", "norange"), tmp_path, **QUIET)
     assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
     assert [asked for _, asked in server.seen] == [f"bytes={CUT}-", None]
 
@@ -213,7 +213,8 @@ def test_what_is_not_the_published_file_never_gets_its_name(server, tmp_path, ki
 def test_a_silent_mirror_is_given_up(server, tmp_path):
     with pytest.raises(DataError, match=r"slow/file\.bin gave nothing for too long"):
         fetch(item(server, "slow", "missing"), tmp_path, progress=False, timeout=(5, 0.1))
-    assert [path for path, _ in server.seen] == ["/slow/file.bin"] * TRIES + ["/missing/file.bin"]
+    asked = [path.split("/")[1] for path, _ in server.seen]
+    assert asked == ["slow", "missing"] + ["slow"] * (TRIES - 1)
 
 
 def test_a_mirror_that_is_not_there_says_so(server, tmp_path):
@@ -267,68 +268,37 @@ def test_a_place_that_cannot_be_written(server, tmp_path):
 # ---- many files
 
 
-def test_licences_are_said_before_anything_is_fetched(server, tmp_path):
-    said = []
-
-    def say(line):
-        said.append((line, len(server.seen)))
-
+def test_licences_are_said_first_and_what_failed_is_counted(server, tmp_path, capsys):
     by_hand = Item("c", "ask them", by_hand="Go there, put it at {target}")
     items = [item(server, "good"), item(server, "missing", name="b"), by_hand]
-    assert fetch_all(items, tmp_path, say=say, **QUIET) == 2
-    assert [s for s in said if s[1] == 0] == [
-        ("Licence of a/file.bin, b: free", 0),
-        ("Licence of c: ask them", 0),
-    ]
-    assert "verified" in said[2][0]
-    assert said[3][0].startswith("error: ") and "HTTP 404" in said[3][0]
-    assert f"Go there, put it at {tmp_path / 'c'}" in said[4][0]
+    assert fetch_all(items, tmp_path, **QUIET) == 2
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["Licence of a/file.bin, b: free", "Licence of c: ask them"]
+    assert "verified" in said[2]
+    assert said[3].startswith("error: ") and "HTTP 404" in said[3]
+    assert f"Go there, put it at {tmp_path / 'c'}" in said[4]
     (tmp_path / "c").write_bytes(b"got")
-    assert fetch_all([by_hand], tmp_path, say=say) == 0
+    assert fetch_all([by_hand], tmp_path) == 0
 
 
 def test_mirrors_of_the_user_come_first(server, tmp_path):
-    by_hand = Item("SID/file.bin", "free")
-    items = [item(server, "missing"), by_hand]
-    mirror = f"{server.url}/good/"
-    assert fetch_all(items, tmp_path, mirrors=[mirror], say=lambda _: None, **QUIET) == 0
+    items, mirror = [item(server, "missing"), Item("SID/file.bin", "free")], f"{server.url}/good/"
+    assert fetch_all(items, tmp_path, mirrors=[mirror], **QUIET) == 0
     assert {path for path, _ in server.seen} == {"/good/file.bin"}
 
 
-def test_a_dry_run_touches_nothing(server, tmp_path):
-    root = tmp_path / "new"
-    said = []
+def test_a_dry_run_touches_nothing(server, tmp_path, capsys):
     items = [item(server, "good", "wrong"), Item("b", "ask", about="about 25 GB")]
-    assert fetch_all(items, root, dry_run=True, say=said.append) == 0
-    text = "\n".join(said)
+    assert fetch_all(items, tmp_path / "new", dry_run=True) == 0
+    text = capsys.readouterr().out
     assert "file.bin (262.1 kB) would be fetched" in text
     assert f"    {server.url}/good/file.bin\n    {server.url}/wrong/file.bin\n" in text
     assert "b (about 25 GB) is got by hand" in text
     assert "Licence of a/file.bin: free" in text and "Licence of b: ask" in text
-    assert not root.exists() and not server.seen
+    assert not (tmp_path / "new").exists() and not server.seen
 
 
 # ---- manifests
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("", "licence"),
-        ("licence = 'x'", "file"),
-        ("licence = 'x'\n[[file]]\nname = '../a'", "no name below the root"),
-        ("licence = 'x'\n[[file]]\nname = '/a'", "no name below the root"),
-        ("licence = 'x'\n[[file]]\nname = 'C:a'", "no name below the root"),
-        ("licence = 'x'\n[[file]]\nname = 'a'\nsha256 = 'abc'", "no sha256"),
-        ("licence = 'x'\n[[file]]\nname = 'a'\nurl = 'b'", "unexpected keyword"),
-        ("licence = ", "not a manifest"),
-    ],
-)
-def test_bad_manifests_are_refused(tmp_path, text, match):
-    (tmp_path / "m.toml").write_text(text)
-    with pytest.raises(DataError, match=match) as e:
-        read_manifest(tmp_path / "m.toml")
-    assert "m.toml" in str(e.value)
 
 
 def test_the_manifests_of_the_project(root):
@@ -337,8 +307,10 @@ def test_the_manifests_of_the_project(root):
         assert len({i.name for i in items}) == len(items)
         for i in items:
             assert i.licence and (i.urls or i.by_hand)
+            assert re.fullmatch(r"\w+(/[\w.-]+)*|[\w.]+", i.name) and ".." not in i.name
             assert all(u.startswith("https://") for u in i.urls)
-            i.by_hand.format(target="x")
+            assert re.fullmatch("[0-9a-f]{64}", i.sha256 or 64 * "0")
+            assert "{" not in i.by_hand.format(target="x")
 
 
 def test_weights_in_the_manifest_are_the_released_ones(root, shared):
