@@ -2,7 +2,7 @@
 
 Ours are .safetensors with the model's key and options in the header. The authors' are pickles; they
 are opened with PyTorch's restricted loader, which refuses anything but tensors, and where a
-framework has put objects beside these, with one that makes none of them (`io.mmcv`).
+framework has put objects beside these, with one that makes none of them (`io.pickles`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .. import models
 from ..errors import CheckpointError, OptionError, ShapeError
 from ..io.files import atomic_write
-from ..io.mmcv import read_framework_file
+from ..io.pickles import read_mmcv_checkpoint
 from ..models.released import our_name
 
 _NORM = {
@@ -237,7 +237,7 @@ def _read_pickle(path):
             state = torch.load(f, map_location="cpu", weights_only=True)
     except Exception as e:  # what is no pickle at all fails in a dozen ways
         if isinstance(e, pickle.UnpicklingError) and "unsupported global" in str(e).lower():
-            if (state := read_framework_file(path)) is not None:
+            if (state := read_mmcv_checkpoint(path)) is not None:
                 return state
             raise CheckpointError(
                 "holds code or objects beside tensors and is not opened: unpickling can run code",
