@@ -420,7 +420,11 @@ def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
     assert "not of a mini set" in complaint(make(tmp_path, seed=5).make)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     own.unlink()
-    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced
+    outside, note = save(tmp_path / "mine.png"), json.loads((folder / "mini.json").read_text())
+    note["files"].append("../mine.png")
+    (folder / "mini.json").write_text(json.dumps(note))
+    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced, and nothing beside it
+    assert outside.exists()
 
 
 def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
