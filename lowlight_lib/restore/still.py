@@ -237,8 +237,8 @@ def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
     if Path(path).suffix.lower() != ".npy":
         return read_raw(path)
     if black is None or white is None or cfa is None:
-        what, todo = "a .npy mosaic does not say its levels and filters", "--black, --white, --cfa"
-        raise OptionError(what, file=path, todo=f"give {todo}")
+        what = "a .npy mosaic does not say its levels and filters"
+        raise OptionError(what, file=path, todo="give --black, --white and --cfa")
     try:
         with open(path, "rb") as f:
             a = np.lib.format.read_array(f, allow_pickle=False)

@@ -234,7 +234,7 @@ def test_movies_are_whole_or_not_there(tmp_path):
     assert (tmp_path / "a.mp4").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "a.mp4"]
     (tmp_path / "b.mp4").mkdir()
-    with pytest.raises(OutputError, match="b.mp4"), Movie(tmp_path / "b.mp4") as movie:
+    with pytest.raises(OutputError, match=r"b\.mp4"), Movie(tmp_path / "b.mp4") as movie:
         movie.add(picture)
 
 
