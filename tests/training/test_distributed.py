@@ -16,12 +16,12 @@ import pytest
 import torch
 from support import tiny
 
-from lowlight_lib import evaluation, models, recipes
+from lowlight_lib import models, recipes
 from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.errors import OptionError
-from lowlight_lib.evaluation import results
+from lowlight_lib.evaluation import stills as evaluate
 from lowlight_lib.training import checkpoint, distributed, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def train_it(key, root, run, **changes):
 
 
 def test_it(key, root, run, weights):
-    [row] = evaluation.test(key, root, run, weights, pictures=key == "redi", progress=False)
+    [row] = evaluate.test(key, root, run, weights, pictures=key == "redi", progress=False)
     return row
 
 
@@ -126,7 +126,7 @@ def test_two_processes_take_the_step_of_one(data, two, tmp_path, key):
 )
 def test_two_processes_score_as_one(data, two, tmp_path, key, images, within):
     one = test_it(key, data, tmp_path, data / f"{key}.safetensors")
-    [other] = results.read_rows(two / key / "results.json")
+    [other] = evaluate.read_rows(two / key / "results.json")
     names = [[r["name"] for r in row["per_image"]] for row in (one, other)]
     assert names[0] == names[1] and len(names[0]) == images == other["images"]
     for a, b in zip([one, *one["per_image"]], [other, *other["per_image"]], strict=True):
