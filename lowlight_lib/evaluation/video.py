@@ -52,7 +52,8 @@ class Video(Evaluation):
 
     def score(self, i):
         data, clip = self.data, self.data.clips[i]
-        factor = find_clip_amplification(data.lq(i), *data.levels, *self.amplification_of(i))
+        asked = self.amplification_of(i)
+        factor = find_clip_amplification(data.lq(i), *data.levels, *asked)
 
         def read(frames):
             return data.input(i, frames, factor)
