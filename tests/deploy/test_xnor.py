@@ -212,7 +212,7 @@ def test_a_plan_by_hand():
 def reference(shared):
     """(network with the drawn weights, its packed form, input, output of the released code)."""
     model = models.build("brve").eval()
-    state = drawn_weights(shared, "brve", 62, 0.1)
+    state = drawn_weights(shared, "brve")
     model.load_state_dict({our_name("brve", k): v for k, v in state.items()})
     arrays = np.load(shared / "reference" / "brve.npz")
     return model, xnor.pack_network(model), *(torch.from_numpy(arrays[k]) for k in "xy")
