@@ -59,7 +59,7 @@ def test_matched_distance():
     check(right)
     refuses(check, lambda a, b: np.sqrt(np.mean((a - b) ** 2)), "no photon has moved")
     refuses(check, lambda a, b: right(a, b) ** 2, "take its root")
-    refuses(check, lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "You give")
+    refuses(check, lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "one mean")
     refuses(check, lambda a, b: np.sqrt(np.mean((a / a.mean() - b) ** 2)), "ten times darker")
 
 
