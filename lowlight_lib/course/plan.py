@@ -112,7 +112,8 @@ def plan(notebooks, given, fixed, repeats) -> list[Job]:
         notebooks: the selected ones.
         given: what the user asks for; a notebook gets those parameters that it declares.
         fixed: what the runner passes wherever it is declared.
-        repeats: {notebook: (parameter, values)}: one run for each value, unless `given` picks one.
+        repeats: {name without its number: (parameter, values)}: one run for each value, unless
+            `given` picks one.
 
     Raises:
         OptionError: a parameter that no selected notebook declares, or a notebook that is none.
@@ -130,7 +131,7 @@ def plan(notebooks, given, fixed, repeats) -> list[Job]:
     jobs = []
     for path, names in declared.items():
         values = {k: v for k, v in (fixed | given).items() if k in names}
-        parameter, choices = repeats.get(path.stem, (None, ()))
+        parameter, choices = repeats.get(path.stem[3:], (None, ()))
         if parameter not in names:
             jobs.append(Job(path, path.stem, values))
             continue
