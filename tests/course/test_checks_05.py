@@ -47,7 +47,7 @@ WRONG = [
     ("share_of_padding", lambda crop: 2 / (3 * crop / 32), "both directions"),
     ("share_of_padding", lambda crop: 0, "positions a side"),
     ("order_of_channels", lambda: np.argsort(order()), "way back"),
-    ("order_of_channels", lambda: np.arange(1024), "channel 1 of two steps"),
+    ("order_of_channels", lambda: np.arange(1024), "Channel 1 of two steps"),
     ("order_of_channels", lambda: np.arange(256), "1024 numbers"),
     ("order_of_channels", lambda: order() // 2, "exactly once"),
     ("order_of_channels", lambda: np.arange(1024).reshape(256, 4).T.flatten(), "row by row"),

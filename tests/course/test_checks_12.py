@@ -47,7 +47,7 @@ def test_gamma_for():
     check = checks.gamma_for
     check(lambda light, wanted: np.log(wanted) / np.log(light))
     refuses(check, lambda light, wanted: np.log(light) / np.log(wanted), "upside down")
-    refuses(check, lambda light, wanted: wanted / light, "becomes")
+    refuses(check, lambda light, wanted: wanted / light, "both sides")
 
 
 def test_matched_distance():

@@ -1,6 +1,4 @@
-"""What all checks share: they ask the student's function, and judge what it answers."""
-
-from __future__ import annotations
+"""What all checks share: they ask the student's function, and Judge what it answers."""
 
 import numpy as np
 
@@ -20,46 +18,56 @@ def answer_of(function, *args):
     return answer
 
 
-def judge(function, args, truth, hints, *, relative=0.02, absolute=1e-9):
-    """Ask the student's function, and where the answer is wrong say what to think about next.
+class Judge:
+    """Ask the student's function; where the answer is wrong, say what to think about next.
+
+        hint = Judge(function, (3, 4), truth)
+        hint[1 / truth] = "That is upside down."      # raised if the answer is this wrong one
+        hint[lambda answer: answer < 0] = "Nothing here is negative."
+        hint[...] = "Count again."                    # raised if the answer is wrong at all
 
     Args:
         function: the student's.
         args: a tuple, what it is called with.
-        truth: the right answer: a number, a tuple or array of numbers, a bool or a string.
-        hints: {wrong: sentence}, of which the first that fits is said. `wrong` is another answer,
-            with `ANY` in places that do not matter, or a function of the answer that says whether
-            the sentence fits, or "otherwise". A sentence may be a function of the answer, too.
+        truth: the right answer: a number, a tuple or array of numbers, or a string.
         relative, absolute: how far a number may be off; the larger of the two counts.
-    Returns:
-        The answer: a float, a float array of the shape of `truth`, or of the type of `truth`.
+    Attributes:
+        answer: a string, or a float array of the shape of `truth`.
     Raises:
-        AssertionError: the answer is wrong; the text shows call, answer, and sentence.
+        AssertionError: no answer, or one of another shape; from a hint: the answer is wrong, and
+            this hint fits. The text shows call, answer, and sentence.
+
+    A wrong answer may have `ANY` in places that do not matter. A sentence may be a function of the
+    answer.
     """
-    answer = answer_of(function, *args)
-    if isinstance(truth, (bool, str)):
-        answer = type(truth)(answer)
-    else:
-        answer, shape = np.asarray(answer, float), np.shape(truth)
-        answer = answer.reshape(shape) if answer.size == 1 == np.size(truth) else answer
-        assert answer.shape == shape, f"{_call(function, args, answer)} Return {_form(shape)}."
 
-    def fits(wrong):
-        if isinstance(wrong, (bool, str)):
-            return wrong == "otherwise" or (type(wrong) is type(answer) and wrong == answer)
-        wrong = np.asarray(wrong, float)
-        given = ~np.isnan(wrong)
-        if wrong.shape != answer.shape or not given.any():
+    def __init__(self, function, args, truth, *, relative=0.02, absolute=1e-9):
+        self.answer, self.relative, self.absolute = answer_of(function, *args), relative, absolute
+        if not isinstance(truth, str):
+            answer, shape = np.asarray(self.answer, float), np.shape(truth)
+            self.answer = answer.reshape(shape) if answer.size == 1 == np.size(truth) else answer
+        name = getattr(function, "__name__", "your function")
+        call = f"{name}({', '.join(map(_shown, args))}) gives" if args else "You say"
+        self.said = f"{call} {_shown(self.answer)}."
+        if not isinstance(truth, str):
+            assert self.answer.shape == shape, f"{self.said} Return {_form(shape)}."
+        self.right = self._is(truth)
+
+    def __setitem__(self, wrong, sentence):
+        fits = wrong is ... or (wrong(self.answer) if callable(wrong) else self._is(wrong))
+        if fits and not self.right:
+            sentence = sentence(self.answer) if callable(sentence) else sentence
+            raise AssertionError(f"{self.said} {sentence}")
+
+    def _is(self, value):
+        if isinstance(value, str):
+            return self.answer == value
+        value = np.asarray(value, float)
+        given = ~np.isnan(value)
+        if value.shape != self.answer.shape or not given.any():
             return False
-        limit = np.maximum(absolute, relative * np.abs(wrong[given]))
-        return bool((np.abs(answer[given] - wrong[given]) <= limit).all())
-
-    if not fits(truth):
-        which = (w(answer) if callable(w) else fits(w) for w in hints)
-        sentence = next((s for s, here in zip(hints.values(), which, strict=True) if here), "")
-        sentence = sentence(answer) if callable(sentence) else sentence
-        raise AssertionError(f"{_call(function, args, answer)} {sentence}")
-    return answer if np.ndim(answer) or isinstance(answer, (bool, str)) else float(answer)
+        limit = np.maximum(self.absolute, self.relative * np.abs(value[given]))
+        return bool((np.abs(self.answer[given] - value[given]) <= limit).all())
 
 
 def near(a, b, relative=0.02) -> bool:
@@ -80,15 +88,8 @@ def flat_raw(cell, shape=(24, 24)):
     )
 
 
-def _call(function, args, answer):
-    """ "name(3, 0.5) gives 7.": what was asked and answered, as far as it fits in a line."""
-    if not args:
-        return f"You say {_shown(answer)}."
-    name = getattr(function, "__name__", "your function")
-    return f"{name}({', '.join(map(_shown, args))}) gives {_shown(answer)}."
-
-
 def _shown(value):
+    """A number, a word or a few of them as a text; what is longer is not shown."""
     if isinstance(value, (bool, str)):
         return str(value)
     if isinstance(value, (int, float, np.ndarray, np.generic)) and np.ndim(value) == 0:
@@ -100,6 +101,6 @@ def _shown(value):
 def _form(shape):
     """How to ask for an answer of this shape."""
     if len(shape) > 1 or sum(shape) > 4:
-        return f"numbers of shape {shape}"
+        return f"numbers of shape {tuple(shape)}"
     words = {2: "two numbers", 3: "three numbers", 4: "four numbers"}
     return words.get(sum(shape), "one number")

@@ -1,14 +1,12 @@
 """Checks of notebook 01."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 
 import numpy as np
 
 from ...sensor import cfa, colorimetry, isp, raw
-from .common import answer_of, flat_raw, judge
+from .common import Judge, answer_of, flat_raw
 
 
 def gains_of_cell(function) -> None:
@@ -21,56 +19,47 @@ def gains_of_cell(function) -> None:
         # The second green as colour 3, without a gain of its own and with one; and as colour 1.
         for p, fourth in ((pattern, 0.0), (pattern, 1.25 * gains[1]), (cell, 0.0)):
             one_green = np.array([*three, three[1]])[p]
-            hints = {
-                (lambda answer: (answer <= 0).any()): """With a gain of 0 half of the green pixels
-                    would turn black. A zero here means 'not recorded', not 'no light'.""",
-                tuple(map(tuple, one_green)): """Here the fourth gain is recorded: this camera's
-                    greens differ. Only where it is 0 does the other green's gain stand in.""",
-                "otherwise": """Read the pattern place by place: 0 is red, 2 is blue, and 1 and 3
-                    are both green.""",
-            }
             truth = np.array([*three, fourth or three[1]])[p]
-            judge(function, (p, [*gains[:3], fourth]), truth, hints, relative=1e-3)
+            hint = Judge(function, (p, [*gains[:3], fourth]), truth, relative=1e-3)
+            hint[lambda answer: (answer <= 0).any()] = """With a gain of 0 half of the green pixels
+                would turn black: 0 means 'not recorded', not 'no light'."""
+            hint[one_green] = """This camera's greens differ. Only where the fourth gain is 0 does
+                the other green's stand in."""
+            hint[...] = "Read it place by place: 0 is red, 2 is blue, and 1 and 3 are both green."
     print("Right, for all four Bayer orders and both ways to number the greens.")
 
 
 def shape_of_picture(function) -> None:
     """Exercise 01/1.2: function(mosaic_shape, orientation) -> (height, width) that LibRaw gives."""
-    hints = {"otherwise": "Which of the four values mean that the camera stood on its side?"}
     for orientation in (1, 3, 6, 8):
         image = dataclasses.replace(flat_raw(cfa.RGGB, (24, 36)), orientation=orientation)
         with _in_libraw(image) as file:
             truth = file.postprocess().shape[:2]
-        judge(function, (image.mosaic.shape, orientation), truth, hints, relative=0)
+        hint = Judge(function, (image.mosaic.shape, orientation), truth, relative=0)
+        hint[...] = "Which of the four values mean that the camera stood on its side?"
     print("Right: two of the four orientations exchange height and width.")
 
 
 def value_of_black(function) -> None:
     """Exercise 01/2.1: function(true_black, used_black, white, ratio) -> amplified signal."""
-    hints = {
-        (lambda answer: answer < 0): """That is the honest difference, but both published raw
-            systems, and normalized(), clip below black: nothing there is negative.""",
-        "otherwise": """Put the number that the pixel holds (true black) into the formula with the
-            level you believe in (used black), in the numerator and in the denominator, and amplify
-            last.""",
-    }
     for true, used in ((512, 512), (512, 500), (512, 524)):
         mosaic = np.full((24, 24), true, np.uint16)
         image = dataclasses.replace(flat_raw(cfa.RGGB), mosaic=mosaic, black_level=used)
         truth = float(image.normalized().max()) * 100
         args = true, used, image.white_level, 100
-        judge(function, args, truth, hints, relative=1e-5, absolute=1e-4)
+        hint = Judge(function, args, truth, relative=1e-5, absolute=1e-4)
+        hint[lambda answer: answer < 0] = """That is the honest difference, but both raw systems,
+            and normalized(), clip below black."""
+        hint[...] = """Put true black (what the pixel holds) into the formula, with used black both
+            above and below the line, and amplify last."""
     print("Right: a few DN that nobody sees in daylight are a grey veil at ratio 100.")
 
 
 def rows_and_columns_to_rggb(function) -> None:
     """Exercise 01/3.1: function(name) -> (rows, columns) to add at top and left."""
-    hints = {
-        "otherwise": """Write down the 2x2 cell, put the new line in front, and read the four
-            letters again: is the first one R?"""
-    }
     for name, cell in cfa.BAYER.items():
-        judge(function, (name,), cfa.to_rggb(flat_raw(cell))[1], hints, relative=0)
+        hint = Judge(function, (name,), cfa.to_rggb(flat_raw(cell))[1], relative=0)
+        hint[...] = "Write down the cell, put the new line in front: is the first one R?"
     print("Right for all four orders.")
 
 
@@ -78,13 +67,10 @@ def sid_planes(function) -> None:
     """Exercise 01/3.2: function(packed) reorders planes by position to R, G1, B, G2."""
     mosaic = np.random.default_rng(0).random((4, 6))
     truth = np.stack([mosaic[r::2, c::2] for r, c in ((0, 0), (0, 1), (1, 1), (1, 0))])
-    hints = {
-        (lambda answer: not np.array_equal(np.sort(answer, 0), np.sort(truth, 0))): """Every plane
-            has to come back once, its pixels untouched: only the order changes.""",
-        "otherwise": """Not yet: walk around the cell clockwise from red, that is the order of the
-            2018 code.""",
-    }
-    judge(function, (cfa.pack_mosaic(mosaic),), truth, hints, relative=0)
+    hint = Judge(function, (cfa.pack_mosaic(mosaic),), truth, relative=0)
+    hint[lambda answer: not np.array_equal(np.sort(answer, 0), np.sort(truth, 0))] = """Each plane
+        comes back once, its pixels untouched: only the order changes."""
+    hint[...] = "Walk around the cell clockwise from red: the order of the 2018 code."
     print("Right: the same numbers, and a network that expects the other order would not complain.")
 
 
@@ -92,14 +78,10 @@ def phase_after_both_flips(function) -> None:
     """Exercise 01/4.1: function() -> the Bayer order that RGGB shows after both plain flips."""
     truth = cfa.name(cfa.tile(cfa.RGGB, (4, 4))[::-1, ::-1][:2, :2])
     answer = str(answer_of(function)).upper()
-    hints = {
-        (lambda answer: answer not in cfa.BAYER): f"Choose from {', '.join(cfa.BAYER)}.",
-        "RGGB": """Two mirrors of a picture cancel nothing here: follow the red pixel of the first
-            2x2 cell through each flip.""",
-        "otherwise": """That is where one flip alone leads. The second one moves the phase along
-            the other axis as well.""",
-    }
-    judge(lambda: answer, (), truth, hints)
+    hint = Judge(lambda: answer, (), truth)
+    hint[lambda answer: answer not in cfa.BAYER] = f"Choose from {', '.join(cfa.BAYER)}."
+    hint["RGGB"] = "Two mirrors cancel nothing here: follow the first red pixel through each."
+    hint[...] = "That is where one flip alone leads. The second one moves the other axis."
     print(f"Right: {truth}. The greens are back in their places, red and blue have changed seats.")
 
 
@@ -107,12 +89,9 @@ def share_of_invented_numbers(function) -> None:
     """Exercise 01/5.1: function() -> share of a picture's numbers that no pixel measured."""
     image = flat_raw(cfa.RGGB)
     truth = 1 - image.mosaic.size / isp.develop(image).size
-    hints = {
-        1 - truth: "That is the share that was measured; the question asks for the rest.",
-        "otherwise": """Count for one pixel: how many numbers does the picture hold there, and how
-            many did the sensor record?""",
-    }
-    judge(function, (), truth, hints, absolute=0.01)
+    hint = Judge(function, (), truth, absolute=0.01)
+    hint[1 - truth] = "That is the share that was measured; the question asks for the rest."
+    hint[...] = "Count for one pixel: how many numbers the picture holds, how many were recorded."
     print(f"Right: {truth:.0%} of the numbers in a picture were never measured.")
 
 
@@ -127,14 +106,10 @@ def srgb_encode(function) -> None:
         return f"""At x = {x[k]:.3f} that is {answer[k]:.4f}, and in the standard {truth[k]:.4f}.
             Check the two pieces and the place where they meet."""
 
-    hints = {
-        tuple(colorimetry.bt709_encode(x)): """This is the BT.709 curve again. sRGB shares its
-            primaries, not its curve.""",
-        tuple(power): """The power law is right, but near black the standard goes on as a straight
-            line: without it, 0 becomes a negative number.""",
-        "otherwise": first_difference,
-    }
-    judge(function, (x,), truth, hints, relative=0, absolute=1e-4)
+    hint = Judge(function, (x,), truth, relative=0, absolute=1e-4)
+    hint[colorimetry.bt709_encode(x)] = "That is the BT.709 curve again: sRGB shares its primaries."
+    hint[power] = "Near black the standard is a straight line: so 0 would become negative."
+    hint[...] = first_difference
     print("Right: straight near black, a power law above.")
 
 

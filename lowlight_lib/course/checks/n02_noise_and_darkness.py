@@ -1,11 +1,9 @@
 """Checks of notebook 02. The truths are measured on frames and photons that are drawn here."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...sensor import noise
-from .common import ANY, answer_of, judge, near
+from .common import ANY, Judge, answer_of, near
 
 
 def snr_after_multiplying(function) -> None:
@@ -13,14 +11,10 @@ def snr_after_multiplying(function) -> None:
     rng = np.random.default_rng(0)
     for snr, ratio in ((100, 300), (100, 1), (40, 16)):
         counts = rng.poisson(snr**2 / ratio, 500_000) * ratio
-        hints = {
-            snr: """Multiplying brings the brightness back, not the photons: it stretches the noise
-                by the same factor as the signal.""",
-            snr / ratio: """The signal did fall by the ratio, but its noise fell too: it is the
-                square root of what is left.""",
-            "otherwise": "How many electrons make that SNR? How many are left?",
-        }
-        judge(function, (snr, ratio), counts.mean() / counts.std(), hints)
+        hint = Judge(function, (snr, ratio), counts.mean() / counts.std())
+        hint[snr] = "That brings the brightness back, not the photons: the noise is stretched too."
+        hint[snr / ratio] = "The signal fell by the ratio, but its noise fell too, by the root."
+        hint[...] = "How many electrons make that SNR? How many are left?"
     print("Right: the multiplication changes nothing. The shutter did it, by a square root.")
 
 
@@ -31,11 +25,9 @@ def variance_of_a_burnt_flat(function) -> None:
     line = noise.noise_levels(camera, 1600).moments(2 * (camera.white_level - camera.black_level))
     clip = f"""No pixel can hold more than {flat.max()} DN, and here every one would like to: follow
         a few of them to the clip."""
-    hints = {
-        (lambda answer: near(answer, line[1], 0.1)): f"That is what the straight line says. {clip}",
-        "otherwise": f"The camera says otherwise. {clip}",
-    }
-    judge(function, (), flat.var(), hints, absolute=0.5)
+    hint = Judge(function, (), flat.var(), absolute=0.5)
+    hint[lambda answer: near(answer, line[1], 0.1)] = f"That is what the straight line says. {clip}"
+    hint[...] = f"The camera says otherwise. {clip}"
     print("Right: the cleanest flat says nothing. Calibrations leave the top of the scale out.")
 
 
@@ -46,13 +38,9 @@ def row_noise_left(function) -> None:
     frames = [noise.expose(np.zeros((8192, 4)), 1, rng=rng, levels=levels) for _ in range(4)]
     left = np.mean(frames, 0)[:, 0].std(), frames[0].mean(1).std()
     truth = np.array(left) / frames[0][:, 0].std()
-    hints = {
-        (truth[0], ANY): """Averaging four columns: neighbours in a row share one draw. What is the
-            mean of four equal numbers?""",
-        "otherwise": """Averaging four frames: every frame draws its rows anew, four independent
-            draws. How much does the mean of four dice vary?""",
-    }
-    judge(function, (), truth, hints, relative=0.05)
+    hint = Judge(function, (), truth, relative=0.05)
+    hint[(truth[0], ANY)] = "Four columns: neighbours share one draw. What is their mean?"
+    hint[...] = "Four frames are four draws. How much does the mean of four dice vary?"
     print("Right: time averages row noise away, width does not. It hangs there like a curtain.")
 
 
@@ -78,15 +66,10 @@ def black_after_clip(function) -> None:
         levels = noise.NoiseLevels(gain=8.0, read=8.0 * sigma, row=0.0, shape=None)
         dark = noise.expose(np.zeros((1024, 1024)), 1, rng=0, levels=levels)
         truth = np.maximum(dark.astype(float) - 512, 0).mean() / levels.gain
-        hints = {
-            0: """Symmetric noise averages to zero only while both halves are there, and the clip
-                throws one of them away.""",
-            2 * truth: """That is the mean of |noise|. The clip does not mirror the lower half, it
-                sets it to 0.""",
-            "otherwise": """Integrate x times the Gaussian density from 0 upwards: it has a closed
-                form.""",
-        }
-        judge(function, (sigma,), truth, hints)
+        hint = Judge(function, (sigma,), truth)
+        hint[0] = "Noise averages to 0 only with both halves, and the clip throws one of them away."
+        hint[2 * truth] = "That is the mean of |noise|. The clip does not mirror, it sets to zero."
+        hint[...] = "Integrate x times the Gaussian density from 0 up: it has a closed form."
     print("Right: two fifths of sigma, out of nothing. It looks like light.")
 
 
@@ -96,9 +79,7 @@ def halve_light_double_iso(function) -> None:
     frames = [noise.expose(grey, 1, iso=iso, rng=0).astype(float) - 512 for iso in (400, 800)]
     (mean, snr), (new_mean, new_snr) = [(f.mean(), f.mean() / f.std()) for f in frames]
     truth = new_mean / mean, new_snr / snr
-    hints = {
-        (truth[0], ANY): "The SNR: the DN look the same; now count the electrons behind them.",
-        "otherwise": "The brightness: half the electrons, and each is worth twice as many DN.",
-    }
-    judge(function, (), truth, hints)
+    hint = Judge(function, (), truth)
+    hint[(truth[0], ANY)] = "The SNR: the DN look the same; now count the electrons behind them."
+    hint[...] = "The brightness: half the electrons, and each is worth twice as many DN."
     print("Right: as bright, and noisier. A higher ISO does not bring photons back.")

@@ -1,11 +1,9 @@
 """Checks of notebook 03."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...sensor import noise
-from .common import ANY, answer_of, judge, near
+from .common import ANY, Judge, answer_of, near
 
 
 def share_that_halves(function) -> None:
@@ -17,11 +15,9 @@ def share_that_halves(function) -> None:
         times = mean / street.mean()  # what is left of the factor
         said = f"Mean {mean:g}: with {share:.3g} of the pixels at white"
         assert not near(share, 0.5), f"""{said} the factor falls to {times:.3g} of what it was. Half
-            of the pixels is what it takes to move a median. A mean weighs each pixel with its
-            light."""
+            of the pixels move a median. A mean weighs each pixel with its light."""
         assert near(times, 0.5, 0.005), f"""{said}, {times:.3g} of the factor is left, not a half. A
-            lamp takes the place of a pixel that was dark: (1 - s) of the old light, and s times
-            1."""
+            lamp takes the place of a dark pixel: (1 - s) of the old light, and s times 1."""
     print("Right: one lamp pixel in a thousand, where the street has a thousandth of white.")
 
 
@@ -32,13 +28,10 @@ def weight_of(function, edges, weights) -> None:
         bins = list(zip(edges[:-1], edges[1:], weights, strict=True))
         truth = sum(float(w) for low, high, w in bins if low <= x < high)
         beyond = "; the last bin goes up to 1 and does not hold it" if x >= 1 else ""
-        hints = {
-            sum(float(w) for _, high, w in bins if high == x < 1) or ANY: """That is the weight of
-                the bin that ends at x. Each bin holds its lower edge, not its upper one: see
-                `side`.""",
-            "otherwise": f"The bin that holds x has weight {truth:.3g}{beyond}.",
-        }
-        judge(function, (float(x), edges, weights), truth, hints, relative=1e-4)
+        hint = Judge(function, (float(x), edges, weights), truth, relative=1e-4)
+        hint[sum(float(w) for _, high, w in bins if high == x < 1) or ANY] = """That is the weight
+            of the bin that ends at x, but a bin holds its lower edge: see `side`."""
+        hint[...] = f"The bin that holds x has weight {truth:.3g}{beyond}."
     print("Right: and what has burnt out weighs nothing at all.")
 
 
@@ -46,13 +39,10 @@ def two_gains(function) -> None:
     """Exercise 03/2.2: function(a, m) -> (clip after m, clip before m) of a at m = 1."""
     for a, m in ((40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)):
         formula, demo = float(np.clip(a * m, 1, 300)), float(np.clip(a, 1, 300) * m)
-        hints = {
-            (demo, formula): "You have both, the other way round.",
-            (lambda answer: answer[1] <= 300): """The demo clips first; after its multiplication
-                nobody clips any more.""",
-            "otherwise": "Both clip to [1, 300] once, and both multiply by m once.",
-        }
-        judge(function, (a, m), (formula, demo), hints, relative=1e-6)
+        hint = Judge(function, (a, m), (formula, demo), relative=1e-6)
+        hint[(demo, formula)] = "You have both, the other way round."
+        hint[lambda answer: answer[1] <= 300] = "The demo clips first, and nobody clips after that."
+        hint[...] = "Both clip to [1, 300] once, and both multiply by m once."
     print(f"Right: at m = 8 the demo's gain can reach {300 * 8}.")
 
 
@@ -63,16 +53,13 @@ def fit_m(function) -> None:
         ratios = rng.choice([100.0, 250.0, 300.0], 40)
         estimates = ratios / 12 * np.exp(rng.normal(0, 0.8, 40))  # at m = 1
         truth = float(np.exp(np.log(ratios / estimates).mean()))
-        louder = """one frame that is 4 times off shouts louder than one that is 1/4 off. Average
-            logarithms."""
-        hints = {
-            (ratios / estimates).mean(): f"That is the mean of ratio / estimate: {louder}",
-            ratios.mean() / estimates.mean(): f"""That is the mean of the ratios over the mean of
-                the estimates: {louder}""",
-            1 / truth: "Upside down: m multiplies the estimates, and should give the ratios.",
-            "otherwise": "The geometric mean of m * estimate / ratio should be 1, and is not.",
-        }
-        judge(function, (ratios, estimates), truth, hints, relative=1e-3)
+        louder = "one frame 4 times off shouts louder than one 1/4 off. Average logarithms."
+        hint = Judge(function, (ratios, estimates), truth, relative=1e-3)
+        hint[(ratios / estimates).mean()] = f"That is the mean of ratio / estimate: {louder}"
+        hint[ratios.mean() / estimates.mean()] = f"""That is the mean of the ratios over the mean of
+            the estimates: {louder}"""
+        hint[1 / truth] = "Upside down: m multiplies the estimates, and should give the ratios."
+        hint[...] = "The geometric mean of m * estimate / ratio should be 1, and is not."
     print("Right: in logarithms twice too much and half too little weigh the same.")
 
 
@@ -81,14 +68,11 @@ def bytes_needed(function) -> None:
     for h, w in ((2, 3), (2848, 4256)):
         masks = 127 * h * w * np.dtype(bool).itemsize
         counts = np.bincount([0], minlength=2**16).astype(np.int64).nbytes
-        hints = {
-            (masks / 8, ANY): "numpy spends a whole byte on a bool, although a bit would do.",
-            (masks, 8 * h * w): """The counts do not grow with the picture: there is one for each
-                *value* that a uint16 can have, not one for each pixel.""",
-            (masks, ANY): "The counts are 2^16 numbers of 8 bytes.",
-            "otherwise": "The first number is what 127 masks take. How many bytes has one?",
-        }
-        judge(function, (h, w), (masks, counts), hints)
+        hint = Judge(function, (h, w), (masks, counts))
+        hint[(masks / 8, ANY)] = "numpy spends a whole byte on a bool, although a bit would do."
+        hint[(masks, 8 * h * w)] = "One count for each *value* of a uint16, not for each pixel."
+        hint[(masks, ANY)] = "The counts are 2^16 numbers of 8 bytes."
+        hint[...] = "The first number is what 127 masks take. How many bytes has one?"
     print(f"Right: {masks / 1e9:.2f} GB against {counts / 1e6:.2f} MB.")
 
 
@@ -136,14 +120,11 @@ def your_amplifier(function) -> None:
         assert np.isfinite(a) and a > 0, f"At ratio {r} you answer {a}: a factor is above 0."
     steps = [factors[40] / factors[10], factors[160] / factors[40]]
     for times in steps:
-        assert 3 < times < 5, f"""When the light falls to a quarter your factor becomes {times:.2f}
-            times as much. Nothing in your formula may know what 0.001 means: only how pixels
-            compare with each other."""
+        assert 3 < times < 5, f"""A quarter of the light, and your factor becomes {times:.2f} times
+            as much. Your formula may not know what 0.001 means: only how pixels compare."""
     for lamp in (0.02, 0.05):
         a, b = factors[40], float(function(seen(40, lamp)))
         assert near(b, a, 0.15), f"""A lamp on {lamp:.0%} of the picture moves your factor from
             {a:.3g} to {b:.3g}. What do you know about the pixels of a lamp before you average?"""
-    print(
-        f"Right: four times less light, {steps[0]:.1f} and {steps[1]:.1f} times the factor; "
-        "and no lamp moves it."
-    )
+    print("Right: with a quarter of the light {:.1f} and {:.1f} times the factor.".format(*steps))
+    print("And no lamp moves it.")

@@ -1,13 +1,11 @@
 """Checks of notebook 07."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...blocks.shift import spatial_shift, temporal_shift
-from .common import ANY, answer_of, judge
+from .common import ANY, Judge, answer_of
 
 
 def steps_needed(function) -> None:
@@ -19,14 +17,10 @@ def steps_needed(function) -> None:
             known = temporal_shift(known, reverse=truth % 2 == 1)
             known = known.amax(2, keepdim=True).expand(-1, -1, 2, -1, -1)  # the layer mixes
             truth += 1
-        hints = {
-            frames: "After *no* step a frame knows one frame: itself.",
-            frames // 2: """You let news come from both sides in each step. A step is a forward or a
-                reverse shift, so one side at a time.""",
-            "otherwise": """Write down whom frame 1 knows after one step, after two, after three:
-                how many more are they each time?""",
-        }
-        judge(function, (frames,), truth, hints, relative=0)
+        hint = Judge(function, (frames,), truth, relative=0)
+        hint[frames] = "After *no* step a frame knows one frame: itself."
+        hint[frames // 2] = "A step is a forward or a reverse shift: news from one side at a time."
+        hint[...] = "Write down whom frame 1 knows after each step: how many more each time?"
     print("Right: one more frame with each step. A window of three needs two, and gets two.")
 
 
@@ -40,26 +34,22 @@ def guess_for(function) -> None:
     def nearest(dy, dx):
         return int((went - torch.tensor([dy, dx])).square().sum(1).argmin()) - 1
 
-    unmoved = "Is the copy that nobody has moved not nearer? It is there, too: call it -1."
     for dy, dx in ((-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)):
         truth = nearest(dy, dx)
-        hints = {
-            nearest(-dy, -dx): """That copy moves the other way. A thing went from here to there;
-                its old picture has to make the same way.""",
-            nearest(dx, dy): """You took down for right: the first number of an offset is the
-                row.""",
-            truth + 1 if truth >= 12 else ANY: """Nearly: the numbers have no place for (0, 0), so
-                behind the middle all of them are one lower.""",
-            "otherwise": """Round each direction to the nearest multiple of 4, and look the pair up
-                in the order in which the map is numbered: row by row."""
-            if truth >= 0
-            else unmoved,
-        }
+        rule = "Round each direction to a multiple of 4, and look the pair up, numbered row by row."
+        if truth < 0:
+            rule = "Is the copy that nobody has moved not nearer? It is there, too: call it -1."
         try:
-            judge(function, (dy, dx), truth, hints, relative=0)
+            hint = Judge(function, (dy, dx), truth, relative=0)
         except ValueError as e:  # (0, 0) looked up among the offsets
-            assert truth >= 0, f"For ({dy}, {dx}) your function fails: {e}. {unmoved}"
+            assert truth >= 0, f"For ({dy}, {dx}) your function fails: {e}. {rule}"
             raise
+        hint[nearest(-dy, -dx)] = """That copy moves the other way. A thing went from here to there;
+            its old picture has to go the same way."""
+        hint[nearest(dx, dy)] = "You took down for right: an offset's first number is the row."
+        hint[truth + 1 if truth >= 12 else ANY] = """Nearly: the numbers have no place for (0, 0),
+            so behind the middle all of them are one lower."""
+        hint[...] = rule
     print("Right: whatever moves by up to ten pixels has a guess within two of it.")
 
 
@@ -75,16 +65,13 @@ def share_covered(function) -> None:
 
     for reach in (1, 2, 0):
         truth = covered(reach)
-        hints = {
-            (lambda answer: not 0 <= answer <= 1): "A share lies between 0 and 1.",
-            truth**0.5: "That is the share along one direction. Both have to fit at once.",
-            covered(reach, unmoved=False): """Those are the 24 moved copies. The unmoved one is
-                there, too.""",
-            "otherwise": f"""Along one direction there are 21 motions, -10 to 10, and copies at -8,
-                -4, 0, 4, 8. Cross out what lies within {reach} of one of them; then both
-                directions.""",
-        }
-        judge(function, (reach,), truth, hints, relative=1e-3)
+        hint = Judge(function, (reach,), truth, relative=1e-3)
+        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
+        hint[truth**0.5] = "That is the share along one direction. Both have to fit at once."
+        moved_only = covered(reach, unmoved=False)
+        hint[moved_only] = "Those are the 24 moved copies. The unmoved one counts, too."
+        hint[...] = f"""Along one direction cross out, of 21 motions from -10 to 10, what lies
+            within {reach} of -8, -4, 0, 4, 8; then both directions."""
     print("Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half.")
 
 
@@ -126,17 +113,14 @@ def share_lost(function) -> None:
     for channels, height in ((24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)):
         kept = spatial_shift(torch.ones(1, 3, channels, height, 3), "released").mean().item()
         lost = min(8 / channels, 1)
-        hints = {
-            (lambda answer: not 0 <= answer <= 1): """A share lies between 0 and 1. With how few
-                channels, or rows, is all lost?""",
-            kept: "That is the share that survives.",
-            lost: "So much is lost to the channels. And what falls out of the bottom?",
-            min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1): """Added up, what is
-                lost twice counts twice. Multiply what survives.""",
-            "otherwise": """Of the channels all but 8 survive; of the rows all but 8, 4 and 0 in the
-                three frames. Average the survivors over the frames.""",
-        }
-        judge(function, (channels, height), 1 - kept, hints, relative=1e-3, absolute=1e-6)
+        hint = Judge(function, (channels, height), 1 - kept, relative=1e-3, absolute=1e-6)
+        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
+        hint[kept] = "That is the share that survives."
+        hint[lost] = "So much is lost to the channels. And what falls out of the bottom?"
+        added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
+        hint[added] = "Added up, what is lost twice counts twice. Multiply what survives."
+        hint[...] = """All channels but 8 survive; all rows but 8, 4 and 0. Average the survivors
+            over the frames."""
     print("Right: a third of the channels, and more the smaller the frames. Of 8 channels: all.")
 
 
@@ -165,20 +149,20 @@ def stream(function, extract, align, reconstruct) -> None:
         assert len(outputs) == n, f"{clip} {len(outputs)} came out."
         for i, (y, right) in enumerate(zip(outputs, truth, strict=True)):
             assert y.shape == right.shape, f"""{clip} output {i} has shape {y.shape}, a frame has
-                {right.shape}. One frame belongs to each output, the one that the window's left
-                feature came from."""
+                {right.shape}. One frame belongs to each output, that of the window's left
+                feature."""
             if np.allclose(y, right):
                 continue
             wrong = f"{clip} output {i} is off by {np.abs(y - right).max():.2g}."
             late = any(np.allclose(y, reconstruct(f, deep[i], aligned[i])) for f in frames)
             assert not late, f"{wrong} Its features are right, but added to another frame."
-            assert i == 0, f"""{wrong} Output 0 is right, which should make you suspicious: what
-                stands in the window in place of the second frame has been through `align` already.
-                `reconstruct` wants what `extract` made of it."""
+            assert i == 0, f"""{wrong} Output 0 is right: in place of the second frame the window
+                holds what has been through `align` already. `reconstruct` wants what `extract` made
+                of it."""
             raise AssertionError(f"{wrong} Compare it with the clip form, line by line.")
         assert all(t <= i + 3 for i, t in enumerate(taken_at)), f"""{clip} right numbers, but too
-            late: output 0 came after {taken_at[0]} frames. It can be finished with the third. An
-            endless video has no end to wait for."""
+            late: output 0 came after {taken_at[0]} frames. It can be finished with the third: an
+            endless video does not end."""
     print("Right: equal to the clip form, two frames late, whatever the length.")
 
 

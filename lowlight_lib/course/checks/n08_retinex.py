@@ -1,13 +1,11 @@
 """Checks of notebook 08."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...blocks import retinex
-from .common import ANY, answer_of, judge
+from .common import ANY, Judge, answer_of
 
 
 def halo_width(function) -> None:
@@ -19,17 +17,11 @@ def halo_width(function) -> None:
         light = retinex.decompose(wall, radius).L[0, 0, side // 2]
         truth = int((light[side:] > 0.1 + 1e-4).sum())
         assert torch.all(light[:side] > 1 - 1e-4)  # the bright side is never touched
-        hints = {
-            radius: """So far the *maximum* carries the sun. What does the mean behind it do, whose
-                window is as wide?""",
-            2 * radius + 1: """That is the side of a window. How far does it reach to one side of
-                its middle, and what do two such windows, one after the other, reach?""",
-            4 * radius: """You count both sides of the edge. Is the light too *low* anywhere in the
-                sun?""",
-            "otherwise": """Write the row down: 1 1 1 1 | 0.1 0.1 0.1 0.1 ... Take the maximum over
-                each window, then the mean of those maxima.""",
-        }
-        judge(function, (radius,), truth, hints, relative=0)
+        hint = Judge(function, (radius,), truth, relative=0)
+        hint[radius] = "So far the *maximum* carries the sun. What does the mean behind it do?"
+        hint[2 * radius + 1] = "That is the side of a window. How far does it reach to one side?"
+        hint[4 * radius] = "You count both sides of the edge. Is anything in the sun too dark?"
+        hint[...] = "Write the row down, 1 1 1 0.1 0.1 0.1: the maximum of each window, their mean."
     print("Right: twice the radius, and all of it in the shade; the sunny side keeps its light.")
 
 
@@ -40,18 +32,11 @@ def contrast_left(function) -> None:
         threads = 0.2 * torch.tensor([ratio, 1], dtype=torch.float64)
         pairs = (light * threads) ** gamma, retinex.recompose(light, threads, gamma)
         plain, split = ((bright / dark).item() for bright, dark in pairs)
-        hints = {
-            (split, plain): "These are the right two numbers, in the other order.",
-            (plain, ANY): """Second number: both threads are in the *same* light. What remains of it
-                when one is divided by the other?""",
-            "otherwise": """First number: both threads are raised to the power gamma. What is
-                (a x) ** g / (a y) ** g?""",
-        }
-        judge(function, (ratio, gamma), (plain, split), hints, relative=1e-3)
-    print(
-        "Right: plain gamma squeezes illumination and reflectance alike; the split squeezes the "
-        "illumination alone."
-    )
+        hint = Judge(function, (ratio, gamma), (plain, split), relative=1e-3)
+        hint[(split, plain)] = "These are the right two numbers, in the other order."
+        hint[(plain, ANY)] = "Second number: both are in the *same* light. What is left of it?"
+        hint[...] = "First number: both are raised to gamma. What is (a x) ** g / (a y) ** g?"
+    print("Right: plain gamma squeezes both alike; the split squeezes the illumination alone.")
 
 
 def freedoms(function) -> None:
@@ -64,17 +49,13 @@ def freedoms(function) -> None:
             for colour in range(3):
                 system[3 * exposure + colour, [exposure, k + colour]] = 1
         truth = system.shape[1] - int(np.linalg.matrix_rank(system))
-        counted = f"""You counted {k + 3} unknowns and {3 * k} equations. But do the equations all
-            say something new? Take any solution, double R, and halve every L."""
-        hints = {
-            3 - 2 * k: counted,
-            max(3 - 2 * k, 0): counted,
-            0 if k == 1 else ANY: """Then there would be one answer. Take any solution, double R,
-                and halve every L: is an equation violated?""",
-            "otherwise": """Suppose somebody tells you L of the first exposure. What follows from
-                it? And from R, about the other exposures?""",
-        }
-        judge(function, (k,), truth, hints, relative=0)
+        counted = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something new?
+            Take any solution, double R, and halve every L."""
+        hint = Judge(function, (k,), truth, relative=0)
+        hint[3 - 2 * k] = counted
+        hint[max(3 - 2 * k, 0)] = counted
+        hint[0] = "Then there would be one answer. But double R and halve every L: still right?"
+        hint[...] = "Suppose somebody tells you L of the first exposure. What follows for all else?"
     print("Right: one number a pixel, with two exposures, ten, or a hundred.")
 
 
@@ -93,9 +74,9 @@ def cheat(function) -> None:
             assert F.mse_loss(L * R, X) < 1e-9, """mean((L R - X)^2) is not 0. X is yours to choose:
                 what must it be?"""
             assert retinex.total_variation(L) < 1e-6, "TV(L) is not 0. Which L is smoothest?"
-        assert retinex.consistency(splits[0].R, splits[1].R) < 1e-9, """C is not 0: your function
-            got two pictures that have nothing in common, and saw two different reflectances. Which
-            reflectance is the same whatever one looks at?"""
+        assert retinex.consistency(splits[0].R, splits[1].R) < 1e-9, """C is not 0: two pictures
+            with nothing in common got different reflectances. Which one is the same whatever one
+            looks at?"""
     print("Right: four of the six terms are 0, and you have not even looked at the picture.")
 
 
@@ -121,8 +102,7 @@ def invisible_light(function) -> None:
         for axis, name in enumerate(("below", "beside")):
             steps = light.diff(dim=axis).abs()
             assert steps.min() > 1 - 1e-6, f"""Two pixels, one {name} the other, differ by
-                {steps.min():.2g} only. Every one is to differ from its neighbours, on all four
-                sides, by 1."""
+                {steps.min():.2g} only, and not by 1 as on all four sides they should."""
     print("Right: the roughest light there is, and TV, which looks two pixels on, sees none of it.")
 
 
@@ -138,15 +118,12 @@ def light_of_half(function) -> None:
 
         def share(answer, weight=weight):
             removed = _removed(min(max(float(answer), 1e-3), 1.0), weight)
-            return f"""There the share is {removed:.0%}. Set it to one half in the formula, and
-                solve for L."""
+            return f"There the share is {removed:.0%}. Set it to one half and solve for L."
 
-        hints = {
-            1 / low: "That is 1 / L, and the light is below 1.",
-            low**2: "That is L^2.",
-            "otherwise": share,
-        }
-        judge(function, (weight,), low, hints)
+        hint = Judge(function, (weight,), low)
+        hint[1 / low] = "That is 1 / L, and the light is below 1."
+        hint[low**2] = "That is L^2."
+        hint[...] = share
     of_255 = " and ".join(f"{255 * truth[w]:.0f} with {w:g}" for w in (500.0, 5.0))
     print(f"Right: of the 255 levels of a PNG file, that is {of_255}.")
 

@@ -1,14 +1,12 @@
 """Checks of notebook 09. The truth is counted on networks that are built here."""
 
-from __future__ import annotations
-
 import math
 
 from torch import nn
 
 from ... import models
 from ...deploy import cost, counting, roofline
-from .common import ANY, judge
+from .common import ANY, Judge
 
 SONY = (1, 1, 2848, 4256)
 
@@ -20,13 +18,11 @@ def one_by_one_against_three_by_three(function) -> None:
         small = (1, channels, 64 // scale, 96 // scale)
         point = cost.count(nn.Conv2d(channels, channels, 1), shape).macs
         window = cost.count(nn.Conv2d(channels, channels, 3, padding=1), small).macs
-        hints = {
-            1 / 9: "So it would be at one size. The 3x3 layer has far fewer positions to visit.",
-            scale / 9: "The scale divides the width *and* the height.",
-            window / point: "That is the other layer over this one.",
-            "otherwise": "Write both as positions x weights, and divide.",
-        }
-        judge(function, (channels, scale), point / window, hints)
+        hint = Judge(function, (channels, scale), point / window)
+        hint[1 / 9] = "So it would be at one size. The 3x3 layer has far fewer positions to visit."
+        hint[scale / 9] = "The scale divides the width *and* the height."
+        hint[window / point] = "That is the other layer over this one."
+        hint[...] = "Write both as positions x weights, and divide."
     print(f"Right: at 1/8, the modest 1x1 costs {64 / 9:.1f} times as much as the 3x3.")
 
 
@@ -38,16 +34,14 @@ def bytes_of_layer(function) -> None:
         read, weights, written = (4 * math.prod(s) for s in (op.input, op.weight, op.output))
         truth = read + weights + written
         both = "The input is read *and* the output is written."
-        hints = {
-            truth / 4: "Those are numbers. A float32 has four bytes.",
-            truth - weights + 4 * c_in * c_out * kernel**2: """Each filter of a grouped layer sees
-                only its own group's channels.""",
-            truth - weights: "The weights have to be read as well.",
-            truth - written: both,
-            truth - read: both,
-            "otherwise": "Input, weights, output: how many numbers each?",
-        }
-        judge(function, (c_in, c_out, kernel, groups, 10, 12), truth, hints, relative=1e-9)
+        hint = Judge(function, (c_in, c_out, kernel, groups, 10, 12), truth, relative=1e-9)
+        hint[truth / 4] = "Those are numbers. A float32 has four bytes."
+        dense = 4 * c_in * c_out * kernel**2
+        hint[truth - weights + dense] = "A filter sees only its own group's channels."
+        hint[truth - weights] = "The weights have to be read as well."
+        hint[truth - written] = both
+        hint[truth - read] = both
+        hint[...] = "Input, weights, output: how many numbers each?"
     print("Right: what a layer computes says nothing about what it has to carry.")
 
 
@@ -56,19 +50,13 @@ def redi_with_small_kernels(function) -> None:
     parts = dict(counting.by_module(models.build("redi"), SONY))
     truth = cost.count(models.build("redi", kernel=3), SONY).macs
     total, large = sum(parts.values()), parts["lse"] + parts["fuse"]
-    hints = {
-        total * 9 / 25: "Only two of the layers are 5x5: the others do not change.",
-        total - large + large * 3 / 5: "A window has two sides: 3/5 in each direction.",
-        total - parts["fuse"] * 16 / 25: """You shrank `fuse`. There is a second 5x5, at the same
-            resolution.""",
-        "otherwise": "Which parts have a 5x5 window, and how many weights does each lose?",
-    }
-    judge(function, (parts,), truth, hints, relative=1e-6)
-    layers = sum(isinstance(m, nn.Conv2d) for m in models.build("redi").modules())
-    print(
-        f"Right: {truth / 1e9:.1f} instead of {total / 1e9:.1f} GMac. Two layers of {layers}, "
-        f"{1 - truth / total:.0%} of the work. The authors themselves advise against large kernels."
-    )
+    hint = Judge(function, (parts,), truth, relative=1e-6)
+    hint[total * 9 / 25] = "Only two of the layers are 5x5: the others do not change."
+    hint[total - large + large * 3 / 5] = "A window has two sides: 3/5 in each direction."
+    hint[total - parts["fuse"] * 16 / 25] = "You shrank `fuse`. There is a second 5x5 beside it."
+    hint[...] = "Which parts have a 5x5 window, and how many weights does each lose?"
+    print(f"Right: {truth / 1e9:.1f} instead of {total / 1e9:.1f} GMac, from two layers.")
+    print("The authors themselves advise against large kernels.")
 
 
 def share_of_transposed(function) -> None:
@@ -77,29 +65,20 @@ def share_of_transposed(function) -> None:
     plain = sum(op.macs for op in ops if op.kind == "convolution")
     up = sum(op.macs for op in ops if op.kind == "transposed convolution")
     truth = up / (plain + up), 4 * up / (plain + 4 * up)
-    hints = {
-        (truth[0], 4 * truth[0]): """Four times the share? The old counter has the larger number in
-            its total as well.""",
-        (truth[0], ANY): "In the old way: what is multiplied by 4, and what is not?",
-        "otherwise": """The true share: the MACs of the operations of that kind, over the MACs of
-            all of them.""",
-    }
-    judge(function, (ops,), truth, hints, relative=1e-3)
-    print(
-        f"Right: {truth[0]:.1%} of the work, counted as {truth[1]:.1%}. A small layer, a large lie."
-    )
+    hint = Judge(function, (ops,), truth, relative=1e-3)
+    hint[(truth[0], 4 * truth[0])] = "The old counter has the larger number in its total, too."
+    hint[(truth[0], ANY)] = "In the old way: what is multiplied by 4, and what is not?"
+    hint[...] = "The true share: the MACs of that kind of operation over the MACs of all."
+    print(f"Right: {truth[0]:.1%} of the work, counted as {truth[1]:.1%}.")
 
 
 def features_kept(function) -> None:
     """Exercise 09/4.1: function() -> features that a layer adds to the peak, in four settings."""
     in_turn = {
         "inference": "Once a layer is through, who needs its input any more?",
-        "training": """The convolution needs its input for its weights' gradient. What does
-            LeakyReLU need?""",
-        "training in place": """In place, the activation has no input left: it works from its
-            output, which the next convolution keeps anyway.""",
-        "training with ReLU": """Where ReLU gave 0 the slope was 0: the output says it all, and that
-            is kept anyway.""",
+        "training": "The convolution needs its input for its gradient. What does LeakyReLU need?",
+        "training in place": "In place, there is no input left: the output has to do, and is kept.",
+        "training with ReLU": "Where ReLU gave 0 the slope was 0: the output says it all.",
     }
     truth = tuple(map(_kept_per_layer, in_turn))
 
@@ -107,7 +86,7 @@ def features_kept(function) -> None:
         named = zip(in_turn.items(), answer, truth, strict=True)
         return next(f"{name}: {hint}" for (name, hint), a, b in named if round(a) != b)
 
-    judge(function, (), truth, {"otherwise": first_wrong}, relative=0)
+    Judge(function, (), truth, relative=0)[...] = first_wrong
     print(f"Right: {', '.join(f'{n} {t}' for n, t in zip(in_turn, truth, strict=True))}.")
 
 
@@ -129,18 +108,14 @@ def fastest_possible(function) -> None:
     """Exercise 09/5.1: function(macs, flops_per_second) -> seconds of two operations a MAC."""
     for macs, peak in ((83.3e9, 11.3e12), (59.6e9, 187e9)):
         truth = 2 * macs / peak
-        hints = {
-            truth / 2: "A multiply-accumulate is a multiplication and an addition: two operations.",
-            1e3 * truth: "In seconds, please.",
-            500 * truth: "In seconds, please.",
-            1 / truth: "That is pictures a second.",
-            "otherwise": "Operations over operations per second.",
-        }
-        judge(function, (macs, peak), truth, hints)
-    print(
-        f"Right: {2e3 * 83.3e9 / 11.3e12:.1f} ms at the very least. Whoever reports 4 ms has "
-        "stopped the time it takes to *hand out* the work, not the work."
-    )
+        hint = Judge(function, (macs, peak), truth)
+        hint[truth / 2] = "One MAC is a multiplication and an addition: two operations."
+        hint[1e3 * truth] = "In seconds, please."
+        hint[500 * truth] = "In seconds, please."
+        hint[1 / truth] = "That is pictures a second."
+        hint[...] = "Operations over operations per second."
+    print(f"Right: {2e3 * 83.3e9 / 11.3e12:.1f} ms. Whoever reports 4 ms has")
+    print("stopped the time it takes to *hand out* the work, not the work.")
 
 
 def least_seconds(function) -> None:
@@ -148,11 +123,9 @@ def least_seconds(function) -> None:
     roof = roofline.Roof(100e9, 10e9)
     for flops, moved in ((5e9, 0.1e9), (5e9, 2e9)):  # arithmetic, then memory, is the longer
         times = flops / roof.peak, moved / roof.bandwidth
-        hints = {
-            sum(times): "You add: but a processor computes on one tile while it fetches the next.",
-            min(times): "A block is not done before both are.",
-            "otherwise": "Take each time alone, and ask which of the two one has to wait for.",
-        }
         truth = flops / roof.bound(flops / moved)
-        judge(function, (flops, moved, roof.peak, roof.bandwidth), truth, hints)
+        hint = Judge(function, (flops, moved, roof.peak, roof.bandwidth), truth)
+        hint[sum(times)] = "You add: but a processor computes while it fetches the next tile."
+        hint[min(times)] = "A block is not done before both are."
+        hint[...] = "Take each time alone, and ask which of the two one has to wait for."
     print("Right: the longer of the two. That is the roof, read as a clock.")

@@ -1,11 +1,9 @@
 """Checks of notebook 10."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...sensor import cfa
-from .common import answer_of, judge
+from .common import Judge, answer_of
 
 
 def crop_offset(function) -> None:
@@ -18,14 +16,13 @@ def crop_offset(function) -> None:
         assert inside, f"An offset of {top} puts a crop of {crop} outside a side of {size}."
         colour = cfa.RGGB[int(top) % 2, 0]
         assert colour == cfa.RGGB[0, 0], f"""Your offset {top} starts on a {"RGB"[colour]} line: its
-            first pixel is not red, so that the network would file greens under red in this crop
-            only."""
+            first pixel is not red, in this crop only."""
         drawn.add(int(top))
     assert len(drawn) > 1, f"You always return {drawn}: a crop has to be somewhere else each time."
-    assert size - crop in drawn, """The last possible crop is never drawn: the bottom of every
-        training image goes unseen. Does rng.integers include its upper end?"""
-    assert len(drawn) == (size - crop) // 2 + 1, f"""Only {len(drawn)} different offsets in 300
-        draws; every one with red first should come."""
+    assert size - crop in drawn, """The last possible crop is never drawn. Does rng.integers include
+        its upper end?"""
+    all_of_them = len(drawn) == (size - crop) // 2 + 1
+    assert all_of_them, f"Only {len(drawn)} different offsets; all with red first should come."
     print("Right: every crop starts on red, and none is left out.")
 
 
@@ -33,12 +30,9 @@ def gain_of_best_and_worst(function, per_image) -> None:
     """Exercise 10.2: function(per_image) -> gains in dB at the best and the worst baseline."""
     ranked = sorted(per_image, key=lambda r: r["baseline_psnr"])
     worst, best = (r["psnr"] - r["baseline_psnr"] for r in (ranked[0], ranked[-1]))
-    hints = {
-        (worst, best): "You have both, the other way round: first where the baseline is best.",
-        "otherwise": """A gain is psnr - baseline_psnr of one image; pick the images by their
-            baseline_psnr alone.""",
-    }
-    judge(function, (per_image,), (best, worst), hints, relative=0, absolute=1e-3)
+    hint = Judge(function, (per_image,), (best, worst), relative=0, absolute=1e-3)
+    hint[(worst, best)] = "You have both, the other way round: first where the baseline is best."
+    hint[...] = "A gain is psnr - baseline_psnr; rank by their baseline_psnr alone."
     print(f"Right: {best:+.1f} dB where the baseline is best, {worst:+.1f} dB at its worst.")
     if worst > best:
         print("There was more to win where the baseline is worse; a mean over images hides that.")
@@ -50,19 +44,14 @@ def psnr_of_factor(function) -> None:
         picture = np.random.default_rng(seed).random((32, 32, 3))
         bright = factor * picture
         truth = -10 * np.log10(np.mean((np.clip(bright, 0, 1) - picture) ** 2))
-        hints = {
-            -10 * np.log10(np.mean((bright - picture) ** 2)): """You count values above 1. A display
-                cannot show them: clip, then compare.""",
-            -truth: "Nearly: the minus sign.",
-            2 * truth: "Nearly: 10 log10, not 20.",
-            truth * np.log(10): "Nearly: log10, not ln.",
-            "otherwise": """The peak is 1, the error is the clipped picture minus the picture, and
-                the mean is over all its elements.""",
-        }
-        judge(function, (picture, factor), truth, hints, relative=0, absolute=1e-2)
-    print(
-        f"Right: ten per cent too bright leaves {truth:.1f} dB on random pixels. Did you guess it?"
-    )
+        hint = Judge(function, (picture, factor), truth, relative=0, absolute=1e-2)
+        unclipped = -10 * np.log10(np.mean((bright - picture) ** 2))
+        hint[unclipped] = "You count values above 1. A display cannot show them: clip first."
+        hint[-truth] = "Nearly: the minus sign."
+        hint[2 * truth] = "Nearly: 10 log10, not 20."
+        hint[truth * np.log(10)] = "Nearly: log10, not ln."
+        hint[...] = "The peak is 1; compare the clipped picture, over all elements."
+    print(f"Right: ten per cent too bright leaves {truth:.1f} dB on random pixels.")
 
 
 def gains_to_training_camera(function) -> None:
@@ -70,15 +59,10 @@ def gains_to_training_camera(function) -> None:
     for foreign, training in (((1.6, 1.0, 1.8), (2.0, 1.0, 1.5)), ((2.2, 1.0, 1.2), (2.2, 1, 1.6))):
         grey = 1 / np.array(foreign)  # what the foreign camera records of a neutral wall
         truth = 1 / np.array(training) / grey
-        hints = {
-            foreign: """That is white balance: the wall comes out grey, but the network expects what
-                the training camera records of grey, before any white balance.""",
-            tuple(1 / truth): """The right numbers, upside down: follow one red pixel of the wall
-                through.""",
-            "otherwise": f"""The foreign camera records the wall as {grey.round(3).tolist()}; the
-                network knows grey as {(grey * truth).round(3).tolist()}.""",
-        }
-        judge(function, (foreign, training), truth, hints, relative=1e-6)
+        hint = Judge(function, (foreign, training), truth, relative=1e-6)
+        hint[foreign] = "That is white balance. The network expects the training camera's grey."
+        hint[1 / truth] = "This is upside down: follow one red pixel of the wall through."
+        hint[...] = f"The wall is {grey.round(3)} here; the network knows grey as {grey * truth}."
     print("Right: the network then sees grey as it learned it.")
 
 
@@ -94,12 +78,11 @@ def augment(function) -> None:
         m, t = map(np.asarray, pair)
         fits = m.shape == (crop, crop) and t.shape == (crop, crop, 3)
         assert fits, f"A crop is {crop} x {crop}; yours are {m.shape} and {t.shape}."
-        assert np.array_equal(m, t[..., 0]), """The two crops show different places. Whatever is
-            drawn at random has to be drawn once, and used twice. (What a network learns from such
-            pairs: the mean of all targets that an input may have, a grey fog.)"""
+        assert np.array_equal(m, t[..., 0]), """The two crops show different places. What is drawn
+            at random has to be drawn once, and used twice, or the network learns a grey fog."""
         top, left = divmod(int(m[0, 0]), w)
-        assert top % 2 == 0 and left % 2 == 0, f"""They match now, but this crop starts at
-            ({top}, {left}): is its first pixel red?"""
+        assert top % 2 == 0 and left % 2 == 0, f"""They match now, but this crop starts at ({top},
+            {left}): is its first pixel red?"""
         seen.add((top, left))
     assert len(seen) > 30, f"Only {len(seen)} different places in 200 draws."
     assert h - crop in {s[0] for s in seen}, "The last rows are never seen: mind the upper end."
@@ -113,12 +96,7 @@ def shortcut_with_lamp(function) -> None:
         pixels = rng.uniform(0, 2 * mean, 200_000)
         pixels[rng.permutation(pixels.size)[: round(share * pixels.size)]] = 1
         truth = 0.05 / pixels.mean()
-        hints = {
-            0.05 / mean: "That is the scene without its lamp.",
-            "otherwise": f"Drawn pixels give {truth:.4g}. What is the mean of a mixture?",
-        }
-        answer = judge(function, (mean, share), truth, hints)
-    print(
-        f"Right: a lamp on {share:.0%} of the pixels turns a factor of {0.05 / mean:.0f} into "
-        f"{answer:.1f}."
-    )
+        hint = Judge(function, (mean, share), truth)
+        hint[0.05 / mean] = "That is the scene without its lamp."
+        hint[...] = f"Drawn pixels give {truth:.4g}. What is the mean of a mixture?"
+    print(f"Right: a lamp on {share:.0%} turns a factor of {0.05 / mean:.0f} into {truth:.1f}.")

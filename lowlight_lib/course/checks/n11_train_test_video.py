@@ -1,12 +1,10 @@
 """Checks of notebook 11."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...evaluation.strred import strred
 from ...sensor.cfa import pack_mosaic
-from .common import ANY, judge
+from .common import ANY, Judge
 
 
 def offset_after_mirror(function) -> None:
@@ -15,12 +13,10 @@ def offset_after_mirror(function) -> None:
     for offset in (1, 3):
         planes[1] = planes[0] + offset
         mirrored = 11 - planes[..., ::-1]  # in the mirrored scene column c is column 11 - c
-        hints = {
-            offset: f"""That is as before. Follow one R and its G1: R at column 4, G1 at column
-                {4 + offset}. In the mirrored scene their columns are 7 and {7 - offset}.""",
-            "otherwise": "Is it a distance between the same two?",
-        }
-        judge(function, (offset,), (mirrored[1] - mirrored[0]).mean(), hints, relative=0)
+        hint = Judge(function, (offset,), (mirrored[1] - mirrored[0]).mean(), relative=0)
+        hint[offset] = f"""So it was before. Follow one R and its G1, at columns 4 and {4 + offset}:
+            in the mirrored scene these are columns 7 and {7 - offset}."""
+        hint[...] = "Is it a distance between the same two?"
     print("Right: the sampling is mirrored with the scene, and G1 lies left of R.")
 
 
@@ -31,13 +27,11 @@ def two_means(function, per_image) -> None:
         groups = {r["group"] for r in rows}
         each = [np.mean([r["psnr"] for r in rows if r["group"] == g]) for g in groups]
         clips, ratios = np.mean([r["psnr"] for r in rows]), np.mean(each)
-        hints = {
-            (ratios, clips): "You have both, the other way round: over clips first.",
-            (ANY, clips): """Your second number is the mean over clips again. Two clips at ratio 100
-                and one at 250: which ratio has more to say in it, and which should it have?""",
-            "otherwise": "Over ratios: first the mean of each group, then of these.",
-        }
-        judge(function, (rows,), (clips, ratios), hints, relative=1e-6)
+        hint = Judge(function, (rows,), (clips, ratios), relative=1e-6)
+        hint[(ratios, clips)] = "You have both, the other way round: over clips first."
+        hint[(ANY, clips)] = """The second is the mean over clips again, in which the ratio with
+            more clips has more to say."""
+        hint[...] = "Over ratios: first the mean of each group, then of these."
     print(f"Right: {clips:.2f} dB over clips, {ratios:.2f} dB over ratios.")
     print("They differ where some ratios have more clips than others.")
 
@@ -47,16 +41,14 @@ def dirty_window(function) -> None:
     y, x = np.mgrid[:64, :64] / 9
     clip = np.stack([0.5 + 0.2 * np.sin(x + 0.3 * t) * np.cos(y) for t in range(6)])
     noise = 0.05 * np.random.default_rng(0).standard_normal(clip.shape)
-    hints = {
-        (lambda answer: np.allclose(answer, clip + noise)): """That is new noise in each frame. A
-            dirty window has the same spots in every frame.""",
-        (lambda answer: not np.allclose(answer - clip, (answer - clip)[:1])): """Your noise changes
-            from frame to frame.""",
-        "otherwise": "Add the noise of the first frame, as it is.",
-    }
-    answer = judge(function, (clip.copy(), noise.copy()), clip + noise[:1], hints, relative=1e-5)
-    flicker, window = strred(clip, clip + noise)[1], strred(clip, answer)[1]
-    db = -10 * np.log10([np.square(noise).mean(), np.square(answer - clip).mean()])
+    hint = Judge(function, (clip.copy(), noise.copy()), clip + noise[:1], relative=1e-5)
+    hint[lambda answer: np.allclose(answer, clip + noise)] = """That is new noise in each frame. A
+        dirty window has the same spots in every frame."""
+    hint[lambda answer: not np.allclose(answer - clip, (answer - clip)[:1])] = """Your noise changes
+        from frame to frame."""
+    hint[...] = "Add the noise of the first frame, as it is."
+    flicker, window = strred(clip, clip + noise)[1], strred(clip, hint.answer)[1]
+    db = -10 * np.log10([np.square(noise).mean(), np.square(hint.answer - clip).mean()])
     print(f"Right. PSNR: flicker {db[0]:.1f} dB, dirty window {db[1]:.1f} dB.")
     print(f"ST-RRED: flicker {flicker:.3g}, dirty window {window:.3g}.")
 
@@ -64,14 +56,13 @@ def dirty_window(function) -> None:
 def packed_bytes(function) -> None:
     """Exercise 11.4: function(binary, real, channels) -> bytes of (bits, reals, scales)."""
     for binary, real, channels in ((800, 10, 5), (4_344_768, 163_816, 5_976)):
-        hints = {
-            (binary, ANY, ANY): "A byte holds eight bits.",
-            (binary / 8, real / 8, ANY): "The real parameters stay float32: four bytes each.",
-            (binary / 8, ANY, ANY): "A float32 has four bytes.",
-            "otherwise": "The first number: so many bytes are not what the bits take.",
-        }
         truth = binary / 8, 4 * real, 4 * channels
-        kb = judge(function, (binary, real, channels), truth, hints, relative=0) / 1e3
+        hint = Judge(function, (binary, real, channels), truth, relative=0)
+        hint[(binary, ANY, ANY)] = "A byte holds eight bits."
+        hint[(binary / 8, real / 8, ANY)] = "The real parameters stay float32: four bytes each."
+        hint[(binary / 8, ANY, ANY)] = "A float32 has four bytes."
+        hint[...] = "The first number: so many bytes are not what the bits take."
+        kb = hint.answer / 1e3
     print(f"Right: {kb[0]:.0f} kB of bits, {kb[1]:.0f} kB of real parameters, ", end="")
     print(f"{kb[2]:.0f} kB of scales: {kb.sum() / 1e3:.2f} MB.")
     print("One parameter in 27 is real, and these take more room than all the bits.")

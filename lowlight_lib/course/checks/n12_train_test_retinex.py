@@ -1,12 +1,10 @@
 """Checks of notebook 12."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 
 from ...blocks.retinex import Decomposition, pair_loss
-from .common import answer_of, judge
+from .common import ANY, Judge, answer_of
 
 
 class _Counting:
@@ -32,10 +30,10 @@ def draw_two(function) -> None:
             inside = len(pair) == 2 and all(0 <= i < n for i in pair)
             assert inside, f"{drawn} two numbers from 0 to {n - 1} are wanted."
             assert pair[0] != pair[1], f"""{drawn} a picture agrees with itself about everything,
-                and the network learns nothing from it."""
+                which teaches nothing."""
             seen.add(pair)
         assert len(seen) == n * (n - 1), f"""Of {n} pictures only {sorted(seen)} ever come. The loss
-            treats its two pictures differently: either order should be drawn."""
+            treats the two differently: either order should be drawn."""
     for n in (1, 0):
         try:
             got = function(_Counting(0, n), n)
@@ -57,42 +55,34 @@ def teachers(function) -> None:
         answer = set(answer_of(function, symmetric))
         assert answer <= {"L2", "R2", "X2"}, f"{sorted(answer)}: use the names L2, R2 and X2."
         assert answer == truth, f"""The {form} loss: it is not {sorted(answer)}. Write down C, Rl
-            and P, and underline every letter that has a 2 in it."""
+            and P, and underline every 2."""
     print("Right: as released, the second exposure teaches through its reflectance alone.")
 
 
 def gamma_for(function) -> None:
     """Exercise 12.3: function(light, wanted) -> gamma with light ** gamma == wanted."""
     for light, wanted in ((0.1, 0.6), (0.02, 0.5), (0.3, 0.3), (0.5, 1.0)):
-        logs = np.log(wanted), np.log(light)
-        hints = {
-            logs[1] / logs[0] if logs[0] else np.inf: """That is upside down. Which of the two
-                logarithms is the larger?""",
-            "otherwise": lambda gamma, light=light, wanted=wanted: (
-                f"""The light becomes
-                {light**gamma:.3f}, not {wanted}. Take the logarithm of both sides."""
-            ),
-        }
-        judge(function, (light, wanted), logs[0] / logs[1], hints)
+        truth = np.log(wanted) / np.log(light)
+        hint = Judge(function, (light, wanted), truth)
+        hint[1 / truth if truth else ANY] = "That is upside down: which logarithm is the larger?"
+        hint[...] = "Take the logarithm of both sides of light ** gamma = wanted."
     print("Right. And gamma 0 makes any light 1: the reflectance alone.")
 
 
 def matched_distance(function) -> None:
     """Exercise 12.4: function(a, b) -> RMS difference of two pictures divided by their means."""
+
+    def rms(difference):
+        return np.sqrt(np.mean(difference**2))
+
     a, other = np.random.default_rng(0).random((2, 9, 8, 3)) + 0.1
     for b in (0.1 * other, 3 * a):
-        truth = np.sqrt(np.mean((a / a.mean() - b / b.mean()) ** 2))
-        hints = {
-            np.sqrt(np.mean((a - b) ** 2)): """A picture and its darker copy are far apart
-                by your measure, and no photon has moved. Divide each by its mean first.""",
-            np.sqrt(np.mean((a / a.mean() - b) ** 2)): """You divide only one by its mean. Make the
-                other ten times darker: your distance changes.""",
-            truth**2: "That is the mean square; take its root.",
-            "otherwise": f"""It should be {truth:.4f}, however dark one of them is: the root of the
-                mean square of a / mean(a) - b / mean(b), over all pixels and colours, with one mean
-                a picture.""",
-        }
-        judge(function, (a, b), truth, hints, relative=1e-6)
+        truth = rms(a / a.mean() - b / b.mean())
+        hint = Judge(function, (a, b), truth, relative=1e-6)
+        hint[rms(a - b)] = "It changes though no photon has moved: divide each by its mean first."
+        hint[rms(a / a.mean() - b)] = "You divide only one. Make b ten times darker: it changes."
+        hint[truth**2] = "That is the mean square; take its root."
+        hint[...] = f"It should be {truth:.4f}: the root of the mean square, one mean a picture."
     print("Right: 0 for two exposures without noise, and it does not matter which is darker.")
 
 
@@ -100,12 +90,10 @@ def best_x(function) -> None:
     """Exercise 12.5: function(image, product, weight) -> X that minimises two squared errors."""
     for image, product, weight in ((0.4, 0.2, 1.0), (0.1, 0.3, 500.0), (0.1, 0.3, 5.0)):
         truth = (weight * image + product) / (weight + 1)
-        hints = {
-            (image + weight * product) / (weight + 1): """You gave the weight to the product. It
-                multiplies (image - X)^2.""",
-            "otherwise": "Where is the slope of weight (image - X)^2 + (product - X)^2 zero?",
-        }
-        judge(function, (image, product, weight), truth, hints, relative=1e-6)
+        hint = Judge(function, (image, product, weight), truth, relative=1e-6)
+        swapped = (image + weight * product) / (weight + 1)
+        hint[swapped] = "You gave the weight to the product. It multiplies (image - X)^2."
+        hint[...] = "Where is the slope of weight (image - X)^2 + (product - X)^2 zero?"
     far = [100 * abs((w * 0.1 + 0.3) / (w + 1) - 0.1) for w in (500, 5)]
     print(f"Right: with 500 X stays within {far[0]:.2f} % of full scale of the photograph here,")
     print(f"with 5 it may leave it by {far[1]:.1f} %.")

@@ -1,11 +1,9 @@
 """Checks of notebook 14."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..scoreboard import pareto_front
-from .common import answer_of, judge
+from .common import Judge, answer_of
 
 
 def _row(**other):
@@ -14,6 +12,10 @@ def _row(**other):
     row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}
     row |= {"camera": "Sony ILCE-7SM2", "match_colour": False, "levels": None, "m": None}
     return row | other
+
+
+def _word(answer):
+    return "yes" if answer else "no"
 
 
 def same_race(function) -> None:
@@ -34,7 +36,7 @@ def same_race(function) -> None:
     for other, truth, why in cases:
         for a, b in ((ours, other), (other, ours)):
             answer = bool(answer_of(function, a, b))
-            assert answer == truth, f"{_said(answer)}, and the answer is {_YES[truth]}: {why}."
+            assert answer == truth, f"The answer is {_word(truth)}: {why}."
     print("Right: same pictures, same knowledge, same ruler. Only then is a difference one.")
 
 
@@ -45,16 +47,12 @@ def error_of_difference(function) -> None:
         b = rng.normal(20, 4, n)
         a = b + rng.normal(1, 0.5, n)
         spread = np.std(a - b, ddof=1)
-        hints = {
-            np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n): """So it would be if the two had
-                been tested on different pictures.""",
-            spread: "That is the spread of one picture's difference; the mean of n is steadier.",
-            np.std(a - b) / np.sqrt(n): """From n numbers whose mean you took yourself n - 1 are
-                left: ddof=1.""",
-            "otherwise": """Subtract first: each picture is its own control. Then the standard error
-                of that.""",
-        }
-        judge(function, (a.copy(), b.copy()), spread / np.sqrt(n), hints)
+        hint = Judge(function, (a.copy(), b.copy()), spread / np.sqrt(n))
+        apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n)
+        hint[apart] = "So it would be if the two had been tested on different pictures."
+        hint[spread] = "That is the spread of one picture's difference; the mean of n is steadier."
+        hint[np.std(a - b) / np.sqrt(n)] = "Your mean came from these n as well: ddof=1."
+        hint[...] = "Subtract first: each picture is its own control. Then its error."
     print("Right: what all pictures have in common, easy or hard, drops out of the difference.")
 
 
@@ -70,15 +68,8 @@ def beats(function) -> None:
             hint = "A tie in one of the two is no excuse: the other decides."
         elif (a[0] < b[0]) == (a[1] < b[1]):
             hint = "Each is better at something: then neither beats the other."
-        assert answer == truth, f"{tuple(a)} against {tuple(b)}: {_said(answer)}. {hint}"
+        assert answer == truth, f"{a} against {b}: you say {_word(answer)}. {hint}"
     print("Right: no worse in both, better in one.")
-
-
-_YES = {True: "yes", False: "no"}
-
-
-def _said(answer):
-    return f"you say {_YES[answer]}"
 
 
 def choose(function) -> None:
