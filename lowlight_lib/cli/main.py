@@ -286,9 +286,9 @@ def course_student(
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing copies.")] = False,
 ):
     """Write the students' copies of the notebooks: without the solutions."""
-    from ..course.run import find_notebooks, student_copies
+    from ..course.students import student_copies
 
-    copies = student_copies(find_notebooks(), out, force=force)
+    copies = student_copies(None, out, force=force)
     print(f"{len(copies)} notebooks in {out}")
 
 

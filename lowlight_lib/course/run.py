@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import itertools
 import json
 import os
+import re
 import time
 from pathlib import Path
 
 from ..errors import OptionError, OutputError
 from ..io.files import atomic_write
-from .plan import either, find_notebooks, literal, notebooks_of, parse_parameters, plan, select
+from .plan import find_notebooks, literal, notebooks_of, parse_parameters, plan, select
 from .progress import cells_begun, progress, runs, say
-from .students import student_copies
+from .report import write_index
 
 PROFILES = ("smoke", "course", "paper")
 
@@ -60,7 +62,8 @@ def run_course(
             exist, a data folder that is not there, or an `out` that is something else.
     """
     if profile not in PROFILES:
-        raise OptionError(f"there is no profile {profile!r}", todo=f"choose {either(PROFILES)}")
+        todo = f"choose {' or '.join(PROFILES)}"
+        raise OptionError(f"there is no profile {profile!r}", todo=todo)
     folder = find_notebooks(notebooks_dir)
     out = Path(out).resolve()  # kernels run in another folder
     mini_root = (folder.parent / "datasets" / "mini").resolve()
@@ -106,7 +109,7 @@ def _run_all(jobs, out, state):
             code = 130
             break
         _save(out, state, jobs)  # it may find that what the notebook left is damaged
-        _write_report(out)  # after each: the reader need not wait for the last
+        write_index(out)  # after each: the reader need not wait for the last
         took, code = tqdm.format_interval(entry["seconds"]), code or int(entry["status"] != "done")
         if entry["status"] == "done":
             say(f"{label}  done in {took}")
@@ -118,7 +121,7 @@ def _run_all(jobs, out, state):
         state["status"] = "failed" if code else "done"
     state["finished"] = _now()
     _save(out, state, jobs)
-    _write_report(out)
+    write_index(out)
     entries = state["notebooks"]
     done = sum(entries.get(job.name, {}).get("status") == "done" for job in jobs)
     what = "Interrupted" if code == 130 else "Finished"
@@ -151,7 +154,7 @@ def _run_one(job, out, state, label):
     notebook = nbformat.read(job.path, as_version=4)
     cells = sum(map(runs, notebook.cells)) + bool(job.parameters)  # papermill's own cell
     for attempt in (1, 2):
-        executed.unlink(missing_ok=True)
+        executed.unlink(missing_ok=True)  # its cells are counted
         began, entry = time.monotonic(), {"status": "done", "cells": cells}
         try:
             with _environment(environment), progress(label, cells, executed, folder):
@@ -238,11 +241,9 @@ def _open_run(out, settings, earlier, resume):
 
 
 def _set_aside(out, started):
-    base = out.with_name("".join(c if c.isalnum() or c in "-_" else "-" for c in str(started)))
-    target, n = base, 1
-    while target.exists():
-        n += 1
-        target = base.with_name(f"{base.name}_{n}")
+    name = re.sub(r"[^\w-]", "-", str(started))
+    names = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
+    target = next(p for p in map(out.with_name, names) if not p.exists())
     try:
         out.rename(target)
     except OSError as e:
@@ -272,12 +273,6 @@ def _save(out, state, jobs):
             json.dump(content, f, indent=1, default=str)
 
 
-def _write_report(out):
-    from .report import write_index
-
-    write_index(out)
-
-
 def _now():
     return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
@@ -290,6 +285,3 @@ def _process(pid):
         return [pid, psutil.Process(pid).create_time()]
     except psutil.Error:
         return None
-
-
-__all__ = ["PROFILES", "find_notebooks", "repeats", "run_course", "student_copies"]

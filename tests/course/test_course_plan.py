@@ -11,6 +11,7 @@ from support.notebook_files import NOTEBOOKS, write_notebook
 from lowlight_lib import models
 from lowlight_lib.course import run
 from lowlight_lib.course.plan import parse_parameters, plan
+from lowlight_lib.course.students import student_copies
 from lowlight_lib.errors import OptionError, OutputError
 
 
@@ -180,7 +181,7 @@ def test_student_copies(tmp_path):
     books.mkdir()
     nbformat.write(notebook, books / "01_raw.ipynb")
     nbformat.write(notebook, books / "02_noise.ipynb")
-    assert run.student_copies(books, out) == [out / "01_raw.ipynb", out / "02_noise.ipynb"]
+    assert student_copies(books, out) == [out / "01_raw.ipynb", out / "02_noise.ipynb"]
     copy = nbformat.read(out / "01_raw.ipynb", as_version=4)
     nbformat.validate(copy)
     assert [c.id for c in copy.cells] == ["a1", "a3"] and copy.metadata == {}
@@ -189,10 +190,10 @@ def test_student_copies(tmp_path):
     (out / "01_raw.ipynb").unlink()
     (out / "02_noise.ipynb").write_text("a student's work")
     with pytest.raises(OutputError, match=r"02_noise.*already"):
-        run.student_copies(books, out)
+        student_copies(books, out)
     assert not (out / "01_raw.ipynb").exists()  # all or nothing
     assert (out / "02_noise.ipynb").read_text() == "a student's work"
-    run.student_copies(books, out, force=True)
+    student_copies(books, out, force=True)
     assert nbformat.read(out / "02_noise.ipynb", as_version=4).cells
     with pytest.raises(OutputError, match="course itself"):
-        run.student_copies(books, books, force=True)
+        student_copies(books, books, force=True)
