@@ -36,13 +36,9 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     terminal, began = _is_terminal(stream), time.time()
     # Cells are no measure of time, so no rate and no estimate.
     drawn = "|{bar:20}| " if terminal else ""
-    bar = tqdm(
-        total=cells,
-        desc=label,
-        file=stream if terminal else _Lines(stream),
-        leave=False,
-        bar_format="{desc}: {n_fmt}/{total_fmt} cells " + drawn + "{elapsed}{postfix}",
-    )
+    form = "{desc}: {n_fmt}/{total_fmt} cells " + drawn + "{elapsed}{postfix}"
+    file = stream if terminal else _Lines(stream)
+    bar = tqdm(total=cells, desc=label, file=file, leave=False, bar_format=form)
 
     def show():
         while not stop.wait(_BAR_EVERY_S if terminal else LINE_EVERY_S):
@@ -76,12 +72,10 @@ def cells_begun(executed) -> int:
 
 
 def training_status(folder, since=0.0) -> str | None:
-    """How far the training is that writes the newest metrics.jsonl below `folder`.
+    """How far the training is that writes the newest metrics.jsonl anywhere below `folder`.
 
     Args:
-        folder: searched with all its subfolders.
-        since: files last written before this time (seconds since the epoch) do not count: they
-            belong to an earlier run that was resumed.
+        since: seconds since the epoch; a file not written since belongs to an earlier run.
     Returns:
         For example "step 120/400  loss 0.0734"; None where nothing trains, or when it is done.
     """
@@ -120,9 +114,7 @@ class _Lines:
 
 def _is_terminal(stream):
     """Whether a bar can be drawn; some CI terminals are no columns wide, and would show nothing."""
-    if not stream.isatty():
-        return False
     try:
-        return os.get_terminal_size(stream.fileno()).columns > 0
-    except (OSError, ValueError):
+        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):  # it cannot tell
         return True

@@ -43,10 +43,9 @@ def write_index(run_dir) -> Path:
         state=state,
         entries=entries.items(),
         links={name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries.items()},
-        rows=[row | {"gain": row.get("gain") or _gain(row)} for row in rows],
+        rows=rows,
         folders=list(_folders(run_dir, rows)),
         shown=_shown,
-        listed=_listed,
     )
     with atomic_write(run_dir / "index.html", "w") as f:
         f.write(page)
@@ -60,12 +59,6 @@ def _links(executed, entry):
     # Only of what is complete: papermill rewrites the notebook after every cell.
     page = None if entry.get("status") == "running" else _render(executed)
     return [("read", page.name)] * bool(page) + [("notebook", executed.name)]
-
-
-def _gain(row):
-    """PSNR of the network minus that of the baseline, None where one is missing."""
-    both = row.get("psnr"), row.get("baseline_psnr")
-    return both[0] - both[1] if all(isinstance(v, (int, float)) for v in both) else None
 
 
 def _folders(run_dir, rows):
@@ -124,10 +117,6 @@ def _shown(value, digits):
     if value is None or (number and math.isnan(value)):
         return "–"
     return f"{value:.{digits}f}" if number and digits is not None else str(value)
-
-
-def _listed(facts, between):
-    return ", ".join(f"{k}{between}{v}" for k, v in (facts or {}).items())
 
 
 def _read(path, default):

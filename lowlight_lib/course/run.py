@@ -256,9 +256,9 @@ def _save(out, state, jobs):
     """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
     order = {job.name: i for i, job in enumerate(jobs)}
     by_place = sorted(state["notebooks"], key=lambda n: (n[:2], order.get(n, len(order))))
-    state["notebooks"] = {name: state["notebooks"][name] for name in by_place}
+    entries = state["notebooks"] = {name: state["notebooks"][name] for name in by_place}
     rows = []
-    for name, entry in state["notebooks"].items():
+    for name, entry in entries.items():
         try:
             own = json.loads((out / name / "results.json").read_text(encoding="utf-8"))
             rows += own if isinstance(own, list) else [own]
