@@ -189,7 +189,7 @@ def cost(
     parts: Annotated[bool, typer.Option(
         "--by-module", help="Also the share of each part of the network.")] = False,
     only_count: Annotated[bool, typer.Option(
-        "--count", help="Compute nothing, so no time: any size, at once.")] = False,
+        "--count", help="Count operations only; do not time. Works at any size.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ):  # fmt: skip
     """Measure what a system costs: parameters, MACs, memory, time."""
@@ -300,9 +300,9 @@ def _version(show: bool):
 
 def _fast(network, backend, precision):
     """What `restore` and `test` run, see there."""
-    from ..deploy.runtime import for_command
+    from ..deploy.runtime import resolve_backend
 
-    return for_command(network, backend, precision)
+    return resolve_backend(network, backend, precision)
 
 
 @app.callback()
