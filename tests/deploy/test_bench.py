@@ -23,17 +23,15 @@ def tiny(monkeypatch):
     monkeypatch.setattr(bench, "input_shape", lambda key, size: shapes[key])
 
 
-def test_rows(tiny, tmp_path, capsys):
-    from lowlight_lib.cli import main as cli
-
+def test_rows(tiny, tmp_path, lowlight):
     torch.manual_seed(3)
     weights, out = tmp_path / "w.safetensors", tmp_path / "bench.json"
     checkpoint.save(models.build("redi", growth=4, layers=(1,)), weights)
     words = ["bench", "--size", "small", "--model", "redi", "--backend", "torch", "--repeats", "2"]
     words += ["--checkpoint", f"redi={weights}", "-o", str(out), "--json", "--no-memory"]
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(words)
-    rows = json.loads(capsys.readouterr().out)
+    code, said, err = lowlight(*words)
+    assert code == 0, err
+    rows = json.loads(said)
     assert rows == json.loads(out.read_text(encoding="utf-8"))
     assert [(r["backend"], r["precision"]) for r in rows] == [
         ("eager", "float32"), ("torch", "float32"), ("torch", "bfloat16"),

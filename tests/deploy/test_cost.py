@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from lowlight_lib import models
-from lowlight_lib.cli.main import main
 from lowlight_lib.deploy import cost, counting, memory
 from lowlight_lib.errors import OptionError
 
@@ -297,18 +296,13 @@ def test_a_process_that_fails_says_why():
         memory.process_peak("redi", (1, 1, 64, 64), timeout=0.01)
 
 
-def test_the_command_counts_and_measures(capsys):
-    def lowlight(*words):
-        with pytest.raises(SystemExit) as end:
-            main([str(w) for w in words])
-        return end.value.code or 0, capsys.readouterr().out
-
-    code, out = lowlight("cost", "redi", "--shape", *SONY, "--count", "--by-module")
+def test_the_command_counts_and_measures(lowlight):
+    code, out, _ = lowlight("cost", "redi", "--shape", *SONY, "--count", "--by-module")
     assert code == 0
     [fuse] = [line for line in out.splitlines() if line.split()[0] == "fuse"]
     assert fuse.split() == ["fuse", "21.82", "G", "36.6%"]
     assert "time" not in out
-    code, out = lowlight("cost", "sid", "--shape", 1, 1, 64, 64, "--memory", "--json")
+    code, out, _ = lowlight("cost", "sid", "--shape", 1, 1, 64, 64, "--memory", "--json")
     found = json.loads(out)
     assert code == 0
     assert found["peak_bytes"] < found["process_peak_bytes"] - found["process_before_bytes"]
@@ -365,8 +359,6 @@ def test_one_window_more_costs_the_same_each_time():
         ("redi --shape 1 3 8 8", "takes 1 channel: got (1, 3, 8, 8). To fix: --shape 1 1 HEIGHT"),
     ],
 )
-def test_the_command_knows_what_each_model_takes(words, expected, capsys):
-    with pytest.raises(SystemExit):
-        main(["cost", *words.split(), "--count"])
-    said = capsys.readouterr()
-    assert expected in said.out + said.err
+def test_the_command_knows_what_each_model_takes(words, expected, lowlight):
+    _, out, err = lowlight("cost", *words.split(), "--count")
+    assert expected in out + err

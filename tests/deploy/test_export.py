@@ -10,7 +10,6 @@ import torch
 from support import tiny
 
 from lowlight_lib import models
-from lowlight_lib.cli import main as cli
 from lowlight_lib.data.photos import LolDataset
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.deploy import bench, calibration, export, quantise
@@ -334,24 +333,18 @@ def test_calibration_sets_that_are_none(tmp_path):
 # the command
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path, lowlight):
     tiny.make_photos(tmp_path)
     weights, out = tmp_path / "w.safetensors", tmp_path / "out"
     checkpoint.save(build("pairlie", width=8), weights)
 
-    def lowlight(*words):
-        try:
-            cli.main(["export", "pairlie", "-o", str(out), "--checkpoint", str(weights), *words])
-            code = 0
-        except SystemExit as e:
-            code = e.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
+    def run(key, *words):
+        return lowlight("export", key, "-o", out, *words)
 
+    mine = ("pairlie", "--checkpoint", weights)
     everything = ("--precision", "float32", "float16", "int8", "--calibration", str(tmp_path))
-    code, said, err = lowlight(
-        *everything, "--outputs", "L,R", "--evaluate", str(tmp_path), "--limit", "1", "--json"
-    )
+    scored = ("--evaluate", str(tmp_path), "--limit", "1", "--json")
+    code, said, err = run(*mine, *everything, "--outputs", "L,R", *scored)
     assert code == 0, err
     assert {p.name for p in out.iterdir()} == {
         "pairlie-calibration.npz",
@@ -370,25 +363,18 @@ def test_the_command(tmp_path, capsys):
         assert row["seconds"] > 0 and row["images_per_s"] > 0 and row["mpixel_per_s"] > 0
 
     for words, message in (
-        (everything, "exists already"),
-        (("--format", "torchscript"), "deprecated"),
-        (("--precision", "int4"), "unknown precision"),
-        (("--format", "program", "--precision", "int8"), "program is float32"),
-        (("--calibration", str(tmp_path)), "for int8"),
-        (("--outputs", "L,Q", "--force"), "no outputs"),
+        ((*mine, *everything), "exists already"),
+        ((*mine, "--format", "torchscript"), "deprecated"),
+        ((*mine, "--precision", "int4"), "unknown precision"),
+        ((*mine, "--format", "program", "--precision", "int8"), "program is float32"),
+        ((*mine, "--calibration", str(tmp_path)), "for int8"),
+        ((*mine, "--outputs", "L,Q", "--force"), "no outputs"),
+        (("brve", "--evaluate", tmp_path), "not scored here"),
+        (("sid", "--precision", "int8"), "not exported as float16 or int8"),
+        (("sid",), "--checkpoint is missing"),
     ):
-        code, _, err = lowlight(*words)
+        code, _, err = run(*words)
         assert code == 1 and message in err, err
-    with pytest.raises(SystemExit):
-        cli.main(["export", "brve", "-o", str(out), "--evaluate", str(tmp_path)])
-    assert "not scored here" in capsys.readouterr().err
-    cli_without = ["export", "sid", "-o", str(out), "--precision", "int8"]
-    with pytest.raises(SystemExit):
-        cli.main(cli_without)
-    assert "not exported as float16 or int8" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        cli.main(cli_without[:-2])
-    assert "--checkpoint is missing" in capsys.readouterr().err
 
 
 @pytest.mark.slow
