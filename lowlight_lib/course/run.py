@@ -226,8 +226,8 @@ def _check_out(out, settings, resume):
 
 
 def _open_run(out, settings, earlier, resume):
-    from ..evaluation.stills import commit
-    from ..training.train import versions
+    from ..evaluation.results import commit
+    from ..training.state import versions
 
     if earlier is not None and not resume:
         _set_aside(out, earlier["started"])
