@@ -1,5 +1,7 @@
 """One paper, one readable file. `build(key)` makes a network, `SYSTEMS[key]` says what it is."""
 
+from typing import TYPE_CHECKING
+
 from .spec import (
     SYSTEMS,
     WHOLE_NETWORK,
@@ -14,6 +16,9 @@ from .spec import (
     spec_of,
     with_spec,
 )
+
+if TYPE_CHECKING:
+    from .spec import Network as Network
 
 __all__ = [
     "SYSTEMS",

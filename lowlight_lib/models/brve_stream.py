@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..blocks.padding import pad_to_multiple
 from ..errors import ShapeError
@@ -35,7 +35,7 @@ class BrveStream:
         self._window = []  # features of these, aligned as far as could be
         self._aligned = False
 
-    def push(self, frame):
+    def push(self, frame: Tensor) -> list[Tensor]:
         """Take the next frame, (4, H, W) in [0, 1], amplified; return those done now: none or one.
 
         Raises:
@@ -57,7 +57,7 @@ class BrveStream:
             self._aligned = True
             return [self._finish(left)]
 
-    def close(self):
+    def close(self) -> list[Tensor]:
         """The last frames, up to two; the stream can then take another video."""
         with torch.inference_mode():
             if self._window and not self._aligned:  # a video of one or two frames: the last again
@@ -69,7 +69,7 @@ class BrveStream:
         self._window, self._aligned = [], False
         return done
 
-    def run(self, frames):
+    def run(self, frames: Tensor) -> Tensor:
         """A whole video at once: frames (T, 4, H, W) -> the same, enhanced. Errors as of `push`."""
         done = [finished for frame in frames for finished in self.push(frame)]
         return torch.stack(done + self.close())

@@ -9,9 +9,10 @@ Built in notebooks/04_pack_unpack.
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.amplifier import LearnedAmplifier
@@ -39,7 +40,13 @@ class LLPackNet(nn.Module):
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W), any H, W.
     """
 
-    def __init__(self, form="2022", amplifier="histogram", up="unpack", weight_norm=None):
+    def __init__(
+        self,
+        form: Literal["2022", "2020"] = "2022",
+        amplifier: Literal["histogram", "conv"] = "histogram",
+        up: Literal["unpack", "pixelshuffle"] = "unpack",
+        weight_norm: bool | None = None,
+    ) -> None:
         super().__init__()
         if str(form) not in FORMS:
             raise OptionError(f"LLPackNet has no form {form!r}", todo=f"use {' or '.join(FORMS)}")
@@ -58,7 +65,7 @@ class LLPackNet(nn.Module):
         self.conv_out = conv(16, 192, 3, norm=norm)
         self.end = nn.ReLU() if old else nn.Sigmoid()
 
-    def forward(self, mosaic):
+    def forward(self, mosaic: Tensor) -> Tensor:
         if self.amplifier is not None:
             # Before padding: the factor is of the picture, not of what was padded to it.
             mosaic = mosaic * self.amplifier(mosaic).view(-1, 1, 1, 1)

@@ -13,10 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 
 WHOLE_NETWORK = "network"  # the name of the unit of a network that is exported in one file
+if TYPE_CHECKING:  # torch is not loaded to read a card
+    from torch import nn
+
+    class Network(nn.Module):
+        """What `build` makes: a module that says how it is fed."""
+
+        spec: Spec
 
 
 class Task(Enum):
@@ -61,14 +69,14 @@ class Spec:
     amplifies_itself: bool = False
     trained_on: str | None = None
     white_balance: tuple[float, float, float] | None = None
-    options: dict | None = None
+    options: dict[str, Any] | None = None
 
     @property
     def cell(self) -> int | None:
         """Side of the cell that padding repeats; None pads by reflection."""
         return 6 if self.cfa == "X-Trans" else None
 
-    def replace(self, **changes) -> Spec:
+    def replace(self, **changes: Any) -> Spec:
         """The same spec with other values."""
         return dataclasses.replace(self, **changes)
 
@@ -77,7 +85,7 @@ class Spec:
         return json.dumps(dataclasses.asdict(self) | {"task": self.task.name})
 
     @classmethod
-    def from_json(cls, text) -> Spec:
+    def from_json(cls, text: str) -> Spec:
         """What `to_json` wrote.
 
         Raises:
@@ -151,7 +159,7 @@ class Card:
     paper: str
     year: int
     title: str
-    network: Callable
+    network: Callable[..., nn.Module]
     params: int
     effective_params: int
     licence: str
@@ -160,13 +168,13 @@ class Card:
     int8: Int8 | str = "not fitted to this network"
 
 
-class _Systems(Mapping):
+class _Systems(Mapping[str, Card]):
     """{key: Card}; a card is read from its model's file when it is asked for."""
 
-    def __init__(self, *names):
+    def __init__(self, *names: str) -> None:
         self._cards: dict[str, Card | None] = dict.fromkeys(names)
 
-    def __getitem__(self, key) -> Card:
+    def __getitem__(self, key: str) -> Card:
         if key not in self._cards:
             raise OptionError(f"unknown model {key!r}", todo=f"use one of {', '.join(self)}")
         card = self._cards[key]
@@ -206,7 +214,7 @@ def of_task(task: Task) -> list[str]:
     return [key for key, card in SYSTEMS.items() if card.spec.task is task]
 
 
-def build(key, **options):
+def build(key: str, **options: Any) -> Network:
     """Make the network of a system, freshly initialised.
 
     Args:
@@ -222,14 +230,14 @@ def build(key, **options):
     """
     card = SYSTEMS[key]
     try:
-        network = card.network(**options)
+        network: Any = card.network(**options)
     except TypeError as e:
         raise OptionError(f"{key} does not take these options: {options} ({e})") from e
     network.spec = getattr(network, "spec", card.spec).replace(options=options)
     return network
 
 
-def spec_of(network) -> Spec:
+def spec_of(network: object) -> Spec:
     """The spec of a network, or of what was made of one.
 
     Raises:
@@ -244,7 +252,7 @@ def spec_of(network) -> Spec:
     return spec
 
 
-def with_spec(network, spec):
+def with_spec(network: Callable, spec: Spec | str) -> Callable:
     """A callable with a spec: what any function of tensors needs to be fed as a network is.
 
     Args:
