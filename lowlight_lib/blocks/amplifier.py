@@ -147,6 +147,10 @@ class LearnedAmplifier(nn.Module):
     def histogram(self, mosaic: Tensor) -> Tensor:
         """Shares of the pixels in the 63 bins: (N, 1, H, W) -> (N, 63). It has no gradient."""
         flat = mosaic.detach().flatten(1)
+        if torch.compiler.is_compiling():  # ONNX cannot search, but count what is above an edge
+            above = torch.stack([(flat >= edge).sum(1) for edge in self.edges[:-1]], 1)
+            counts = above - F.pad(above[:, 1:], (0, 1))
+            return counts.to(flat.dtype) / flat.shape[1]
         inside = torch.searchsorted(self.edges, flat.contiguous(), right=True) - 1
         inside = inside.clamp(max=62)  # white belongs to the last bin
         # Counted in integers: in float32 a bin stops growing at 2^24, less than 24 megapixels.

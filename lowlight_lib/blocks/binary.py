@@ -310,6 +310,11 @@ class BinaryUNet(nn.Module):
         return x + y
 
 
+def binary_layers(network) -> dict[str, nn.Module]:
+    """{name: module} of those with binary weights, which say so by an attribute `binary = True`."""
+    return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
+
+
 def row(block: Callable[[int], nn.Module], width: int, n: int) -> nn.Sequential:
     """n blocks of that width, one after the other."""
     return nn.Sequential(*(block(width) for _ in range(n)))

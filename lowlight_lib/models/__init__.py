@@ -2,9 +2,35 @@
 
 from typing import TYPE_CHECKING
 
-from .spec import SYSTEMS, Card, Spec, Task, add, build, of_task, spec_of, with_spec
+from .spec import (
+    SYSTEMS,
+    WHOLE_NETWORK,
+    Card,
+    ExportUnit,
+    Spec,
+    Task,
+    add,
+    build,
+    export_units,
+    of_task,
+    spec_of,
+    with_spec,
+)
 
 if TYPE_CHECKING:
     from .spec import Network as Network
 
-__all__ = ["SYSTEMS", "Card", "Spec", "Task", "add", "build", "of_task", "spec_of", "with_spec"]
+__all__ = [
+    "SYSTEMS",
+    "WHOLE_NETWORK",
+    "Card",
+    "ExportUnit",
+    "Spec",
+    "Task",
+    "add",
+    "build",
+    "export_units",
+    "of_task",
+    "spec_of",
+    "with_spec",
+]

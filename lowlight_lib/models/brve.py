@@ -19,7 +19,7 @@ from ..blocks.binary import BinaryTransition, BinaryUNet, DABC2d, Gradient, row
 from ..blocks.padding import run_padded
 from ..blocks.shift import ShiftStep, per_frame, temporal_shift
 from ..errors import OptionError, ShapeError
-from .brve_stream import BrveStream
+from .brve_stream import BrveStream, stage_units
 from .spec import Card, Spec, Task
 
 GAIN = 130 * 24 / 64  # 48.75: makes the input as large as binary layers' residuals
@@ -141,7 +141,7 @@ class Brve(nn.Module):
         first, deep = (y.unflatten(0, x.shape[:2]) for y in self.extract(x.flatten(0, 1)))
         window, aligned = [deep[:, 0], deep[:, 1]], []
         for r in range(2, x.shape[1]):
-            left, *window = self.align([*window, deep[:, r]])
+            left, *window = self.align(*window, deep[:, r])
             aligned.append(left)
         aligned = torch.stack(aligned + window, 1)
         y = self.reconstruct(*(v.flatten(0, 1) for v in (x, first, deep, aligned)))
@@ -152,22 +152,26 @@ class Brve(nn.Module):
         first = self.features(F.leaky_relu(self.conv_in(frames * self.gain), 0.1))
         return first, self.stage0(first)
 
-    def align(self, window: list[Tensor]) -> tuple[Tensor, ...]:
+    def align(self, left: Tensor, middle: Tensor, right: Tensor) -> tuple[Tensor, ...]:
         """Features of three frames, each (N, C, H, W) -> the same, each knowing of the others.
 
         The left one is done; the other two are the next window's left and middle. So each frame is
         seen three times: as the right one, the middle one, the left one.
         """
-        return self.stage1(torch.stack(window, 1)).unbind(1)
+        return self.stage1(torch.stack([left, middle, right], 1)).unbind(1)
 
     def reconstruct(self, frames: Tensor, first: Tensor, deep: Tensor, aligned: Tensor) -> Tensor:
         """Frames and all features of them -> enhanced frames (N, 4, H, W)."""
         y = self.stage2(self.fusion(torch.cat([first, deep, aligned], 1)))
         return frames + self.conv_out(y) / self.gain
 
-    def stream(self) -> BrveStream:
-        """A `BrveStream`: for video without end, in constant memory."""
-        return BrveStream(self)
+    def stream(self, stages=None):
+        """A `BrveStream`: for video without end, in constant memory; by default of this network."""
+        return BrveStream(stages or self)
+
+    def export_units(self):
+        """See `models.export_units`."""
+        return stage_units(self)
 
 
 CARD = Card(

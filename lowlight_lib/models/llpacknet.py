@@ -8,6 +8,7 @@ Built in notebooks/04_pack_unpack.
 
 from __future__ import annotations
 
+import copy
 from typing import Literal
 
 import torch
@@ -19,7 +20,7 @@ from ..blocks.dense import ResidualDenseBlock, conv
 from ..blocks.packing import pack, unpack
 from ..blocks.padding import run_padded
 from ..errors import OptionError
-from .spec import Card, Spec, Task
+from .spec import WHOLE_NETWORK, Card, ExportUnit, Spec, Task, uniform, whole_unit
 
 FORMS = ("2022", "2020")
 
@@ -69,6 +70,16 @@ class LLPackNet(nn.Module):
             # Before padding: the factor is of the picture, not of what was padded to it.
             mosaic = mosaic * self.amplifier(mosaic).view(-1, 1, 1, 1)
         return run_padded(self._restore, mosaic, self.spec.multiple)
+
+    def export_units(self):
+        """The amplifier is one of its own: it has to see the mosaic before that is padded."""
+        if self.amplifier is None:
+            return {WHOLE_NETWORK: whole_unit(self)}
+        rest = copy.deepcopy(self)
+        rest.amplifier, rest.spec = None, self.spec.replace(amplifies_itself=False)
+        multiple = 1 if self.amplifier.kind == "histogram" else 2
+        factor = ExportUnit(self.amplifier, ("mosaic",), (1,), ("factor",), multiple, uniform(1))
+        return {"amplifier": factor, WHOLE_NETWORK: whole_unit(rest)}
 
     def _restore(self, mosaic):
         planes = F.pixel_unshuffle(mosaic, 2).split(1, 1)  # 4 of (N, 1, H/2, W/2)

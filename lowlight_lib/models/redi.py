@@ -131,7 +131,7 @@ class Redi(nn.Module):
     def encode(self, x: Tensor) -> list[Any]:
         """The encoders' results: LSE's or None, then those of MSE and HSE that there are."""
         encoders = {name: getattr(self, name) for name in SCALES if getattr(self, name) is not None}
-        if self.parallel:
+        if self.parallel and not torch.compiler.is_compiling():  # an exported graph has no threads
             # In MACs a mosaic pixel, nearly: each weight is used once a position.
             work = [_size(e) / SCALES[name] ** 2 for name, e in encoders.items()]
             results = run_together([*encoders.values()], x, work)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 
+WHOLE_NETWORK = "network"  # the name of the unit of a network that is exported in one file
 if TYPE_CHECKING:  # torch is not loaded to read a card
     from torch import nn
 
@@ -112,6 +113,28 @@ class Int8:
 
     side: int
     keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportUnit:
+    """A part of a network that becomes one file: all of it, or a stage.
+
+    Attributes:
+        module: in eval mode; takes and gives tensors, and shares the network's weights.
+        inputs, channels: names of its inputs in the file, and the channels of each.
+        outputs: names of its results in the file.
+        multiple: of which height and width have to be multiples.
+        draw: (height, width, torch.Generator) -> inputs as they come in use.
+        result: what makes the network's own kind of tuple of several results.
+    """
+
+    module: Callable
+    inputs: tuple[str, ...]
+    channels: tuple[int, ...]
+    outputs: tuple[str, ...]
+    multiple: int
+    draw: Callable
+    result: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -247,3 +270,51 @@ class _WithSpec:
 
     def __call__(self, *inputs):
         return self.network(*inputs)
+
+
+def export_units(network) -> dict[str, ExportUnit]:
+    """The parts of a network that become files of their own: {name: unit}.
+
+    A network that is more than one has a method `export_units` that says which; one for raw video
+    has a method `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of callables
+    named as its units. Any other network is one unit, see `whole_unit`.
+
+    Args:
+        network: an nn.Module with a spec, in eval mode.
+    Raises:
+        OptionError: it has no spec, or is for raw video and does not say what its stages are.
+    """
+    spec = spec_of(network)
+    if hasattr(network, "export_units"):
+        return network.export_units()
+    if spec.task is Task.RAW_VIDEO:
+        raise OptionError(
+            f"{spec.key} does not say of which stages it is made",
+            todo="run it eager, or give it the methods export_units and stream that Brve has",
+        )
+    return {WHOLE_NETWORK: whole_unit(network)}
+
+
+def whole_unit(network) -> ExportUnit:
+    """A network as one unit; its outputs are called as the fields of its NamedTuple are."""
+    import torch
+
+    spec = spec_of(network)
+    side = 2 * max(spec.multiple, 8)
+    like = next(network.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        out = network(torch.zeros(1, spec.channels, side, side).to(like))
+    names, result = ("picture",), None
+    if not torch.is_tensor(out):
+        names = getattr(out, "_fields", tuple(f"output_{i}" for i in range(len(out))))
+        result = getattr(out, "_make", tuple)
+    inputs = ("image" if spec.task is Task.PHOTO else "mosaic",)
+    draw = uniform(spec.channels)
+    return ExportUnit(network, inputs, (spec.channels,), names, spec.multiple, draw, result)
+
+
+def uniform(channels):
+    """`ExportUnit.draw` of one input, evenly spread in [0, 1]."""
+    import torch
+
+    return lambda h, w, generator: [torch.rand(1, channels, h, w, generator=generator)]

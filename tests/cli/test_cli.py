@@ -327,7 +327,7 @@ def test_released_weights_restore_a_real_file(lowlight, shared, tmp_path):
 
 
 def test_options_of_before_still_work_and_say_their_new_name(lowlight, tmp_path):
-    code, _, err = lowlight("train", "redi", "--run-dir", tmp_path, "--data", tmp_path / "nothing")
+    code, _, err = lowlight("train", "redi", "--run", tmp_path, "--data", tmp_path / "nothing")
     assert code == 1 and "--run is called --run-dir now" in err and "does not exist" in err
     _, _, err = lowlight("test", "redi", "--m=3", f"--run={tmp_path}")
     assert "--m is called --brightness now" in err and "no weights given" in err

@@ -1,6 +1,5 @@
 """Photographs in pairs/ and LOL/, their mini sets, their scripts."""
 
-import importlib.util
 import json
 import zipfile
 
@@ -8,12 +7,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image
+from support.system import script
 
 from lowlight_lib.data import mini, scenes
 from lowlight_lib.data import photos as pairs
 from lowlight_lib.data.check import Report, check
 from lowlight_lib.data.mini import stills
-from lowlight_lib.errors import DataError, LowlightError, OptionError
+from lowlight_lib.errors import DataError, OptionError
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (11, 14, 3), np.uint8)
@@ -26,9 +26,9 @@ def save(path, picture=RGB, **options):
 
 
 def complaint(read, *args):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=": ") as caught:
         read(*args)
-    assert issubclass(DataError, LowlightError) and caught.value.file is not None
+    assert caught.value.file is not None
     return str(caught.value)
 
 
@@ -260,7 +260,11 @@ def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
     assert "not of a mini set" in complaint(make(tmp_path, seed=5).make)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     own.unlink()
-    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced
+    outside, note = save(tmp_path / "mine.png"), json.loads((folder / "mini.json").read_text())
+    note["files"].append("../mine.png")
+    (folder / "mini.json").write_text(json.dumps(note))
+    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced, and nothing beside it
+    assert outside.exists()
 
 
 def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
@@ -326,15 +330,8 @@ def test_check_of_pairs(three):
     assert "fewer than two pictures" in text and "10" in text and "2 scenes" in text
 
 
-def script(root, name):
-    spec = importlib.util.spec_from_file_location(name, root / "data_scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_get_lol_says_how_and_unpacks(root, tmp_path, capsys):
-    module = script(root, "get_lol")
+def test_get_lol_says_how_and_unpacks(tmp_path, capsys):
+    module = script("get_lol")
     target = tmp_path / "data"
     assert module.main([str(target), "--dry-run"]) == 0 and not target.exists()
     assert module.main([str(target)]) == 1
@@ -354,8 +351,8 @@ def test_get_lol_says_how_and_unpacks(root, tmp_path, capsys):
     assert len(list((target / "LOL").rglob("*.*"))) == 11 and not (tmp_path / "our485").exists()
 
 
-def test_get_pairs_says_how_and_checks(root, three, tmp_path, capsys):
-    module = script(root, "get_pairs")
+def test_get_pairs_says_how_and_checks(three, tmp_path, capsys):
+    module = script("get_pairs")
     assert module.main([str(tmp_path / "none")]) == 1
     text = capsys.readouterr().out
     assert "none stated" in text and "pairs/324/" in text and not (tmp_path / "none").exists()

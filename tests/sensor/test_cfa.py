@@ -13,6 +13,7 @@ from lowlight_lib.sensor import cfa
 from lowlight_lib.sensor.raw import RawImage
 
 ORDERS = sorted(cfa.BAYER)
+PHASES = [np.roll(cfa.XTRANS, s, (0, 1)) for s in np.ndindex(6, 6)]
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 leads = st.lists(st.integers(1, 3), max_size=2).map(tuple)
 halves = st.integers(1, 9)
@@ -256,6 +257,32 @@ def test_to_rggb_refuses_other_mosaics(make_raw):
         cfa.to_rggb(make_raw(cfa_name="XTRANS"))
     with pytest.raises(ShapeError, match="too small"):
         cfa.to_rggb(make_raw((1, 8), "BGGR"))
+
+
+# ---------------------------------------------------------------------------------------------
+# every phase of X-Trans as one
+
+
+@quick
+@given(cell=st.sampled_from(PHASES), shape=st.tuples(st.integers(6, 40), st.integers(6, 40)))
+def test_to_xtrans_keeps_every_filter(cell, shape):
+    """The mosaic holds its filters' numbers and black levels of their own: both must fit after."""
+    black = 100 * cell + np.arange(36).reshape(6, 6)
+    mosaic = cfa.tile(black, shape) + cfa.tile(cell, shape)
+    raw = RawImage(mosaic.astype(np.uint16), cell, black, 1023)
+    out, (top, left) = cfa.to_xtrans(raw)
+    assert np.array_equal(out.cfa, cfa.XTRANS)
+    signal = out.mosaic - cfa.tile(out.black_level, out.mosaic.shape)
+    assert np.array_equal(signal, cfa.tile(cfa.XTRANS, out.mosaic.shape))
+    assert np.array_equal(out.mosaic[top:, left:], mosaic)
+    assert top + left <= 7  # the pattern is its own after (3, 3): of two ways the shorter
+
+
+def test_to_xtrans_refuses_other_mosaics(make_raw):
+    with pytest.raises(UnsupportedRawError, match="RGGB mosaic, and this network takes X-Trans"):
+        cfa.to_xtrans(make_raw())
+    with pytest.raises(ShapeError, match="6x6 cell"):
+        cfa.to_xtrans(RawImage(np.zeros((5, 9), np.uint16), PHASES[1]))
 
 
 # ---------------------------------------------------------------------------------------------

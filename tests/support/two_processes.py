@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from lowlight_lib import evaluation, recipes
-from lowlight_lib.data.video import VideoDataset
 from lowlight_lib.training import distributed, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,10 +68,14 @@ def score_system(key, root, run):
 
 @contextlib.contextmanager
 def _float64():
-    """Clips and networks are float64, where a sum that is rounded otherwise flips no sign."""
-    real = VideoDataset.batch
+    """Batches and networks are float64, where a sum that is rounded otherwise flips no sign."""
+    real = train.Prefetcher
+
+    def prefetcher(make, steps):
+        return real(lambda step: map(np.float64, make(step)), steps)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VideoDataset, "batch", lambda *a, **k: map(np.float64, real(*a, **k)))
+        patch.setattr(train, "Prefetcher", prefetcher)
         torch.set_default_dtype(torch.float64)
         try:
             yield

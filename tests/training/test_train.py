@@ -18,6 +18,7 @@ from lowlight_lib.cli.main import main
 from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, RunError
+from lowlight_lib.sensor.raw import read_raw
 from lowlight_lib.training import checkpoint, losses, state, train
 from lowlight_lib.training.state import RunDirectory
 
@@ -198,6 +199,15 @@ def test_training_learns(sid, tmp_path):
     train.fit(SMOKE.replace(steps=80, loss="l1"), sid, tmp_path, progress=False)
     history = [e["loss"] for e in train.read_metrics(tmp_path)]
     assert np.mean(history[-20:]) < 0.6 * np.mean(history[:5])
+
+
+def test_training_notes_the_light_of_its_data(tmp_path):
+    root = tiny.make_sid(tmp_path, scenes=2).parent
+    numbers = recipes.find("redi", "smoke").replace(steps=1, batch=1, crop=32)
+    done = train.fit(numbers, root, tmp_path / "run", progress=False)
+    found = checkpoint.load("redi", done.checkpoint).spec.white_balance
+    gains = [p.white_balance for p in map(read_raw, (root / "SID/Sony/short").iterdir())]
+    np.testing.assert_allclose(found, np.exp(np.log(gains).mean(0)), rtol=1e-6)
 
 
 def test_finished_run_is_not_trained_again(sid, tmp_path, monkeypatch):
@@ -384,7 +394,6 @@ KILLER = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib import recipes
 from lowlight_lib.training import train

@@ -1,0 +1,58 @@
+"""The calibrated cameras: levels, noise, names."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lowlight_lib.errors import OptionError
+from lowlight_lib.sensor import cameras, cfa, isp, noise
+
+
+@pytest.mark.parametrize("key", cameras.CAMERAS)
+def test_a_calibrated_camera_records_what_its_profile_says(key):
+    camera = cameras.find_camera(key)
+    assert camera is noise.CAMERAS[key]
+    assert camera.iso_range[0] == 100
+    assert camera.iso_range[1] == pytest.approx(6400, rel=2e-3)  # ranges are given to 4 digits
+    span = camera.white_level - camera.black_level
+    x = noise.expose(np.full((60, 200), 0.5), 1, camera, 100, 0).astype(float) - camera.black_level
+    mean, variance = noise.noise_levels(camera, 100).moments(0.5 * span)
+    row = noise.noise_levels(camera, 100).row ** 2
+    assert abs(x.mean() - mean) < 5 * math.sqrt(variance / x.size + row / 60)  # five errors
+    grey = isp.undevelop(np.full((6, 6, 3), 0.5, np.float32), camera)
+    balanced = grey * np.asarray(camera.white_balance)[cfa.tile(camera.cfa, grey.shape)]
+    np.testing.assert_allclose(balanced, balanced[0, 0], rtol=1e-5)  # float32
+
+
+def test_published_lines_of_the_others():
+    """exp(bias) K^slope at K = 1, where the slope says nothing."""
+    at_one = {
+        "nikon_d850": (0.7994, -0.0904, -1.7977),
+        "canon_5d4": (1.5122, 1.0927, -0.8079),
+        "canon_70d": (1.9983, 1.4643, -0.9371),
+        "canon_700d": (2.0799, 1.5370, -0.7756),
+    }
+    for key, biases in at_one.items():
+        camera = cameras.CAMERAS[key]
+        iso = 100 / camera.gain_range[0]
+        gauss, tukey = (noise.noise_levels(camera, iso, read) for read in ("gauss", "tukey"))
+        found = (gauss.read, tukey.read, tukey.row)
+        np.testing.assert_allclose(np.log(found), biases, atol=1e-9)
+        assert -0.25 < tukey.shape < 0.14  # the ranges that were measured
+
+
+@pytest.mark.parametrize(
+    "key, names",
+    [
+        ("nikon_d850", ("NIKON D850", "d850", "Nikon-D850")),
+        ("canon_5d4", ("Canon EOS 5D Mark IV", "EOS 5D4", "canon_5d4")),
+        ("canon_70d", ("Canon EOS 70D", "eos 70d")),
+        ("canon_700d", ("Canon EOS 700D", "Canon EOS REBEL T5i", "700D")),
+    ],
+)
+def test_a_camera_answers_to_several_names(key, names):
+    for name in names:
+        assert cameras.find_camera(name) is cameras.CAMERAS[key]
+    with pytest.raises(OptionError, match="canon_700d"):
+        cameras.find_camera("7000D")
