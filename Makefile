@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slow lint clean install
+.PHONY: help reproduce test test-slow lint types clean install
 .DELETE_ON_ERROR:
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make test        install, and check everything that CI checks"
 	@echo "make test-slow   the tests that are too slow for CI"
 	@echo "make lint        ruff, over modules, tests and notebooks"
+	@echo "make types       pyright, over the library"
 	@echo "make install     only make .venv and install into it"
 	@echo "make clean       remove .venv and caches; runs/ and datasets/ stay"
 	@echo "PYTHON=path      the Python to make .venv with (3.11 or newer)"
@@ -47,7 +48,7 @@ reproduce: $(READY)
 	  $(if $(RESUME),--resume) $(foreach p,$(P),-p "$(p)")
 
 # LOWLIGHT_OUT is emptied first: a training that only resumes a finished one tests nothing.
-test: lint
+test: lint types
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
 	  $(VPY) -m pytest tests -q -m "not slow and not notebooks" && \
 	  $(VPY) -m pytest tests -q -m "notebooks"
@@ -65,6 +66,9 @@ test-slow: $(READY)
 lint: $(READY)
 	$(VPY) -m ruff check $(CODE)
 	$(VPY) -m ruff format --check $(CODE)
+
+types: $(READY)
+	$(VPY) -m pyright --pythonpath $(VPY)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis runs/nbval

@@ -11,9 +11,7 @@ from pathlib import Path
 from lowlight_lib.data.check import Report
 from lowlight_lib.data.photos import LOL_SPLITS, LolDataset
 from lowlight_lib.errors import LowlightError
-from lowlight_lib.io.downloads import fetch_all
-from lowlight_lib.io.manifest import read_manifest
-from lowlight_lib.io.unpack import unpack
+from lowlight_lib.io.downloads import fetch_all, read_manifest, unpack
 
 MANIFEST = Path(__file__).with_name("manifests") / "lol.toml"
 
@@ -33,7 +31,7 @@ def main(argv=None) -> int:
         return 0
     archive = given.root / items[0].name
     if given.unpack and archive.exists():
-        folders = [(split, side) for split in LOL_SPLITS.values() for side in ("low", "high")]
+        folders = [f"{split}/{side}" for split in LOL_SPLITS.values() for side in ("low", "high")]
         new = unpack(archive, folder, folders)
         print(f"{archive} unpacked, {new} new files; you may delete it")
     report = Report(given.root, tuple(LolDataset.check(folder)))

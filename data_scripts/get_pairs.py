@@ -10,8 +10,7 @@ from pathlib import Path
 from lowlight_lib.data.check import Report
 from lowlight_lib.data.photos import PairsDataset
 from lowlight_lib.errors import LowlightError
-from lowlight_lib.io.downloads import fetch_all
-from lowlight_lib.io.manifest import read_manifest
+from lowlight_lib.io.downloads import fetch_all, read_manifest
 
 MANIFEST = Path(__file__).with_name("manifests") / "pairs.toml"
 

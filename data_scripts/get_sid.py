@@ -12,9 +12,7 @@ from pathlib import Path
 
 from lowlight_lib.data.check import check
 from lowlight_lib.errors import LowlightError, OptionError, OutputError
-from lowlight_lib.io.downloads import fetch_all
-from lowlight_lib.io.manifest import human, read_manifest
-from lowlight_lib.io.unpack import unpack as unpack_folders
+from lowlight_lib.io.downloads import fetch_all, human, read_manifest, unpack
 
 MANIFEST = Path(__file__).with_name("manifests") / "sid.toml"
 SPLITS = ("train", "val", "test")
@@ -47,7 +45,7 @@ def main(argv=None) -> int:
     for camera in cameras:
         archive = given.root / "SID" / f"{camera}.zip"
         if given.unpack and archive.exists():
-            count = unpack(archive, given.root / "SID", camera)
+            count = unpack(archive, archive.parent, [f"{camera}/short", f"{camera}/long"])
             print(f"{archive} unpacked, {count} new files; you may delete it")
     report = check(given.root)
     print(report)
@@ -55,11 +53,6 @@ def main(argv=None) -> int:
         for camera in cameras:
             cache(given.root, camera)
     return report.exit_code
-
-
-def unpack(archive, folder, camera) -> int:
-    """Unpack CAMERA/short and CAMERA/long, wherever they lie in the archive; returns how many."""
-    return unpack_folders(archive, folder, [(camera, "short"), (camera, "long")])
 
 
 def cache(root, camera) -> None:

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from lowlight_lib.errors import LowlightError
-from lowlight_lib.io.downloads import fetch_all
-from lowlight_lib.io.manifest import read_manifest
+from lowlight_lib.io.downloads import fetch_all, read_manifest
 
 MANIFEST = Path(__file__).with_name("manifests") / "weights.toml"
 

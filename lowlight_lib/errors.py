@@ -17,7 +17,7 @@ class LowlightError(Exception):
     a.dng: is empty (0 bytes). To fix: copy it again
     """
 
-    def __init__(self, what, *, file=None, todo=None):
+    def __init__(self, what: object, *, file: object = None, todo: str | None = None) -> None:
         self.what, self.file, self.todo = str(what).rstrip("."), file, todo
         text = self.what if file is None else f"{file}: {self.what}"
         super().__init__(text if todo is None else f"{text}. To fix: {todo}")

@@ -7,6 +7,8 @@ import tomllib
 import pytest
 import yaml
 
+import lowlight_lib
+
 
 def normal(name):
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -61,6 +63,16 @@ def test_the_lock_pins_whatever_is_asked_for_within_its_bounds(project, locked):
         assert requirement.specifier.contains(version), f"{requirement}: locked at {version}"
     assert locked["torch"] == "2.13.0"
     assert "lowlight-lab" not in locked
+
+
+def test_one_version_is_said_once_and_repeated_truly(root, project):
+    assert project["dynamic"] == ["version"], "it is that of lowlight_lib.__version__"
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == lowlight_lib.__version__
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\S+)\] - (\S+)$", changes, re.MULTILINE)
+    released = citation.get("date-released", "unreleased")
+    assert newest.groups() == (lowlight_lib.__version__, str(released))
 
 
 def test_a_fitting_torch_is_kept_and_the_lock_gives_way(helper):

@@ -7,9 +7,12 @@ Built in notebooks/03_amplifier.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import OptionError, ShapeError
@@ -30,7 +33,9 @@ def bin_weights() -> np.ndarray:
     return (10 ** (-5 * np.arange(BINS - 1) / (BINS - 2))).astype(np.float32)
 
 
-def estimate_amplification(mosaic, black_level, white_level, m=1.0) -> float:
+def estimate_amplification(
+    mosaic: ArrayLike, black_level: ArrayLike, white_level: float, m: float = 1.0
+) -> float:
     """The factor that brings a dark mosaic to a well-exposed level, without knowing the exposure.
 
         a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
@@ -121,7 +126,9 @@ class LearnedAmplifier(nn.Module):
     Built in notebooks/03_amplifier.
     """
 
-    def __init__(self, kind="histogram"):
+    edges: Tensor
+
+    def __init__(self, kind: Literal["histogram", "conv"] = "histogram") -> None:
         super().__init__()
         if kind not in ("histogram", "conv"):
             raise OptionError(f"no amplifier {kind!r}", todo="use histogram or conv")
@@ -135,11 +142,15 @@ class LearnedAmplifier(nn.Module):
             self.hidden, self.out = nn.Conv2d(16, 128, 1), nn.Conv2d(128, 1, 1)
         # Ours: begin at a factor of about 1. PyTorch's own beginning is near 0, and half of all
         # seeds would start below it, where the 1e-4 lets no gradient back: dead before step one.
-        nn.init.constant_(self.out.bias, 1.0)
+        nn.init.constant_(self.out.get_parameter("bias"), 1.0)
 
-    def histogram(self, mosaic):
+    def histogram(self, mosaic: Tensor) -> Tensor:
         """Shares of the pixels in the 63 bins: (N, 1, H, W) -> (N, 63). It has no gradient."""
         flat = mosaic.detach().flatten(1)
+        if torch.compiler.is_compiling():  # ONNX cannot search, but count what is above an edge
+            above = torch.stack([(flat >= edge).sum(1) for edge in self.edges[:-1]], 1)
+            counts = above - F.pad(above[:, 1:], (0, 1))
+            return counts.to(flat.dtype) / flat.shape[1]
         inside = torch.searchsorted(self.edges, flat.contiguous(), right=True) - 1
         inside = inside.clamp(max=62)  # white belongs to the last bin
         # Counted in integers: in float32 a bin stops growing at 2^24, less than 24 megapixels.
@@ -147,7 +158,7 @@ class LearnedAmplifier(nn.Module):
         counts.scatter_add_(1, inside.clamp(min=0), (inside >= 0).to(torch.int32))
         return counts.to(flat.dtype) / flat.shape[1]
 
-    def forward(self, mosaic):
+    def forward(self, mosaic: Tensor) -> Tensor:
         if self.kind == "histogram":
             x = self.histogram(mosaic)
         else:

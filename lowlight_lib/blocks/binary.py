@@ -16,15 +16,18 @@ Built in notebooks/06_binarized_conv.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import OptionError, ShapeError
 
 GRADIENTS = ("clip", "quadratic")
+Gradient = Literal["clip", "quadratic"]
 
 
 class _Sign(torch.autograd.Function):
@@ -42,7 +45,7 @@ class _Sign(torch.autograd.Function):
         return g * (2 - 2 * x.abs()).clamp(min=0), None, None
 
 
-def sign_ste(x, gradient="quadratic", zero=0):
+def sign_ste(x: Tensor, gradient: Gradient = "quadratic", zero: Literal[0, 1] = 0) -> Tensor:
     """Sign, with a gradient made up for it: that of a smooth function which looks like it.
 
         forward     sign(x), and `zero` (0 or 1) where x is 0
@@ -101,7 +104,11 @@ class BinaryConv2d(nn.Module):
 
     binary = True  # deploy.cost counts its multiply-accumulates as binary
 
-    def __init__(self, c_in, c_out, kernel=3, stride=1, bias=False):
+    alpha: Tensor | None
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int = 3, stride: int = 1, bias: bool = False
+    ) -> None:
         super().__init__()
         self.stride, self.padding = stride, kernel // 2
         self.weight = nn.Parameter(torch.empty(c_out, c_in, kernel, kernel))
@@ -109,17 +116,17 @@ class BinaryConv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
         self.register_buffer("alpha", None, persistent=False)
 
-    def forward(self, signs):
+    def forward(self, signs: Tensor) -> Tensor:
         weight = _BinaryWeight.apply(self.weight, self.scale())
         return F.conv2d(signs, weight, self.bias, self.stride, self.padding)
 
-    def scale(self):
+    def scale(self) -> Tensor:
         """alpha: (c_out,), held fixed."""
         if self.alpha is not None and not self.training:
             return self.alpha
         return self.weight.detach().abs().mean((1, 2, 3))
 
-    def as_bits(self):
+    def as_bits(self) -> tuple[Tensor, Tensor]:
         """(bits, alpha): uint8 (c_out, ceil(c_in k k / 8)), 1 for +; float32 (c_out,).
 
         Raises:
@@ -130,7 +137,7 @@ class BinaryConv2d(nn.Module):
             raise OptionError(f"{(w == 0).sum()} binary weights are exactly 0: no bit says that")
         return torch.from_numpy(np.packbits(w > 0, axis=1)), self.scale().float().cpu()
 
-    def from_bits(self, bits, alpha):
+    def from_bits(self, bits: Tensor | None, alpha: Tensor | None) -> Tensor:
         """The weight that `as_bits` was made of, +-alpha; ShapeError for another layer's."""
         c_out, n = self.weight.shape[0], self.weight[0].numel()
         if bits is None or alpha is None or bits.dtype != torch.uint8:
@@ -152,13 +159,13 @@ class RPReLU(nn.Module):
     Built in notebooks/06_binarized_conv, section 5.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.before = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.slope = nn.Parameter(torch.full((channels,), 0.25))
         self.after = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x + self.before, self.slope) + self.after
 
 
@@ -173,13 +180,13 @@ class DistributionAwareAttention(nn.Module):
     Built in notebooks/06_binarized_conv, section 6.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         k = int((math.log2(channels) + 1) / 2)
         k += 1 - k % 2  # the next odd number
         self.conv = nn.Conv1d(3, 1, k, padding=k // 2, bias=False)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         n = z.shape[2] * z.shape[3]
         mean = z.mean((2, 3))
         var = z.var((2, 3)) if n > 1 else torch.zeros_like(mean)
@@ -201,15 +208,22 @@ class DABC2d(nn.Module):
     Built in notebooks/06_binarized_conv, section 7.
     """
 
-    def __init__(self, channels, kernel=3, *, attention=True, gradient="quadratic"):
+    def __init__(
+        self,
+        channels: int,
+        kernel: int = 3,
+        *,
+        attention: bool = True,
+        gradient: Gradient = "quadratic",
+    ) -> None:
         super().__init__()
-        self.gradient = gradient
+        self.gradient: Gradient = gradient
         self.threshold = nn.Parameter(torch.zeros(1, channels, 1, 1))
         self.conv = BinaryConv2d(channels, channels, kernel)
         self.attention = DistributionAwareAttention(channels) if attention else None
         self.act = RPReLU(channels)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         z = x + self.threshold
         y = self.conv(sign_ste(z, self.gradient))
         if self.attention is not None:
@@ -234,18 +248,27 @@ class BinaryTransition(nn.Module):
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
     """
 
-    def __init__(self, c_in, c_out, resize=None, *, real_skip=True, gradient="quadratic"):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        resize: Literal["down", "up"] | None = None,
+        *,
+        real_skip: bool = True,
+        gradient: Gradient = "quadratic",
+    ) -> None:
         super().__init__()
         if resize not in (None, "down", "up"):
             raise OptionError(f"resize is None, 'down' or 'up', not {resize!r}")
-        self.resize, self.gradient = resize, gradient
+        self.resize = resize
+        self.gradient: Gradient = gradient
         down = resize == "down"
         self.threshold = nn.Parameter(torch.zeros(1, c_in, 1, 1))
         self.conv = BinaryConv2d(c_in, c_out, 3, stride=2 if down else 1, bias=down)
         self.act = RPReLU(c_out)
         self.skip = nn.Conv2d(c_in, c_out, 1) if real_skip else None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.resize == "up":
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
         y = self.act(self.conv(sign_ste(x + self.threshold, self.gradient)))
@@ -264,7 +287,9 @@ class BinaryUNet(nn.Module):
     Source: BRVE, figure 2 and released network.
     """
 
-    def __init__(self, c, transition, block):
+    def __init__(
+        self, c: int, transition: Callable[..., nn.Module], block: Callable[..., nn.Module]
+    ) -> None:
         super().__init__()
         widths, depths = (c, 2 * c, 4 * c), (1, 3, 3)
         levels = list(zip(widths, depths, strict=True))
@@ -274,7 +299,7 @@ class BinaryUNet(nn.Module):
         self.ups = nn.ModuleList(transition(2 * w, w, "up") for w in widths[:2])
         self.skips = nn.ModuleList(block(w) for w in widths[:2])
 
-    def forward(self, x):  # (N, C, H, W)
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W)
         y, kept = self.encoders[0](x), []
         for down, encode in zip(self.downs, self.encoders[1:], strict=True):
             kept.append(y)
@@ -285,6 +310,11 @@ class BinaryUNet(nn.Module):
         return x + y
 
 
-def row(block, width, n):
+def binary_layers(network) -> dict[str, nn.Module]:
+    """{name: module} of those with binary weights, which say so by an attribute `binary = True`."""
+    return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
+
+
+def row(block: Callable[[int], nn.Module], width: int, n: int) -> nn.Sequential:
     """n blocks of that width, one after the other."""
     return nn.Sequential(*(block(width) for _ in range(n)))

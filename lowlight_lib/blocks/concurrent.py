@@ -6,15 +6,19 @@ Built in notebooks/05_scales_and_dense_blocks, section 6.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 _SETTING = threading.Lock()
 
 
-def run_together(branches, x, work=None):
+def run_together(
+    branches: Sequence[Callable[[Tensor], Tensor]], x: Tensor, work: Sequence[float] | None = None
+) -> list[Tensor]:
     """[branch(x) for branch in branches], evaluated concurrently; same results, same gradients.
 
     On a GPU every branch gets a stream; the current stream waits for all of them. On a CPU every

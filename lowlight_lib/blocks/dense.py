@@ -5,13 +5,26 @@ Built in notebooks/05_scales_and_dense_blocks.
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def conv(c_in, c_out, kernel, *, groups=1, bias=True, slope=1.0, norm=True):
+
+def conv(
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    *,
+    groups: int = 1,
+    bias: bool = True,
+    slope: float = 1.0,
+    norm: bool = True,
+) -> nn.Module:
     """A same-size convolution with He initialisation and (by default) weight normalisation.
 
     Args:
@@ -21,16 +34,17 @@ def conv(c_in, c_out, kernel, *, groups=1, bias=True, slope=1.0, norm=True):
     """
     layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.kaiming_normal_(layer.weight, a=slope)
-    if bias:
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return weight_norm(layer) if norm else layer
 
 
-def fold_weight_norm(model):
+def fold_weight_norm(model: Model) -> Model:
     """Replace every g * v / |v| by the plain weight it stands for, in place; same output.
 
     Returns the model. A network without weight normalisation is left alone.
     """
+    module: Any
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
             with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
@@ -40,13 +54,14 @@ def fold_weight_norm(model):
                 del module.parametrizations
                 module.__class__ = type(module).__bases__[0]
                 module.weight = nn.Parameter(weight)
-    if "spec" in vars(model) and model.spec.options is not None:
+    spec: Any = vars(model).get("spec")
+    if spec is not None and spec.options is not None:
         # So that its checkpoint says what it holds now.
-        model.spec = model.spec.replace(options=model.spec.options | {"weight_norm": False})
+        vars(model)["spec"] = spec.replace(options=spec.options | {"weight_norm": False})
     return model
 
 
-def channel_shuffle(x, groups):
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
     """Interleave channels so that the next grouped convolution sees every group.
 
     (N, groups * n, H, W): channel g * n + i moves to i * groups + g.
@@ -81,7 +96,16 @@ class ResidualDenseBlock(nn.Module):
     Built in notebooks/05_scales_and_dense_blocks.
     """
 
-    def __init__(self, channels=64, growth=32, layers=4, *, slope=0.2, star=True, norm=True):
+    def __init__(
+        self,
+        channels: int = 64,
+        growth: int = 32,
+        layers: int = 4,
+        *,
+        slope: float = 0.2,
+        star: bool = True,
+        norm: bool = True,
+    ) -> None:
         super().__init__()
         self.star = star
         self.layers = nn.ModuleList(
@@ -91,7 +115,7 @@ class ResidualDenseBlock(nn.Module):
         self.fuse = conv(channels + layers * growth, channels, 1, bias=False, norm=norm)
         self.act = nn.LeakyReLU(slope) if slope else nn.ReLU()
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         features = x
         for k, layer in enumerate(self.layers):
             if self.star:

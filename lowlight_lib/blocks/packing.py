@@ -13,11 +13,12 @@ Source: Lamba, Balaji & Mitra, "Towards Fast and Light-Weight Restoration of Dar
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from ..errors import ShapeError
 
 
-def pack(x, factor):
+def pack(x: Tensor, factor: int) -> Tensor:
     """(..., C, H, W) -> (..., factor^2 * C, H / factor, W / factor), the exact inverse of `unpack`.
 
     Only views, one permutation and one copy, so it exports to ONNX as it stands and gradients
@@ -42,7 +43,7 @@ def pack(x, factor):
     return x.reshape(*lead, a * a * c, h // a, w // a)
 
 
-def unpack(x, factor):
+def unpack(x: Tensor, factor: int) -> Tensor:
     """(..., factor^2 * C, H, W) -> (..., C, H * factor, W * factor), the exact inverse of `pack`.
 
     Args:
@@ -64,7 +65,7 @@ def unpack(x, factor):
     return x.reshape(*lead, c, h * a, w * a)
 
 
-def shuffle_order(channels, factor):
+def shuffle_order(channels: int, factor: int) -> Tensor:
     """The permutation p with unpack(z, a) == pixel_shuffle(z[:, p], a).
 
     Args:

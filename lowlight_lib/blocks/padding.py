@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+Output = TypeVar("Output", bound=Tensor | tuple[Tensor, ...])
 
-def run_padded(network, x, multiple, cell=None):
+
+def run_padded(
+    network: Callable[[Tensor], Output], x: Tensor, multiple: int, cell: int | None = None
+) -> Output:
     """Pad, run, crop: any height and width through a network that needs multiples.
 
     Args:
@@ -18,14 +26,14 @@ def run_padded(network, x, multiple, cell=None):
         What the network returns, cropped to H and W.
     """
     h, w = x.shape[-2:]
-    y = network(pad_to_multiple(x, multiple, cell))
+    y: Any = network(pad_to_multiple(x, multiple, cell))
     if torch.is_tensor(y):
-        return y[..., :h, :w]
+        return y[..., :h, :w]  # type: ignore[return-value]
     cropped = [part[..., :h, :w] for part in y]
     return type(y)(*cropped) if hasattr(y, "_fields") else type(y)(cropped)
 
 
-def pad_to_multiple(x, multiple, cell=None):
+def pad_to_multiple(x: Tensor, multiple: int, cell: int | None = None) -> Tensor:
     """Extend (N, C, H, W) at bottom and right until both sides are multiples.
 
     By reflection: without repeating the edge it keeps the parity of each line, so a Bayer mosaic

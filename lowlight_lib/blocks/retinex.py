@@ -28,7 +28,7 @@ class Decomposition(NamedTuple):
     X: Tensor
 
 
-def decompose(image, radius=0):
+def decompose(image: Tensor, radius: int = 0) -> Decomposition:
     """Split a picture without any learning: its light is that of its brightest colour.
 
     L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
@@ -55,7 +55,7 @@ def decompose(image, radius=0):
     return Decomposition(light, image / light.clamp(min=torch.finfo(light.dtype).tiny), image)
 
 
-def recompose(L, R, gamma=0.2):
+def recompose(L: Tensor, R: Tensor, gamma: float = 0.2) -> Tensor:
     """The brightened picture L^gamma * R.
 
     Args:
@@ -68,7 +68,7 @@ def recompose(L, R, gamma=0.2):
     return L**gamma * R
 
 
-def consistency(R1, R2):
+def consistency(R1: Tensor, R2: Tensor) -> Tensor:
     """C = mean((R1 - R2)^2): two exposures of one scene show the same paint.
 
     Built in notebooks/08_retinex, section 4.
@@ -76,7 +76,7 @@ def consistency(R1, R2):
     return F.mse_loss(R1, R2)
 
 
-def retinex(image, split: Decomposition):
+def retinex(image: Tensor, split: Decomposition) -> Tensor:
     """Rl: light times paint is the (projected) picture, and light is plain, smooth and as bright.
 
     Rl = mean((L R - X)^2) + mean((R - X / stop(L))^2) + mean((L - max_rgb I)^2) + TV(L)
@@ -93,7 +93,7 @@ def retinex(image, split: Decomposition):
     )
 
 
-def projection(image, X):
+def projection(image: Tensor, X: Tensor) -> Tensor:
     """P = mean((I - X)^2): the projected picture stays close to the recorded one.
 
     Built in notebooks/08_retinex, section 4; what it is for, in section 5.
@@ -101,7 +101,7 @@ def projection(image, X):
     return F.mse_loss(image, X)
 
 
-def total_variation(x):
+def total_variation(x: Tensor) -> Tensor:
     """TV = mean |x[i + 2, j] - x[i, j]| + mean |x[i, j + 2] - x[i, j]|, as released.
 
     Differences are of pixels two apart (a central difference, not halved), each mean over the
@@ -119,7 +119,14 @@ def total_variation(x):
     return down.abs().mean() + right.abs().mean()
 
 
-def pair_loss(image1, image2, split1, split2, weights=WEIGHTS, symmetric=False):
+def pair_loss(
+    image1: Tensor,
+    image2: Tensor,
+    split1: Decomposition,
+    split2: Decomposition,
+    weights: tuple[float, float, float] = WEIGHTS,
+    symmetric: bool = False,
+) -> Tensor:
     """w_C C + w_R Rl + w_P P, PairLIE's whole loss.
 
     Args:

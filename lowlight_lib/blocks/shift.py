@@ -9,17 +9,21 @@ Built in notebooks/07_shifts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import OptionError, ShapeError
 
 STEP = 4  # of the offsets, in pixels
 OFFSETS = tuple((dy, dx) for dy in range(-8, 9, STEP) for dx in range(-8, 9, STEP) if dy or dx)
 KINDS = ("released", "intended")
+Kind = Literal["released", "intended"]
 
 
-def temporal_shift(x, reverse=False):
+def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
     """Half of each frame's channels come from a neighbour, cyclically.
 
         forward:  new_t = [second half of frame t-1, first half of frame t]
@@ -46,7 +50,7 @@ def temporal_shift(x, reverse=False):
     return torch.roll(x.flatten(1, 2), -half if reverse else half, 1).view_as(x)
 
 
-def spatial_shift(x, kind="released", step=STEP):
+def spatial_shift(x: Tensor, kind: Kind = "released", step: int = STEP) -> Tensor:
     """Move channels about by whole pixels; zeros come in from outside.
 
     "intended": the C channels are dealt to 24 groups, and each group moves to one of the 24
@@ -85,7 +89,7 @@ def spatial_shift(x, kind="released", step=STEP):
     )
 
 
-def move(x, by, axis):
+def move(x: Tensor, by: int, axis: int) -> Tensor:
     """Shift along an axis, zeros coming in: out[i] = x[i - by].
 
     >>> move(torch.tensor([1.0, 2.0, 3.0]), 1, 0).tolist()
@@ -111,23 +115,30 @@ class ShiftStep(nn.Module):
     Built in notebooks/07_shifts, section 2.
     """
 
-    def __init__(self, c, shift, reverse, transition, block):
+    def __init__(
+        self,
+        c: int,
+        shift: Kind | Literal["temporal", "none"],
+        reverse: bool,
+        transition: Callable[..., nn.Module],
+        block: Callable[..., nn.Module],
+    ) -> None:
         super().__init__()
         self.shift, self.reverse = shift, reverse
         extra = c // 2 if shift in ("released", "intended") else 0
         self.fuse = transition(c + extra, c)
         self.conv = block(c, 5)
 
-    def forward(self, x):  # (N, 3, C, H, W)
+    def forward(self, x: Tensor) -> Tensor:  # (N, 3, C, H, W)
         c = x.shape[2]
         if self.shift != "none":
             x = temporal_shift(x, self.reverse)
         if self.shift in ("released", "intended"):
-            foreign = x[:, :, c // 2 :] if self.reverse else x[:, :, : c // 2]
-            x = torch.cat([x, spatial_shift(foreign, self.shift)], 2)
+            neighbour_channels = x[:, :, c // 2 :] if self.reverse else x[:, :, : c // 2]
+            x = torch.cat([x, spatial_shift(neighbour_channels, self.shift)], 2)
         return per_frame(lambda y: self.conv(self.fuse(y)), x)
 
 
-def per_frame(f, x):
+def per_frame(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply f, which takes (N, C, H, W), to each frame of (N, T, C, H, W)."""
     return f(x.flatten(0, 1)).unflatten(0, x.shape[:2])

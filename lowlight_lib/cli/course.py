@@ -39,7 +39,7 @@ def student(
     force: Force = False,
 ):
     """Write the students' copies of the notebooks: without the solutions."""
-    from ..course.run import find_notebooks, student_copies
+    from ..course.students import student_copies
 
-    copies = student_copies(find_notebooks(), out, force=force)
+    copies = student_copies(None, out, force=force)
     print(f"{len(copies)} notebooks in {out}")

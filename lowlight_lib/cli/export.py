@@ -43,7 +43,7 @@ def export(
         help="int8: inputs to choose ranges from: a data root, whose training pictures are taken, "
         "a folder of pictures, or a calibration.npz.", show_default="the mini data")] = None,
     evaluate: Annotated[Path | None, typer.Option(
-        metavar="ROOT", help="Score and time all files on the test pictures there; not for brve.",
+        metavar="ROOT", help="Score and time all files on the test pictures there; not for clips.",
         show_default=False)] = None,
     limit: Limit = None,
     gamma: Gamma = None,
@@ -57,7 +57,7 @@ def export(
     """
     from .. import models
     from ..deploy import calibration as calibrations
-    from ..deploy.export import NETWORK, STAGES
+    from ..deploy.export import units
     from ..training import checkpoint as checkpoints
 
     _ = models.SYSTEMS[key]
@@ -73,13 +73,13 @@ def export(
     if kind == "program" and (small or evaluate):
         raise OptionError("a program is float32, and not scored here", todo="--format onnx")
     if evaluate:
-        from ..deploy.table import check_stills
+        from ..deploy.bench import check_stills
 
         check_stills(key)
     if calibration and "int8" not in precisions:
         raise OptionError("--calibration is for int8", todo="add --precision int8")
-    need_weights(checkpoint)
-    stages = STAGES if key == "brve" else (NETWORK,)
+    network = checkpoints.load(key, need_weights(checkpoint))
+    stages = tuple(units(network))
     names = _names(key, out, precisions, stages, SUFFIXES[kind])
     npz = next(iter(names.values())).parent / f"{key}-calibration.npz"
     if "int8" not in precisions or (calibration and calibration.suffix.lower() == ".npz"):
@@ -92,7 +92,6 @@ def export(
     inputs = None
     if "int8" in precisions:
         inputs = calibrations.calibration_set(key, calibration or DEFAULT_DATA)
-    network = checkpoints.load(key, checkpoint)
     chosen = None if outputs is None else [n.strip() for n in outputs.split(",")]
     if npz:
         calibrations.write_calibration(npz, key, inputs)
@@ -107,25 +106,24 @@ def export(
                 print(_line(row))
     found = {"model": key, "files": written}
     if evaluate:
-        from ..deploy.table import as_text, compare
+        from ..deploy.bench import compare, comparison_table
 
         files = {p: {s: names[p, s] for s in stages} for p in precisions}
         found["table"] = compare(
             network, files, evaluate, limit=limit, gamma=gamma, progress=not as_json
         )
         if not as_json:
-            print(as_text(found["table"]))
+            print(comparison_table(found["table"]))
     if as_json:
         print(json.dumps(found))
 
 
 def _write_onnx(network, key, outputs, stage, precisions, names, inputs):
     from ..deploy import quantise
-    from ..deploy.export import NETWORK, to_onnx, verify, write
+    from ..deploy.export import to_onnx, verify, write
 
-    stage_or_none = None if stage == NETWORK else stage
-    proto = to_onnx(network, None, outputs=outputs, stage=stage_or_none)
-    difference = verify(network, proto, outputs, stage_or_none)
+    proto = to_onnx(network, None, outputs=outputs, stage=stage)
+    difference = verify(network, proto, outputs, stage)
     rows = []
     for precision in precisions:
         made, row = proto, {"stage": stage, "precision": precision}
@@ -144,12 +142,11 @@ def _write_onnx(network, key, outputs, stage, precisions, names, inputs):
 def _write_program(network, key, outputs, stage, precisions, names, inputs):
     import tempfile
 
-    from ..deploy.export import NETWORK, to_program, verify, write
+    from ..deploy.export import to_program, verify, write
 
-    stage_or_none = None if stage == NETWORK else stage
     with tempfile.TemporaryDirectory() as folder:
-        made = to_program(network, Path(folder) / "a.pt2", outputs=outputs, stage=stage_or_none)
-        difference = verify(network, made, outputs, stage_or_none)
+        made = to_program(network, Path(folder) / "a.pt2", outputs=outputs, stage=stage)
+        difference = verify(network, made, outputs, stage)
         path = write(names["float32", stage], made.read_bytes())
     row = {"file": str(path), "bytes": path.stat().st_size, "stage": stage}
     return [row | {"precision": "float32", "max_difference": difference}]

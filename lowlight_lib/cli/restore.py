@@ -64,7 +64,7 @@ def restore(
     illumination is raised.
     """
     from .. import models
-    from ..deploy.runtime import for_command
+    from ..deploy.runtime import resolve_backend
     from ..io.files import write_picture
     from ..restore.clip import open_raw_clip, restore_clip
     from ..restore.photo import check_gamma
@@ -87,7 +87,7 @@ def restore(
         check_gamma(gamma)
         if not photos:
             raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
-    network = for_command(checkpoints.load(model, checkpoint), backend, precision)
+    network = resolve_backend(checkpoints.load(model, checkpoint), backend, precision)
     # 5: REDI's training code
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
     camera = None if no_colour_match else trained_on

@@ -91,10 +91,10 @@ def test(
     if (backend, precision) != ("eager", "float32"):
         if checkpoint is None:
             raise OptionError("--backend and --precision are for weights", todo="leave them out")
-        from ..deploy.runtime import for_command
+        from ..deploy.runtime import resolve_backend
 
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
-        network = for_command(network, backend, precision)
+        network = resolve_backend(network, backend, precision)
     options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
     options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
     options |= {"exclude_misaligned": exclude_misaligned or None}

@@ -20,10 +20,7 @@ from ..errors import LowlightError
 REPO_URL = "https://github.com/lowlightlab/lowlight-lab"
 
 NEVER_INSTALLED = ("torch", "numpy", "matplotlib")
-
-# JupyterLab is a front end, and Colab is one already; it would bring a second notebook server.
-_NOT_NEEDED = ("jupyterlab",)
-
+_NOT_NEEDED = ("jupyterlab",)  # Colab is a front end already; this would bring a second server
 # What the running kernel is made of: exchanged under its feet it needs a restart.
 _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
 
@@ -32,16 +29,13 @@ def install_missing(distribution="lowlight-lab", extra=None) -> list[str]:
     """Install the requirements of a distribution that are not there, in one call of pip.
 
     torch, numpy and matplotlib are never asked for, and a constraints file holds them, and the
-    packages of the running kernel, at their installed versions. What is there is left alone,
-    whatever its version.
+    packages of the running kernel, at their installed versions.
 
     Args:
         distribution: the installed distribution whose requirements count.
         extra: one whose requirements count, too, such as "deploy"; others are left out.
-
     Returns:
         The requirements that were installed; empty where nothing was missing.
-
     Raises:
         LowlightError: the distribution is not installed, or pip failed.
     """
@@ -52,7 +46,8 @@ def install_missing(distribution="lowlight-lab", extra=None) -> list[str]:
     missing = []
     for requirement in wanted:
         bare, _, marker = requirement.partition(";")
-        name = _normal(re.match(r"[\w.-]+", bare)[0])
+        # As packages compare their names: scikit_image is scikit-image.
+        name = re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", bare)[0]).lower()
         skipped = name in NEVER_INSTALLED or name in _NOT_NEEDED
         if of := re.search(r"""extra\s*==\s*["']([\w.-]+)""", marker):
             skipped |= of[1] != extra
@@ -62,17 +57,14 @@ def install_missing(distribution="lowlight-lab", extra=None) -> list[str]:
     if not missing:
         return []
     print("Installing what is missing:", ", ".join(missing), flush=True)
-    held = {n: _version(n) for n in (*NEVER_INSTALLED, *_KERNEL)}
+    held = [f"{n}=={v}\n" for n in (*NEVER_INSTALLED, *_KERNEL) if (v := _version(n)) is not None]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, "constraints.txt")
-        lines = (f"{n}=={v}\n" for n, v in held.items() if v is not None)
-        constraints.write_text("".join(lines), encoding="utf-8")
+        constraints.write_text("".join(held), encoding="utf-8")
         pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *missing]
         if subprocess.run(pip).returncode:
-            raise LowlightError(
-                "pip could not install " + ", ".join(missing),
-                todo="read pip's message above; often a fresh runtime helps",
-            )
+            todo = "read pip's message above; often a fresh runtime helps"
+            raise LowlightError("pip could not install " + ", ".join(missing), todo=todo)
     importlib.invalidate_caches()
     return missing
 
@@ -82,11 +74,3 @@ def _version(name):
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _normal(name):
-    """Names as packages compare them: scikit_image is scikit-image."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-__all__ = ["NEVER_INSTALLED", "REPO_URL", "install_missing"]

@@ -26,23 +26,15 @@ def style() -> None:
     Cividis for maps, dashes and markers beside colours, no box around plots. In a notebook it also
     stores every figure as a PNG of at most 256 colours, a third of the usual size.
     """
-    mpl.rcParams.update(
-        {
-            "figure.dpi": DPI,
-            "savefig.dpi": DPI,
-            "figure.constrained_layout.use": True,
-            "image.cmap": "cividis",
-            "font.size": 9,
-            "axes.titlesize": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": mpl.cycler(
-                color=["#1b4f8a", "#d1731a", "#3a3a3a", "#7aa6c2"],
-                linestyle=["-", "--", "-.", ":"],
-            ),
-            "legend.frameon": False,
-        }
-    )
+    mpl.rc("figure", dpi=DPI)
+    mpl.rc("figure.constrained_layout", use=True)
+    mpl.rc("savefig", dpi=DPI)
+    mpl.rc("image", cmap="cividis")
+    mpl.rc("font", size=9)
+    mpl.rc("legend", frameon=False)
+    colours, dashes = ["#1b4f8a", "#d1731a", "#3a3a3a", "#7aa6c2"], ["-", "--", "-.", ":"]
+    mpl.rc("axes", titlesize=9, prop_cycle=mpl.cycler(color=colours, linestyle=dashes))
+    mpl.rc("axes.spines", top=False, right=False)
     _store_small_pngs()
 
 
@@ -93,10 +85,6 @@ def tint(mosaic, cfa) -> np.ndarray:
     return mosaic[..., None] * (colour[..., None] == np.arange(3))
 
 
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
 def _panels(shapes, titles, columns, width):
     """Axes without frames for panels of these height/width ratios, as a list."""
     columns = columns or len(shapes)
@@ -123,10 +111,8 @@ def _as_picture(x):
 
 def _store_small_pngs():
     """In a notebook: figures become palette PNGs, so that photographs do not swell the file."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
+    from IPython import get_ipython
+
     shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
         return

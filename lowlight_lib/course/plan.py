@@ -31,7 +31,6 @@ def find_notebooks(folder=None) -> Path:
 
     Args:
         folder: by default notebooks/ in the current folder, else in the library's own checkout.
-
     Raises:
         OptionError: it has no notebooks NN_name.ipynb.
     """
@@ -56,21 +55,24 @@ def select(notebooks, only) -> list[Path]:
     Args:
         notebooks: all there are.
         only: "10", "10_train_test_stills", several with commas, or a list of such; all if empty.
-
     Raises:
         OptionError: a name that no notebook has.
     """
     only = [only] if isinstance(only, (str, int)) else only or []
     wanted = [w.strip() for o in only for w in str(o).split(",") if w.strip()]
     chosen = set()
-    for w in wanted:
-        name = w.removesuffix(".ipynb")
-        found = [p for p in notebooks if name == p.stem or name.zfill(2) == p.stem[:2]]
+    for name in wanted:
+        found = {p for p in notebooks if name.removesuffix(".ipynb") in _names(p)}
         if not found:
-            names = [p.stem for p in notebooks]
-            raise OptionError(f"there is no notebook {w!r}", todo=f"choose from {', '.join(names)}")
-        chosen.update(found)
+            names = ", ".join(p.stem for p in notebooks)
+            raise OptionError(f"there is no notebook {name!r}", todo=f"choose from {names}")
+        chosen |= found
     return [p for p in notebooks if p in chosen] if wanted else notebooks
+
+
+def _names(path):
+    """How a notebook may be called: 01_raw_and_bayer, 01, 1."""
+    return path.stem, path.stem[:2], path.stem[:2].lstrip("0") or "0"
 
 
 def parse_parameters(parameters) -> dict:
@@ -78,7 +80,6 @@ def parse_parameters(parameters) -> dict:
 
     Args:
         parameters: a mapping, a list of "name=value", or None.
-
     Raises:
         OptionError: a text without "=", or a name that has an option of its own.
     """
@@ -95,13 +96,10 @@ def parse_parameters(parameters) -> dict:
 
 
 def _typed(value):
-    if not isinstance(value, str):
-        return value
-    if value in ("True", "False", "None"):
-        return {"True": True, "False": False, "None": None}[value]
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(value)
+    if isinstance(value, str):
+        for kind in ({"True": True, "False": False, "None": None}.__getitem__, int, float):
+            with contextlib.suppress(KeyError, ValueError):
+                return kind(value)
     return value
 
 
@@ -112,8 +110,8 @@ def plan(notebooks, given, fixed, repeats) -> list[Job]:
         notebooks: the selected ones.
         given: what the user asks for; a notebook gets those parameters that it declares.
         fixed: what the runner passes wherever it is declared.
-        repeats: {notebook: (parameter, values)}: one run for each value, unless `given` picks one.
-
+        repeats: {name without its number: (parameter, values)}: one run for each value, unless
+            `given` picks one.
     Raises:
         OptionError: a parameter that no selected notebook declares, or a notebook that is none.
     """
@@ -130,7 +128,7 @@ def plan(notebooks, given, fixed, repeats) -> list[Job]:
     jobs = []
     for path, names in declared.items():
         values = {k: v for k, v in (fixed | given).items() if k in names}
-        parameter, choices = repeats.get(path.stem, (None, ()))
+        parameter, choices = repeats.get(path.stem[3:], (None, ()))
         if parameter not in names:
             jobs.append(Job(path, path.stem, values))
             continue
@@ -138,7 +136,7 @@ def plan(notebooks, given, fixed, repeats) -> list[Job]:
             if given[parameter] not in choices:
                 raise OptionError(
                     f"{path.stem} does not run with {parameter}={given[parameter]}",
-                    todo=f"choose {either(choices)}",
+                    todo=f"choose {' or '.join(choices)}",
                 )
             choices = (given[parameter],)
         for choice in choices:
@@ -156,11 +154,6 @@ def _declared(path):
         return set(papermill.inspect_notebook(literal(path)))
     except Exception as e:  # papermill passes on what its parsers raise
         raise OptionError(f"cannot be read as a notebook ({e})", file=path, todo="mend it") from e
-
-
-def either(names) -> str:
-    """Names as a choice: "a or b"."""
-    return " or ".join(names)
 
 
 def literal(path) -> str:

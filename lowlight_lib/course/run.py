@@ -9,23 +9,27 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
-import importlib.metadata
+import itertools
 import json
 import os
-import platform
+import re
 import time
 from pathlib import Path
 
 from ..errors import OptionError, OutputError
 from ..io.files import atomic_write
-from .plan import either, find_notebooks, literal, notebooks_of, parse_parameters, plan, select
-from .progress import Progress, duration, say
-from .students import student_copies
+from .plan import find_notebooks, literal, notebooks_of, parse_parameters, plan, select
+from .progress import cells_begun, progress, runs, say
+from .report import write_index
 
 PROFILES = ("smoke", "course", "paper")
 
-# Notebooks that run more than once: for each, the parameter and its values, in order.
-REPEATS = {"10_train_test_stills": ("model", ("sid", "llpacknet", "redi"))}
+
+def repeats() -> dict:
+    """Notebooks that run more than once: {name: (parameter, its values in order)}."""
+    from .. import models
+
+    return {"train_test_stills": ("model", tuple(models.of_task(models.Task.RAW_STILL)))}
 
 
 def run_course(
@@ -51,25 +55,27 @@ def run_course(
         notebooks_dir: by default notebooks/ in the current folder, else in the library's checkout.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
-
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
-
     Raises:
         OptionError: before anything runs, for an option, a notebook or a parameter that does not
             exist, a data folder that is not there, or an `out` that is something else.
     """
     if profile not in PROFILES:
-        raise OptionError(f"there is no profile {profile!r}", todo=f"choose {either(PROFILES)}")
+        todo = f"choose {' or '.join(PROFILES)}"
+        raise OptionError(f"there is no profile {profile!r}", todo=todo)
     folder = find_notebooks(notebooks_dir)
     out = Path(out).resolve()  # kernels run in another folder
-    root, made = _data_root(data_root, folder.parent / "datasets" / "mini")
+    mini_root = (folder.parent / "datasets" / "mini").resolve()
+    root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini_root).expanduser().resolve()
+    if root != mini_root and not root.is_dir():
+        raise OptionError("the data folder is not there", file=root, todo="check --data")
     given = parse_parameters(parameters)
     fixed = {"profile": profile, "data_root": str(root)}
-    jobs = plan(select(notebooks_of(folder), only), given, fixed, REPEATS)
-    settings = {"profile": profile, "data_root": str(root), "parameters": given}
+    jobs = plan(select(notebooks_of(folder), only), given, fixed, repeats())
+    settings = fixed | {"parameters": given}
     earlier = _check_out(out, settings, resume)
-    if made:
+    if root == mini_root:
         from ..data import mini
 
         say(f"Mini data: {root}")
@@ -82,38 +88,45 @@ def run_course(
 
 
 def _run_all(jobs, out, state):
-    names = [j.name for j in jobs]
+    from tqdm import tqdm
+
     say(f"{len(jobs)} runs of notebooks, profile {state['profile']}, results in {out}")
     began, code = time.monotonic(), 0
     for i, job in enumerate(jobs, 1):
         label = f"[{i}/{len(jobs)}] {job.name}"
-        entry = state["notebooks"].get(job.name, {})
         source = hashlib.sha256(job.path.read_bytes()).hexdigest()
-        executed = out / f"{job.name}.ipynb"
+        executed, entry = out / f"{job.name}.ipynb", state["notebooks"].get(job.name, {})
         if entry.get("status") == "done" and entry["source"] == source and executed.exists():
             say(f"{label}  skipped, it finished in this run already")
             continue
         entry = {"status": "running", "source": source, "parameters": job.parameters}
         state["notebooks"][job.name] = entry
-        _save(out, state, names)
+        _save(out, state, jobs)
         try:
             entry |= _run_one(job, out, state, label)
         except KeyboardInterrupt:
             entry["status"] = state["status"] = "interrupted"
             code = 130
             break
-        _save(out, state, names)
-        _write_report(out)  # after each: the reader need not wait for the last
-        _announce(label, entry, executed)
-        code = code or int(entry["status"] != "done")
+        _save(out, state, jobs)  # it may find that what the notebook left is damaged
+        write_index(out)  # after each: the reader need not wait for the last
+        took, code = tqdm.format_interval(entry["seconds"]), code or int(entry["status"] != "done")
+        if entry["status"] == "done":
+            say(f"{label}  done in {took}")
+        else:
+            where = f"in cell {entry['cell']} of {entry['cells']}"
+            error = f"{entry['error']['name']}: {entry['error']['message']}"
+            say(f"{label}  FAILED after {took} {where}: {error}\n    see {executed}")
     if code != 130:
         state["status"] = "failed" if code else "done"
     state["finished"] = _now()
-    _save(out, state, names)
-    _write_report(out)
-    done = sum(state["notebooks"].get(n, {}).get("status") == "done" for n in names)
+    _save(out, state, jobs)
+    write_index(out)
+    entries = state["notebooks"]
+    done = sum(entries.get(job.name, {}).get("status") == "done" for job in jobs)
     what = "Interrupted" if code == 130 else "Finished"
-    say(f"{what} after {duration(time.monotonic() - began)}: {done} of {len(jobs)} without error.")
+    took = tqdm.format_interval(time.monotonic() - began)
+    say(f"{what} after {took}: {done} of {len(jobs)} without error.")
     say(f"Report: {out / 'index.html'}")
     return code
 
@@ -122,9 +135,14 @@ def _run_one(job, out, state, label):
     """Execute one notebook; returns what state.json says of it. Ctrl-C goes through."""
     import nbformat
     import papermill
+    from jupyter_client import KernelManager
+    from traitlets.config import Config
 
-    _register_engine()
-    folder = out / job.name
+    config = Config()
+    if "transport_encryption" in KernelManager.class_trait_names():
+        # Other users of this machine cannot listen, and no kernel warns that they could.
+        config.KernelManager.transport_encryption = "auto"
+    folder, executed = out / job.name, out / f"{job.name}.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
         "LOWLIGHT_PROFILE": state["profile"],
@@ -134,26 +152,26 @@ def _run_one(job, out, state, label):
         "MPLBACKEND": None,  # the kernel draws into the notebook
     }
     notebook = nbformat.read(job.path, as_version=4)
-    cells = sum(_runs(c) for c in notebook.cells) + bool(job.parameters)  # papermill's own cell
+    cells = sum(map(runs, notebook.cells)) + bool(job.parameters)  # papermill's own cell
     for attempt in (1, 2):
-        with _environment(environment), Progress(label, cells, folder) as progress:
-            entry = {"status": "done", "cells": cells}
-            try:
+        executed.unlink(missing_ok=True)  # its cells are counted
+        began, entry = time.monotonic(), {"status": "done", "cells": cells}
+        try:
+            with _environment(environment), progress(label, cells, executed, folder):
                 papermill.execute_notebook(
                     literal(job.path),
-                    literal(out / f"{job.name}.ipynb"),
+                    literal(executed),
                     parameters=job.parameters,
-                    engine_name="lowlight",
                     kernel_name="python3",
                     progress_bar=False,
                     cwd=str(job.path.parent),
-                    progress=progress,
+                    config=config,
                 )
-            except Exception as e:  # whatever it is, the other notebooks still run
-                name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
-                entry |= {"status": "failed", "cell": progress.cell}
-                entry["error"] = {"name": name, "message": message.strip()}
-            entry["seconds"] = round(progress.seconds, 1)
+        except Exception as e:  # whatever it is, the other notebooks still run
+            name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
+            entry |= {"status": "failed", "cell": cells_begun(executed)}
+            entry["error"] = {"name": name, "message": message.strip()}
+        entry["seconds"] = round(time.monotonic() - began, 1)
         if entry["status"] == "done" or attempt == 2 or not _port_taken(entry):
             return entry
         say(f"{label}  its kernel found no free port; once more")
@@ -166,57 +184,14 @@ def _port_taken(entry):
     return at_start or "Address already in use" in message
 
 
-def _announce(label, entry, executed):
-    took = duration(entry["seconds"])
-    if entry["status"] == "done":
-        say(f"{label}  done in {took}")
-        return
-    error = entry["error"]
-    say(
-        f"{label}  FAILED after {took} in cell {entry['cell']} of {entry['cells']}: "
-        f"{error['name']}: {error['message']}\n    see {executed}"
-    )
-
-
-def _register_engine():
-    """papermill's own engine, telling a `Progress` which cell begins."""
-    from jupyter_client import KernelManager
-    from papermill.engines import NBClientEngine, papermill_engines
-    from traitlets.config import Config
-
-    config = Config()
-    if "transport_encryption" in KernelManager.class_trait_names():
-        # Other users of this machine cannot listen, and no kernel warns that they could.
-        config.KernelManager.transport_encryption = "auto"
-
-    class Engine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, progress=None, **options):
-            begin = nb_man.cell_start
-
-            def cell_start(cell, *args, **kwargs):
-                progress.cell += _runs(cell)
-                return begin(cell, *args, **kwargs)
-
-            nb_man.cell_start = cell_start
-            return super().execute_managed_notebook(nb_man, kernel_name, config=config, **options)
-
-    papermill_engines.register("lowlight", Engine)
-
-
-def _runs(cell):
-    """Whether a cell gets a number: only then is cell k the one that shows In [k]."""
-    return cell.cell_type == "code" and bool(cell.source.strip())
-
-
 @contextlib.contextmanager
 def _environment(values):
     """Set (None: unset) variables for kernels that start inside."""
-    before = {k: os.environ.get(k) for k in values}
+    before = {name: os.environ.get(name) for name in values}
 
     def put(these):
-        for k, v in these.items():
-            os.environ.pop(k, None) if v is None else os.environ.update({k: v})
+        for name, value in these.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
     put(values)
     try:
@@ -229,16 +204,6 @@ def _environment(values):
 # the folder of a run
 
 
-def _data_root(data_root, mini):
-    """The folder of data, and whether it is the mini one, which we make."""
-    root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini).expanduser().resolve()
-    if root == mini.resolve():
-        return root, True
-    if not root.is_dir():
-        raise OptionError("the data folder is not there", file=root, todo="check --data")
-    return root, False
-
-
 def _check_out(out, settings, resume):
     """The state of an earlier run in `out`, or None; refuses a folder that is no run's."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -247,32 +212,28 @@ def _check_out(out, settings, resume):
         earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
         earlier["notebooks"], earlier["started"]
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise OptionError(
-            "is not the folder of an earlier run, so nothing is written there",
-            file=out,
-            todo="give another --out",
-        ) from e
-    if earlier.get("status") == "running" and _alive(earlier.get("process")):
+        what = "is not the folder of an earlier run, so nothing is written there"
+        raise OptionError(what, file=out, todo="give another --out") from e
+    process = earlier.get("process")
+    if earlier.get("status") == "running" and process and _process(process[0]) == process:
         raise OptionError("another run is at work there", file=out, todo="wait, or use --out")
-    if resume:
-        for key, value in settings.items():
-            if earlier.get(key) != value:
-                raise OptionError(
-                    f"that run had {key} {earlier.get(key)}, not {value}",
-                    file=out,
-                    todo="resume it with the same, or start anew without --resume",
-                )
+    for key, value in settings.items():
+        if resume and earlier.get(key) != value:
+            what = f"that run had {key} {earlier.get(key)}, not {value}"
+            todo = "resume it with the same, or start anew without --resume"
+            raise OptionError(what, file=out, todo=todo)
     return earlier
 
 
 def _open_run(out, settings, earlier, resume):
-    if earlier is not None and resume:
-        state = earlier
-    else:
-        if earlier is not None:
-            _set_aside(out, earlier["started"])
-        state = {"started": _now(), **settings, "notebooks": {}}
-    state |= {"status": "running", "versions": _versions(), "commit": _commit()}
+    from ..evaluation.results import commit
+    from ..training.state import versions
+
+    if earlier is not None and not resume:
+        _set_aside(out, earlier["started"])
+        earlier = None
+    state = earlier or {"started": _now(), **settings, "notebooks": {}}
+    state |= {"status": "running", "versions": versions(), "commit": commit()}
     state |= {"finished": None, "process": _process(os.getpid())}
     out.mkdir(parents=True, exist_ok=True)
     _save(out, state, [])
@@ -280,29 +241,24 @@ def _open_run(out, settings, earlier, resume):
 
 
 def _set_aside(out, started):
-    base = out.with_name("".join(c if c.isalnum() or c in "-_" else "-" for c in str(started)))
-    target, n = base, 1
-    while target.exists():
-        n += 1
-        target = base.with_name(f"{base.name}_{n}")
+    name = re.sub(r"[^\w-]", "-", str(started))
+    names = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
+    target = next(p for p in map(out.with_name, names) if not p.exists())
     try:
         out.rename(target)
     except OSError as e:
-        raise OutputError(
-            f"cannot be renamed ({e.strerror})", file=out, todo="close what is open in it"
-        ) from e
+        what = f"cannot be renamed ({e.strerror})"
+        raise OutputError(what, file=out, todo="close what is open in it") from e
     say(f"The earlier run is kept as {target}")
 
 
-def _save(out, state, order):
+def _save(out, state, jobs):
     """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
-    entries = state["notebooks"]
-    order = [n for n in order if n in entries] + [n for n in entries if n not in order]
-    state["notebooks"] = {
-        n: entries[n] for n in sorted(order, key=lambda n: (n[:2], order.index(n)))
-    }
+    order = {job.name: i for i, job in enumerate(jobs)}
+    by_place = sorted(state["notebooks"], key=lambda n: (n[:2], order.get(n, len(order))))
+    entries = state["notebooks"] = {name: state["notebooks"][name] for name in by_place}
     rows = []
-    for name, entry in state["notebooks"].items():
+    for name, entry in entries.items():
         try:
             own = json.loads((out / name / "results.json").read_text(encoding="utf-8"))
             rows += own if isinstance(own, list) else [own]
@@ -317,12 +273,6 @@ def _save(out, state, order):
             json.dump(content, f, indent=1, default=str)
 
 
-def _write_report(out):
-    from .report import write_index
-
-    write_index(out)
-
-
 def _now():
     return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
@@ -335,30 +285,3 @@ def _process(pid):
         return [pid, psutil.Process(pid).create_time()]
     except psutil.Error:
         return None
-
-
-def _alive(process):
-    return process is not None and _process(process[0]) == process
-
-
-def _versions():
-    versions = {"python": platform.python_version()}
-    for name in ("torch", "numpy", "rawpy"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    with contextlib.suppress(ImportError):
-        import rawpy
-
-        versions["LibRaw"] = ".".join(map(str, rawpy.libraw_version))
-    return versions | {"system": f"{platform.system()} {platform.machine()}"}
-
-
-def _commit():
-    from ..evaluation.results import commit
-
-    return commit()
-
-
-__all__ = ["PROFILES", "REPEATS", "find_notebooks", "run_course", "student_copies"]

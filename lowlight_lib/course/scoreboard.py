@@ -30,10 +30,8 @@ class Entry:
 
 
 def folders(out_dir) -> list[Path]:
-    """Where the notebooks of one run left their scores.
-
-    They share `out_dir`, and then results.json is in it; or each has a folder of its own, as in a
-    run of the course, and then they are beside it.
+    """Where the notebooks of one run left their scores: in `out_dir`, which they share, or in
+    folders of their own beside it, as in a run of the course.
     """
     out_dir = Path(out_dir)
     if (out_dir / "results.json").exists():
@@ -61,8 +59,8 @@ def entries(out_dir, order=()) -> list[Entry]:
             known = best.get(row["model"])
             if known is None or row["images"] >= known.row["images"]:
                 best[row["model"]] = Entry(row, folder, _find(folder, row["weights"]))
-    names = [n for n in order if n in best] + sorted(n for n in best if n not in order)
-    return [best[n] for n in names]
+    rank = {name: i for i, name in enumerate(order)}
+    return [best[n] for n in sorted(best, key=lambda n: (rank.get(n, len(rank)), n))]
 
 
 def bench_rows(out_dir) -> list[dict]:
@@ -99,7 +97,5 @@ def pareto_front(costs, qualities) -> np.ndarray:
 
 
 def _find(folder, weights):
-    for path in sorted(folder.rglob("*.safetensors")):
-        if weights_id(path) == weights:
-            return path
-    return None
+    files = sorted(folder.rglob("*.safetensors"))
+    return next((path for path in files if weights_id(path) == weights), None)

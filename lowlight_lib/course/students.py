@@ -16,34 +16,30 @@ def student_copies(notebooks_dir, out, force=False) -> list[Path]:
         notebooks_dir: folder with the course; None finds it as `run_course` does.
         out: folder for the copies, made where it is not there.
         force: write over copies that are there.
-
     Returns:
         The paths written.
-
     Raises:
         OutputError: a copy is there already, or `out` is the course itself.
         OptionError: no notebooks in `notebooks_dir`.
     """
-    import nbformat
-
     folder, out = find_notebooks(notebooks_dir), Path(out)
     if out.resolve() == folder:
         raise OutputError("holds the course itself", file=out, todo="give another folder")
-    notebooks = notebooks_of(folder)
-    targets = [out / p.name for p in notebooks]
-    for target in () if force else targets:  # all before the first is written
+    notebooks = {path: out / path.name for path in notebooks_of(folder)}
+    for target in () if force else notebooks.values():  # all before the first is written
         if target.exists():
-            raise OutputError(
-                "is there already", file=target, todo="use --force, or another folder"
-            )
-    for path, target in zip(notebooks, targets, strict=True):
-        notebook = nbformat.read(path, as_version=4)
-        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", ())]
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+            todo = "use --force, or another folder"
+            raise OutputError("is there already", file=target, todo=todo)
+
+    import nbformat
+    from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
+
+    without_solutions = TagRemovePreprocessor(remove_cell_tags={"solution"})
+    for path, target in notebooks.items():
+        notebook, _ = without_solutions.preprocess(nbformat.read(path, as_version=4), {})
+        notebook, _ = ClearOutputPreprocessor().preprocess(notebook, {})
         for name in ("widgets", "papermill"):
             notebook.metadata.pop(name, None)
         with atomic_write(target, "w") as f:
             nbformat.write(notebook, f)
-    return targets
+    return list(notebooks.values())

@@ -9,16 +9,14 @@ def slider(function: Callable, **ranges) -> None:
     """Show one control for each argument of `function` and draw when one is let go.
 
     ipywidgets.interact with two differences. Nothing is drawn before the first move: a plain cell
-    above shows the defaults, because what a widget draws is not part of the cell's output. That
-    also keeps papermill alive, whose client waits for ever now and then when a widget draws during
-    a run without a screen (jupyter/nbclient#312). And it draws when the mouse is released, never
-    while it moves: no flicker, and no queue of stale drawings on a slow machine.
+    above shows the defaults, and papermill's client may wait for ever when a widget draws in a run
+    without a screen (jupyter/nbclient#312). And it draws when the mouse is released, never while it
+    moves: no queue of stale drawings on a slow machine.
 
     Args:
         function: draws a figure or prints; what it returns is dropped.
         ranges: one for each argument: (low, high) or (low, high, step) of numbers, a list of
-            choices, a bool, or a ready ipywidgets control. A slider starts at the default value
-            that `function` gives the argument, where it gives one.
+            choices, a bool, or a ready ipywidgets control. It starts at the argument's default.
 
     >>> slider(lambda gain=1.0: None, gain=(0.5, 2.0, 0.1))  # doctest: +SKIP
     """

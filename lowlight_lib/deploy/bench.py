@@ -1,9 +1,10 @@
-"""How fast each network is by each engine, against PyTorch as it is, in one run.
+"""How fast and how good each form of a network is, against PyTorch as it is, in one run.
 
     lowlight bench --out runs/bench.json --checkpoint redi=W
 
-The file is a list of rows, one for each model, backend and precision (see `bench`).
-Built in notebooks/13_deploy, section 6.
+`bench` times every engine on one input. `compare` scores and times exported files on test pictures.
+Both give rows, and take times in turns, so that whatever else the machine does disturbs all alike.
+Built in notebooks/13_deploy, sections 3 and 6.
 """
 
 from __future__ import annotations
@@ -12,27 +13,33 @@ import statistics
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .. import models
+from ..blocks.binary import binary_layers
 from ..data.scenes import dead_leaves
 from ..errors import OptionError
+from ..evaluation import test
 from ..evaluation.results import commit, weights_id
+from ..models import WHOLE_NETWORK, Task
 from ..restore.window import out_of_memory
 from ..sensor import cfa, isp, noise
 from ..training import checkpoint as checkpoints
 from .cost import count
 from .engines import folded, precisions
-from .export import NETWORK, write
+from .export import write
 from .memory import process_peak
-from .roofline import peak_flops
-from .runtime import BACKENDS, prepare, to_files
+from .quantise import int8_kernels
+from .runtime import BACKENDS, export_files, prepare
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_PEAKS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_SIDES = {"full": (1024, 1024), "medium": (512, 512), "small": (128, 160)}  # where no card says
 _PEAK_SIDE = {"full": 2048, "medium": 1024, "small": 256}
+INPUTS, ROUNDS = 3, 5  # that `compare` times: so many of the inputs, so often
 
 
 def bench(
@@ -42,12 +49,11 @@ def bench(
     """Time networks by every engine there is, eager PyTorch beside it in every round.
 
     Eager is the network as it was loaded: weight normalisation unfolded, contiguous, inference
-    mode, the same threads. In each round every form runs once, after the others and a matrix
-    product, so that whatever else the machine does disturbs all alike.
+    mode, the same threads. In each round every form runs once, and a matrix product.
 
     Args:
         keys: systems; default all.
-        size: "full", "medium" or "small", see `models.Card`.
+        size: "full", "medium" or "small", see `input_shape`.
         weights: {key: file of weights}; the others are drawn, seed 0, and so say little about
             what a precision costs in quality.
         backends: of `runtime.BACKENDS`; default all that are installed.
@@ -59,11 +65,11 @@ def bench(
         Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
         the file's name), "weights_id", "threads", "repeats"; "seconds" (the median), "ratio"
         (eager's median through it), "gmacs" (of one call), "gflops" (2 MACs a second, binary ones
-        too), "peak_gflops" (of the matrix product in the same rounds, the median; None for
-        precisions without one), "share" (of it); "memory_bytes" (the most a process had with the
-        call, None if not measured), "memory_added_bytes" (what the call added); "max_difference"
-        and "psnr" (dB, peak 1; None where equal) to eager's output on the same input;
-        "torch", "commit". A form that does not run has "error" instead of its figures.
+        too), "peak_gflops" (of the matrix product, the median; None for precisions without one),
+        "share" (of it); "memory_bytes" (the most a process had with the call, None if not
+        measured), "memory_added_bytes" (what the call added); "max_difference" and "psnr" (dB,
+        peak 1; None where equal) to eager's output on the same input; "torch", "commit". A form
+        that does not run has "error" instead of its figures.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
@@ -71,8 +77,8 @@ def bench(
     keys = list(keys or models.SYSTEMS)
     for key in (*keys, *weights, *quantised):
         _ = models.SYSTEMS[key]
-    if size not in _PEAK_SIDE:
-        raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_PEAK_SIDE)}")
+    if size not in _SIDES:
+        raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_SIDES)}")
     if unknown := sorted({*(backends or ())} - {*BACKENDS}):
         raise OptionError(f"unknown backend {unknown[0]!r}", todo=f"use {', '.join(BACKENDS)}")
     if repeats < 1:
@@ -86,7 +92,7 @@ def bench(
 
 
 def table(rows) -> str:
-    """Rows as text, a line each."""
+    """Rows of `bench` as text, a line each."""
     lines = [
         f"{'':34}{'ratio':>7}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}{'max diff':>10}"
         f"{'PSNR':>7}"
@@ -106,6 +112,15 @@ def table(rows) -> str:
     return "\n".join(lines)
 
 
+def input_shape(key, size) -> tuple[int, ...]:
+    """What `bench` times of a system: what its card says, else a usual size for its task."""
+    card = models.SYSTEMS[key]
+    h, w = _SIDES[size]
+    video = card.spec.task is Task.RAW_VIDEO
+    usual = (4, card.spec.channels, h // 8, w // 8) if video else (1, card.spec.channels, h, w)
+    return card.bench.get(size, usual)
+
+
 def scene(shape, seed=0) -> torch.Tensor:
     """A dark picture as a network gets it: dead leaves at a hundredth of the light.
 
@@ -117,16 +132,16 @@ def scene(shape, seed=0) -> torch.Tensor:
     """
     t, c, h, w = shape
     picture = dead_leaves(seed, (512, 512), 600)
+    rng = np.random.default_rng(seed)
     if c == 3:
-        x = (0.2 * picture + np.random.default_rng(seed).normal(0, 0.01, picture.shape)).clip(0, 1)
+        x = (0.2 * picture + rng.normal(0, 0.01, picture.shape)).clip(0, 1)
         x = x.transpose(2, 0, 1)[None]
     else:
-        light = isp.undevelop(picture, noise.SONY_A7S2)
-        frames = [np.roll(light, 2 * i, 1) for i in range(t)]
-        rng = np.random.default_rng(seed)
-        black, white = (float(np.max(v)) for v in (noise.SONY_A7S2.black_level,
-                                                   noise.SONY_A7S2.white_level))  # fmt: skip
-        dark = np.stack([noise.expose(f, 100, noise.SONY_A7S2, 800, rng) for f in frames])
+        camera = noise.SONY_A7S2
+        light = isp.undevelop(picture, camera)
+        black, white = (float(np.max(v)) for v in (camera.black_level, camera.white_level))
+        frames = (np.roll(light, 2 * i, 1) for i in range(t))
+        dark = np.stack([noise.expose(f, 100, camera, 800, rng) for f in frames])
         x = 100 * (dark.astype(np.float32) - black) / (white - black)
         x = cfa.pack_mosaic(x).clip(0, 1) if c == 4 else x[:, None]
     times = [1, 1, -(-h // x.shape[2]), -(-w // x.shape[3])]
@@ -138,10 +153,11 @@ class _Case:
 
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
-        self.shape = models.SYSTEMS[key].bench[size]
+        self.shape = input_shape(key, size)
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.quantised, self.x, self.made = quantised, scene(self.shape), None
+        self.binary, self.quantised, self.files = bool(binary_layers(self.net)), quantised, None
+        self.x = scene(self.shape)
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
             "input": list(self.shape), "size": size,
@@ -153,7 +169,7 @@ class _Case:
     def rows(self, backends, repeats, memory):
         forms, errors = {("eager", "float32"): self.net}, []
         for backend in backends:
-            if backend == "bitpacked" and self.key != "brve":
+            if backend == "bitpacked" and not self.binary:
                 continue
             try:
                 can = precisions(backend)
@@ -165,13 +181,12 @@ class _Case:
                     continue
                 if backend == "onnxruntime" and precision == "float16":
                     continue  # slower than float32 on a CPU
-                if self.key == "brve" and precision != "float32":
+                if self.binary and precision != "float32":
                     continue  # signs of rounded numbers: another network
                 self._say(f"preparing {self.key} for {backend}, {precision}")
                 try:
-                    file = self._file(backend, precision)
                     forms[backend, precision] = prepare(
-                        self.net, self.x, backend, precision, file=file
+                        self.net, self.x, backend, precision, file=self._file(backend, precision)
                     )
                 except OptionError as e:
                     errors.append(self._row(backend, precision) | {"error": e.what})
@@ -191,25 +206,23 @@ class _Case:
         return found + errors
 
     def _time(self, rows, forms, repeats):
-        times = {name: [] for name in forms}
-        peaks = {p: [] for p in _DTYPES}
-        for i in range(repeats):
-            self._say(f"timing {self.key}, {i + 1} of {repeats}")
-            for p, dtype in _DTYPES.items():
-                peaks[p].append(peak_flops(dtype, (_PEAK_SIDE[self.size],), 1) / 1e9)
-            for name, form in forms.items():
-                began = time.perf_counter()
-                form(self.x)
-                times[name].append(time.perf_counter() - began)
-        eager = statistics.median(times["eager", "float32"])
+        side = _PEAK_SIDE[self.size]
+        squares = {p: torch.rand(side, side).to(dtype) for p, dtype in _PEAKS.items()}
+        calls = {p: lambda a=a: a @ a for p, a in squares.items()}
+        for product in calls.values():
+            product()  # the first starts threads and chooses kernels
+        calls |= {name: lambda form=form: form(self.x) for name, form in forms.items()}
+        self._say(f"timing {self.key}, {repeats} rounds")
+        times = {name: statistics.median(its) for name, its in in_turns(calls, repeats).items()}
         for row in rows:
             p = row["precision"]
-            seconds = statistics.median(times[row["backend"], p])
+            seconds = times[row["backend"], p]
             gflops = 2e-9 * self.macs / seconds
-            peak = statistics.median(peaks[p]) if p in peaks else None
+            peak = 2e-9 * side**3 / times[p] if p in times else None
             row |= {
-                "seconds": seconds, "ratio": eager / seconds, "gmacs": self.macs / 1e9,
-                "gflops": gflops, "peak_gflops": peak, "share": peak and gflops / peak,
+                "seconds": seconds, "ratio": times["eager", "float32"] / seconds,
+                "gmacs": self.macs / 1e9, "gflops": gflops, "peak_gflops": peak,
+                "share": peak and gflops / peak,
             }  # fmt: skip
 
     def _row(self, backend, precision):
@@ -221,14 +234,12 @@ class _Case:
             return str(self.quantised)
         if backend not in ("openvino", "onnxruntime"):
             return None
-        if self.made is None:
-            files = to_files(self.net)
-            several = isinstance(files, dict)
-            self.made = {
-                stage: str(write(self.folder / f"{stage}.onnx", file.SerializeToString()))
-                for stage, file in (files if several else {NETWORK: files}).items()
+        if self.files is None:
+            self.files = {
+                name: str(write(self.folder / f"{name}.onnx", proto.SerializeToString()))
+                for name, proto in export_files(self.net).items()
             }
-        return self.made if self.key == "brve" else self.made[NETWORK]
+        return self.files
 
     def _memory(self, backend, precision):
         self._say(f"memory of {self.key} by {backend}, {precision}")
@@ -248,6 +259,17 @@ class _Case:
             print(what, file=sys.stderr)
 
 
+def in_turns(calls, rounds) -> dict:
+    """Times of functions, each called once a round, after the others: {name: seconds, a round}."""
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - began)
+    return times
+
+
 def _flat(out):
     return torch.cat([y.flatten() for y in ([out] if torch.is_tensor(out) else out)])
 
@@ -257,3 +279,114 @@ def _difference(y, wanted):
     mse = error.square().mean(dtype=torch.float64).item()
     psnr = -10 * float(np.log10(mse)) if mse else None
     return {"max_difference": error.abs().max().item(), "psnr": psnr}
+
+
+# ---------------------------------------------------------------------------------------------
+# Exported files on test pictures
+
+
+def compare(
+    model, files, data_root, *, limit=None, gamma=None, engines=None, rounds=ROUNDS, progress=True
+) -> list[dict]:
+    """Score and time files of one network, and the network itself in PyTorch, on the same images.
+
+    What is timed, after the scores, is the network's call alone.
+
+    Args:
+        model: the network that the files are of.
+        files: {precision: {unit: path or onnx.ModelProto}}.
+        data_root: the folder that holds LOL/ or SID/.
+        limit: only the first so many images.
+        gamma: of photographs; default the protocol's.
+        engines: of "onnxruntime", "openvino"; default those installed.
+        rounds: of timing.
+    Returns:
+        Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
+        mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
+    Raises:
+        OptionError: a network for raw video. And as of `evaluate.test`.
+    """
+    key = models.spec_of(model).key
+    check_stills(key)
+    if engines is None:
+        engines = [e for e in ("onnxruntime", "openvino") if find_spec(e)]
+    if rounds < 1:
+        raise OptionError(f"times need at least one round, got {rounds}")
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    forms = {("torch", "float32"): (_Recorder(model.eval()), weights, None)}
+    for precision, units in files.items():
+        size = sum(_size(file) for file in units.values())
+        for engine in engines:
+            if precision not in precisions(engine):
+                continue  # it would compute in float32 and say float16
+            its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
+            fast = prepare(model, None, engine, precision, file=units)
+            forms[engine, precision] = _Recorder(fast), size, its
+    rows, options = [], {} if gamma is None else {"gamma": gamma}
+    for (engine, precision), (network, size, kernels) in forms.items():
+        with tempfile.TemporaryDirectory() as folder:
+            [row] = test(
+                key, data_root, folder, network=network, limit=limit, pictures=False,
+                progress=progress, **options,
+            )  # fmt: skip
+        rows.append(
+            {"engine": engine, "precision": precision, "psnr": row["psnr"], "ssim": row["ssim"]}
+            | {"bytes": size, "images": row["images"], "kernels": kernels}
+        )
+    networks = [network for network, *_ in forms.values()]
+    times = [[] for _ in rows]
+    for x in networks[0].inputs:
+        calls = {i: lambda net=net, x=x: net(x) for i, net in enumerate(networks)}
+        in_turns(calls, 1)  # an engine may compile for each size
+        for i, seconds in in_turns(calls, rounds).items():
+            times[i] += [(s, x.numel() / x.shape[-3]) for s in seconds]
+    for row, its in zip(rows, times, strict=True):
+        row["seconds"] = statistics.median(s for s, _ in its)
+        row["images_per_s"] = len(its) / sum(s for s, _ in its)
+        row["mpixel_per_s"] = statistics.median(p / s for s, p in its) / 1e6
+    return rows
+
+
+def check_stills(key) -> None:
+    """OptionError for a system that restores clips."""
+    if models.SYSTEMS[key].spec.task is Task.RAW_VIDEO:
+        raise OptionError(
+            f"{key} restores clips, which are not scored here",
+            todo="use deploy.runtime.prepare(network) and evaluate.test(..., network=...)",
+        )
+
+
+def comparison_table(rows) -> str:
+    """Rows of `compare` as `lowlight export --evaluate` prints them."""
+    lines = ["engine       precision    PSNR    SSIM    size MB   latency s  images/s  Mpixel/s"]
+    for r in rows:
+        lines.append(
+            f"{r['engine']:12} {r['precision']:9} {r['psnr']:7.3f} {r['ssim']:7.4f} "
+            f"{r['bytes'] / 1e6:10.3f} {r['seconds']:11.4f} {r['images_per_s']:9.3f} "
+            f"{r['mpixel_per_s']:9.3f}"
+        )
+    exact = {r["engine"]: r["seconds"] for r in rows if r["precision"] == "float32"}
+    for r in rows:
+        if r["precision"] == "int8" and r["kernels"]:
+            of = exact.get(r["engine"])
+            ratio = f", {of / r['seconds']:.2f} times its float32" if of else ""
+            kernels = ", ".join(f"{n} {op}" for op, n in r["kernels"].items())
+            lines.append(f"int8 in {r['engine']}: {kernels}{ratio}")
+    return "\n".join(lines)
+
+
+class _Recorder:
+    """A network that remembers the first of its inputs."""
+
+    def __init__(self, network):
+        self.network, self.spec, self.inputs = network, network.spec, []
+
+    def __call__(self, x):
+        if len(self.inputs) < INPUTS:
+            self.inputs.append(x)
+        with torch.no_grad():
+            return self.network(x)
+
+
+def _size(file):
+    return Path(file).stat().st_size if isinstance(file, (str, Path)) else file.ByteSize()

@@ -19,22 +19,22 @@ from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..io.pictures import read_photo
+from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
 from .export import write
 
 COUNT = 16
-_ABOUT = "about"
 
 
 def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     """Inputs of a system, from pictures of which none should be a test picture.
 
     Args:
-        key: "pairlie" or "redi".
-        source: an npz of `write_calibration`; or a data root, of which LOL/our485/low or SID's
-            training mosaics are taken, these multiplied by their exposure ratio; or a folder of
-            photographs, or for redi of raw files, these amplified by the estimate with m = 5.
+        key: a system that is quantised, see `check_key`.
+        source: an npz of `write_calibration`; or a data root, of which LOL's or SID's training
+            inputs are taken, mosaics multiplied by their exposure ratio; or a folder of
+            photographs, or of raw files, these amplified by the estimate with m = 5.
         count: this many of them, evenly spread.
         side: of the crop from each one's middle, by default as its card says; smaller pictures are
             taken whole.
@@ -44,17 +44,18 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
         OptionError: another system. DataError: nothing there, or damaged.
     """
     check_key(key)
-    source = Path(source)
+    source, card = Path(source), models.SYSTEMS[key]
     if source.suffix.lower() == ".npz":
         return read_calibration(source, key)
     if not source.is_dir():
         raise DataError("is no folder and no .npz", file=source, todo="check --calibration")
-    take = _photographs if models.SYSTEMS[key].spec.task is models.Task.PHOTO else _mosaics
-    found = take(key, source, count)
+    if count < 1:
+        raise OptionError(f"a calibration set has at least one picture, not {count}")
+    found = _pictures(card.spec, source, count)
     if not found:
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
-    side = models.SYSTEMS[key].int8.side if side is None else side
-    return [_middle(x, side, models.SYSTEMS[key].spec.multiple, file) for x, file in found]
+    side = card.int8.side if side is None else side
+    return [_middle(x, side, card.spec.multiple, file) for x, file in found]
 
 
 def write_calibration(path, key, arrays) -> Path:
@@ -66,8 +67,7 @@ def write_calibration(path, key, arrays) -> Path:
     check_key(key)
     named = {f"{i:04d}": np.asarray(a, np.float32)[0] for i, a in enumerate(arrays)}
     buffer = io.BytesIO()
-    about = np.array(json.dumps({"format": 1, "key": key}))
-    np.savez_compressed(buffer, **named, **{_ABOUT: about})
+    np.savez_compressed(buffer, **named, about=np.array(json.dumps({"format": 1, "key": key})))
     return write(path, buffer.getvalue())
 
 
@@ -81,8 +81,7 @@ def read_calibration(path, key) -> list[np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-            about = json.loads(str(arrays.pop(_ABOUT, "{}")))
-            of = about.get("key", key)
+            of = json.loads(str(arrays.pop("about", "{}"))).get("key", key)
     except FileNotFoundError as e:
         raise DataError("does not exist", file=path, todo="check --calibration") from e
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as e:
@@ -104,7 +103,7 @@ def read_calibration(path, key) -> list[np.ndarray]:
 
 
 def check_key(key) -> None:
-    """OptionError for a system that is not quantised, with the reason."""
+    """OptionError for a system that is not quantised, with the reason that its card gives."""
     why = models.SYSTEMS[key].int8
     if isinstance(why, str):
         keys = [k for k, card in models.SYSTEMS.items() if not isinstance(card.int8, str)]
@@ -114,36 +113,28 @@ def check_key(key) -> None:
         )
 
 
-def _photographs(key, source, count):
-    """[((3, H, W), file)]."""
-    if (source / "LOL").is_dir():
-        data = open_dataset(recipes.find(key, "course").replace(dataset="lol"), source, "train")
-        chosen = [(i, data.file(i)) for i in _spread(len(data), count)]
-        return [(data.input(i).transpose(2, 0, 1), file) for i, file in chosen]
-    files = photos_in(source)
-    chosen = [files[i] for i in _spread(len(files), count)]
-    return [(read_photo(f).transpose(2, 0, 1), f) for f in chosen]
-
-
-def _mosaics(key, source, count):
-    """[((1, H, W), file)], RGGB, amplified."""
-    if (source / "SID").is_dir():
-        data = open_dataset(recipes.find(key, "course").replace(dataset="sid"), source, "train")
-        chosen = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
+def _pictures(spec, source, count):
+    """[((C, H, W) as the network takes it, amplified, and its file)]."""
+    photos = spec.task is Task.PHOTO
+    name = "LOL" if photos else "SID"
+    if (source / name).is_dir():
+        recipe = recipes.find(spec.key, "course").replace(dataset=name.lower())
+        data = open_dataset(recipe, source, "train")
+        found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
+    elif photos:
+        files = photos_in(source)
+        found = [(read_photo(files[i]), 1, files[i]) for i in _spread(len(files), count)]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
         raws = [read_raw(files[i]) for i in _spread(len(files), count)]
-        chosen = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
-    return [
-        (to_network_cfa(raw)[0].normalized()[None] * np.float32(factor), file)
-        for raw, factor, file in chosen
-    ]
+        found = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
+    if photos:
+        return [(x.transpose(2, 0, 1), file) for x, _, file in found]
+    return [(to_network_cfa(raw)[0].normalized()[None] * np.float32(a), f) for raw, a, f in found]
 
 
 def _spread(n, count):
     """`count` numbers below n, evenly spread; all where there are fewer."""
-    if count < 1:
-        raise OptionError(f"a calibration set has at least one picture, not {count}")
     return sorted({int(i) for i in np.linspace(0, n - 1, min(count, n)).round()}) if n else []
 
 

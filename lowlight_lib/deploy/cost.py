@@ -43,8 +43,8 @@ class Cost:
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
-    A module that binarises its weights announces it by an attribute `binary = True`: the MACs of
-    the convolutions that it runs itself are binary, and its `weight` counts 1/32.
+    Of a module with binary weights (see `blocks.binary.binary_layers`) the MACs of the convolutions
+    that it runs itself are binary, and its `weight` counts 1/32.
 
     Args:
         model: nn.Module; left as it was.
@@ -74,22 +74,27 @@ def measure(model, input_shape, repeats=3) -> Cost:
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.inference_mode(), out_of_memory(input_shape):
         x = torch.rand(input_shape, device=device)
-        times = [_seconds(model, x, device) for _ in range(repeats + 1)]
+        times = []
+        for _ in range(repeats + 1):
+            began = time.perf_counter()
+            model(x)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - began)
     # The first pass also starts threads, chooses kernels and asks the system for memory.
     return dataclasses.replace(found, seconds=statistics.median(times[1:]))
 
 
 def summary(found) -> str:
-    """What `lowlight cost` prints, a line for each key that is there.
+    """What `lowlight cost` prints of a `Cost` as a dict, perhaps with a process and modules."""
 
-    Args:
-        found: `Cost` as a dict; process_peak_bytes and by_module are optional.
-    """
-    lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
+    def giga(macs):
+        return f"{macs / 1e9:.2f} G"
+
+    lines = [f"parameters        {found['params']:,}", f"MACs              {giga(found['macs'])}"]
     if found["binary_macs"]:
-        lines.append(
-            f"binary MACs       {_giga(found['binary_macs'])}, as 1/64 {_giga(found['ops'])}"
-        )
+        binary, ops = giga(found["binary_macs"]), giga(found["ops"])
+        lines.append(f"binary MACs       {binary}, as 1/64 {ops}")
         lines.append(f"weights as bits   {found['effective_params']:,}")
     lines.append(f"activation peak   {found['peak_bytes'] / 2**20:.0f} MiB")
     if "process_peak_bytes" in found:
@@ -98,22 +103,5 @@ def summary(found) -> str:
     if found["seconds"] is not None:
         lines.append(f"time              {found['seconds']:.3f} s")
     for name, macs in found.get("by_module", {}).items():
-        lines.append(f"  {name:16}{_giga(macs):>10}{macs / found['macs']:8.1%}")
+        lines.append(f"  {name:16}{giga(macs):>10}{macs / found['macs']:8.1%}")
     return "\n".join(lines)
-
-
-def _giga(macs):
-    return f"{macs / 1e9:.2f} G"
-
-
-def _seconds(model, x, device):
-    _wait(device)
-    began = time.perf_counter()
-    model(x)
-    _wait(device)
-    return time.perf_counter() - began
-
-
-def _wait(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -7,6 +7,7 @@ Built in notebooks/09_what_it_costs, sections 1 to 4.
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ..blocks.binary import binary_layers
 from ..errors import OptionError
 
 _ACTIVATIONS = ("relu", "leaky_relu", "prelu", "_prelu_kernel", "elu", "hardtanh")
@@ -29,7 +31,7 @@ class Op:
         module: dotted name of the innermost module it ran in; "" for the network itself.
         kind: "convolution", "transposed convolution", or PyTorch's name of the operation.
         macs: its multiply-accumulates; 0 for all but convolutions and matrix products.
-        binary: whether that module announces binary weights (an attribute `binary = True`).
+        binary: whether that module has binary weights, see `blocks.binary.binary_layers`.
         input, weight, output: shapes of the first, second and resulting tensor; () where none is.
         bias: whether a convolution adds one.
         live: bytes of tensors alive while it ran, its result included.
@@ -85,37 +87,51 @@ def by_module(model, input_shape, depth=1) -> dict[str, int]:
 
 
 def parameters(model) -> tuple[int, int]:
-    """(all parameters, the same with every weight of a module with `binary = True` as 1/32)."""
+    """(all parameters, the same with every weight of a binary layer as 1/32)."""
     total = sum(p.numel() for p in model.parameters())
     binary = sum(
         p.numel()
-        for module in model.modules()
-        if getattr(module, "binary", False)
-        for name, p in module.named_parameters(recurse=False)
+        for layer in binary_layers(model).values()
+        for name, p in layer.named_parameters(recurse=False)
         if name == "weight"
     )
     return total, total - binary + round(binary / 32)
 
 
-def as_published(model, input_shape, version="old") -> int:
+def ptflops_gmacs(model, input_shape, release="old") -> float:
     """The "GMac" of papers: what the counter of the time counts, mistakes included.
 
     Beside the multiply-accumulates it counts one for each bias added, one for each output of an
     activation, one for each input of a pooling, two for each input of a batch normalisation.
 
     Args:
-        version: "old" takes a transposed convolution for an ordinary one: the weights times the
+        release: "old" takes a transposed convolution for an ordinary one: the weights times the
             *output* positions, stride^2 times too many. "later" has that right, and takes the
             output to be square, as high as it is high, when it adds the bias.
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
         that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
         in upright (width first).
     Raises:
-        OptionError: another version.
+        OptionError: another release.
     """
-    if version not in ("old", "later"):
-        raise OptionError(f"unknown version {version!r}", todo="use old or later")
-    return sum(_published(op, version) for op in trace(model, input_shape))
+    if release not in ("old", "later"):
+        raise OptionError(f"unknown release {release!r}", todo="use old or later")
+
+    def count(op):
+        outputs, kind = math.prod(op.output), op.kind.rstrip("_")  # in place they end in _
+        if kind == "transposed convolution" and release == "old":
+            return outputs // op.output[1] * math.prod(op.weight) + op.bias * outputs
+        if kind == "transposed convolution":
+            return op.macs + op.bias * outputs // op.output[-1] * op.output[-2]
+        if kind == "convolution":
+            return op.macs + op.bias * outputs
+        if kind in _ACTIVATIONS:
+            return outputs
+        if "pool" in kind:
+            return math.prod(op.input)
+        return 2 * math.prod(op.input) if "batch_norm" in kind else op.macs
+
+    return sum(map(count, trace(model, input_shape))) / 1e9
 
 
 def as_published_binary(model, input_shape) -> dict[str, int]:
@@ -133,32 +149,17 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     """
     found = {"binary": 0, "real": 0, "other": 0}
     for op in trace(model, input_shape):
-        n, kind = _size(op.output), op.kind.rstrip("_")
+        outputs, kind = math.prod(op.output), op.kind.rstrip("_")
         if kind == "convolution":
             found["binary" if op.binary else "real"] += op.macs // (64 if op.binary else 1)
-            found["other" if op.binary else "real"] += op.bias * n
+            found["other" if op.binary else "real"] += op.bias * outputs
         elif kind in _ACTIVATIONS or (kind == "add" and op.weight[2:] == (1, 1)):
-            found["other"] += n
+            found["other"] += outputs
         elif "pool" in kind or (kind == "abs" and not op.binary):
-            found["other"] += _size(op.input)
+            found["other"] += math.prod(op.input)
         elif "upsample" in kind:
-            found["other"] += n // op.output[0]
+            found["other"] += outputs // op.output[0]
     return found
-
-
-def _published(op, version):
-    n_out = _size(op.output)
-    if op.kind == "convolution":
-        return op.macs + op.bias * n_out
-    if op.kind == "transposed convolution":
-        if version == "old":
-            return n_out // op.output[1] * _size(op.weight) + op.bias * n_out
-        return op.macs + op.bias * n_out // op.output[-1] * op.output[-2]
-    if op.kind.rstrip("_") in _ACTIVATIONS:  # in place they end in _
-        return n_out
-    if "pool" in op.kind:
-        return _size(op.input)
-    return 2 * _size(op.input) if "batch_norm" in op.kind else op.macs
 
 
 # ---------------------------------------------------------------------------------------------
@@ -193,9 +194,9 @@ class _Tracer(TorchDispatchMode):
         self._thread = threading.get_ident()
 
     def __enter__(self):
-        self._hooks = []
+        self._hooks, binary = [], binary_layers(self._model)
         for name, module in self._model.named_modules():
-            here = (name, bool(getattr(module, "binary", False)))
+            here = (name, name in binary)
             enter = module.register_forward_pre_hook(lambda *_, here=here: self._enter(here))
             leave = module.register_forward_hook(self._leave, always_call=True)
             self._hooks += [enter, leave]
@@ -215,33 +216,32 @@ class _Tracer(TorchDispatchMode):
         del self._running[-1:]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
         inputs = [t for t in args if isinstance(t, torch.Tensor)]
         known = {t.untyped_storage()._cdata for t in inputs}
-        out = func(*args, **kwargs)
-        outputs = [t for t in (out if isinstance(out, (tuple, list)) else [out]) if _is_tensor(t)]
+        out = func(*args, **(kwargs or {}))
+        outputs = out if isinstance(out, (tuple, list)) else [out]
+        outputs = [t for t in outputs if isinstance(t, torch.Tensor)]
         for t in outputs:
             self._count(t.untyped_storage(), known)
         if outputs:
-            self._write(func, args, kwargs, inputs, out, outputs[0])
+            self._write(func, args, kwargs or {}, inputs, out, outputs[0])
         return out
 
     def _write(self, func, args, kwargs, inputs, out, first):
-        name = func._schema.name.split("::")[-1]
-        macs, bias = 0, False
-        if name == "convolution":
-            x, weight, bias, transposed = args[0], args[1], args[2] is not None, args[6]
-            macs = _convolution(x if transposed else first, weight)
-            name = "transposed convolution" if transposed else name
-        elif name == "convolution_backward":  # as much again for the input, and for the weight
+        kind, macs, bias = func._schema.name.split("::")[-1], 0, False
+        if kind == "convolution_backward":  # as much again for the input, and for the weight
             grad, x, weight = args[:3]
-            macs = _convolution(x if args[7] else grad, weight) * sum(args[-1][:2])
+            positions = x if args[7] else grad  # every weight is used once at each of these
+            macs = positions.numel() // positions.shape[1] * weight.numel() * sum(args[-1][:2])
         elif formula := flop_registry.get(func._overloadpacket):
             macs = formula(*args, **kwargs, out_val=out) // 2  # a multiply and an add are two there
+        if kind == "convolution":
+            kind = "transposed convolution" if args[6] else kind
+            bias = args[2] is not None
         module, binary = self._running[-1] if self._running else ("", False)
         shapes = [tuple(t.shape) for t in inputs[:2]] + [(), ()]
         shapes = (*shapes[:2], tuple(first.shape))
-        self.ops.append(Op(module, name, macs, binary, *shapes, bias, self._live))
+        self.ops.append(Op(module, kind, macs, binary, *shapes, bias, self._live))
 
     def _count(self, storage, known):
         key = storage._cdata
@@ -254,19 +254,3 @@ class _Tracer(TorchDispatchMode):
     def _free(self, key, size):
         self._seen.discard(key)
         self._live -= size
-
-
-def _convolution(positions, weight):
-    """MACs: every weight is used once at each position of the output (transposed: the input)."""
-    return positions.numel() // positions.shape[1] * weight.numel()
-
-
-def _is_tensor(x):
-    return isinstance(x, torch.Tensor)
-
-
-def _size(shape):
-    n = 1
-    for side in shape:
-        n *= side
-    return n

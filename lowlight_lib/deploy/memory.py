@@ -5,14 +5,17 @@ Built in notebooks/09_what_it_costs, section 4.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import models
 from ..errors import LowlightError, OptionError
 
 
@@ -42,7 +45,7 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
     allocator still counts.
 
     Args:
-        key, options: as `models.build` takes them.
+        key, options: as `models.build` takes them. A system of your own has its class in a module.
         shape: of the input, for example (1, 1, 2048, 4096).
         training: with a backward pass; otherwise in inference mode.
         how: backend, precision and file of `runtime.prepare`, to measure its fast form; None is
@@ -51,22 +54,22 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
     Raises:
         OptionError: the process failed, ran out of memory, or took too long.
     """
-    order = {"key": key, "shape": list(shape), "options": options or {}, "training": training}
-    order |= {"how": how}
-    home = str(
-        Path(__file__).resolve().parents[2]
-    )  # so that a checkout that is not installed works
-    path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     size = "x".join(map(str, shape))
     try:
+        card = base64.b64encode(pickle.dumps(models.SYSTEMS[key])).decode()
+    except (pickle.PicklingError, AttributeError) as e:
+        raise OptionError(
+            f"{key} cannot be built in a process of its own: {e}", todo="put its class in a module"
+        ) from e
+    order = {"card": card, "shape": list(shape), "options": options or {}, "training": training}
+    # What can be imported here can be there, a checkout that is not installed as well.
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, json.dumps(order)],
-            env=os.environ | {"PYTHONPATH": path},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout,
-        )
+            [sys.executable, "-m", __name__, json.dumps(order | {"how": how})],
+            env=os.environ | {"PYTHONPATH": path}, capture_output=True, encoding="utf-8",
+            errors="replace", timeout=timeout,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as e:
         raise OptionError(f"{key} on {size} took more than {timeout} s", todo="go smaller") from e
     if done.returncode:
@@ -79,12 +82,9 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
 
 
 def resident_peak() -> int:
-    """The most resident memory that this process has had, in bytes.
-
-    On Linux since `_forget_peak`, where that is allowed: getrusage would start there with what the
-    parent had, which a child inherits.
-    """
+    """The most resident memory that this process has had, in bytes; on Linux since `_run` began."""
     with contextlib.suppress(OSError):
+        # Not getrusage, which starts with what the parent had: a child inherits that.
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -98,28 +98,25 @@ def resident_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _forget_peak():
-    """Start the peak anew, so that a large import does not hide a small pass; Linux only."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-
-
-def _run(key, shape, options, training, how):
+def _run(card, shape, options, training, how):
     """What the child does."""
     import psutil
     import torch
 
-    from .. import models
     from ..restore.window import out_of_memory
 
-    model = models.build(key, **options).train(training)
+    card = pickle.loads(base64.b64decode(card))  # the parent's own
+    if card.key not in models.SYSTEMS:
+        models.add(card)
+    model = models.build(card.key, **options).train(training)
     if how:
         from .runtime import prepare
 
         model = prepare(model, None, **how)
     with out_of_memory(shape), torch.inference_mode(not training):
         x = torch.rand(shape)
-        _forget_peak()
+        with contextlib.suppress(OSError):  # Linux: start anew, or a large import hides the pass
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         before = psutil.Process().memory_info().rss
         out = model(x)
         if training:

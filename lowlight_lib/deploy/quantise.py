@@ -11,10 +11,7 @@ Built in notebooks/13_deploy, section 3.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -25,31 +22,31 @@ from .. import models
 from ..errors import OptionError
 from .calibration import check_key
 from .engines import need, onnx_session
-from .export import _quiet, read_about, set_about
+from .export import quiet, read_about, set_about
 
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
 # What is computed on integers: the convolutions, and what lies between them, where every way from
 # integers to floats and back would cost as much as a small convolution.
-TYPES = {"pairlie": ("Conv", "Relu", "Pad")}
-TYPES["redi"] = (*TYPES["pairlie"], "LeakyRelu", "Concat", "Reshape", "Transpose", "Add")
-TYPES["redi"] += ("DepthToSpace",)
+TYPES = ("Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add",
+         "DepthToSpace")  # fmt: skip
 
 
 def to_float16(proto):
     """The network with float16 weights and sums; what goes in and out stays float32.
 
     Args:
-        proto: onnx.ModelProto of `export.to_onnx`, of PairLIE or REDI; left as it was.
+        proto: onnx.ModelProto of `export.to_onnx`, of a system that is quantised (see
+            `calibration.check_key`); left as it was.
     Returns:
         onnx.ModelProto.
     Raises:
         OptionError: another system, or a package is missing.
     """
     about = read_about(proto)
-    check_key(about["key"])
+    check_key(about["spec"].key)
     float16 = need("onnxruntime.transformers.float16")[0]
-    with _silent():
+    with quiet():
         made = float16.convert_float_to_float16(_copy(proto), keep_io_types=True)
     set_about(made, about | {"precision": "float16"})
     return made
@@ -59,10 +56,10 @@ def to_int8(proto, calibration, keep=None):
     """The network with int8 weights and uint8 activations, quantised statically.
 
     Args:
-        proto: onnx.ModelProto of `export.to_onnx`, of PairLIE or REDI; left as it was.
+        proto: as of `to_float16`.
         calibration: inputs (1, C, h, w), see `calibration.calibration_set`.
-        keep: names of convolutions, or how they begin, that stay in float32; default its
-            card's.
+        keep: names of convolutions, or how they begin, that stay in float32; by default those of
+            the system's card.
     Returns:
         onnx.ModelProto, in the form with QuantizeLinear and DequantizeLinear around each operation,
         which runtimes turn into integer kernels (see `int8_kernels`).
@@ -70,29 +67,25 @@ def to_int8(proto, calibration, keep=None):
         OptionError: another system, nothing to calibrate on, or a package is missing.
     """
     about = read_about(proto)
-    check_key(about["key"])
+    key = about["spec"].key
+    check_key(key)
     if not len(calibration):
         raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
-    keep, types = (
-        models.SYSTEMS[about["key"]].int8.keep if keep is None else tuple(keep),
-        TYPES[about["key"]],
-    )
+    keep = models.SYSTEMS[key].int8.keep if keep is None else tuple(keep)
     shapes, q, calibrate, qdq = need(
-        "onnx.shape_inference",
-        "onnxruntime.quantization",
-        "onnxruntime.quantization.calibrate",
-        "onnxruntime.quantization.qdq_quantizer",
-    )
-    with _silent():
+        "onnx.shape_inference", "onnxruntime.quantization",
+        "onnxruntime.quantization.calibrate", "onnxruntime.quantization.qdq_quantizer",
+    )  # fmt: skip
+    with quiet():
         # What quant_pre_process would do beside this, the exporter has done.
         model = shapes.infer_shapes(proto)
         layers = convolutions(model)
         stays = [node for node, name in layers.items() if keep and name.startswith(keep)]
         # Called MinMax because it then takes ranges as they are: ours.
-        found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration, types))
+        found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration))
         weights, activations = q.QuantType.QInt8, q.QuantType.QUInt8
         quantiser = qdq.QDQQuantizer(
-            model, True, False, weights, activations, found, [], stays, types, {}
+            model, True, False, weights, activations, found, [], stays, list(TYPES), {}
         )
         quantiser.quantize_model()
         _pad_integers(quantiser.model.model)
@@ -102,7 +95,7 @@ def to_int8(proto, calibration, keep=None):
     return made
 
 
-def ranges(proto, calibration, types=("Conv",)) -> dict[str, tuple[float, float]]:
+def ranges(proto, calibration, types=TYPES) -> dict[str, tuple[float, float]]:
     """What the integers of each tensor shall cover: {tensor: (lowest, highest)}, float32.
 
     Args:
@@ -145,9 +138,9 @@ def ranges(proto, calibration, types=("Conv",)) -> dict[str, tuple[float, float]
 def best_cut(counts, levels) -> int:
     """Where to cut a histogram off so that `levels` steps tell most of it: entropy calibration.
 
-    Of all cuts n the one with the least Kullback-Leibler divergence sum p log(p / q): p are the
-    first n bins, what lies beyond counted into the last of them, as saturation does; q are the
-    first n bins merged into `levels` steps, each spread evenly over its bins that are not empty.
+    Of all cuts n the one with the least Kullback-Leibler divergence sum p log(p / q): p is the
+    first n bins, the last of which also counts what lies beyond, as saturation does; q is the first
+    n bins merged into `levels` steps, each spread evenly over its bins that are not empty.
 
     Args:
         counts: (bins,), of magnitudes from 0 up.
@@ -214,21 +207,19 @@ def layer_errors(proto, quantised, inputs) -> dict[str, float]:
         return dict(zip(names, (10 * np.log10(power / noise)).tolist(), strict=True))
 
 
-def int8_kernels(file, size=None) -> dict[str, int]:
+def int8_kernels(file) -> dict[str, int]:
     """The convolution kernels that ONNX Runtime really runs for a file, counted in a profile.
 
     "QLinearConv" and "ConvInteger" work on integers, "Conv" and "FusedConv" on floats.
 
     Args:
         file: path of a .onnx, or an onnx.ModelProto.
-        size: (height, width) of the input; default small.
     """
-    about = read_about(file)
-    h, w = size or (4 * max(about["multiple"], 8),) * 2
+    side = 4 * max(read_about(file)["multiple"], 8)
     with tempfile.TemporaryDirectory() as folder:
         session = onnx_session(file, profile=Path(folder) / "profile")
         given = session.get_inputs()[0]
-        session.run(None, {given.name: np.zeros((1, given.shape[1], h, w), np.float32)})
+        session.run(None, {given.name: np.zeros((1, given.shape[1], side, side), np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         del session
     ops = [e["args"]["op_name"] for e in events if e["name"].endswith("_kernel_time")]
@@ -294,16 +285,3 @@ def _copy(proto):
     made = type(proto)()
     made.CopyFrom(proto)
     return made
-
-
-@contextlib.contextmanager
-def _silent():
-    """onnxruntime's tools print what they do, and log advice for developers."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), _quiet():
-            yield
-    finally:
-        root.setLevel(level)

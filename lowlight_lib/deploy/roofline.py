@@ -21,12 +21,7 @@ from ..blocks.dense import ResidualDenseBlock
 from ..blocks.shift import ShiftStep
 from . import counting
 
-WHOLE = (
-    ResidualDenseBlock,
-    DABC2d,
-    BinaryTransition,
-    ShiftStep,
-)  # what the papers draw as one block
+WHOLE = (ResidualDenseBlock, DABC2d, BinaryTransition, ShiftStep)  # one block each in the papers
 
 
 @dataclass(frozen=True)
@@ -113,60 +108,46 @@ def blocks(model, input_shape, whole=WHOLE, repeats=3) -> list[Block]:
     Returns:
         Those that multiply, in the order in which they first run.
     """
-    ops = [op for op in counting.trace(model, input_shape) if op.macs]
     kinds = {name: isinstance(module, whole) for name, module in model.named_modules()}
     work = {}
-    for op in ops:
-        parts = op.module.split(".")
-        above = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
-        name = next((n for n in above if kinds.get(n)), op.module)
-        work[name] = work.get(name, 0) + 2 * op.macs
+    for op in counting.trace(model, input_shape):
+        if op.macs:
+            parts = op.module.split(".")
+            above = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
+            name = next((n for n in above if kinds.get(n)), op.module)
+            work[name] = work.get(name, 0) + 2 * op.macs
+    modules = {name: model.get_submodule(name) for name in work}
+    passes, began, moved, hooks = [], {}, {}, []
+
+    def enter(name):
+        began[name] = time.perf_counter()
+
+    def leave(name, *tensors):
+        passes[-1][name] += time.perf_counter() - began[name]
+        moved[name] += sum(t.nbytes for t in _tensors(tensors))
+
     x = torch.rand(input_shape, generator=torch.Generator().manual_seed(0))
-    watch = _Watch({name: model.get_submodule(name) for name in work})
-    passes = []
-    with torch.inference_mode(), watch:
-        for _ in range(repeats + 1):
-            watch.seconds, watch.bytes = dict.fromkeys(work, 0.0), dict.fromkeys(work, 0)
-            model(x)
-            passes.append(watch.seconds)
+    try:
+        for n, module in modules.items():
+            hooks.append(module.register_forward_pre_hook(lambda *_, n=n: enter(n)))
+            hooks.append(module.register_forward_hook(lambda _, x, y, n=n: leave(n, x, y)))
+        with torch.inference_mode():
+            for _ in range(repeats + 1):
+                passes.append(dict.fromkeys(work, 0.0))
+                moved = dict.fromkeys(work, 0)
+                model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
     return [
         Block(
             name,
             flops,
-            watch.bytes[name] + sum(p.nbytes for p in model.get_submodule(name).parameters()),
+            moved[name] + sum(p.nbytes for p in modules[name].parameters()),
             statistics.median(p[name] for p in passes[1:]),
         )
         for name, flops in work.items()
     ]
-
-
-class _Watch:
-    """A stopwatch and a scale at the door of modules, {name: module}."""
-
-    def __init__(self, modules):
-        self._modules, self.seconds, self.bytes, self._began = modules, {}, {}, {}
-
-    def __enter__(self):
-        self._hooks = []
-        for name, module in self._modules.items():
-            enter = module.register_forward_pre_hook(lambda *_, n=name: self._enter(n))
-            leave = module.register_forward_hook(
-                lambda _, args, out, n=name: self._leave(n, args, out)
-            )
-            self._hooks += [enter, leave]
-
-    def __exit__(self, *error):
-        for hook in self._hooks:
-            hook.remove()
-
-    def _enter(self, name):
-        self._began[name] = time.perf_counter()
-
-    def _leave(self, name, args, out):
-        took = time.perf_counter() - self._began[name]
-        self.seconds[name] += took
-        moved = sum(t.nbytes for t in (*_tensors(args), *_tensors(out)))
-        self.bytes[name] += moved
 
 
 def _tensors(value):

@@ -11,25 +11,27 @@ from __future__ import annotations
 
 import time
 import warnings
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import nn
 
 from .. import models
-from ..blocks.padding import run_padded
-from ..blocks.retinex import Decomposition
+from ..blocks.binary import binary_layers
+from ..blocks.padding import pad_to_multiple, run_padded
 from ..errors import LowlightError, OptionError, ShapeError
-from ..models.brve_stream import BrveStream
+from ..models import WHOLE_NETWORK, Task
 from ..restore.window import device_of
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, need, precisions
-from .export import STAGES, Stage, to_onnx
+from .export import read_about, to_onnx
 
 BACKENDS = ("bitpacked", "openvino", "onnxruntime", "torch")  # the order in which auto tries
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
-def prepare(model, example=None, backend="auto", precision="float32", *, file=None, compiled=False):
+def prepare(model, example=None, backend="auto", precision="float32", *, file=None):
     """The fast form of a network, with its weights as they are now.
 
     It takes what the network takes, of any height and width, and gives what it gives in eval mode;
@@ -41,62 +43,75 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             call finds its shape compiled and an engine that cannot do it is found out now. None
             leaves that to the first call.
         backend: "torch" (weight normalisation folded, channels last; on the network's device),
-            "onnxruntime", "openvino" (both on the CPU), "bitpacked" (brve), or "auto": the first
-            that works of bitpacked, openvino, onnxruntime, torch, with a warning that says why the
-            ones before it do not.
+            "onnxruntime", "openvino" (both on the CPU), "bitpacked" (binary networks), or "auto":
+            the first of bitpacked, openvino, onnxruntime, torch that works, with a warning that
+            says why the ones before it do not.
         precision: "float32", "bfloat16", "float16", "int8". Not every backend has every one on
             every machine. What goes in and comes out is float32.
-        file: a .onnx of this network (of brve {stage: .onnx}) for onnxruntime and openvino, as a
-            path or as `export.to_onnx` returns it, instead of exporting it here, which takes
-            seconds. "int8" needs one, and onnxruntime for "float16": of `quantise.to_int8` and
-            `to_float16`, or as `lowlight export --precision` writes them.
-        compiled: backend torch by `torch.compile`: needs a C++ compiler, a minute for each shape.
+        file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
+            openvino, as a path or as `export.to_onnx` returns it, instead of exporting it here,
+            which takes seconds. "int8" needs one, and onnxruntime for "float16": of
+            `quantise.to_int8` and `to_float16`, or as `lowlight export --precision` writes them.
     Returns:
-        `Fast`, or for brve `FastClip`: a callable. Threads: as `torch.get_num_threads()` says now.
+        `Fast`, or for raw video `FastClip`: a callable. Threads: as `torch.get_num_threads()` says.
     Raises:
         OptionError: no such backend or precision, here or for this network; a package is missing.
         ShapeError: the example is no input of this network.
     """
+    if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
+        raise OptionError("only networks of models.build can be made fast")
     if example is not None:
-        check_input(_key(model), example)
+        check_input(model.spec, example)
     if backend not in ("auto", *BACKENDS):
         raise OptionError(f"unknown backend {backend!r}", todo=f"use auto, {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
-    options = {"file": file, "compiled": compiled}
     if backend != "auto":
-        return _make(model, example, backend, precision, **options)
+        return _make(model, example, backend, precision, file)
     if (device := device_of(model)).type != "cpu":
         why = [f"the network is on {device}"]
-        return _first_of(["torch"], model, example, precision, why, **options)
-    return _first_of(BACKENDS, model, example, precision, **options)
+        return _first_of(["torch"], model, example, precision, file, why)
+    return _first_of(BACKENDS, model, example, precision, file)
 
 
-def check_input(key, x) -> None:
-    """ShapeError for what is no input of that system: numpy or torch, floating, (N, C, H, W)."""
+def export_files(model) -> dict:
+    """The `file` that `prepare` exports where none is given, {unit: onnx.ModelProto}.
+
+    Without a learned amplifier, which is quicker in PyTorch.
+    """
+    names = models.export_units(folded(model)).keys() - {"amplifier"}
+    return {name: to_onnx(model, stage=name) for name in names}
+
+
+def check_input(spec, x) -> None:
+    """ShapeError for what is no input of that network: numpy or torch, floating, (N, C, H, W)."""
     if not isinstance(x, (np.ndarray, torch.Tensor)):
         raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
     floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
     if not floating:
         raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
-    channels, clip = models.SYSTEMS[key].spec.channels, key == "brve"
-    if x.ndim not in ((4, 5) if clip else (4,)) or x.shape[-3] != channels or 0 in x.shape:
-        wanted = f"({'T' if clip else 'N'}, {channels}, H, W)"
-        raise ShapeError(f"{key} takes {wanted}, got {tuple(x.shape)}")
+    clip = spec.task is Task.RAW_VIDEO
+    if x.ndim not in ((4, 5) if clip else (4,)) or x.shape[-3] != spec.channels or 0 in x.shape:
+        wanted = f"({'T' if clip else 'N'}, {spec.channels}, H, W)"
+        raise ShapeError(f"{spec.key} takes {wanted}, got {tuple(x.shape)}")
 
 
-def for_command(model, backend="auto", precision="float32"):
+def resolve_backend(model, backend="auto", precision="float32"):
     """What the commands run: as `prepare`, without an example, but
 
-    "eager" is the network itself, and "auto" in float32 a `Patient`: at most 1e-4 from it.
+    "eager" is the network itself, and "auto" in float32 does not make a command with little to do
+    wait: it is a `LazyBackend`, or for clips, whose stages take minutes to export, bitpacked or
+    torch.
     """
     if backend == "eager":
         if precision != "float32":
             raise OptionError("eager computes in float32", todo="use --backend torch, or another")
         return model
-    if backend == "auto" and precision == "float32":
-        return Patient(model)
-    return prepare(model, None, backend, precision)
+    if backend != "auto" or precision != "float32" or device_of(model).type != "cpu":
+        return prepare(model, None, backend, precision)
+    if models.spec_of(model).task is Task.RAW_VIDEO:
+        return _first_of(["bitpacked", "torch"], model)
+    return LazyBackend(model)
 
 
 class Fast:
@@ -104,92 +119,63 @@ class Fast:
 
     Attributes:
         backend, precision: what it computes with.
-        key: which system it is.
         spec: the network's own, for `restore` and its like.
+        engines: {unit: what computes it}; empty for bitpacked.
     Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
     Raises:
         ShapeError: another number of dimensions or channels, no pixels, or not floating.
     """
 
-    def __init__(self, model, backend, precision, engine):
-        self.key, self.backend, self.precision = _key(model), backend, precision
-        self.engine, self.spec = engine, model.spec
-        # LLPackNet of 2020: its factor is of the picture, not of what is padded to it.
-        self._amplifier = getattr(model, "amplifier", None)
-        if self._amplifier is not None:
-            self._amplifier = folded(self._amplifier)
+    def __init__(self, spec, run, backend, precision, engines):
+        self.spec, self.backend, self.precision = spec, backend, precision
+        self._run, self.engines = run, engines
 
     def __call__(self, x):
-        check_input(self.key, x)
-        tensor = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x
+        check_input(self.spec, x)
+        given = isinstance(x, np.ndarray)
+        tensor = torch.from_numpy(np.ascontiguousarray(x)) if given else x
         with torch.no_grad():
-            out = self._run(tensor.detach().float())
-        given = x.device if torch.is_tensor(x) else None
-        ready = [y.numpy() if given is None else y.to(given) for y in out]
-        return Decomposition(*ready) if self.key == "pairlie" else ready[0]
+            y = self._run(tensor.detach().float())
+        if torch.is_tensor(y):
+            return y.numpy() if given else y.to(x.device)
+        return getattr(y, "_make", tuple)(
+            part.numpy() if given else part.to(x.device) for part in y
+        )
 
     def __repr__(self):
-        return f"<{self.key} on {self.backend}, {self.precision}>"
-
-    def _run(self, x):
-        if self._amplifier is not None:
-            x = x * self._amplifier(x).view(-1, 1, 1, 1)
-        return run_padded(self._one_by_one, x, self.spec.multiple, self.spec.cell)
-
-    def _one_by_one(self, x):
-        """A batch as files take it, which are for one picture; memory stays that of one."""
-        parts = [self.engine(item) for item in x.split(1)]
-        return [p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True)]
+        return f"<{self.spec.key} on {self.backend}, {self.precision}>"
 
 
 class FastClip(Fast):
-    """BRVE made fast: frame by frame, in constant memory beside the clip itself.
+    """A network for raw video made fast: frame by frame, in constant memory beside the clip itself.
 
     Shapes: (T, 4, H, W) or (N, T, 4, H, W) -> the same.
+    Attributes:
+        stream: makes a stream as the network's own, for video without end, of tensors.
     """
 
-    def _run(self, x):
-        clips = x[None] if x.dim() == 4 else x
-        done = torch.stack([self.stream().run(frames) for frames in clips])
-        return [done[0] if x.dim() == 4 else done]
+    def __init__(self, spec, stream, *rest):
+        def run(x):
+            if x.dim() == 5:
+                return torch.stack([run(frames) for frames in x])
+            return stream().run(x)
 
-    def stream(self):
-        """A `BrveStream`: for video without end; it takes and gives tensors."""
-        return BrveStream(self.engine)
-
-
-class _Stages:
-    """What `BrveStream` calls, by an engine for each stage; pads like the network."""
-
-    def __init__(self, spec, engines):
-        self.spec, self._engines = spec, engines
-
-    def extract(self, frames):
-        return self._engines["extract"](frames)
-
-    def align(self, window):
-        return self._engines["align"](*window)
-
-    def reconstruct(self, *known):
-        return self._engines["reconstruct"](*known)[0]
+        super().__init__(spec, run, *rest)
+        self.stream = stream
 
 
-class Patient:
+class LazyBackend:
     """A network that becomes fast once that pays: for a command that may have little to do.
 
-    To export a network and compile it takes seconds, as long as many small pictures, or some large
-    ones. So it begins with what costs nothing (bitpacked for brve, else torch), and turns to
-    `prepare(model)`, with its warnings, when it has computed for as long as that takes. (Not for
-    brve: its stages take minutes.) Attributes and calls as of `Fast`, backend and precision as they
-    are now.
+    To export a network takes 5 to 12 seconds, as long as many small pictures, or some large ones.
+    So it begins with PyTorch, and turns to `prepare(model)`, with its warnings, when it has
+    computed for `seconds`. Attributes and calls as of `Fast`, backend and precision as they are
+    now.
     """
 
     def __init__(self, model, seconds=5.0):
         self._model, self._left = model, seconds
-        on_cpu, binary = device_of(model).type == "cpu", _key(model) == "brve"
-        self._fast = _first_of(["bitpacked", "torch"] if binary and on_cpu else ["torch"], model)
-        if binary or not on_cpu:
-            self._model = None  # there is nothing better to come
+        self._fast = prepare(model, None, "torch")
 
     def __call__(self, x):
         if self._left <= 0 and self._model is not None:
@@ -200,24 +186,23 @@ class Patient:
         self._left -= time.perf_counter() - began
         return y
 
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._fast, name)
+    spec = property(lambda self: self._fast.spec)
+    backend = property(lambda self: self._fast.backend)
+    precision = property(lambda self: self._fast.precision)
 
 
 # ---------------------------------------------------------------------------------------------
 # helpers
 
 
-def _first_of(backends, model, example=None, precision="float32", why=(), **options):
+def _first_of(backends, model, example=None, precision="float32", file=None, why=()):
     """The first backend that works, with a warning of why not the ones before it."""
-    key, why = _key(model), [*why]
+    key, why = model.spec.key, [*why]
     for name in backends:
-        if name == "bitpacked" and key != "brve":
+        if name == "bitpacked" and not binary_layers(model):
             continue
         try:
-            fast = _make(model, example, name, precision, **options)
+            fast = _make(model, example, name, precision, file)
         except OptionError as e:
             why.append(f"{name}: {e.what}")
             continue
@@ -227,15 +212,14 @@ def _first_of(backends, model, example=None, precision="float32", why=(), **opti
     raise OptionError(f"nothing here runs {key} in {precision} ({'; '.join(why)})")
 
 
-def _make(model, example, backend, precision, *, file=None, compiled=False):
-    key, device = _key(model), device_of(model)
-    if backend == "bitpacked" and key != "brve":
+def _make(model, example, backend, precision, file):
+    key, device = model.spec.key, device_of(model)
+    if backend == "bitpacked" and not binary_layers(model):
         raise OptionError(f"bitpacked is for binary networks, which {key} is not")
     if backend != "torch" and device.type != "cpu":
         raise OptionError(f"{backend} runs on the CPU, the network is on {device}")
-    if compiled and backend != "torch":
-        raise OptionError(f"compiled is for the backend torch, not {backend}")
-    _need(backend)
+    if backend in ("openvino", "onnxruntime"):
+        need(backend, "onnx", "onnxscript")
     there = precisions(backend, device)
     if precision not in there:
         raise OptionError(
@@ -248,8 +232,12 @@ def _make(model, example, backend, precision, *, file=None, compiled=False):
             todo="make one by `lowlight export --precision`, and give it as `file`",
         )
     try:
-        engine = _engine(model, backend, precision, file, compiled)
-        fast = (FastClip if key == "brve" else Fast)(model, backend, precision, engine)
+        if backend == "bitpacked":
+            from .bitpacked.network import pack_network
+
+            fast = FastClip(model.spec, pack_network(model).stream, backend, precision, {})
+        else:
+            fast = _with_engines(model, backend, precision, file)
         if example is not None:
             fast(example)
     except LowlightError:
@@ -260,57 +248,48 @@ def _make(model, example, backend, precision, *, file=None, compiled=False):
     return fast
 
 
-def _engine(model, backend, precision, file, compiled):
-    key = _key(model)
-    if backend == "bitpacked":
-        from .bitpacked.network import pack_network
+def _with_engines(model, backend, precision, file):
+    units = models.export_units(folded(model))
+    files = file if isinstance(file, dict) else {WHOLE_NETWORK: file}
+    if backend != "torch" and file is None:
+        files = export_files(model)
 
-        return pack_network(model)
-    if backend == "torch":
-        net = inner(model)
-        if key != "brve":
-            return TorchEngine(net, precision, compiled)
-        stages = {name: TorchEngine(Stage(net, name), precision, compiled) for name in STAGES}
-        return _Stages(net.spec, stages)
-
-    def made(file):
+    def engine(name, unit):
+        if backend == "torch":
+            return TorchEngine(unit.module, precision)
         if backend == "onnxruntime":
-            return OnnxRuntimeEngine(file)
-        return OpenVinoEngine(file, precision)
+            return OnnxRuntimeEngine(files[name])
+        return OpenVinoEngine(files[name], precision)
 
-    file = to_files(model) if file is None else file
-    if key != "brve":
-        return made(file)
-    return _Stages(model.spec, {stage: made(file[stage]) for stage in STAGES})
+    amplifier = units.pop("amplifier", None)
+    engines = {name: engine(name, unit) for name, unit in units.items()}
+    calls = {name: _over(engines[name], unit) for name, unit in units.items()}
+    if model.spec.task is Task.RAW_VIDEO:
+        stages = SimpleNamespace(spec=model.spec, **calls)
+        return FastClip(model.spec, partial(model.stream, stages), backend, precision, engines)
+    factor = amplifier and amplifier.module
+    if "amplifier" in files:
+        engines["amplifier"] = engine("amplifier", amplifier)
+        factor = _over(engines["amplifier"], amplifier)
+    elif amplifier and file and read_about(files[WHOLE_NETWORK])["spec"].amplifies_itself:
+        factor = None  # in files of format 1 the amplifier is inside
 
+    def run(x):
+        if factor is not None:  # before padding: it is of the picture, not of what is padded to it
+            x = x * factor(pad_to_multiple(x, amplifier.multiple)).view(-1, 1, 1, 1)
+        return run_padded(calls[WHOLE_NETWORK], x, model.spec.multiple, model.spec.cell)
 
-def inner(model):
-    """What an engine computes: a copy, folded, without the amplifier, which `Fast` has."""
-    net = folded(model)
-    net.amplifier = None
-    return net
-
-
-def to_files(model):
-    """The `file` that `prepare` exports where none is given: an onnx.ModelProto, of brve three."""
-    net = inner(model)
-    if _key(model) != "brve":
-        return to_onnx(net)
-    return {stage: to_onnx(net, stage=stage) for stage in STAGES}
-
-
-def _need(backend):
-    """An OptionError if what the backend needs is not installed."""
-    if backend in ("openvino", "onnxruntime"):
-        need(backend, "onnx", "onnxscript")
-    if backend == "bitpacked":
-        try:
-            import numba  # noqa: F401
-        except ImportError as e:
-            raise OptionError("numba is not installed", todo="pip install numba") from e
+    return Fast(model.spec, run, backend, precision, engines)
 
 
-def _key(model):
-    if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
-        raise OptionError("only networks of models.build can be made fast")
-    return model.spec.key
+def _over(engine, unit):
+    """A unit as the network calls it; an engine takes one picture of a batch at a time."""
+
+    def call(*inputs):
+        parts = [engine(*one) for one in zip(*(x.split(1) for x in inputs), strict=True)]
+        out = [p[0] if len(p) == 1 else torch.cat(p) for p in zip(*parts, strict=True)]
+        if len(out) == 1:
+            return out[0]
+        return unit.result(out) if len(out) == len(unit.outputs) else tuple(out)
+
+    return call

@@ -87,10 +87,9 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
 
     Args:
         picture, target: float (H, W, 3) in [0, 1], numpy or tensor. Sides of at least 11 pixels.
+    Returns: infinity dB for equal pictures.
     Raises:
         ShapeError: the shapes differ, or a side is shorter than the window of 11.
-
-    Equal pictures score infinity dB.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 

@@ -44,10 +44,9 @@ class Photos(Evaluation):
             todo = "leave amplification out; gamma says how bright"
             raise OptionError("photographs are not amplified", todo=todo)
         self.amplification = None
-        if self.gamma is None:
-            self.gamma = self.protocol.gamma
-        check_gamma(self.gamma)
-        self.gamma = float(self.gamma)
+        gamma = self.protocol.gamma if self.gamma is None else self.gamma
+        check_gamma(gamma)
+        self.gamma = float(gamma)
         self._made = None  # {name: file} of the predictions
 
     def begin(self):
@@ -81,10 +80,9 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     """A picture made elsewhere: float32 (H, W, 3) in [0, 1].
 
     Args:
-        path: a photograph, or a .npz with one array, the picture, or with two, L and R: called so,
-            or output_0 and output_1, as tools for accelerators call what a network puts out. The
-            arrays are (H, W, C) or (C, H, W), with or without a first axis of 1; floats in about
-            [0, 1], which are clipped, or unsigned integers.
+        path: a photograph, or a .npz with a picture, or with L and R, called so or output_0 and
+            output_1, as tools for accelerators do: (H, W, C) or (C, H, W), with or without a first
+            axis of 1; floats in about [0, 1], which are clipped, or unsigned integers.
         gamma: of L and R.
     Raises:
         DataError: it is none of these.
@@ -135,8 +133,7 @@ def _find(folder, names):
         if path.stem in there and path.stem in names:
             raise DataError(f"is there as {there[path.stem].name} too", file=path, todo="keep one")
         there[path.stem] = path
-    lacking = [n for n in names if n not in there]
-    if lacking:
+    if lacking := [n for n in names if n not in there]:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         todo = "name each after its dark picture: 1.png or 1.npz for low/1.png"
         what = f"has no picture called {', '.join(lacking[:3])}{more}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +51,12 @@ class Stills(Evaluation):
         target = target / np.float32(65535)
         factor = find_amplification(raw, *self.amplification_of(i))
         colours = {} if self.match_colour else {"trained_on": None}
-        began = time.perf_counter()
-        result = restore(raw, self.network, amplification=factor, upright=False, **colours).image
-        seconds = time.perf_counter() - began
+        done = restore(raw, self.network, amplification=factor, upright=False, **colours)
         recorded, name = self.data.recorded(i), self.data.name(i)
         baseline = isp.develop(amplified(recorded, factor))
-        scores = score_beside_baseline(result, baseline, target, self.protocol.name)
+        scores = score_beside_baseline(done.image, baseline, target, self.protocol.name)
         if self.folder:
-            views = {"baseline": baseline, "result": result}
+            views = {"baseline": baseline, "result": done.image}
             if self.amplification == "ratio":
                 views |= {"input": isp.develop(recorded), "target": target}
             else:  # the others are the same whatever the factor
@@ -68,7 +65,7 @@ class Stills(Evaluation):
                 path = self.folder / f"{name}_{view}.png"
                 write_picture(path, upright(picture, raw.orientation))
         row = {"name": name, "ratio": self.data.ratio(i), "amplification": factor}
-        return row | scores | {"seconds": seconds}
+        return row | scores | {"seconds": sum(done.seconds.values())}
 
     def summary(self, rows):
         return {"camera": self.data.camera} | super().summary(rows)
@@ -81,6 +78,5 @@ def amplified(raw: RawImage, factor) -> RawImage:
     """
     black = tile(raw.black_level, raw.mosaic.shape)
     signal = (raw.mosaic - black) * np.float32(factor) + black
-    return dataclasses.replace(
-        raw, mosaic=np.clip(np.rint(signal), 0, raw.white_level).astype(np.uint16)
-    )
+    mosaic = np.clip(np.rint(signal), 0, raw.white_level).astype(np.uint16)
+    return dataclasses.replace(raw, mosaic=mosaic)

@@ -52,9 +52,8 @@ class Video(Evaluation):
 
     def score(self, i):
         data, clip = self.data, self.data.pairs[i]
-        factor = find_clip_amplification(
-            data.stored_input(i), *data.levels, *self.amplification_of(i)
-        )
+        asked = self.amplification_of(i)
+        factor = find_clip_amplification(data.stored_input(i), *data.levels, *asked)
 
         def read(frames):
             return data.input(i, frames, factor)

@@ -15,7 +15,6 @@ from ..errors import OptionError, OutputError
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 # A quarter of the time of zlib's default 6, and a sixth more bytes: a restored 12 MP photograph.
 _PNG = {"compress_level": 1}
-_STRIP = 64  # lines that become integers at a time
 
 
 @contextlib.contextmanager
@@ -32,18 +31,17 @@ def atomic_write(path, mode="wb"):
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, mode, **text) as f:
-                yield f
-                f.flush()
-                os.fsync(f.fileno())
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, mode, **text) as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
     except OSError as e:
         raise output_error(path, e) from e
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_picture(path, picture) -> None:
@@ -58,10 +56,8 @@ def write_picture(path, picture) -> None:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURES:
-        raise OptionError(
-            f"a picture is not written as {suffix or 'a name without suffix'!r}",
-            todo=f"use {', '.join(PICTURES)}",
-        )
+        what = f"a picture is not written as {suffix or 'a name without suffix'!r}"
+        raise OptionError(what, todo=f"use {', '.join(PICTURES)}")
     with atomic_write(path) as f:
         if suffix.startswith(".tif"):
             import tifffile
@@ -76,13 +72,27 @@ def write_picture(path, picture) -> None:
 
 def to_integers(picture, bits) -> np.ndarray:
     """float in [0, 1] -> uint8 (bits = 8) or uint16 (bits = 16), rounded and clipped."""
-    top = np.float32(2**bits - 1)
     picture = np.asarray(picture, np.float32)
     out = np.empty(picture.shape, np.uint8 if bits == 8 else np.uint16)
-    for i in range(0, len(out), _STRIP):  # a copy in floats would be the larger half of the memory
-        scaled = np.clip(picture[i : i + _STRIP], 0, 1) * top
-        out[i : i + _STRIP] = np.rint(scaled, out=scaled)
+    for i in range(
+        0, len(out), 64
+    ):  # lines: a copy in floats would be the larger half of the memory
+        scaled = np.clip(picture[i : i + 64], 0, 1) * np.float32(2**bits - 1)
+        out[i : i + 64] = np.rint(scaled, out=scaled)
     return out
+
+
+def make_folder(folder) -> Path:
+    """Make a folder and make sure that it can be written to; OutputError at once if not."""
+    folder = Path(folder)
+    probe = folder / f".{uuid.uuid4().hex[:8]}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as e:
+        raise output_error(folder, e) from e
+    return folder
 
 
 def output_error(path, error: OSError) -> OutputError:

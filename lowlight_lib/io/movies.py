@@ -1,4 +1,4 @@
-"""Writing frames: pictures one by one, and an mp4 of several views side by side."""
+"""Writing clips: pictures one by one, and an mp4 of several views side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import OutputError, ShapeError
-from .files import output_error, to_integers, write_picture
+from .files import make_folder, output_error, to_integers, write_picture
 
 
 class Movie:
@@ -46,20 +46,18 @@ class Movie:
         self.size = frame.shape
         odd = [(0, side % 2) for side in frame.shape[:2]]  # 4:2:0 halves the colours' sides
         with self._errors():
-            if self._writer is None:
-                self._writer = self._start()
+            self._writer = self._writer or self._start()
             self._writer.append_data(np.pad(frame, [*odd, (0, 0)], mode="edge"))
 
     def __exit__(self, kind, error, trace):
         try:
-            if self._writer is not None:
-                with self._errors() if kind is None else contextlib.suppress(Exception):
+            with contextlib.suppress(Exception) if kind else self._errors():
+                if self._writer is not None:
                     self._writer.close()
-            if kind is None and self._writer is not None:
-                with self._errors():
-                    if not self._part.stat().st_size:  # ffmpeg had its own reasons
-                        raise OSError(0, "ffmpeg wrote nothing")
-                    os.replace(self._part, self.path)
+                    if kind is None:
+                        if not self._part.stat().st_size:  # ffmpeg had its own reasons
+                            raise OSError(0, "ffmpeg wrote nothing")
+                        os.replace(self._part, self.path)
         finally:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
@@ -120,20 +118,5 @@ def need_ffmpeg() -> None:
 
         imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError) as e:
-        raise OutputError(
-            f"there is no ffmpeg to write videos with ({e})",
-            todo="pip install imageio-ffmpeg, or do without pictures",
-        ) from e
-
-
-def make_folder(folder) -> Path:
-    """Make a folder and make sure that it can be written to; OutputError at once if not."""
-    folder = Path(folder)
-    probe = folder / f".{uuid.uuid4().hex[:8]}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as e:
-        raise output_error(folder, e) from e
-    return folder
+        what = f"there is no ffmpeg to write videos with ({e})"
+        raise OutputError(what, todo="pip install imageio-ffmpeg, or do without pictures") from e

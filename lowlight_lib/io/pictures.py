@@ -8,20 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, LowlightError
-from .png16 import is_png16, read_png16
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows others, for some it runs programs
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what the files begin with
+_MOST = 4 * 178_956_970  # values of a deep TIFF; of all other files Pillow has the same limit
 _ORIENTATION, _DNG_VERSION = 0x0112, 0xC612  # tags
 
 
 def read_photo(path) -> np.ndarray:
-    """A photograph as a network takes it; see `read_pixels`.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded.
-    Raises:
-        DataError: as there.
-    """
+    """`read_pixels` as a network takes it: float32 (H, W, 3) in [0, 1], display-encoded."""
     return to_float(read_pixels(path))
 
 
@@ -37,15 +33,12 @@ def read_pixels(path) -> np.ndarray:
     Returns:
         (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats.
     Raises:
-        DataError: missing, empty, damaged, a camera's raw file, or of another kind.
+        DataError: missing, empty, damaged, huge, a camera's raw file, or of another kind.
     """
     path = Path(path)
     if path.suffix.lower() not in PHOTOS:
-        raise DataError(
-            "is not called a picture",
-            file=path,
-            todo=f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw",
-        )
+        todo = f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw"
+        raise DataError("is not called a picture", file=path, todo=todo)
     try:
         if not path.stat().st_size:
             raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
@@ -84,52 +77,62 @@ def to_float(pixels) -> np.ndarray:
 
 
 def _decode(path):
-    """(pixels as they lie in the file, EXIF orientation)."""
+    """(pixels as they lie in the file, EXIF orientation that is left to apply)."""
     from PIL import Image
 
     with open(path, "rb") as f:
-        head = f.read(26)
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        deep = _decode_tiff(path)
-        if deep is not None:
-            return deep
-    deep = read_png16(path) if is_png16(head) else None
-    with Image.open(path) as image:
+        head = f.read(25)
+    deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
+    if deep is not None:
+        return deep
+    with Image.open(path, formats=_FORMATS) as image:
         image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
-        if deep is not None:
-            return deep, orientation
-        if image.mode.startswith("I;16"):
-            return np.asarray(image).astype(np.uint16), orientation
-        if image.mode == "I":  # 32 bits, in which older versions of Pillow keep 16
-            return _whole(np.asarray(image), path), orientation
+        if image.format == "PNG" and head[24] == 16:  # of which Pillow keeps 8 bits
+            return _decode_opencv(path), orientation
         return np.asarray(image.convert("RGB")), orientation
 
 
-def _decode_tiff(path):
-    """A TIFF of more than 8 bits a colour; None for all others, which Pillow reads whole."""
+def _decode_deep_tiff(path):
+    """The same for a TIFF of more than 8 bits a colour; None for others, which Pillow can read."""
     import tifffile
+
+    def refuse(what, todo, error=None):
+        raise DataError(what, file=path, todo=todo) from error
 
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
-        if page.photometric == tifffile.PHOTOMETRIC.CFA or _DNG_VERSION in page.tags:
-            todo = "give it to a system that takes raw: sid, llpacknet or redi"
-            raise DataError("is a camera's raw file, not a photograph", file=path, todo=todo)
-        if page.bitspersample <= 8:
+        bits, kind = page.bitspersample, getattr(page.photometric, "name", page.photometric)
+        if kind == "CFA" or _DNG_VERSION in page.tags:
+            refuse("is a camera's raw file, not a photograph", "give it to a system that takes raw")
+        if bits <= 8:
             return None
-        kind = getattr(page.photometric, "name", str(page.photometric))
         if kind not in ("MINISBLACK", "RGB"):
-            todo = "save it as RGB"
-            raise DataError(f"has {page.bitspersample}-bit {kind} colours", file=path, todo=todo)
+            refuse(f"has {bits}-bit {kind} colours", "save it as RGB")
+        if page.size > _MOST:
+            refuse(f"is too large ({page.size} values)", "cut it smaller")
         try:
             pixels = page.asarray()
-        except ValueError as e:  # a compression that needs more than tifffile brings
-            todo = "save it uncompressed, or with ZIP compression"
-            raise DataError(f"cannot be unpacked ({e})", file=path, todo=todo) from e
+        except ValueError as e:  # compressed in a way that tifffile alone does not know
+            # OpenCV knows more ways, but mixes up other layouts than these without a word.
+            samples = (1,) if kind == "MINISBLACK" else (3, 4)
+            if page.planarconfig == 1 and page.samplesperpixel in samples and bits in (16, 32):
+                return _whole(_decode_opencv(path), path), 1  # it turns every TIFF upright
+            refuse(f"cannot be unpacked ({e})", "save it uncompressed, or with ZIP compression", e)
         if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
             pixels = np.moveaxis(pixels, 0, -1)
         tag = page.tags.get(_ORIENTATION)
         return _whole(pixels, path), (int(tag.value) if tag else 1)
+
+
+def _decode_opencv(path):
+    """What OpenCV makes of a PNG or TIFF, as RGB."""
+    import cv2
+
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("it is damaged, or compressed in an unknown way")
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0]]
 
 
 def _whole(pixels, path):

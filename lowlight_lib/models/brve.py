@@ -9,16 +9,17 @@ Built in notebooks/06_binarized_conv and 07_shifts.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..blocks.binary import BinaryTransition, BinaryUNet, DABC2d, row
+from ..blocks.binary import BinaryTransition, BinaryUNet, DABC2d, Gradient, row
 from ..blocks.padding import run_padded
 from ..blocks.shift import ShiftStep, per_frame, temporal_shift
 from ..errors import OptionError, ShapeError
-from .brve_stream import BrveStream
+from .brve_stream import BrveStream, stage_units
 from .spec import Card, Spec, Task
 
 GAIN = 130 * 24 / 64  # 48.75: makes the input as large as binary layers' residuals
@@ -49,13 +50,13 @@ class ShiftUNet(nn.Module):
         self.merge = transition(2 * c, c)
         self.conv_out = block(c)
 
-    def forward(self, x):  # (N, 3, C, H, W)
+    def forward(self, x: Tensor) -> Tensor:  # (N, 3, C, H, W)
         y = per_frame(self.conv_in, x)
         kept = [y]  # entered, then as encoded at each scale
         for i in range(4):
             if i:
                 y = per_frame(self.downs[i - 1], y)
-            for k, encode in enumerate(self.encoders[i]):
+            for k, encode in enumerate(self.encoders[i].children()):
                 if i < 2 and self.shifts:  # no shift at 1/4 and 1/8
                     y = temporal_shift(y, reverse=k == 1)
                 y = per_frame(encode, y)
@@ -63,8 +64,8 @@ class ShiftUNet(nn.Module):
         for i in (3, 2, 1):
             if i < 3:
                 y = per_frame(self.ups[i], y) + per_frame(self.skips[i], kept[i + 1])
-            for block in self.decoders[i - 1]:
-                for step in block:
+            for block in self.decoders[i - 1].children():
+                for step in block.children():
                     y = step(y)
         y = torch.cat([per_frame(self.ups[0], y), per_frame(self.skips[0], kept[0])], 2)
         return per_frame(lambda z: self.conv_out(self.merge(z)), y)
@@ -93,13 +94,13 @@ class Brve(nn.Module):
 
     def __init__(
         self,
-        channels=24,
-        shift="released",
-        attention=True,
-        real_skips=True,
-        gain=GAIN,
-        gradient="quadratic",
-    ):
+        channels: int = 24,
+        shift: Literal["released", "intended", "temporal", "none"] = "released",
+        attention: bool = True,
+        real_skips: bool = True,
+        gain: float = GAIN,
+        gradient: Gradient = "quadratic",
+    ) -> None:
         super().__init__()
         if shift not in SHIFTS:
             raise OptionError(f"unknown shift {shift!r}", todo=f"use one of {', '.join(SHIFTS)}")
@@ -121,7 +122,7 @@ class Brve(nn.Module):
         self.stage2 = BinaryUNet(c, transition, block)
         self.conv_out = nn.Conv2d(c, 4, 3, padding=1)
 
-    def forward(self, clip):
+    def forward(self, clip: Tensor) -> Tensor:
         if clip.dim() == 4:
             return self(clip[None])[0]
         if clip.dim() != 5 or clip.shape[2] != 4 or not clip.shape[1]:
@@ -140,33 +141,37 @@ class Brve(nn.Module):
         first, deep = (y.unflatten(0, x.shape[:2]) for y in self.extract(x.flatten(0, 1)))
         window, aligned = [deep[:, 0], deep[:, 1]], []
         for r in range(2, x.shape[1]):
-            left, *window = self.align([*window, deep[:, r]])
+            left, *window = self.align(*window, deep[:, r])
             aligned.append(left)
         aligned = torch.stack(aligned + window, 1)
         y = self.reconstruct(*(v.flatten(0, 1) for v in (x, first, deep, aligned)))
         return y.unflatten(0, x.shape[:2])[:, :t]
 
-    def extract(self, frames):
+    def extract(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 4, H, W) -> features (N, C, H, W) and those of stage 0; each frame by itself."""
         first = self.features(F.leaky_relu(self.conv_in(frames * self.gain), 0.1))
         return first, self.stage0(first)
 
-    def align(self, window):
+    def align(self, left: Tensor, middle: Tensor, right: Tensor) -> tuple[Tensor, ...]:
         """Features of three frames, each (N, C, H, W) -> the same, each knowing of the others.
 
         The left one is done; the other two are the next window's left and middle. So each frame is
         seen three times: as the right one, the middle one, the left one.
         """
-        return self.stage1(torch.stack(window, 1)).unbind(1)
+        return self.stage1(torch.stack([left, middle, right], 1)).unbind(1)
 
-    def reconstruct(self, frames, first, deep, aligned):
+    def reconstruct(self, frames: Tensor, first: Tensor, deep: Tensor, aligned: Tensor) -> Tensor:
         """Frames and all features of them -> enhanced frames (N, 4, H, W)."""
         y = self.stage2(self.fusion(torch.cat([first, deep, aligned], 1)))
         return frames + self.conv_out(y) / self.gain
 
-    def stream(self):
-        """A `BrveStream`: for video without end, in constant memory."""
-        return BrveStream(self)
+    def stream(self, stages=None):
+        """A `BrveStream`: for video without end, in constant memory; by default of this network."""
+        return BrveStream(stages or self)
+
+    def export_units(self):
+        """See `models.export_units`."""
+        return stage_units(self)
 
 
 CARD = Card(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 
 from ..blocks.padding import pad_to_multiple
 from ..errors import ShapeError
+from .spec import ExportUnit, uniform
 
 
 class BrveStream:
@@ -16,7 +18,8 @@ class BrveStream:
     two, and feeds features that were refined already).
 
     Args:
-        network: a `Brve`; put into eval mode by the caller.
+        network: a `Brve`, put into eval mode by the caller, or what has its `spec` and its three
+            stages `extract`, `align` and `reconstruct`.
     Built in notebooks/07_shifts, section 5.
 
     >>> from lowlight_lib import models
@@ -32,7 +35,7 @@ class BrveStream:
         self._window = []  # features of these, aligned as far as could be
         self._aligned = False
 
-    def push(self, frame):
+    def push(self, frame: Tensor) -> list[Tensor]:
         """Take the next frame, (4, H, W) in [0, 1], amplified; return those done now: none or one.
 
         Raises:
@@ -50,23 +53,23 @@ class BrveStream:
             self._window.append(features[1])
             if len(self._window) < 3:
                 return []
-            left, *self._window = self.network.align(self._window)
+            left, *self._window = self.network.align(*self._window)
             self._aligned = True
             return [self._finish(left)]
 
-    def close(self):
+    def close(self) -> list[Tensor]:
         """The last frames, up to two; the stream can then take another video."""
         with torch.inference_mode():
             if self._window and not self._aligned:  # a video of one or two frames: the last again
                 last = self._window[-1]
-                self._window = self.network.align((self._window + [last] * 2)[:3])
+                self._window = self.network.align(*(self._window + [last] * 2)[:3])
             done = [
                 self._finish(left) for left, _ in zip(self._window, [*self._waiting], strict=False)
             ]
         self._window, self._aligned = [], False
         return done
 
-    def run(self, frames):
+    def run(self, frames: Tensor) -> Tensor:
         """A whole video at once: frames (T, 4, H, W) -> the same, enhanced. Errors as of `push`."""
         done = [finished for frame in frames for finished in self.push(frame)]
         return torch.stack(done + self.close())
@@ -74,3 +77,46 @@ class BrveStream:
     def _finish(self, left):
         (h, w), *known = self._waiting.pop(0)
         return self.network.reconstruct(*known, left)[0, :, :h, :w]
+
+
+class Stage(nn.Module):
+    """A stage of a network as a module of tensors."""
+
+    def __init__(self, network, name):
+        super().__init__()
+        self.net, self.name = network, name
+
+    def forward(self, *args):
+        return getattr(self.net, self.name)(*args)
+
+
+def stage_units(network) -> dict[str, ExportUnit]:
+    """The three stages that a `BrveStream` calls, as files.
+
+    A whole clip unrolled would take minutes to export, and could not go on after its last frame.
+    """
+    width = network.conv_in.out_channels
+
+    def frames_and_features(h, w, generator):
+        frames = torch.rand(3, 4, h, w, generator=generator)
+        return frames, *network.extract(frames)
+
+    def window(*size):
+        return [*frames_and_features(*size)[2].split(1)]
+
+    def known_of_a_frame(*size):
+        frames, first, deep = frames_and_features(*size)
+        return [frames[:1], first[:1], deep[:1], network.align(*deep.split(1))[0]]
+
+    sides = ("left", "middle", "right")
+    stages = {
+        "extract": (("frames",), (4,), ("first", "deep"), uniform(4)),
+        "align": (sides, (width,) * 3, tuple(f"aligned_{side}" for side in sides), window),
+        "reconstruct": (("frames", "first", "deep", "aligned"), (4, *(width,) * 3), ("enhanced",),
+                        known_of_a_frame),
+    }  # fmt: skip
+    return {
+        name: ExportUnit(Stage(network, name), *names, network.spec.multiple, draw,
+                         None if len(names[2]) == 1 else tuple)
+        for name, (*names, draw) in stages.items()
+    }  # fmt: skip

@@ -8,8 +8,11 @@ Built in notebooks/04_pack_unpack.
 
 from __future__ import annotations
 
+import copy
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.amplifier import LearnedAmplifier
@@ -17,7 +20,7 @@ from ..blocks.dense import ResidualDenseBlock, conv
 from ..blocks.packing import pack, unpack
 from ..blocks.padding import run_padded
 from ..errors import OptionError
-from .spec import Card, Spec, Task
+from .spec import WHOLE_NETWORK, Card, ExportUnit, Spec, Task, uniform, whole_unit
 
 FORMS = ("2022", "2020")
 
@@ -37,7 +40,13 @@ class LLPackNet(nn.Module):
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W), any H, W.
     """
 
-    def __init__(self, form="2022", amplifier="histogram", up="unpack", weight_norm=None):
+    def __init__(
+        self,
+        form: Literal["2022", "2020"] = "2022",
+        amplifier: Literal["histogram", "conv"] = "histogram",
+        up: Literal["unpack", "pixelshuffle"] = "unpack",
+        weight_norm: bool | None = None,
+    ) -> None:
         super().__init__()
         if str(form) not in FORMS:
             raise OptionError(f"LLPackNet has no form {form!r}", todo=f"use {' or '.join(FORMS)}")
@@ -56,11 +65,21 @@ class LLPackNet(nn.Module):
         self.conv_out = conv(16, 192, 3, norm=norm)
         self.end = nn.ReLU() if old else nn.Sigmoid()
 
-    def forward(self, mosaic):
+    def forward(self, mosaic: Tensor) -> Tensor:
         if self.amplifier is not None:
             # Before padding: the factor is of the picture, not of what was padded to it.
             mosaic = mosaic * self.amplifier(mosaic).view(-1, 1, 1, 1)
         return run_padded(self._restore, mosaic, self.spec.multiple)
+
+    def export_units(self):
+        """The amplifier is one of its own: it has to see the mosaic before that is padded."""
+        if self.amplifier is None:
+            return {WHOLE_NETWORK: whole_unit(self)}
+        rest = copy.deepcopy(self)
+        rest.amplifier, rest.spec = None, self.spec.replace(amplifies_itself=False)
+        multiple = 1 if self.amplifier.kind == "histogram" else 2
+        factor = ExportUnit(self.amplifier, ("mosaic",), (1,), ("factor",), multiple, uniform(1))
+        return {"amplifier": factor, WHOLE_NETWORK: whole_unit(rest)}
 
     def _restore(self, mosaic):
         planes = F.pixel_unshuffle(mosaic, 2).split(1, 1)  # 4 of (N, 1, H/2, W/2)

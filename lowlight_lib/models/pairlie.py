@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.padding import run_padded
@@ -31,7 +31,7 @@ class PairLIE(nn.Module):
     Built in notebooks/08_retinex, section 7.
     """
 
-    def __init__(self, width=64):
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.spec = SPEC
         # Light and projected picture start as dark as what they shall be. From the middle grey of
@@ -40,7 +40,7 @@ class PairLIE(nn.Module):
         self.illumination = Plain(3, 1, width, start=0.12)
         self.reflectance = Plain(3, 3, width)
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> Decomposition:
         return run_padded(self._split, image, self.spec.multiple)
 
     def _split(self, image):
@@ -57,18 +57,18 @@ class Plain(nn.Module):
         start: what it puts out for black before training.
     """
 
-    def __init__(self, c_in, c_out, width, start=0.5):
+    def __init__(self, c_in: int, c_out: int, width: int, start: float = 0.5) -> None:
         super().__init__()
         sizes = [c_in, *[width] * 4, c_out]
         self.layers = nn.ModuleList(
             nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect") for a, b in pairwise(sizes)
         )
         for layer in self.layers:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(layer.bias, math.log(start / (1 - start)))
+            nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
+            nn.init.zeros_(layer.get_parameter("bias"))
+        nn.init.constant_(self.layers[-1].get_parameter("bias"), math.log(start / (1 - start)))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         *inner, last = self.layers
         for layer in inner:
             x = F.relu(layer(x))

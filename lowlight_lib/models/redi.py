@@ -8,8 +8,11 @@ Built in notebooks/05_scales_and_dense_blocks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.concurrent import run_together
@@ -82,14 +85,14 @@ class Redi(nn.Module):
 
     def __init__(
         self,
-        scales=tuple(SCALES),
-        growth=32,
-        layers=(4, 5, 5),
-        block="rdb*",
-        kernel=5,
-        weight_norm=True,
-        parallel=False,
-    ):
+        scales: Sequence[str] = tuple(SCALES),
+        growth: int = 32,
+        layers: Sequence[int] = (4, 5, 5),
+        block: Literal["rdb*", "rdb"] = "rdb*",
+        kernel: Literal[3, 5] = 5,
+        weight_norm: bool = True,
+        parallel: bool = False,
+    ) -> None:
         super().__init__()
         deep = [name for name in ("mse", "hse") if name in scales]
         if not deep or not set(scales) <= set(SCALES):
@@ -110,7 +113,7 @@ class Redi(nn.Module):
         self.expand = conv(32, 192, 3, slope=SLOPE, norm=norm)
         self.fuse = conv(24 if "lse" in scales else 12, 12, kernel, norm=norm)
 
-    def forward(self, mosaic):
+    def forward(self, mosaic: Tensor) -> Tensor:
         return run_padded(self._restore, mosaic, self.spec.multiple)
 
     def _restore(self, mosaic):
@@ -125,10 +128,10 @@ class Redi(nn.Module):
         y = F.pixel_shuffle(y, 2)
         return y if self.training else y.clamp(0, 1)
 
-    def encode(self, x):
+    def encode(self, x: Tensor) -> list[Any]:
         """The encoders' results: LSE's or None, then those of MSE and HSE that there are."""
         encoders = {name: getattr(self, name) for name in SCALES if getattr(self, name) is not None}
-        if self.parallel:
+        if self.parallel and not torch.compiler.is_compiling():  # an exported graph has no threads
             # In MACs a mosaic pixel, nearly: each weight is used once a position.
             work = [_size(e) / SCALES[name] ** 2 for name, e in encoders.items()]
             results = run_together([*encoders.values()], x, work)

@@ -82,7 +82,7 @@ _TABLES = {
 }
 
 
-def our_name(key, name) -> str:
+def our_name(key: str, name: str) -> str:
     """The parameter of a system that a file of its authors, or an older one of ours, calls so.
 
     >>> our_name("pairlie", "L_net.L_net.4.weight"), our_name("redi", "hse.leave.bias")

@@ -6,8 +6,10 @@ compare with.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..blocks.padding import run_padded
@@ -41,7 +43,7 @@ class Sid(nn.Module):
     so its weights are not these.
     """
 
-    def __init__(self, clip_input=True, cfa="bayer"):
+    def __init__(self, clip_input: bool = True, cfa: Literal["bayer", "xtrans"] = "bayer") -> None:
         super().__init__()
         if cfa not in _KINDS:
             raise OptionError(f"unknown cfa {cfa!r}", todo=f"use {' or '.join(_KINDS)}")
@@ -59,7 +61,7 @@ class Sid(nn.Module):
         self.conv10_1 = nn.Conv2d(WIDTHS[0], 3 * self.factor**2, 1)
         self.apply(_he_init)
 
-    def forward(self, mosaic):
+    def forward(self, mosaic: Tensor) -> Tensor:
         return run_padded(self._restore, mosaic, self.spec.multiple, self.spec.cell)
 
     def _restore(self, mosaic):
@@ -90,7 +92,7 @@ def _he_init(module):
         # kaiming's "fan_in" of a transposed convolution is its output side, hence the mode.
         mode = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
         nn.init.kaiming_normal_(module.weight, a=0.2, mode=mode)
-        nn.init.zeros_(module.bias)
+        nn.init.zeros_(module.get_parameter("bias"))
 
 
 CARD = Card(

@@ -13,8 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
+
+WHOLE_NETWORK = "network"  # the name of the unit of a network that is exported in one file
+if TYPE_CHECKING:  # torch is not loaded to read a card
+    from torch import nn
+
+    class Network(nn.Module):
+        """What `build` makes: a module that says how it is fed."""
+
+        spec: Spec
 
 
 class Task(Enum):
@@ -59,14 +69,14 @@ class Spec:
     amplifies_itself: bool = False
     trained_on: str | None = None
     white_balance: tuple[float, float, float] | None = None
-    options: dict | None = None
+    options: dict[str, Any] | None = None
 
     @property
     def cell(self) -> int | None:
         """Side of the cell that padding repeats; None pads by reflection."""
         return 6 if self.cfa == "X-Trans" else None
 
-    def replace(self, **changes) -> Spec:
+    def replace(self, **changes: Any) -> Spec:
         """The same spec with other values."""
         return dataclasses.replace(self, **changes)
 
@@ -75,7 +85,7 @@ class Spec:
         return json.dumps(dataclasses.asdict(self) | {"task": self.task.name})
 
     @classmethod
-    def from_json(cls, text) -> Spec:
+    def from_json(cls, text: str) -> Spec:
         """What `to_json` wrote.
 
         Raises:
@@ -106,6 +116,28 @@ class Int8:
 
 
 @dataclass(frozen=True)
+class ExportUnit:
+    """A part of a network that becomes one file: all of it, or a stage.
+
+    Attributes:
+        module: in eval mode; takes and gives tensors, and shares the network's weights.
+        inputs, channels: names of its inputs in the file, and the channels of each.
+        outputs: names of its results in the file.
+        multiple: of which height and width have to be multiples.
+        draw: (height, width, torch.Generator) -> inputs as they come in use.
+        result: what makes the network's own kind of tuple of several results.
+    """
+
+    module: Callable
+    inputs: tuple[str, ...]
+    channels: tuple[int, ...]
+    outputs: tuple[str, ...]
+    multiple: int
+    draw: Callable
+    result: Callable | None = None
+
+
+@dataclass(frozen=True)
 class Card:
     """What somebody has to know of a system before using it.
 
@@ -127,7 +159,7 @@ class Card:
     paper: str
     year: int
     title: str
-    network: Callable
+    network: Callable[..., nn.Module]
     params: int
     effective_params: int
     licence: str
@@ -136,13 +168,13 @@ class Card:
     int8: Int8 | str = "not fitted to this network"
 
 
-class _Systems(Mapping):
+class _Systems(Mapping[str, Card]):
     """{key: Card}; a card is read from its model's file when it is asked for."""
 
-    def __init__(self, *names):
+    def __init__(self, *names: str) -> None:
         self._cards: dict[str, Card | None] = dict.fromkeys(names)
 
-    def __getitem__(self, key) -> Card:
+    def __getitem__(self, key: str) -> Card:
         if key not in self._cards:
             raise OptionError(f"unknown model {key!r}", todo=f"use one of {', '.join(self)}")
         card = self._cards[key]
@@ -182,7 +214,7 @@ def of_task(task: Task) -> list[str]:
     return [key for key, card in SYSTEMS.items() if card.spec.task is task]
 
 
-def build(key, **options):
+def build(key: str, **options: Any) -> Network:
     """Make the network of a system, freshly initialised.
 
     Args:
@@ -198,14 +230,14 @@ def build(key, **options):
     """
     card = SYSTEMS[key]
     try:
-        network = card.network(**options)
+        network: Any = card.network(**options)
     except TypeError as e:
         raise OptionError(f"{key} does not take these options: {options} ({e})") from e
     network.spec = getattr(network, "spec", card.spec).replace(options=options)
     return network
 
 
-def spec_of(network) -> Spec:
+def spec_of(network: object) -> Spec:
     """The spec of a network, or of what was made of one.
 
     Raises:
@@ -220,7 +252,7 @@ def spec_of(network) -> Spec:
     return spec
 
 
-def with_spec(network, spec):
+def with_spec(network: Callable, spec: Spec | str) -> Callable:
     """A callable with a spec: what any function of tensors needs to be fed as a network is.
 
     Args:
@@ -238,3 +270,51 @@ class _WithSpec:
 
     def __call__(self, *inputs):
         return self.network(*inputs)
+
+
+def export_units(network) -> dict[str, ExportUnit]:
+    """The parts of a network that become files of their own: {name: unit}.
+
+    A network that is more than one has a method `export_units` that says which; one for raw video
+    has a method `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of callables
+    named as its units. Any other network is one unit, see `whole_unit`.
+
+    Args:
+        network: an nn.Module with a spec, in eval mode.
+    Raises:
+        OptionError: it has no spec, or is for raw video and does not say what its stages are.
+    """
+    spec = spec_of(network)
+    if hasattr(network, "export_units"):
+        return network.export_units()
+    if spec.task is Task.RAW_VIDEO:
+        raise OptionError(
+            f"{spec.key} does not say of which stages it is made",
+            todo="run it eager, or give it the methods export_units and stream that Brve has",
+        )
+    return {WHOLE_NETWORK: whole_unit(network)}
+
+
+def whole_unit(network) -> ExportUnit:
+    """A network as one unit; its outputs are called as the fields of its NamedTuple are."""
+    import torch
+
+    spec = spec_of(network)
+    side = 2 * max(spec.multiple, 8)
+    like = next(network.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        out = network(torch.zeros(1, spec.channels, side, side).to(like))
+    names, result = ("picture",), None
+    if not torch.is_tensor(out):
+        names = getattr(out, "_fields", tuple(f"output_{i}" for i in range(len(out))))
+        result = getattr(out, "_make", tuple)
+    inputs = ("image" if spec.task is Task.PHOTO else "mosaic",)
+    draw = uniform(spec.channels)
+    return ExportUnit(network, inputs, (spec.channels,), names, spec.multiple, draw, result)
+
+
+def uniform(channels):
+    """`ExportUnit.draw` of one input, evenly spread in [0, 1]."""
+    import torch
+
+    return lambda h, w, generator: [torch.rand(1, channels, h, w, generator=generator)]

@@ -13,10 +13,10 @@ __all__ = ["PROFILES", "Recipe", "add", "find"]
 _ADDED: dict[tuple[str, str], Recipe] = {}
 
 
-def find(key, profile) -> Recipe:
+def find(key: str, profile: str) -> Recipe:
     """The recipe of a system and profile; OptionError lists what there is."""
     card, found = SYSTEMS[key], {p: r for (k, p), r in _ADDED.items() if k == key}
-    if card.network.__module__.startswith(__package__.partition(".")[0] + "."):
+    if card.network.__module__.startswith(__name__.partition(".")[0] + "."):
         found = {r.profile: r for r in import_module(f".{key}", __name__).RECIPES} | found
     if not found:
         raise OptionError(f"no recipe for {key!r}", todo="add one with recipes.add(recipe)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import OptionError
 
@@ -53,7 +54,7 @@ class Recipe:
     transpose: float = 0.0
     frames: int = 1
     reverse: float = 0.0
-    options: dict = dataclasses.field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     dataset: str = "sid"
     first_of_burst: bool = False
     exclude_misaligned: bool = False
@@ -98,7 +99,7 @@ class Recipe:
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
-    def lr_at(self, step) -> float:
+    def lr_at(self, step: int) -> float:
         """Learning rate of a step (0 is the first)."""
         if self.schedule == "drop":
             return self.lr * (0.1 if step >= self.drop_at else 1.0)
@@ -114,7 +115,7 @@ class Recipe:
             return self.lr_min + (self.lr - self.lr_min) * fall
         return self.lr
 
-    def replace(self, **changes) -> Recipe:
+    def replace(self, **changes: Any) -> Recipe:
         """The same recipe with other numbers; OptionError for a name it does not have."""
         names = {f.name for f in dataclasses.fields(self)}
         if unknown := sorted(changes.keys() - names):

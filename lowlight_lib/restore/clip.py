@@ -131,7 +131,7 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
 
 @dataclass(frozen=True)
 class RestoredClip:
-    """What `restore_clip` left: the folder of pictures, the video, frames, factor, seconds."""
+    """What `restore_clip` left: the folder of pictures, the video; and how."""
 
     folder: Path
     movie: Path
@@ -150,14 +150,12 @@ def restore_clip(
 
     Args:
         clip: a `RawClip`.
-        network: as in `enhance`.
+        network, tiles: network and options of `enhance`.
         amplification, m: see `find_clip_amplification`.
         suffix: of the pictures, as in `io.files.write_picture`.
         force: overwrite what is there.
-        tiles: options of `enhance`.
     Raises:
-        OutputError: the names exist, or cannot be written.
-        DataError, OptionError, ShapeError: as `enhance` and `open_raw_clip`.
+        OutputError: the names exist, or cannot be written. And as `enhance`.
     """
     began, count = time.perf_counter(), len(clip.array)
     factor = find_clip_amplification(clip.array, clip.black, clip.white, amplification, m)
@@ -187,11 +185,8 @@ def find_clip_amplification(array, black, white, amplification="auto", m=1.0) ->
     """One factor for a clip, so that it does not flicker.
 
     Args:
-        array: the clip as stored, four axes, frames first.
-        black, white: its levels.
-        amplification: the factor, or "auto": estimated from up to eight frames by REDI's
-            equation 5.
-        m: see `restore.restore`.
+        array: the clip as stored, four axes, frames first; black, white: its levels.
+        amplification, m: as of `restore.restore`; "auto" estimates from up to eight frames.
     """
     some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
     dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])

@@ -32,12 +32,8 @@ DEFAULT_TRAINING_WHITE_BALANCE = (2.0, 1.0, 2.2)
 
 @dataclass(frozen=True)
 class Restored:
-    """A restored picture.
-
-    Attributes:
-        image: float32 (H, W, 3) in [0, 1], display-encoded.
-        amplification: the factor the mosaic was multiplied by; 1 for a photograph.
-        seconds: time by stage: read, amplify, network, picture.
+    """A picture, float32 (H, W, 3) in [0, 1], display-encoded; the factor by which its mosaic was
+    multiplied (1 for a photograph); and the time by stage: read, amplify, network, picture.
     """
 
     image: np.ndarray
@@ -132,13 +128,10 @@ def _restore_photo(source, network, gamma, tile):
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):
-    """The mosaic in the filter array and phase that a network takes.
+    """The mosaic in the filter array and phase that a network with `spec.cfa` takes.
 
-    Args:
-        cfa: "Bayer" or "X-Trans", as of `models.Spec`.
     Returns:
-        (raw, offset): RGGB or X-Trans, and how many (rows, columns) more it has at top and left
-        than before.
+        (raw, offset): RGGB or X-Trans, and how many (rows, columns) more it has at top and left.
     Raises:
         UnsupportedRawError: a Bayer mosaic for a network of X-Trans, or a colour is missing.
     """
@@ -151,9 +144,9 @@ def to_network_cfa(raw: RawImage, cfa="Bayer"):
 def _match(raw, spec, trained_on):
     gains = None
     if trained_on == "auto":
-        trained_on, gains = spec.trained_on, spec.white_balance
-        if not trained_on:
-            trained_on, gains = DEFAULT_TRAINING_CAMERA, DEFAULT_TRAINING_WHITE_BALANCE
+        trained_on, gains = DEFAULT_TRAINING_CAMERA, DEFAULT_TRAINING_WHITE_BALANCE
+        if spec.trained_on:
+            trained_on, gains = spec.trained_on, spec.white_balance
         try:
             find_camera(trained_on)
         except OptionError:  # a camera that nobody has measured: nothing to bring colours to
@@ -162,11 +155,7 @@ def _match(raw, spec, trained_on):
 
 
 def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
-    """The factor for a raw still; see `restore` for the arguments.
-
-    Raises:
-        OptionError: amplification or m is no number above 0.
-    """
+    """The factor for a raw still, see `restore`; OptionError for what is no number above 0."""
     if callable(amplification):
         x = torch.from_numpy(to_network_cfa(raw)[0].normalized())[None, None]
         with torch.inference_mode():
@@ -191,12 +180,9 @@ def factor_of(mosaic, black_level, white_level, amplification, m) -> float:
 
 
 def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
-    """What `tiles` yields as one picture, float32 (H, W, 3) in [0, 1], upright.
+    """What `tiles` yields as one picture (H, W, 3) in [0, 1], upright, each part put in its place.
 
-    Each part goes to its place at once, so that there never is a second picture in memory.
-
-    Args:
-        shape: (H, W) as stored; `offset` lines and columns before them are cut off.
+    `shape` is (H, W) as stored; `offset` lines and columns before them are cut off.
     """
     with out_of_memory((*shape, 3)):
         picture = np.empty((*(shape if orientation < 5 else shape[::-1]), 3), np.float32)
@@ -223,12 +209,11 @@ class _Clock:
 
 
 def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
-    """Open a raw file, or a .npy mosaic with what it does not say.
+    """Open a raw file, or a .npy mosaic: (H, W), whole numbers that fit 16 bits.
 
     Args:
-        path: a camera's raw file, or .npy: (H, W), whole numbers that fit 16 bits.
-        black, white: levels of a .npy mosaic in DN.
-        cfa: name of its filters: RGGB, GRBG, GBRG, BGGR or XTRANS.
+        black, white, cfa: what a .npy does not say: its levels in DN, and the name of its filters:
+            RGGB, GRBG, GBRG, BGGR or XTRANS.
     Raises:
         RawFileError, UnsupportedRawError: it cannot be read.
         OptionError: a .npy without levels or filters.
@@ -237,8 +222,8 @@ def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
     if Path(path).suffix.lower() != ".npy":
         return read_raw(path)
     if black is None or white is None or cfa is None:
-        what, todo = "a .npy mosaic does not say its levels and filters", "--black, --white, --cfa"
-        raise OptionError(what, file=path, todo=f"give {todo}")
+        what = "a .npy mosaic does not say its levels and filters"
+        raise OptionError(what, file=path, todo="give --black, --white and --cfa")
     try:
         with open(path, "rb") as f:
             a = np.lib.format.read_array(f, allow_pickle=False)

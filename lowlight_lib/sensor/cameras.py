@@ -49,7 +49,7 @@ class Camera:
         """uint8 (2, 2) or (6, 6)."""
         return cfa_module.from_name(self.cfa_name)
 
-    def answers_to(self, name) -> bool:
+    def answers_to(self, name: str) -> bool:
         """Is this one of its names? Capitals, spaces and punctuation do not matter."""
         return _plain(name) in {_plain(n) for n in (self.model, *self.aliases)}
 
@@ -63,7 +63,7 @@ class Camera:
         """Lowest and highest ISO the calibration covers; K is proportional to ISO."""
         return 100, round(100 * self.gain_range[1] / self.gain_range[0])
 
-    def gain(self, iso) -> float:
+    def gain(self, iso: float) -> float:
         """System gain K in DN per electron.
 
         Raises:
@@ -170,7 +170,7 @@ CAMERAS = {
 }
 
 
-def find_camera(camera) -> Camera:
+def find_camera(camera: Camera | str) -> Camera:
     """A Camera, or the one of that name: "sony_a7s2", "Sony A7S II", "ILCE-7SM2" are the same.
 
     Raises:

@@ -7,10 +7,18 @@ swapaxes only, so it exports to ONNX as it stands. Built in notebooks/01_raw_and
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import ShapeError, UnsupportedRawError
+
+if TYPE_CHECKING:
+    import torch
+
+    Grid = TypeVar("Grid", np.ndarray, torch.Tensor)  # the kind that goes in comes out
+Raw = TypeVar("Raw", bound=Any)  # a raw.RawImage; that file imports this one
 
 RGGB = np.array([[0, 1], [1, 2]], np.uint8)
 BAYER = {"RGGB": RGGB, "GRBG": RGGB[:, ::-1], "GBRG": RGGB[::-1], "BGGR": RGGB[::-1, ::-1]}
@@ -39,7 +47,7 @@ _XTRANS_PLANES = (
 )
 
 
-def name(cfa):
+def name(cfa: ArrayLike) -> str:
     """Name of a colour filter array: "RGGB", "GRBG", "GBRG", "BGGR", "X-Trans", or "other"."""
     cfa = np.asarray(cfa)
     if cfa.shape == (2, 2):
@@ -47,7 +55,7 @@ def name(cfa):
     return "X-Trans" if starts(cfa, XTRANS) else "other"
 
 
-def starts(cell, like):
+def starts(cell: ArrayLike, like: ArrayLike) -> list[tuple[int, ...]]:
     """The places (row, column) of a cell from which it, repeated, reads as the cell `like`.
 
     >>> starts(BAYER["GBRG"], RGGB), starts(XTRANS, XTRANS)
@@ -58,7 +66,7 @@ def starts(cell, like):
     return [s for s in spots if np.array_equal(np.roll(cell, [-i for i in s], (0, 1)), like)]
 
 
-def from_name(text):
+def from_name(text: str) -> np.ndarray:
     """The inverse of `name`, case-insensitive: "rggb" -> uint8 (2, 2), "x-trans" -> (6, 6)."""
     key = str(text).upper().replace("-", "").replace("_", "")
     if key == "XTRANS":
@@ -68,7 +76,7 @@ def from_name(text):
     raise ShapeError(f"{text!r} is no colour filter array", todo=f"use {', '.join(BAYER)}, XTRANS")
 
 
-def tile(cell, shape):
+def tile(cell: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """Repeat a CFA-shaped cell (colours, black levels) over an image of shape (H, W)."""
     cell = np.asarray(cell)
     reps = [-(-s // c) for s, c in zip(shape, cell.shape, strict=True)]
@@ -85,7 +93,7 @@ def _need_multiple(x, n, what):
     return h, w
 
 
-def pack_mosaic(x):
+def pack_mosaic(x: Grid) -> Grid:
     """Sort a Bayer mosaic into its four half-size planes, by position, row by row.
 
     Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
@@ -111,7 +119,7 @@ def pack_mosaic(x):
     return x.swapaxes(-2, -1).reshape(*lead, 4, h // 2, w // 2)  # (..., a, b, i, j)
 
 
-def unpack_mosaic(x):
+def unpack_mosaic(x: Grid) -> Grid:
     """The exact inverse of `pack_mosaic`: (..., 4, H, W) -> (..., 2H, 2W)."""
     if x.ndim < 3 or x.shape[-3] != 4:
         raise ShapeError(f"unpack_mosaic needs (..., 4, H, W), got {tuple(x.shape)}")
@@ -121,7 +129,7 @@ def unpack_mosaic(x):
     return x.reshape(*lead, 2 * h, 2 * w)
 
 
-def pack_xtrans(x):
+def pack_xtrans(x: Grid) -> Grid:
     """Sort an X-Trans mosaic into SID's nine planes at a third of the size.
 
     A 6x6 cell has 36 pixels and gives 2x2 outputs of 9 planes: R, G, B, R, B, and four greens.
@@ -145,7 +153,7 @@ def pack_xtrans(x):
     return _stack(planes)
 
 
-def _stack(planes):
+def _stack(planes: list[Any]) -> Any:
     """Stack along a new axis -3, numpy or torch."""
     if isinstance(planes[0], np.ndarray):
         return np.stack(planes, -3)
@@ -154,7 +162,7 @@ def _stack(planes):
     return torch.stack(planes, -3)
 
 
-def to_rggb(raw):
+def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
     """Pad a Bayer raw so that its top left pixel is red.
 
     One reflected row and/or column goes on at the top and left where needed. Reflection (the edge
@@ -193,7 +201,7 @@ def to_rggb(raw):
     return dataclasses.replace(raw, mosaic=padded, cfa=RGGB.copy(), black_level=black), (top, left)
 
 
-def to_xtrans(raw):
+def to_xtrans(raw: Raw) -> tuple[Raw, tuple[int, int]]:
     """Extend an X-Trans raw so that its top left pixel lies in the phase of `XTRANS`.
 
     What `to_rggb` is for Bayer. No reflection keeps the phase of a 6x6 cell, so the up to five new
@@ -224,7 +232,7 @@ def to_xtrans(raw):
     return raw, (top, left)
 
 
-def need_a_cell(raw):
+def need_a_cell(raw: Any) -> tuple[int, int]:
     """(H, W) of a raw's mosaic, or a ShapeError that names the file where that is under a cell."""
     (h, w), n = raw.mosaic.shape, raw.cfa.shape[0]
     if min(h, w) < n:
@@ -232,7 +240,7 @@ def need_a_cell(raw):
     return h, w
 
 
-def whole_cells(size, before, after, n):
+def whole_cells(size: int, before: int, after: int, n: int) -> np.ndarray:
     """Line numbers that extend `size` lines in the phase of an n-line cell.
 
     A line outside is a copy of the nearest line inside that is a whole number of cells away.
@@ -247,7 +255,7 @@ def whole_cells(size, before, after, n):
     return i - np.maximum(i - size + n, 0) // n * n
 
 
-def flip(mosaic, direction):
+def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
     """Mirror the scene and keep the sensor: the top left pixel keeps its colour.
 
     A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
@@ -276,7 +284,7 @@ def flip(mosaic, direction):
     return mirror(_inner(mosaic, axes[direction]), axes[direction])
 
 
-def rot90(mosaic):
+def rot90(mosaic: Grid) -> Grid:
     """Turn the scene 90 degrees counter-clockwise and keep the sensor.
 
     Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
@@ -290,7 +298,7 @@ def rot90(mosaic):
     return flip(mosaic, "horizontal").swapaxes(-1, -2)
 
 
-def mirror(x, axis):
+def mirror(x: Grid, axis: int) -> Grid:
     """Reverse one of the last two axes of an array or tensor, phase or no phase."""
     if isinstance(x, np.ndarray):
         return np.flip(x, axis)

@@ -14,9 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .cameras import find_camera
+from .cameras import Camera, find_camera
 from .colorimetry import bt709_decode, bt709_encode, camera_from_srgb
+from .raw import RawImage
 
 _STRIP = 1 << 16  # pixels of the picture worked on at a time: they fit into a cache
 
@@ -33,7 +35,7 @@ class ColourMatch:
     gains: tuple[float, float, float]
     matrix: np.ndarray | None
 
-    def before(self, x, cell) -> None:
+    def before(self, x: np.ndarray, cell: np.ndarray) -> None:
         """Multiply a mosaic's red and blue, in place.
 
         Args:
@@ -45,7 +47,7 @@ class ColourMatch:
             if cell[i, j] != 1:
                 x[i::n, j::m] *= np.float32(self.gains[cell[i, j]])
 
-    def after(self, picture) -> None:
+    def after(self, picture: np.ndarray) -> None:
         """Turn the network's picture into the file's colours, in place.
 
         Args:
@@ -60,7 +62,9 @@ class ColourMatch:
             part[...] = bt709_encode(bt709_decode(part) @ turn)
 
 
-def match(raw, trained_on, gains=None) -> ColourMatch | None:
+def match(
+    raw: RawImage, trained_on: Camera | str, gains: ArrayLike | None = None
+) -> ColourMatch | None:
     """What has to be done with a raw image for a network trained on another camera.
 
     Args:

@@ -13,7 +13,10 @@ Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import ShapeError
 
@@ -21,7 +24,13 @@ GAMMA = 2.2
 RGGB = (0, 1, 1, 2)  # the colours of the planes R, G1, G2, B
 
 
-def display(packed, white_balance=None, ccm=None, *, planes=RGGB) -> np.ndarray:
+def display(
+    packed: ArrayLike,
+    white_balance: ArrayLike | None = None,
+    ccm: ArrayLike | None = None,
+    *,
+    planes: Sequence[int] = RGGB,
+) -> np.ndarray:
     """Turn packed planes into a picture.
 
     Args:
@@ -46,7 +55,7 @@ def display(packed, white_balance=None, ccm=None, *, planes=RGGB) -> np.ndarray:
     return rgb ** np.float32(1 / GAMMA)
 
 
-def grey_world(packed, planes=RGGB) -> np.ndarray:
+def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
     """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
 
     A colour that is nowhere is not multiplied.

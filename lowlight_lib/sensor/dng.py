@@ -10,6 +10,8 @@ import io
 import logging
 import threading
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,7 @@ _SWITCH = threading.Lock()
 END = "end"  # in `read_tags`: where the pixels of the mosaic end in the file
 
 
-def encode_dng(raw) -> bytes:
+def encode_dng(raw: Any) -> bytes:
     """The bytes that `raw.write_dng` writes, from a RawImage."""
     import tifffile
 
@@ -97,18 +99,19 @@ def _rationals(values):
     return tuple(part for p in pairs for part in (p.numerator, p.denominator))
 
 
-def read_tags(path):
+def read_tags(path: Path | str) -> dict[Any, Any]:
     """TIFF tags of the first page (and its EXIF) as {number: value}; {} where it is no TIFF."""
     import tifffile
 
     try:
         with _quiet(), tifffile.TiffFile(path) as tif:
             tags, end = {}, 0
-            for page in list(tif.pages)[::-1]:  # the first page wins
+            for page in _whole(tif.pages)[::-1]:  # the first page wins
                 tags |= {t.code: t.value for t in page.tags}
-                for sub in page.pages or ():
+                subs = _whole(page.pages or ())
+                for sub in subs:
                     tags |= {t.code: t.value for t in sub.tags if t.code not in tags}
-                for p in (page, *(page.pages or ())):
+                for p in (page, *subs):
                     if p.photometric == _CFA_PHOTOMETRIC and p.compression == 1:
                         parts = zip(p.dataoffsets, p.databytecounts, strict=True)
                         end = max(end, *(start + size for start, size in parts))
@@ -127,6 +130,13 @@ def read_tags(path):
     return tags
 
 
+def _whole(pages):
+    """The pages that have tags of their own."""
+    import tifffile
+
+    return [p for p in pages if isinstance(p, tifffile.TiffPage)]
+
+
 @contextlib.contextmanager
 def _quiet():
     """Makers' private tags are not ours to complain about. One thread at a time has the switch."""
@@ -139,7 +149,7 @@ def _quiet():
             log.disabled = before
 
 
-def model_of(tags):
+def model_of(tags: dict[Any, Any]) -> str | None:
     """The camera's name, or None."""
     return tags.get(_MODEL) or tags.get(_UNIQUE_MODEL)
 
@@ -149,7 +159,7 @@ def _fractions(value):
     return (flat[:, 0] / flat[:, 1]).astype(np.float32)
 
 
-def matrix_of(tags):
+def matrix_of(tags: dict[Any, Any]) -> np.ndarray | None:
     """XYZ -> camera of a DNG, the one measured under D65 where there are two; None without."""
     matrix = tags.get(_MATRIX1)
     if _MATRIX2 in tags and tags.get(_ILLUMINANT1) != _D65:
@@ -162,13 +172,13 @@ def matrix_of(tags):
     return matrix
 
 
-def black_of(tags, black, sizes):
+def black_of(tags: dict[Any, Any], black: np.ndarray, sizes) -> np.ndarray:
     """Black levels of a DNG that has one for each place of the cell, from the visible corner on.
 
     A DNG counts them from its active area's corner. LibRaw may cut one line more, to start at an
     even one, and leaves the levels as they were; of an X-Trans cell rawpy only tells the first.
     """
-    values = tags.get(_BLACK)
+    values = tags.get(_BLACK, ())
     if _DNG_VERSION not in tags or tags.get(_BLACK_DIM) != black.shape:
         return black
     if black.shape == (6, 6) and np.size(values) in (36, 72):

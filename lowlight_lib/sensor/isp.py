@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import RawFileError, ShapeError
 from . import cfa as cfa_module
-from .cameras import find_camera
+from .cameras import Camera, find_camera
 from .colorimetry import bt709_decode, camera_from_srgb
 from .dng import SMALLEST_DNG, encode_dng
 from .raw import RawImage, _damaged, _open, read_raw
@@ -22,7 +24,7 @@ from .raw import RawImage, _damaged, _open, read_raw
 _SMALLEST_XTRANS = 512  # LibRaw's X-Trans demosaic works in tiles of 512 and refuses less
 
 
-def develop(raw, *, auto_bright=False) -> np.ndarray:
+def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndarray:
     """Turn a raw image into a picture, by the LibRaw call that made SID's targets.
 
     That call: camera white balance, no automatic brightness, 16 bit, full size; its tone curve is
@@ -51,8 +53,8 @@ def develop(raw, *, auto_bright=False) -> np.ndarray:
         source, opened = raw, _open(raw)
     with opened as file:
         try:
-            if h is None and _too_small(file):
-                return develop(read_raw(source), auto_bright=auto_bright)
+            if not isinstance(raw, RawImage) and _too_small(file):
+                return develop(read_raw(raw), auto_bright=auto_bright)
             picture = file.postprocess(
                 use_camera_wb=True,
                 half_size=False,
@@ -67,7 +69,7 @@ def develop(raw, *, auto_bright=False) -> np.ndarray:
     return picture[:h, :w].astype(np.float32) / np.float32(65535)
 
 
-def undevelop(srgb, camera) -> np.ndarray:
+def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:
     """Invert `develop`: the noise-free mosaic that would have given this picture.
 
     Undoes the tone curve, then the colour matrix, then the white balance, then samples one colour

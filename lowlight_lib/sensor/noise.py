@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import OptionError, ShapeError
 from .cameras import CAMERAS, SONY_A7S2, Camera, find_camera
@@ -39,15 +41,20 @@ class NoiseLevels:
             return self.read**2
         return self.read**2 * tukey_variance(self.shape)
 
-    def moments(self, signal) -> tuple:
+    def moments(self, signal: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
         """Mean and variance in DN above black of a pixel whose noise-free value is `signal` DN.
 
         var = K * signal (photons) + read + row + 1/12 (rounding). Clipping is not in it.
         """
-        return signal, self.gain * signal + self.read_variance() + self.row**2 + 1 / 12
+        return signal, self.gain * np.asarray(signal) + self.read_variance() + self.row**2 + 1 / 12
 
 
-def noise_levels(camera, iso, read="tukey", rng=None) -> NoiseLevels:
+def noise_levels(
+    camera: Camera | str,
+    iso: float,
+    read: Literal["tukey", "gauss"] = "tukey",
+    rng: np.random.Generator | None = None,
+) -> NoiseLevels:
     """The scales at an ISO: on the calibration line, or scattered around it as real frames are.
 
     Args:
@@ -75,7 +82,16 @@ def noise_levels(camera, iso, read="tukey", rng=None) -> NoiseLevels:
     )
 
 
-def expose(mosaic, ratio, camera="sony_a7s2", iso=1600, rng=None, read="tukey", *, levels=None):
+def expose(
+    mosaic: ArrayLike,
+    ratio: float,
+    camera: Camera | str = "sony_a7s2",
+    iso: float = 1600,
+    rng: np.random.Generator | int | None = None,
+    read: Literal["tukey", "gauss"] = "tukey",
+    *,
+    levels: NoiseLevels | None = None,
+) -> np.ndarray:
     """Photograph a scene with 1/ratio of the light it needs.
 
     Args:
@@ -113,7 +129,7 @@ def expose(mosaic, ratio, camera="sony_a7s2", iso=1600, rng=None, read="tukey", 
     return np.clip(signal, 0, camera.white_level).astype(np.uint16)
 
 
-def tukey_lambda(rng, shape, size):
+def tukey_lambda(rng: np.random.Generator, shape: float, size: int | tuple[int, ...]) -> np.ndarray:
     """Draw from the standard Tukey-lambda distribution by its quantile function.
 
     Q(p) = (p^shape - (1 - p)^shape) / shape, and the logistic log(p / (1 - p)) at shape 0.
@@ -125,7 +141,7 @@ def tukey_lambda(rng, shape, size):
     return (p**shape - (1 - p) ** shape) / shape
 
 
-def tukey_variance(shape) -> float:
+def tukey_variance(shape: float) -> float:
     """Variance of the standard Tukey-lambda distribution; finite for shape > -1/2."""
     if abs(shape) < 1e-6:
         return math.pi**2 / 3

@@ -41,7 +41,7 @@ class RawImage:
 
     mosaic: np.ndarray
     cfa: np.ndarray = dataclasses.field(default_factory=cfa_module.RGGB.copy)
-    black_level: np.ndarray | float = 0.0
+    black_level: np.ndarray = 0.0  # type: ignore[assignment]  # a number is made an array
     white_level: float = 65535
     white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
     color_matrix: np.ndarray | None = None
@@ -93,7 +93,7 @@ class RawImage:
         return np.divide(x, span, out=x)
 
 
-def read_raw(path) -> RawImage:
+def read_raw(path: Path | str) -> RawImage:
     """Open a camera's raw file.
 
     Everything is copied out and the file is closed before this returns.
@@ -167,7 +167,7 @@ def read_raw(path) -> RawImage:
     )
 
 
-def write_dng(path, raw: RawImage) -> None:
+def write_dng(path: Path | str, raw: RawImage) -> None:
     """Write an uncompressed DNG that rawpy reads back unchanged.
 
     Pixels, levels and exposure come back bit-exactly (as LibRaw's float32), white balance and

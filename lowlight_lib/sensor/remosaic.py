@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import UnsupportedRawError
 from . import cfa as cfa_module
+from .raw import RawImage
 
 _RADIUS = 3  # a 7x7 window holds a whole cell, and with it every colour
 _ALIKE = 0.95  # correlation between the white-balanced colours of one place, as in photographs
@@ -17,7 +18,7 @@ _NOISE = 0.01  # noise variance per pixel, of a signal variance of 1: see below
 _STRIP = 64  # cells of height worked on at a time
 
 
-def remosaic(raw):
+def remosaic(raw: RawImage) -> RawImage:
     """Compute what an RGGB sensor would have recorded in the place of this one.
 
     Every filter array repeats, so an output pixel's place in the cell says which colours surround
@@ -85,7 +86,7 @@ def _kernels(cell, gains):
     side, window = n + 2 * _RADIUS, 2 * _RADIUS + 1
     have = cfa_module.tile(np.roll(cell, (_RADIUS, _RADIUS), (0, 1)), (side, side))
     want = cfa_module.tile(cfa_module.RGGB, (n, n))
-    place = np.stack(np.mgrid[:window, :window], -1).reshape(-1, 2) - _RADIUS
+    place = np.moveaxis(np.mgrid[:window, :window], 0, -1).reshape(-1, 2) - _RADIUS
     near = np.exp(-np.linalg.norm(place[:, None] - place, axis=-1) / _REACH)
     centre = len(place) // 2
     scale = 1 / np.asarray(gains, np.float64)

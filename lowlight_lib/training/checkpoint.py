@@ -2,7 +2,7 @@
 
 Ours are .safetensors with the model's key and options in the header. The authors' are pickles; they
 are opened with PyTorch's restricted loader, which refuses anything but tensors, and where a
-framework has put objects beside these, with one that makes none of them (`io.mmcv`).
+framework has put objects beside these, with one that makes none of them (`io.pickles`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import json
 import pickle
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from .. import models
 from ..errors import CheckpointError, OptionError, ShapeError
 from ..io.files import atomic_write
-from ..io.mmcv import read_framework_file
+from ..io.pickles import read_mmcv_checkpoint
 from ..models.released import our_name
 
 _NORM = {
@@ -28,7 +30,7 @@ _NORM = {
 _COUNTERS = ("step_counter",)  # what a framework keeps among the weights without being one
 
 
-def save(model, path, packed=False) -> None:
+def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
     """Write a network's weights as safetensors, complete or not at all.
 
     Args:
@@ -54,7 +56,7 @@ def save(model, path, packed=False) -> None:
         f.write(to_bytes(tensors, metadata=header))
 
 
-def load(key, path, **options) -> torch.nn.Module:
+def load(key: str, path: Path | str, **options: Any) -> models.Network:
     """Build a network and fill it with weights from a file.
 
     Args:
@@ -85,7 +87,7 @@ def load(key, path, **options) -> torch.nn.Module:
     return model.eval()
 
 
-def fill(model, state, path) -> None:
+def fill(model: nn.Module, state: dict[str, Tensor], path: Path | str) -> None:
     """Load a state dict strictly: every name there, every shape equal; say what differs."""
     wanted = model.state_dict()
     key = models.spec_of(model).key
@@ -110,7 +112,7 @@ def fill(model, state, path) -> None:
     model.load_state_dict(state)
 
 
-def read_packed(path) -> tuple[dict, dict]:
+def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """A file of `save(..., packed=True)` as it is, for kernels that work on bits.
 
     Returns:
@@ -235,7 +237,7 @@ def _read_pickle(path):
             state = torch.load(f, map_location="cpu", weights_only=True)
     except Exception as e:  # what is no pickle at all fails in a dozen ways
         if isinstance(e, pickle.UnpicklingError) and "unsupported global" in str(e).lower():
-            if (state := read_framework_file(path)) is not None:
+            if (state := read_mmcv_checkpoint(path)) is not None:
                 return state
             raise CheckpointError(
                 "holds code or objects beside tensors and is not opened: unpickling can run code",

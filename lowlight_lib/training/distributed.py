@@ -27,16 +27,19 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
 from ..errors import RunError
 
+Row = TypeVar("Row")
 _STEP = timedelta(minutes=10)  # the longest that one step of training waits for another process
 _WORK = timedelta(days=7)  # for what takes long in one of them, such as decoding a data set
-_patient = None  # the group that waits that long; beside torch's own, which is as global
+_patient: Any = None  # the group that waits that long; beside torch's own, which is as global
 
 
 def join() -> None:
@@ -77,12 +80,12 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def share(n) -> range:
+def share(n: int) -> range:
     """Which of n pieces of work are this process's: every `world()`-th, from its rank on."""
     return range(rank(), n, world())
 
 
-def gather(rows) -> list:
+def gather(rows: Sequence[Row]) -> list[Row]:
     """Everybody's rows, in the order of the pieces that `share` dealt out, in every process.
 
     Args:
@@ -90,7 +93,7 @@ def gather(rows) -> list:
     """
     if world() == 1:
         return list(rows)
-    parts = [None] * world()
+    parts: list[Any] = [None] * world()
     with _noticing_losses():
         dist.all_gather_object(parts, list(rows), group=_patient)
     n = sum(map(len, parts))
@@ -98,7 +101,7 @@ def gather(rows) -> list:
 
 
 @contextlib.contextmanager
-def first_alone():
+def first_alone() -> Iterator[None]:
     """The first process runs the block while the others wait; then they run it too."""
     if not is_first():
         wait()
@@ -124,7 +127,7 @@ def add(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def add_gradients(parameters) -> None:
+def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """Replace every gradient by the sum over the processes: one exchange for all parameters.
 
     A parameter that has no gradient anywhere is left without one, as in one process.

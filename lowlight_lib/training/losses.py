@@ -6,13 +6,16 @@ is negative (a bad prediction early in training) and refuse crops under 176 pixe
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from ..blocks.retinex import WEIGHTS, pair_loss
+from ..blocks.retinex import WEIGHTS, Decomposition, pair_loss
 from ..errors import OptionError
 
 # Wang, Simoncelli & Bovik, "Multi-scale structural similarity", Asilomar 2003, section 3.2.
@@ -49,7 +52,13 @@ class Loss:
     charbonnier: float = 0.0
     first: tuple[int, float, float] | None = None
 
-    def __call__(self, prediction, target, step=0, parameters=()):
+    def __call__(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        step: int = 0,
+        parameters: Iterable[Tensor] = (),
+    ) -> Tensor:
         """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1].
 
         Args:
@@ -92,7 +101,13 @@ class PairLoss:
     weights: tuple[float, float, float] = WEIGHTS
     symmetric: bool = False
 
-    def __call__(self, predictions, pictures, step=0, parameters=()):
+    def __call__(
+        self,
+        predictions: tuple[Decomposition, Decomposition],
+        pictures: tuple[Tensor, Tensor],
+        step: int = 0,
+        parameters: Iterable[Tensor] = (),
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
@@ -129,14 +144,14 @@ LOSSES = {
 }  # fmt: skip
 
 
-def find_loss(name) -> Loss | PairLoss:
+def find_loss(name: str) -> Loss | PairLoss:
     """The loss of that name; OptionError lists them."""
     if name not in LOSSES:
         raise OptionError(f"unknown loss {name!r}", todo=f"use one of {', '.join(LOSSES)}")
     return LOSSES[name]
 
 
-def ms_ssim(x, y, scales=5):
+def ms_ssim(x: Tensor, y: Tensor, scales: int = 5) -> Tensor:
     """Multi-scale structural similarity of (N, C, H, W) in [0, 1]: mean over the batch, a scalar.
 
         MS-SSIM = l_M^w_M * prod_j (cs_j)^w_j,   weights normalised over the scales in use
@@ -152,18 +167,18 @@ def ms_ssim(x, y, scales=5):
             todo="use larger crops, or a loss with fewer scales such as l1_ssim",
         )
     weights = torch.tensor(MS_WEIGHTS[:scales]) / sum(MS_WEIGHTS[:scales])
-    product = 1.0
+    powers = []
     for j, w in enumerate(weights.tolist()):
         luminance, contrast = _ssim_terms(x, y)
         last = j == scales - 1
         term = (luminance * contrast if last else contrast).mean((2, 3))  # (N, C)
-        product = product * (term if scales == 1 else _power(term, w))
+        powers.append(term if scales == 1 else _power(term, w))
         if not last:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-    return product.mean()
+    return functools.reduce(torch.mul, powers).mean()
 
 
-def charbonnier(x, y, eps=1e-12):
+def charbonnier(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
     """Mean of sqrt((x - y)^2 + eps): |x - y| with a gradient at 0 too; a scalar.
 
     Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for
@@ -172,7 +187,7 @@ def charbonnier(x, y, eps=1e-12):
     return ((x - y).square() + eps).sqrt().mean()
 
 
-def total_variation(x):
+def total_variation(x: Tensor) -> Tensor:
     """Mean squared difference of vertical and of horizontal neighbours, summed; (N, C, H, W)."""
     return (x[..., 1:, :] - x[..., :-1, :]).square().mean() + (
         x[..., 1:] - x[..., :-1]

@@ -10,12 +10,15 @@ Source: Micikevicius et al., "Mixed Precision Training", ICLR 2018.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor, nn
 
 from ..errors import OptionError
 
 
-def choose(amp, device) -> str:
+def choose(amp: bool, device: torch.device) -> str:
     """Name of the format to train in: "float32", or with `amp` what the GPU is fast in.
 
     Raises:
@@ -40,11 +43,11 @@ class Precision:
             nothing. A step whose gradients overflow is left out.
     """
 
-    def __init__(self, name, device):
+    def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device
         self.scaler = torch.amp.GradScaler(device.type, enabled=name == "float16")
 
-    def predict(self, model, x):
+    def predict(self, model: nn.Module, x: Tensor) -> Any:
         """What the model makes of x, in float32 where its layers computed in 16 bits."""
         if self.name == "float32":
             return model(x)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Batch = TypeVar("Batch")
 
 
-class Prefetcher:
+class Prefetcher(Generic[Batch]):
     """Batches, each made in a thread while the network works on the one before.
 
     A batch is a function of its step, so nothing depends on when it is made.
@@ -20,12 +24,12 @@ class Prefetcher:
     [(2, 20), (3, 30)]
     """
 
-    def __init__(self, make, steps):
+    def __init__(self, make: Callable[[int], Batch], steps: range) -> None:
         self._make, self._steps = make, steps
         self._pool = ThreadPoolExecutor(1)
         self._since, self._waited = time.perf_counter(), 0.0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[int, Batch]]:
         """(step, batch); raises what making a batch raises."""
         coming = None
         for step in self._steps:

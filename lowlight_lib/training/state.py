@@ -17,15 +17,18 @@ import platform
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
+from .. import models
 from ..errors import RunError
 from ..io.files import atomic_write, output_error
 from ..io.movies import make_folder
 from ..models.released import our_name
 from ..recipes import Recipe
 from . import distributed
+from .precision import Precision
 
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
 OWNER, VERSIONS = "owner.json", "versions.json"
@@ -42,7 +45,7 @@ class RunDirectory:
         resume: go on from what is there; False starts over.
     """
 
-    def __init__(self, path, recipe: Recipe, resume=True):
+    def __init__(self, path: Path | str, recipe: Recipe, resume: bool = True) -> None:
         self.path, self.recipe, self.resume = Path(path), recipe, resume
         self.weights = self.path / WEIGHTS
 
@@ -122,7 +125,7 @@ class RunDirectory:
         )
 
     @contextlib.contextmanager
-    def owned(self, write=True) -> Iterator[None]:
+    def owned(self, write: bool = True) -> Iterator[None]:
         """While this lasts the folder has an owner; `write` as of `log`."""
         try:
             yield
@@ -130,7 +133,14 @@ class RunDirectory:
             if write:
                 (self.path / OWNER).unlink(missing_ok=True)
 
-    def save(self, model, optimizer, precision, step, seconds) -> None:
+    def save(
+        self,
+        model: models.Network,
+        optimizer: torch.optim.Optimizer,
+        precision: Precision,
+        step: int,
+        seconds: float,
+    ) -> None:
         """Write what the next step depends on, whole or not at all."""
         state = {
             "model": model.state_dict(),
@@ -143,7 +153,13 @@ class RunDirectory:
         with atomic_write(self.path / STATE) as f:
             torch.save(state, f)
 
-    def restore(self, model, optimizer, precision, device) -> tuple[int, float]:
+    def restore(
+        self,
+        model: models.Network,
+        optimizer: torch.optim.Optimizer,
+        precision: Precision,
+        device: torch.device,
+    ) -> tuple[int, float]:
         """(steps done, seconds spent); fills what is given where there is a state.
 
         Raises:
@@ -178,7 +194,7 @@ class RunDirectory:
         return step, seconds
 
     @contextlib.contextmanager
-    def log(self, after_step, write=True) -> Iterator:
+    def log(self, after_step: int, write: bool = True) -> Iterator[TextIO]:
         """metrics.jsonl, open for more entries: those after a step are dropped, to be done again.
 
         Args:
@@ -197,7 +213,7 @@ class RunDirectory:
             raise output_error(path, e) from e
 
 
-def read_metrics(run_dir) -> list[dict]:
+def read_metrics(run_dir: Path | str) -> list[dict]:
     """The entries of metrics.jsonl; lines that are none, such as one cut off by a kill, are not."""
     path, entries = Path(run_dir) / METRICS, []
     if not path.exists():

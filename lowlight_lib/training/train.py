@@ -42,7 +42,15 @@ class Trained:
     loss: float
 
 
-def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progress=True):
+def fit(
+    recipe: Recipe,
+    data_root: Path | str,
+    run_dir: Path | str,
+    resume: bool = True,
+    *,
+    device: torch.device | str = "auto",
+    progress: bool = True,
+) -> Trained:
     """Train a system by its recipe.
 
     Args:
@@ -110,7 +118,8 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
             prediction = precision.predict(model, x)
             if of_pairs:  # y is no target but a second exposure, which the network sees too
                 prediction, y = (prediction, precision.predict(model, y)), (x, y)
-            loss = loss_of(prediction, y, step, model.parameters())
+            # A loss of pairs takes pairs, one of targets tensors.
+            loss = loss_of(prediction, y, step, model.parameters())  # type: ignore[arg-type]
             loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
             done = step + 1
             logs = done % recipe.log_every == 0 or done == recipe.steps
@@ -143,7 +152,7 @@ def fit(recipe: Recipe, data_root, run_dir, resume=True, *, device="auto", progr
     return Trained(run.weights, recipe.steps, total, history[-1]["loss"] if history else last)
 
 
-def pick_device(device="auto") -> torch.device:
+def pick_device(device: torch.device | str = "auto") -> torch.device:
     """ "auto" is the GPU where there is one, else the CPU. Each process has a GPU of its own."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import tiny
 
-from lowlight_lib import models
+from lowlight_lib import __version__, models
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint
 
@@ -298,7 +298,7 @@ def test_module_and_script_are_the_same_program(root):
     done = subprocess.run(
         [sys.executable, "-m", "lowlight_lib.cli", "--version"], capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "0.1.0")
+    assert (done.returncode, done.stdout.strip()) == (0, __version__)
 
 
 def test_released_weights_restore_a_real_file(lowlight, shared, tmp_path):
@@ -327,7 +327,7 @@ def test_released_weights_restore_a_real_file(lowlight, shared, tmp_path):
 
 
 def test_options_of_before_still_work_and_say_their_new_name(lowlight, tmp_path):
-    code, _, err = lowlight("train", "redi", "--run-dir", tmp_path, "--data", tmp_path / "nothing")
+    code, _, err = lowlight("train", "redi", "--run", tmp_path, "--data", tmp_path / "nothing")
     assert code == 1 and "--run is called --run-dir now" in err and "does not exist" in err
     _, _, err = lowlight("test", "redi", "--m=3", f"--run={tmp_path}")
     assert "--m is called --brightness now" in err and "no weights given" in err

@@ -59,7 +59,7 @@ def test_share_of_transposed():
     refuses(check, lambda ops: (parts(ops)[0] / parts(ops)[1], right(ops)[1]), "over the MACs")
     refuses(check, lambda ops: (right(ops)[0], 4 * right(ops)[0]), "in its total")
     refuses(check, lambda ops: (right(ops)[0], 0.5), "by 4")
-    refuses(check, lambda ops: (0.1,), "two shares")
+    refuses(check, lambda ops: (0.1,), "two numbers")
 
 
 def test_features_kept():

@@ -47,7 +47,7 @@ def test_gamma_for():
     check = checks.gamma_for
     check(lambda light, wanted: np.log(wanted) / np.log(light))
     refuses(check, lambda light, wanted: np.log(light) / np.log(wanted), "upside down")
-    refuses(check, lambda light, wanted: wanted / light, "becomes")
+    refuses(check, lambda light, wanted: wanted / light, "both sides")
 
 
 def test_matched_distance():
@@ -59,7 +59,7 @@ def test_matched_distance():
     check(right)
     refuses(check, lambda a, b: np.sqrt(np.mean((a - b) ** 2)), "no photon has moved")
     refuses(check, lambda a, b: right(a, b) ** 2, "take its root")
-    refuses(check, lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "You give")
+    refuses(check, lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "one mean")
     refuses(check, lambda a, b: np.sqrt(np.mean((a / a.mean() - b) ** 2)), "ten times darker")
 
 

@@ -75,4 +75,4 @@ def test_put_right(capsys):
     refuses(check, lambda sums, weights: sums + 2 * outside_sums(sums, weights), "Twice")
     refuses(check, lambda sums, weights: sums, "Not yet")
     refuses(check, lambda sums, weights: sums + weights.sum(), "Inside")
-    refuses(check, lambda sums, weights: sums[:1], "came back")
+    refuses(check, lambda sums, weights: sums[:1], "numbers of shape")

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from support.notebook_files import write_notebook
+from support.notebook_files import NOTEBOOKS, write_notebook
 
+from lowlight_lib import models
 from lowlight_lib.course import run
-from lowlight_lib.course.plan import parse_parameters, plan, select
+from lowlight_lib.course.plan import parse_parameters, plan
+from lowlight_lib.course.students import student_copies
 from lowlight_lib.errors import OptionError, OutputError
 
 
@@ -159,11 +161,11 @@ def test_a_damaged_results_file_is_a_failure_not_a_crash(quick, monkeypatch):
     assert entry["status"] == "failed" and "damaged" in entry["error"]["name"]
 
 
-def test_every_notebook_that_repeats_is_known_to_the_plan(tmp_path):
-    for stem, (parameter, values) in run.REPEATS.items():
-        write_notebook(tmp_path / f"{stem}.ipynb", parameters=f"{parameter}: str = 'x'")
-        jobs = plan(select([tmp_path / f"{stem}.ipynb"], None), {}, {}, run.REPEATS)
-        assert [j.name for j in jobs] == [f"{stem}_{v}" for v in values]
+def test_stills_are_trained_once_for_each_network_for_them():
+    [path] = NOTEBOOKS.glob("*_train_test_stills.ipynb")
+    jobs = plan([path], {}, {}, run.repeats())
+    keys = [key for key, card in models.SYSTEMS.items() if card.spec.task is models.Task.RAW_STILL]
+    assert [j.name for j in jobs] == [f"{path.stem}_{key}" for key in keys] and len(keys) >= 3
 
 
 def test_student_copies(tmp_path):
@@ -179,7 +181,7 @@ def test_student_copies(tmp_path):
     books.mkdir()
     nbformat.write(notebook, books / "01_raw.ipynb")
     nbformat.write(notebook, books / "02_noise.ipynb")
-    assert run.student_copies(books, out) == [out / "01_raw.ipynb", out / "02_noise.ipynb"]
+    assert student_copies(books, out) == [out / "01_raw.ipynb", out / "02_noise.ipynb"]
     copy = nbformat.read(out / "01_raw.ipynb", as_version=4)
     nbformat.validate(copy)
     assert [c.id for c in copy.cells] == ["a1", "a3"] and copy.metadata == {}
@@ -188,10 +190,10 @@ def test_student_copies(tmp_path):
     (out / "01_raw.ipynb").unlink()
     (out / "02_noise.ipynb").write_text("a student's work")
     with pytest.raises(OutputError, match=r"02_noise.*already"):
-        run.student_copies(books, out)
+        student_copies(books, out)
     assert not (out / "01_raw.ipynb").exists()  # all or nothing
     assert (out / "02_noise.ipynb").read_text() == "a student's work"
-    run.student_copies(books, out, force=True)
+    student_copies(books, out, force=True)
     assert nbformat.read(out / "02_noise.ipynb", as_version=4).cells
     with pytest.raises(OutputError, match="course itself"):
-        run.student_copies(books, books, force=True)
+        student_copies(books, books, force=True)

@@ -6,7 +6,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from support.notebook_files import NOTEBOOKS
 
-from lowlight_lib.course.run import student_copies
+from lowlight_lib.course.students import student_copies
 
 pytestmark = pytest.mark.notebooks
 
@@ -21,7 +21,7 @@ def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path
     notebook = nbformat.read(tmp_path / "copies" / f"{name}.ipynb", as_version=4)
     client = NotebookClient(notebook, timeout=120, kernel_name="python3")
     client.resources["metadata"] = {"path": str(tmp_path)}
-    with pytest.raises(CellExecutionError) as e:
+    with pytest.raises(CellExecutionError, match="NotImplementedError") as e:
         client.execute()
     assert e.value.ename == "NotImplementedError"
     failed = [

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny
+from support.system import Dies, few_open_files
 
 from lowlight_lib.data import mini, scenes
 from lowlight_lib.data.cache import ArrayCache
@@ -90,20 +91,10 @@ def test_real_data_are_never_overwritten(tmp_path):
 
 
 def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch, one_scene):
-    real, count = mini.stills.write_dng, []
-
-    def dies(*args):
-        count.append(1)
-        if len(count) == 3:
-            raise KeyboardInterrupt
-        real(*args)
-
     for seed in (0, 1):  # also over a finished set of another seed
-        count.clear()
-        monkeypatch.setattr(mini.stills, "write_dng", dies)
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="killed"):
+            patch.setattr(mini.stills, "write_dng", Dies(mini.stills.write_dng))
             mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        monkeypatch.setattr(mini.stills, "write_dng", real)
         mini.ensure(tmp_path, seed, progress=False, sets="SID")
         assert read_note(tmp_path / "SID")["seed"] == seed
         assert len(SidDataset(tmp_path, "test")) == 4
@@ -362,7 +353,7 @@ def test_cache_leaves_nothing_of_a_failed_decode(cache):
     def fails(path):
         raise RawFileError("is damaged", file=path)
 
-    with pytest.raises(RawFileError):
+    with pytest.raises(RawFileError, match="is damaged"):
         store.get(source, "raw", fails)
     assert not list(store.folder.glob("**/*"))
 
@@ -406,7 +397,6 @@ def test_dataset_decodes_each_file_once(sid, tmp_path, monkeypatch):
 
 def test_many_images_need_few_file_descriptors(tmp_path):
     """Each memory map holds one; systems allow as few as 256, and SID has 2,026 files to train."""
-    resource = pytest.importorskip("resource")
     source = tiny.make_sid(tmp_path / "one", scenes=1, shape=(24, 24))
     folder, lines = tmp_path / "many" / "SID", []
     for i in range(1, 121):
@@ -416,13 +406,9 @@ def test_many_images_need_few_file_descriptors(tmp_path):
             (folder / name).hardlink_to(source / name.replace(f"{i:05d}", "00001"))
         lines.append(f"./{names[0]} ./{names[1]} ISO800 F8")
     (folder / "Sony_train_list.txt").write_text("\n".join(lines))
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
-    try:
+    with few_open_files(200):
         data = SidDataset(tmp_path / "many", "train").prepare(progress=False)
         x, _ = data.batch(0, seed=0, size=120, crop=16)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert np.isfinite(x).all()
 
 

@@ -1,12 +1,11 @@
 """The mini sets of clips, the scripts that help to get the real ones, and what is in a clip."""
 
 import hashlib
-import importlib.util
 
 import numpy as np
 import pytest
+from support.system import Dies, script
 
-from lowlight_lib.cli import main as cli
 from lowlight_lib.data import DATASETS, mini, scenes
 from lowlight_lib.data.check import check
 from lowlight_lib.data.llrvd_smoid import LlrvdDataset, SmoidDataset
@@ -126,21 +125,11 @@ def test_files_are_a_function_of_the_seed(small, tmp_path):
 
 
 def test_an_interrupted_set_is_made_again(small, tmp_path, monkeypatch):
-    real, count = mini_video.MiniVideo._save, []
-
-    def dies(*args, **options):
-        count.append(1)
-        if len(count) == 3:
-            raise KeyboardInterrupt
-        real(*args, **options)
-
     for seed in (0, 1):  # also over a finished set of another seed
-        count.clear()
-        monkeypatch.setattr(mini_video.MiniVideo, "_save", dies)
-        with pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="killed"):
+            patch.setattr(mini_video.cfa, "pack_mosaic", Dies(mini_video.cfa.pack_mosaic))
             mini.ensure(tmp_path, seed, progress=False, sets="LLRVD")
         assert "an unfinished mini set" in str(check(tmp_path))
-        monkeypatch.setattr(mini_video.MiniVideo, "_save", real)
         mini.ensure(tmp_path, seed, progress=False, sets="LLRVD")
         assert check(tmp_path).ok and mini_video.MiniLlrvd(tmp_path, seed).is_there()
     mini.ensure(tmp_path / "other", 1, progress=False, sets="LLRVD")
@@ -152,15 +141,10 @@ def test_an_interrupted_set_is_made_again(small, tmp_path, monkeypatch):
 def test_a_set_that_is_half_removed_is_not_whole(small, tmp_path, monkeypatch):
     """Killed while the old set makes room for the new one."""
     mini.ensure(tmp_path, progress=False, sets="LLRVD")
-    with monkeypatch.context() as patch:
-        patch.setattr(mini_video.shutil, "rmtree", interrupt)
-        with pytest.raises(KeyboardInterrupt, match="killed"):
-            mini.ensure(tmp_path, progress=False, sets="LLRVD", again=True)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="killed"):
+        patch.setattr(mini_video.shutil, "rmtree", Dies(mini_video.shutil.rmtree))
+        mini.ensure(tmp_path, progress=False, sets="LLRVD", again=True)
     assert not mini_video.MiniLlrvd(tmp_path).is_there()
-
-
-def interrupt(*_, **__):
-    raise KeyboardInterrupt("killed")
 
 
 def test_ensure_makes_what_is_not_there(small, tmp_path, monkeypatch):
@@ -205,12 +189,9 @@ def test_scenes_of_ones_own_stay(small, tmp_path):
     assert own.read_bytes() == b"mine"
 
 
-def test_on_the_command_line(small, tmp_path, capsys):
-    words = ["data", "mini", str(tmp_path), "--only", "llrvd", "--only", "SMOID"]
-    with pytest.raises(SystemExit) as e:
-        cli.main(words)
-    assert not e.value.code
-    said = capsys.readouterr().out
+def test_on_the_command_line(small, tmp_path, lowlight):
+    code, said, _ = lowlight("data", "mini", tmp_path, "--only", "llrvd", "--only", "SMOID")
+    assert code == 0
     assert "mini LLRVD is in" in said and "mini SMOID is in" in said and "SID is" not in said
     assert len(LlrvdDataset(tmp_path, "test")) == len(LlrvdDataset(tmp_path, "train")) == 3
 
@@ -241,11 +222,8 @@ def test_resampling_moves_smoothly():
         ("SMOID", ["drive.google.com", "_Scene1/Gain0Gain0/Dark/RAW/raw_input.npy"]),
     ],
 )
-def test_scripts_say_how_to_get_the_real_sets(root, small, tmp_path, capsys, name, said):
-    path = root / f"data_scripts/get_{name.lower()}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def test_scripts_say_how_to_get_the_real_sets(small, tmp_path, capsys, name, said):
+    module = script(f"get_{name.lower()}")
     assert module.main([str(tmp_path)]) == 1
     text = capsys.readouterr().out
     for words in (*said, f"{tmp_path / name}/", f"lowlight data check {tmp_path}"):

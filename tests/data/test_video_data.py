@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny
+from support.system import few_open_files
 
 from lowlight_lib.data import DATASETS
 from lowlight_lib.data.check import check
@@ -105,16 +106,11 @@ def test_what_is_not_there(llrvd, tmp_path):
 
 
 def test_many_clips_need_few_file_descriptors(tmp_path):
-    resource = pytest.importorskip("resource")
     ratios = tuple(range(100, 250))
     tiny.make_llrvd(tmp_path, scenes=(1,), shape=(8, 8), frames=2, ratios=ratios, info=False)
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (120, before[1]))
-    try:
+    with few_open_files(120):
         data = LlrvdDataset(tmp_path, "train")
         x, _ = data.batch(0, seed=0, size=len(data), crop=8, frames=2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert len(x) == 150 and np.isfinite(x).all()
 
 
@@ -344,14 +340,14 @@ def test_grey_world_gains_can_be_used_again():
 
 def test_display_refuses_what_does_not_fit():
     packed = np.zeros((3, 4, 2, 2))
-    for args, options in (
-        ((packed[:, :3],), {}),
-        ((packed, np.ones(4)), {}),
-        ((packed, np.ones((2, 3))), {}),
-        ((packed, None, np.eye(4)), {}),
-        ((packed,), {"planes": (0, 1, 2, 2)}),
+    for args, options, said in (
+        ((packed[:, :3],), {}, "packed frames are"),
+        ((packed, np.ones(4)), {}, "for each frame"),
+        ((packed, np.ones((2, 3))), {}, "for each frame"),
+        ((packed, None, np.eye(4)), {}, "for each frame"),
+        ((packed,), {"planes": (0, 1, 2, 2)}, "four planes are"),
     ):
-        with pytest.raises(ShapeError):
+        with pytest.raises(ShapeError, match=said):
             display(*args, **options)
 
 

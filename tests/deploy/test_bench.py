@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lowlight_lib import models
-from lowlight_lib.deploy import bench, runtime
+from lowlight_lib.deploy import bench
 from lowlight_lib.errors import OptionError
 from lowlight_lib.training import checkpoint
 
@@ -19,21 +19,19 @@ FIGURES = {
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setitem(bench.SHAPES, "redi", ((1, 1, 64, 64), (1, 1, 45, 70)))
-    monkeypatch.setitem(bench.SHAPES, "brve", ((3, 4, 16, 16), (3, 4, 9, 13)))
+    shapes = {"redi": (1, 1, 45, 70), "brve": (3, 4, 16, 16)}
+    monkeypatch.setattr(bench, "input_shape", lambda key, size: shapes[key])
 
 
-def test_rows(tiny, tmp_path, capsys):
-    from lowlight_lib.cli import main as cli
-
+def test_rows(tiny, tmp_path, lowlight):
     torch.manual_seed(3)
     weights, out = tmp_path / "w.safetensors", tmp_path / "bench.json"
     checkpoint.save(models.build("redi", growth=4, layers=(1,)), weights)
     words = ["bench", "--size", "small", "--model", "redi", "--backend", "torch", "--repeats", "2"]
     words += ["--checkpoint", f"redi={weights}", "-o", str(out), "--json", "--no-memory"]
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(words)
-    rows = json.loads(capsys.readouterr().out)
+    code, said, err = lowlight(*words)
+    assert code == 0, err
+    rows = json.loads(said)
     assert rows == json.loads(out.read_text(encoding="utf-8"))
     assert [(r["backend"], r["precision"]) for r in rows] == [
         ("eager", "float32"), ("torch", "float32"), ("torch", "bfloat16"),
@@ -100,14 +98,14 @@ def test_what_there_is_not(options, said):
         bench.bench(**options)
 
 
-def test_every_system_has_its_bars():
-    assert set(bench.SHAPES) == set(bench.BARS) == set(models.SYSTEMS)
-    assert {p for bars in bench.BARS.values() for p in bars} <= set(runtime.PRECISIONS)
-
-
-def test_medium_is_between():
-    for key, (full, small) in bench.SHAPES.items():
-        medium = bench.MEDIUM[key]
-        assert len(medium) == len(full) and medium[1] == full[1]
+def test_sizes_grow():
+    for key in models.SYSTEMS:
+        full, medium, small = (bench.input_shape(key, s) for s in ("full", "medium", "small"))
         assert all(a >= b >= c for a, b, c in zip(full, medium, small, strict=True))
-    assert {*bench.MEDIUM} == {*bench.SHAPES}
+        assert full[1] == small[1] == models.SYSTEMS[key].spec.channels
+
+
+def test_turns_are_taken():
+    called = []
+    times = bench.in_turns({k: lambda k=k: called.append(k) for k in "ab"}, 3)
+    assert called == [*"ababab"] and [len(t) for t in times.values()] == [3, 3]

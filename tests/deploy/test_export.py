@@ -10,10 +10,9 @@ import torch
 from support import tiny
 
 from lowlight_lib import models
-from lowlight_lib.cli import main as cli
 from lowlight_lib.data.photos import LolDataset
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.deploy import calibration, export, quantise, table
+from lowlight_lib.deploy import bench, calibration, export, quantise
 from lowlight_lib.errors import DataError, OptionError
 from lowlight_lib.training import checkpoint
 
@@ -22,6 +21,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 
+STAGES = ("extract", "align", "reconstruct")
 SMALL = {"growth": 8, "layers": (1,)}  # the graph is the same, the export quicker
 
 
@@ -66,7 +66,8 @@ def test_onnx_computes_what_pytorch_does(key, options, tmp_path):
     assert model.training  # left as it was
     assert model.state_dict().keys() == before.keys()
     about = export.read_about(path)
-    assert about["key"] == key and about["multiple"] == model.spec.multiple
+    assert about["spec"] == models.Spec.from_json(model.spec.to_json())
+    assert about["multiple"] == model.spec.multiple
     # One block of the coarsest scale alone, a size below all that export was told of.
     m = max(model.spec.multiple, 2)
     assert export.verify(model, path, sizes=[(m, m), (m, 5 * m)]) <= 1e-4
@@ -76,22 +77,22 @@ def test_the_stages_of_brve():
     model = build("brve", channels=4)
     with pytest.raises(OptionError, match="needs a stage"):
         export.to_onnx(model)
-    parts = export.parts(model)
-    assert tuple(parts) == export.STAGES
+    units = export.units(model)
+    assert tuple(units) == STAGES
     # Each stage by itself, on what the one before gives, is the network's clip.
     clip = torch.rand(3, 4, 16, 24)
     with torch.no_grad():
-        first, deep = parts["extract"].module(clip)
-        window = parts["align"].module(*deep.split(1))
+        first, deep = units["extract"].module(clip)
+        window = units["align"].module(*deep.split(1))
         done = [
-            parts["reconstruct"].module(clip[i : i + 1], first[i : i + 1], deep[i : i + 1], w)
+            units["reconstruct"].module(clip[i : i + 1], first[i : i + 1], deep[i : i + 1], w)
             for i, w in enumerate(window)
         ]
         torch.testing.assert_close(torch.cat(done), model.eval()(clip), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", export.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_brve_whole(stage):
     model = build("brve")
     assert export.verify(model, export.to_onnx(model, stage=stage), stage=stage) <= 1e-4
@@ -130,6 +131,23 @@ def test_a_program(tmp_path):
     model = build("pairlie", width=4)
     path = export.to_program(model, tmp_path / "a.pt2", outputs=("L", "R"))
     assert export.verify(model, path, outputs=("L", "R")) <= 1e-4
+    about = export.read_about(path)
+    assert about["spec"] == model.spec and about["outputs"] == ["L", "R"]
+
+
+def test_files_of_before_say_what_they_are(small):
+    """Format 1, of version 0.1, had the fields of today's spec one by one."""
+    old = {"format": 1, "key": "sid", "options": {"cfa": "xtrans"}, "multiple": 48, "halo": 96}
+    old |= {"precision": "float32", "stage": "network", "amplifies_itself": False, "cfa": "X-Trans"}
+    old |= {"trained_on": "fuji_xt2", "white_balance": [2.0, 1.0, 1.5]}
+    file = quantise._copy(small[0])
+    file.metadata_props[0].value = json.dumps(old)
+    about = export.read_about(file)
+    assert about["spec"] == models.SYSTEMS["sid"].spec.replace(
+        options={"cfa": "xtrans"}, multiple=48, halo=96, cfa="X-Trans", trained_on="fuji_xt2",
+        white_balance=(2.0, 1.0, 1.5),
+    )  # fmt: skip
+    assert about["stage"] == "network" and about["multiple"] == 48
 
 
 def test_a_file_that_computes_something_else_is_found(small):
@@ -187,7 +205,7 @@ def test_int8_runs_integer_kernels(small):
     assert quantise.int8_kernels(made) == {"QLinearConv": 12, "Conv": 3}
     about = export.read_about(made)
     assert about["precision"] == "int8" and about["outputs"] == ["L", "R"]
-    assert about["float_layers"] == [*quantise.FLOAT["pairlie"]]
+    assert about["float_layers"] == [*models.SYSTEMS["pairlie"].int8.keep]
     # Padding works on integers too: nothing but ends and float layers leaves them.
     pads = [n for n in made.graph.node if n.op_type == "Pad"]
     floats = {o for n in made.graph.node if n.op_type == "DequantizeLinear" for o in n.output}
@@ -225,7 +243,7 @@ def test_int8_and_float16_are_for_two_systems(small):
     file = small[0]
     for key in ("sid", "llpacknet", "brve"):
         other = quantise._copy(file)
-        export.set_about(other, export.read_about(file) | {"key": key})
+        export.set_about(other, export.read_about(file) | {"spec": models.SYSTEMS[key].spec})
         for make in (quantise.to_float16, lambda f: quantise.to_int8(f, small[1])):
             with pytest.raises(OptionError, match=f"{key} is not exported as float16 or int8"):
                 make(other)
@@ -315,24 +333,18 @@ def test_calibration_sets_that_are_none(tmp_path):
 # the command
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path, lowlight):
     tiny.make_photos(tmp_path)
     weights, out = tmp_path / "w.safetensors", tmp_path / "out"
     checkpoint.save(build("pairlie", width=8), weights)
 
-    def lowlight(*words):
-        try:
-            cli.main(["export", "pairlie", "-o", str(out), "--checkpoint", str(weights), *words])
-            code = 0
-        except SystemExit as e:
-            code = e.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
+    def run(key, *words):
+        return lowlight("export", key, "-o", out, *words)
 
+    mine = ("pairlie", "--checkpoint", weights)
     everything = ("--precision", "float32", "float16", "int8", "--calibration", str(tmp_path))
-    code, said, err = lowlight(
-        *everything, "--outputs", "L,R", "--evaluate", str(tmp_path), "--limit", "1", "--json"
-    )
+    scored = ("--evaluate", str(tmp_path), "--limit", "1", "--json")
+    code, said, err = run(*mine, *everything, "--outputs", "L,R", *scored)
     assert code == 0, err
     assert {p.name for p in out.iterdir()} == {
         "pairlie-calibration.npz",
@@ -351,25 +363,18 @@ def test_the_command(tmp_path, capsys):
         assert row["seconds"] > 0 and row["images_per_s"] > 0 and row["mpixel_per_s"] > 0
 
     for words, message in (
-        (everything, "exists already"),
-        (("--format", "torchscript"), "deprecated"),
-        (("--precision", "int4"), "unknown precision"),
-        (("--format", "program", "--precision", "int8"), "program is float32"),
-        (("--calibration", str(tmp_path)), "for int8"),
-        (("--outputs", "L,Q", "--force"), "no outputs"),
+        ((*mine, *everything), "exists already"),
+        ((*mine, "--format", "torchscript"), "deprecated"),
+        ((*mine, "--precision", "int4"), "unknown precision"),
+        ((*mine, "--format", "program", "--precision", "int8"), "program is float32"),
+        ((*mine, "--calibration", str(tmp_path)), "for int8"),
+        ((*mine, "--outputs", "L,Q", "--force"), "no outputs"),
+        (("brve", "--evaluate", tmp_path), "not scored here"),
+        (("sid", "--precision", "int8"), "not exported as float16 or int8"),
+        (("sid",), "--checkpoint is missing"),
     ):
-        code, _, err = lowlight(*words)
+        code, _, err = run(*words)
         assert code == 1 and message in err, err
-    with pytest.raises(SystemExit):
-        cli.main(["export", "brve", "-o", str(out), "--evaluate", str(tmp_path)])
-    assert "not scored here" in capsys.readouterr().err
-    cli_without = ["export", "sid", "-o", str(out), "--precision", "int8"]
-    with pytest.raises(SystemExit):
-        cli.main(cli_without)
-    assert "not exported as float16 or int8" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        cli.main(cli_without[:-2])
-    assert "--checkpoint is missing" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -385,7 +390,7 @@ def test_released_weights_keep_their_score(shared, tmp_path):
     files = {"float32": file, "float16": quantise.to_float16(file), "int8": made}
     files = {p: {"network": f} for p, f in files.items()}
     for gamma in (0.2, 0.14):
-        rows = table.compare(
+        rows = bench.compare(
             model, files, tmp_path, gamma=gamma, engines=["onnxruntime"], rounds=1, progress=False
         )
         of = {r["precision"]: (r["psnr"], r["ssim"]) for r in rows[1:]}

@@ -254,7 +254,7 @@ def test_stage_by_stage(options):
         for got, y in zip(fast.extract(x), (first, deep), strict=True):
             near(blocks.channels_first(got, y.shape[1]), y)
         window = [d[None] for d in deep]
-        for got, y in zip(fast.align([last(d) for d in window]), model.align(window), strict=True):
+        for got, y in zip(fast.align(*map(last, window)), model.align(*window), strict=True):
             near(blocks.channels_first(got, y.shape[1]), y)
         near(fast.reconstruct(x, *(last(v) for v in (first, deep, deep))),
              model.reconstruct(x, first, deep, deep))  # fmt: skip
@@ -306,7 +306,7 @@ def test_threads_stay_as_torch_was_told():
     """In a fresh process: numba, starting its threads, tells OpenMP to use all, and so PyTorch."""
     code = (
         "import torch, numpy as np; torch.set_num_threads(1)\n"
-        "from lowlight_lib.deploy import xnor_blocks as blocks\n"
+        "from lowlight_lib.deploy.bitpacked import blocks\n"
         "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
         "conv(np.ones((1, 4, 4, 8), np.float32)); print(torch.get_num_threads())"
     )
@@ -321,7 +321,7 @@ def test_threads_are_those_of_openmp():
     pytest.importorskip("openvino")
     code = (
         "import openvino, numba, numpy as np; openvino.Core().available_devices\n"
-        "from lowlight_lib.deploy import xnor_blocks as blocks\n"
+        "from lowlight_lib.deploy.bitpacked import blocks\n"
         "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
         "conv(np.ones((1, 4, 4, 8), np.float32)); print(numba.threading_layer())"
     )

@@ -56,7 +56,7 @@ def test_stage_by_stage_on_larger_frames():
             near(model.stage0(first[i : i + 1]), deep[i : i + 1])
         window = [deep[i : i + 1] for i in range(3)]
         together = model.stage1(deep[None, :3])
-        near(torch.stack(model.align(window), 1), together)
+        near(torch.stack(model.align(*window), 1), together)
         near(
             torch.cat([model.reconstruct(*(v[i : i + 1] for v in (x, first, deep, deep)))
                        for i in range(4)]),

@@ -401,7 +401,6 @@ KILLER = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
-from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib import recipes
 from lowlight_lib.training import train

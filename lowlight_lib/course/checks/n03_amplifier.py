@@ -1,11 +1,9 @@
 """Checks of notebook 03."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...sensor import noise
-from .common import answer_of, near
+from .common import ANY, Judge, answer_of, near
 
 
 def share_that_halves(function) -> None:
@@ -15,15 +13,11 @@ def share_that_halves(function) -> None:
         street = np.full(1_000_000, mean)
         street[: round(np.clip(share, 0, 1) * street.size)] = 1
         times = mean / street.mean()  # what is left of the factor
-        said = f"mean {mean:g}: with {share:.3g} of the pixels at white"
-        assert not near(share, 0.5), (
-            f"{said} the factor falls to {times:.3g} of what it was. Half of the pixels is what it "
-            "takes to move a median. A mean weighs each pixel with its light."
-        )
-        assert near(times, 0.5, 0.005), (
-            f"{said}, {times:.3g} of the factor is left, not a half. A lamp takes the place of a "
-            "pixel that was dark: (1 - s) of the old light, and s times 1."
-        )
+        said = f"Mean {mean:g}: with {share:.3g} of the pixels at white"
+        assert not near(share, 0.5), f"""{said} the factor falls to {times:.3g} of what it was. Half
+            of the pixels move a median. A mean weighs each pixel with its light."""
+        assert near(times, 0.5, 0.005), f"""{said}, {times:.3g} of the factor is left, not a half. A
+            lamp takes the place of a dark pixel: (1 - s) of the old light, and s times 1."""
     print("Right: one lamp pixel in a thousand, where the street has a thousandth of white.")
 
 
@@ -31,42 +25,24 @@ def weight_of(function, edges, weights) -> None:
     """Exercise 03/2.1: function(x, edges, weights) -> the weight of one signal x."""
     inside = [(edges[k] + edges[k + 1]) / 2 for k in (0, 1, 40, len(weights) - 1)]
     for x in [0.0, float(edges[1]), float(edges[57]), *inside, 1.0, 1.2]:
-        bins = zip(edges[:-1], edges[1:], weights, strict=True)
+        bins = list(zip(edges[:-1], edges[1:], weights, strict=True))
         truth = sum(float(w) for low, high, w in bins if low <= x < high)
-        answer = float(answer_of(function, float(x), edges, weights))
-        ends_here = [
-            float(w) for high, w in zip(edges[1:-1], weights[:-1], strict=True) if high == x
-        ]
-        assert not (ends_here and near(answer, ends_here[0], 1e-4)), (
-            f"x = {x:.5f} is an edge, and you gave it the weight of the bin that ends there. Each "
-            "bin holds its lower edge, not its upper one: see `side`."
-        )
-        assert not (x >= 1 and answer > 0), (
-            f"x = {x:g}: you gave it a weight of {answer:.1g}. Which bin is it in? The last one "
-            "goes up to 1 and does not hold it."
-        )
-        assert near(answer, truth, 1e-4), (
-            f"x = {x:.5f}: the bin that holds it has weight {truth:.3g}, you gave {answer:.3g}."
-        )
+        beyond = "; the last bin goes up to 1 and does not hold it" if x >= 1 else ""
+        hint = Judge(function, (float(x), edges, weights), truth, relative=1e-4)
+        hint[sum(float(w) for _, high, w in bins if high == x < 1) or ANY] = """That is the weight
+            of the bin that ends at x, but a bin holds its lower edge: see `side`."""
+        hint[...] = f"The bin that holds x has weight {truth:.3g}{beyond}."
     print("Right: and what has burnt out weighs nothing at all.")
 
 
 def two_gains(function) -> None:
     """Exercise 03/2.2: function(a, m) -> (clip after m, clip before m) of a at m = 1."""
     for a, m in ((40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)):
-        truth = float(np.clip(a * m, 1, 300)), float(np.clip(a, 1, 300) * m)
-        answer = tuple(float(v) for v in answer_of(function, a, m))
-        assert len(answer) == 2, "Return two gains: the formula's, and the demo's."
-        swapped = np.allclose(answer, truth[::-1]) and not np.allclose(*truth)
-        assert not swapped, "You have both, the other way round."
-        assert max(answer[1], truth[1]) <= 300 or answer[1] > 300, (
-            f"a = {a:g}, m = {m}: the demo's gain is not {answer[1]:g}. It clips first; after its "
-            "multiplication nobody clips any more."
-        )
-        assert np.allclose(answer, truth), (
-            f"a = {a:g}, m = {m}: you gave {answer}. Both clip to [1, 300] once, and both multiply "
-            "by m once."
-        )
+        formula, demo = float(np.clip(a * m, 1, 300)), float(np.clip(a, 1, 300) * m)
+        hint = Judge(function, (a, m), (formula, demo), relative=1e-6)
+        hint[(demo, formula)] = "You have both, the other way round."
+        hint[lambda answer: answer[1] <= 300] = "The demo clips first, and nobody clips after that."
+        hint[...] = "Both clip to [1, 300] once, and both multiply by m once."
     print(f"Right: at m = 8 the demo's gain can reach {300 * 8}.")
 
 
@@ -76,26 +52,14 @@ def fit_m(function) -> None:
         rng = np.random.default_rng(seed)
         ratios = rng.choice([100.0, 250.0, 300.0], 40)
         estimates = ratios / 12 * np.exp(rng.normal(0, 0.8, 40))  # at m = 1
-        answer = float(answer_of(function, ratios, estimates))
-        off = float(np.exp(np.log(answer * estimates / ratios).mean())) if answer > 0 else 0.0
-        slips = {
-            "the mean of the ratios over the mean of the estimates": (
-                ratios.mean() / estimates.mean()
-            ),
-            "the mean of ratio / estimate": (ratios / estimates).mean(),
-        }
-        for name, slip in slips.items():
-            assert not near(answer, slip, 1e-3), (
-                f"That is {name}: one frame that is 4 times off shouts louder than one that is "
-                f"1/4 off. Your m leaves a geometric mean of {off:.3f}. Average logarithms."
-            )
-        assert not near(answer, 1 / np.exp(np.log(ratios / estimates).mean()), 1e-3) or near(
-            off, 1, 1e-3
-        ), "Upside down: m multiplies the estimates, and should bring them to the ratios."
-        assert near(off, 1, 1e-3), (
-            f"With your m = {answer:.3g} the geometric mean of m * estimate / ratio is {off:.3f}, "
-            "and should be 1."
-        )
+        truth = float(np.exp(np.log(ratios / estimates).mean()))
+        louder = "one frame 4 times off shouts louder than one 1/4 off. Average logarithms."
+        hint = Judge(function, (ratios, estimates), truth, relative=1e-3)
+        hint[(ratios / estimates).mean()] = f"That is the mean of ratio / estimate: {louder}"
+        hint[ratios.mean() / estimates.mean()] = f"""That is the mean of the ratios over the mean of
+            the estimates: {louder}"""
+        hint[1 / truth] = "Upside down: m multiplies the estimates, and should give the ratios."
+        hint[...] = "The geometric mean of m * estimate / ratio should be 1, and is not."
     print("Right: in logarithms twice too much and half too little weigh the same.")
 
 
@@ -104,21 +68,11 @@ def bytes_needed(function) -> None:
     for h, w in ((2, 3), (2848, 4256)):
         masks = 127 * h * w * np.dtype(bool).itemsize
         counts = np.bincount([0], minlength=2**16).astype(np.int64).nbytes
-        answer = tuple(float(v) for v in answer_of(function, h, w))
-        assert len(answer) == 2, "Return two numbers: of the masks, and of the counts."
-        assert not near(answer[0], masks / 8), (
-            "numpy spends a whole byte on a bool, although a bit would do."
-        )
-        assert near(answer[0], masks), (
-            f"{h} x {w}: {answer[0]:.4g} bytes are not what 127 masks take. How many bytes has one?"
-        )
-        assert not near(answer[1], h * w * 8) or h * w == 2**16, (
-            "The counts do not grow with the picture: there is one for each *value* that a uint16 "
-            "can have, not one for each pixel."
-        )
-        assert near(answer[1], counts), (
-            f"{answer[1]:.4g} bytes are not what the counts take: 2^16 numbers of 8 bytes."
-        )
+        hint = Judge(function, (h, w), (masks, counts))
+        hint[(masks / 8, ANY)] = "numpy spends a whole byte on a bool, although a bit would do."
+        hint[(masks, 8 * h * w)] = "One count for each *value* of a uint16, not for each pixel."
+        hint[(masks, ANY)] = "The counts are 2^16 numbers of 8 bytes."
+        hint[...] = "The first number is what 127 masks take. How many bytes has one?"
     print(f"Right: {masks / 1e9:.2f} GB against {counts / 1e6:.2f} MB.")
 
 
@@ -137,28 +91,21 @@ def collapse(function) -> None:
         answer = answer_of(function, net)
         assert len(answer) == 2, "Return two things: the weights v, and the constant c."
         v, c = (torch.as_tensor(a).detach().float() for a in answer)
-        assert v.numel() == 63 and c.numel() == 1, (
-            f"v has {v.numel()} numbers and c {c.numel()}; they should have 63 and 1. Multiply the "
-            "two matrices in the order in which they act."
-        )
+        assert v.numel() == 63 and c.numel() == 1, f"""v has {v.numel()} numbers and c {c.numel()};
+            they should have 63 and 1. Multiply the two matrices in the order in which they act."""
         wrong = (shares @ v.flatten() + c.flatten()) - truth
     if not torch.allclose(wrong, torch.zeros_like(wrong), atol=1e-3):
-        assert not torch.allclose(wrong, wrong.mean().expand_as(wrong), atol=1e-3), (
-            f"v is right, c is off by {wrong.mean():.3g}: the first layer has a bias too, and the "
-            "second one multiplies it."
-        )
-        raise AssertionError(
-            f"On random histograms you are off by up to {wrong.abs().max():.3g}. Write out "
-            "W2 (W1 h + b1) + b2 and collect what stands before h."
-        )
+        assert wrong.std() > 1e-3, f"""v is right, c is off by {wrong.mean():.3g}: the first layer
+            has a bias too, and the second one multiplies it."""
+        raise AssertionError(f"""On random histograms you are off by up to {wrong.abs().max():.3g}.
+            Write out W2 (W1 h + b1) + b2 and collect what stands before h.""")
     parameters = sum(p.numel() for p in net.parameters())
     print(f"Right: {parameters:,} parameters can say no more than {v.numel() + c.numel()}.")
 
 
 def your_amplifier(function) -> None:
     """Exercise 03/7.1: function(x) -> a factor that scales with the light and ignores lamps."""
-    rng = np.random.default_rng(0)
-    light = rng.beta(1.2, 5, (200, 300))  # a street in daylight
+    light = np.random.default_rng(0).beta(1.2, 5, (200, 300))  # a street in daylight
     camera = noise.SONY_A7S2
 
     def seen(ratio, lamp=0.0):
@@ -168,24 +115,16 @@ def your_amplifier(function) -> None:
         span = camera.white_level - camera.black_level
         return np.maximum(dark.astype(np.float32) - camera.black_level, 0) / np.float32(span)
 
-    answers = {r: float(answer_of(function, seen(r))) for r in (10, 40, 160)}
-    for r, a in answers.items():
+    factors = {r: float(answer_of(function, seen(r))) for r in (10, 40, 160)}
+    for r, a in factors.items():
         assert np.isfinite(a) and a > 0, f"At ratio {r} you answer {a}: a factor is above 0."
-    for low, high in ((10, 40), (40, 160)):
-        times = answers[high] / answers[low]
-        assert 3 < times < 5, (
-            f"From ratio {low} to {high} the light falls to a quarter; your factor goes from "
-            f"{answers[low]:.3g} to {answers[high]:.3g}, {times:.2f} times as much. Nothing in "
-            "your formula may know what 0.001 means: only how pixels compare with each other."
-        )
+    steps = [factors[40] / factors[10], factors[160] / factors[40]]
+    for times in steps:
+        assert 3 < times < 5, f"""A quarter of the light, and your factor becomes {times:.2f} times
+            as much. Your formula may not know what 0.001 means: only how pixels compare."""
     for lamp in (0.02, 0.05):
-        a, b = answers[40], float(function(seen(40, lamp)))
-        assert near(b, a, 0.15), (
-            f"A lamp on {lamp:.0%} of the picture moves your factor from {a:.3g} to {b:.3g}. What "
-            "do you know about the pixels of a lamp before you average?"
-        )
-    print(
-        "Right: four times less light, "
-        f"{answers[40] / answers[10]:.1f} and {answers[160] / answers[40]:.1f} times the factor; "
-        "and no lamp moves it."
-    )
+        a, b = factors[40], float(function(seen(40, lamp)))
+        assert near(b, a, 0.15), f"""A lamp on {lamp:.0%} of the picture moves your factor from
+            {a:.3g} to {b:.3g}. What do you know about the pixels of a lamp before you average?"""
+    print("Right: with a quarter of the light {:.1f} and {:.1f} times the factor.".format(*steps))
+    print("And no lamp moves it.")

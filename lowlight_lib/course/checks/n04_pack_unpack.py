@@ -1,13 +1,13 @@
 """Checks of notebook 04."""
 
-from __future__ import annotations
+import copy
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ...blocks.packing import pack, shuffle_order, unpack
-from .common import answer_of
+from .common import Judge, answer_of
 
 _undisturbed = torch.random.fork_rng(devices=[])  # new layers draw; the notebook's draws go on
 
@@ -19,22 +19,14 @@ def unpack_by_loops(function) -> None:
         z = pack(x, a)
         answer = answer_of(function, z, a)
         said = tuple(getattr(answer, "shape", ()))
-        assert said == x.shape, (
-            f"{tuple(z.shape)} unpacked by {a} has the shape {tuple(x.shape)}, yours has {said}. "
-            "The channels are shared out among the a * a places and what is left."
-        )
-        assert not torch.equal(answer, F.pixel_shuffle(z, a)) or c == 1, (
-            "You read the channels colour by colour: that is PixelShuffle. Here all colours of one "
-            "place come one after the other, then the next place."
-        )
-        wrong = (answer != x).nonzero()
-        if len(wrong):
-            i, k, row, col = wrong[0].tolist()
-            raise AssertionError(
-                f"a = {a}, C = {c}: pixel ({row}, {col}) of channel {k} of picture {i} should be "
-                f"{x[i, k, row, col]} and is {answer[i, k, row, col]}. In which channel of z does "
-                f"it lie, and at which y and x?"
-            )
+        assert said == x.shape, f"""{tuple(z.shape)} unpacked by {a} has the shape {tuple(x.shape)},
+            yours has {said}. The channels are shared out among the a * a places."""
+        assert not torch.equal(answer, F.pixel_shuffle(z, a)) or c == 1, """That is PixelShuffle,
+            colour by colour. Here all colours of one place come first, then the next place."""
+        for i, k, row, col in (answer != x).nonzero().tolist():
+            raise AssertionError(f"""a = {a}, C = {c}: pixel ({row}, {col}) of channel {k} of
+                picture {i} should be {x[i, k, row, col]} and is {answer[i, k, row, col]}. In which
+                channel of z does it lie?""")
     print("Right: every number is back in its place. Packing loses nothing.")
 
 
@@ -47,21 +39,15 @@ def source_of_row(function, unpack_one) -> None:
         shape = (batch, 1, h * a, a)
         picture = torch.arange(batch).view(-1, 1, 1, 1).expand(shape)
         row = torch.arange(h * a).view(1, 1, -1, 1).expand(shape)
-        found = [unpack_one(pack(v, a), a)[:, 0, :, 0] for v in (picture, row)]
+        pictures, rows = (unpack_one(pack(v, a), a)[:, 0, :, 0].tolist() for v in (picture, row))
         for i in range(batch):
             for r in range(h * a):
-                truth = tuple(int(f[i, r]) for f in found)
-                answer = tuple(int(v) for v in answer_of(function, i, r, batch, h, a))
-                assert batch == 1 or truth == (i, r) or answer != (i, r), (
-                    f"Batch {batch}, h = {h}, a = {a}: you say that row {r} of picture {i} is "
-                    "where it belongs. So it would be if the result had the picture's axis first; "
-                    "look at what stands in front of n in the permuted shape."
-                )
-                assert answer == truth, (
-                    f"Batch {batch}, h = {h}, a = {a}: row {r} of result {i} is not row "
-                    f"{answer[1]} of picture {answer[0]}. Number the rows of the whole result "
-                    "through, from first to last, and take that number apart along (y, n, row)."
-                )
+                truth = pictures[i][r], rows[i][r]
+                hint = Judge(function, (i, r, batch, h, a), truth, relative=0)
+                hint[(i, r)] = """That row would be where it belongs if the picture's axis came
+                    first. What stands in front of n in the permuted shape?"""
+                hint[...] = """Number the rows of the whole result through, and take that number
+                    apart along (y, n, row)."""
     print("Right: strips of a rows, taken from each picture in turn. No error, no warning.")
 
 
@@ -74,21 +60,11 @@ def times_cheaper(function) -> None:
         full = count(nn.Conv2d(c, c, 3, padding=1), (1, c, 16, 16)).macs
         packed = nn.Conv2d(c_packed, c_packed, 3, padding=1)
         truth = full / count(packed, (1, c_packed, 16 // a, 16 // a)).macs
-        answer = float(answer_of(function, a, c, c_packed))
-        case = f"a = {a}, {c} channels against {c_packed}: you said {answer:.4g}."
-        if abs(answer - truth) <= 1e-6 * truth:
-            continue
-        hints = (
-            (a * a, "That counts the pixels. Each of them now goes through other weights: how "
-             "many, with more channels in and more channels out?"),
-            (a * a * c / c_packed, "The channels count twice: a convolution reads all of them for "
-             "each one that it writes."),
-            (1 / truth, "Upside down: it is full size over packed, above 1 where packing saves."),
-        )  # fmt: skip
-        near = [hint for value, hint in hints if abs(answer - value) <= 1e-6 * value]
-        raise AssertionError(
-            f"{case} {(near or ['Multiply pixels, 9, channels in, channels out; for both.'])[0]}"
-        )
+        hint = Judge(function, (a, c, c_packed), truth, relative=1e-6)
+        hint[a * a] = "That counts the pixels. Through how many more weights does each of them go?"
+        hint[a * a * c / c_packed] = "The channels count twice: those read and those written."
+        hint[1 / truth] = "Upside down: it is full size over packed, above 1 where packing saves."
+        hint[...] = "Multiply pixels, 9, channels in, channels out; for both."
     print("Right. With all a * a * c channels kept, packing makes it a * a times DEARER.")
 
 
@@ -107,21 +83,16 @@ def receptive_field(function) -> None:
     net(x)
     seen[0][0, :, cells // 2].sum().backward()
     truth = int((x.grad[0, 0].sum(1) != 0).sum())
-    answer = int(answer_of(function))
-    wrong = f"You said {answer} pixels."
-    assert answer != 16, f"{wrong} That is what one cell holds; its neighbours come in as well."
-    assert answer * 16 != truth, f"{wrong} So many cells it is. How many pixels wide is a cell?"
     radius = (truth // 16 - 1) // 2
-    assert answer not in (radius * 16, (radius + 1) * 16), (
-        f"{wrong} A 3x3 convolution sees one cell further on *each* side."
-    )
-    assert answer != 16 * (1 + 2 * 3), (
-        f"{wrong} An RDB is not one convolution: how many stand in a row inside of it?"
-    )
-    assert answer == truth, (
-        f"{wrong} Count the 3x3 convolutions that stand one behind the other on the way, from the "
-        "mosaic to the end of the third RDB. (A 1x1 sees no further.) Each adds one on each side."
-    )
+    one_side = "A 3x3 convolution sees one cell further on *each* side."
+    hint = Judge(function, (), truth, relative=0)
+    hint[16] = "That is what one cell holds; its neighbours come in as well."
+    hint[truth // 16] = "So many cells it is. How many pixels wide is a cell?"
+    hint[16 * radius] = one_side
+    hint[16 * (radius + 1)] = one_side
+    hint[16 * 7] = "An RDB is not one convolution: how many stand in a row inside of it?"
+    hint[...] = """Count the 3x3 convolutions in a row from the mosaic to the end of the third RDB
+        (a 1x1 sees no further). Each adds one cell on each side."""
     print(f"Right: {truth} pixels, a seventh of the frame's width, in {radius} small convolutions.")
 
 
@@ -134,92 +105,60 @@ def order_matters(function) -> None:
     answer = {str(c) for c in answer_of(function)}
     unknown = sorted(answer - set(CHANGES))
     assert not unknown, f"{unknown[0]!r} is not among {', '.join(CHANGES)}."
-    for change in CHANGES:
-        assert change in truth or change not in answer, (
-            f"'{change}' does not care: we trained both orders with it, from permuted weights, and "
-            "the losses stayed equal. It treats every channel by the same rule, or comes when the "
-            "picture is already put together."
-        )
+    for change in sorted(answer - truth):
+        raise AssertionError(f"""'{change}' does not care: from permuted weights both orders trained
+            with equal losses. It treats every channel alike, or comes after the picture is put
+            together.""")
     assert answer, "None? Two of them look at channels by where they stand."
-    missing = truth - answer
-    assert not missing, (
-        f"{len(missing)} more. Permute the channels in thought: which of the six can tell which "
-        "channel stands beside which?"
-    )
+    assert answer == truth, f"""{len(truth - answer)} more. Which of the six can tell which channel
+        stands beside which?"""
     print(f"Right: {' and '.join(sorted(truth))}. They know channels by their places.")
 
 
 @_undisturbed
 def perceptual(function) -> None:
     """Exercise 04/7.1: function(features, y, t) -> mean squared distance of features, trainable."""
-    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
     features = nn.Conv2d(3, 8, 3)
-    with torch.no_grad():
-        for p in features.parameters():
-            p.copy_(torch.randn(p.shape, generator=generator))
-    y, t = (torch.rand(2, 3, 8, 8, generator=generator) for _ in range(2))
-    y.requires_grad_()
+    y, t = (torch.rand(2, 3, 8, 8).requires_grad_() for _ in range(2))
     truth = F.mse_loss(features(y), features(t))
     slope = torch.autograd.grad(truth, y)[0]
     answer = answer_of(function, features, y, t)
     value, truth = float(torch.as_tensor(answer).detach()), truth.item()
-    assert abs(value - truth) < 1e-4 * truth, (
-        f"The mean squared distance of the features is {truth:.4g} here, yours {value:.4g}."
-    )
-    assert getattr(answer, "requires_grad", False), (
-        "The number is right, and nothing hangs on it: `backward` would find no way from here to "
-        "y. That is the released term. For which of the two pictures is it harmless?"
-    )
+    assert abs(value - truth) < 1e-4 * truth, f"""The mean squared distance of the features is
+        {truth:.4g} here, yours {value:.4g}."""
+    assert getattr(answer, "requires_grad", False), """The number is right, and nothing hangs on it:
+        `backward` finds no way from here to y. For which of the two pictures is that harmless?"""
     answer.backward()
-    assert y.grad is not None and torch.allclose(y.grad, slope, rtol=1e-4, atol=1e-8), (
-        "The value is right, its gradient is not. Does y go through the features as it is, without "
-        "detach?"
-    )
+    assert y.grad is not None and torch.allclose(y.grad, slope, rtol=1e-4, atol=1e-8), """The value
+        is right, its gradient is not. Does y go through the features without detach?"""
+    assert t.grad is None, """It teaches. But the target gets a gradient as well, which nobody
+        needs: that memory can be saved."""
     print("Right: only the target may go without. Same number as theirs, and now it teaches.")
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
-class _Toy(nn.Module):
-    """6 channels -> 12 -> a picture of 3 colours at twice the size, with one change."""
-
-    def __init__(self, change, shuffle):
-        super().__init__()
-        self.change, self.shuffle = change, shuffle
-        self.leave = nn.Conv2d(6, 12, 3, padding=1, groups=3 if change == "groups" else 1)
-        self.norm = nn.BatchNorm2d(12) if change == "batch norm" else nn.Identity()
-        self.after = nn.Conv2d(3, 3, 3) if change == "convolution after" else nn.Identity()
-
-    def forward(self, x):
-        x = self.norm(self.leave(x))
-        if self.change == "neighbours":  # each channel weighted by the means of the ones beside it
-            mean = x.mean((2, 3))
-            x = x * torch.sigmoid(F.avg_pool1d(mean[:, None], 3, 1, 1)[:, 0])[..., None, None]
-        return self.after(F.pixel_shuffle(x, 2) if self.shuffle else unpack(x, 2))
 
 
 @_undisturbed
 def _same_training(change, steps=4):
-    """Whether both orders, started from permuted weights, go through the same losses."""
-    x, t = torch.rand(2, 2, 6, 8, 8, dtype=torch.float64, generator=_seeded())
+    """Whether UnPack and PixelShuffle, from permuted weights, go through the same losses."""
+    torch.manual_seed(0)
+    x, t = torch.rand(2, 2, 6, 8, 8, dtype=torch.float64)
     t = F.pixel_shuffle(t.repeat(1, 2, 1, 1), 2)
-    t = t[..., 1:-1, 1:-1] if change == "convolution after" else t
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        first = _Toy(change, shuffle=False).double()
-    second = _Toy(change, shuffle=True).double()
-    second.load_state_dict(first.state_dict())
-    with torch.no_grad():
-        for p in second.leave.parameters():
-            p.copy_(p[shuffle_order(3, 2)])
+    start = nn.Conv2d(6, 12, 3, padding=1, groups=3 if change == "groups" else 1)
+    after = nn.Conv2d(3, 3, 3, padding=1) if change == "convolution after" else nn.Identity()
     losses = []
-    for net in (first, second):
+    for shuffle, order in ((unpack, slice(None)), (F.pixel_shuffle, shuffle_order(3, 2))):
+        norm = nn.BatchNorm2d(12) if change == "batch norm" else nn.Identity()
+        net = nn.ModuleList([copy.deepcopy(start), norm, copy.deepcopy(after)]).double()
+        for p in net[0].parameters():
+            p.data = p.data[order]
         kind = torch.optim.SGD if change == "sgd" else torch.optim.Adam
         optimizer = kind(net.parameters(), lr=0.01)
         for _ in range(steps):
-            loss = F.l1_loss(net(x), t)
+            y = net[1](net[0](x))
+            if change == "neighbours":  # each channel weighted by the means of those beside it
+                mean = F.avg_pool1d(y.mean((2, 3))[:, None], 3, 1, 1)[:, 0]
+                y = y * torch.sigmoid(mean)[..., None, None]
+            loss = F.l1_loss(net[2](shuffle(y, 2)), t)
             if change == "penalty":
                 loss = loss + 1e-2 * sum(p.abs().sum() for p in net.parameters())
             losses.append(loss.item())
@@ -227,7 +166,3 @@ def _same_training(change, steps=4):
             loss.backward()
             optimizer.step()
     return all(abs(a - b) < 1e-9 for a, b in zip(losses[:steps], losses[steps:], strict=True))
-
-
-def _seeded():
-    return torch.Generator().manual_seed(0)

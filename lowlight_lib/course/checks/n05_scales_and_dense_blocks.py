@@ -1,13 +1,11 @@
 """Checks of notebook 05."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...blocks.dense import ResidualDenseBlock, conv
-from .common import answer_of, near
+from .common import ANY, Judge, answer_of
 
 
 def share_of_padding(function) -> None:
@@ -16,21 +14,13 @@ def share_of_padding(function) -> None:
         side = crop // 32
         inside = F.conv2d(torch.ones(1, 1, side, side), torch.ones(1, 1, 3, 3), padding=1)
         truth = 1 - inside.sum().item() / (9 * side**2)
-        answer = float(answer_of(function, crop))
-        wrong = f"crop {crop}: it is not {answer:.3f}."
-        assert 0 <= answer <= 1, f"{wrong} A share lies between 0 and 1."
-        assert not near(answer, 1 - truth) or near(truth, 0.5), (
-            f"{wrong} That is the share of real numbers; the question asks for the rest."
-        )
-        border = (side**2 - max(side - 2, 0) ** 2) / side**2
-        assert not near(answer, border) or near(truth, border), (
-            f"{wrong} That many *positions* lie at the border. But even in a corner some of the "
-            "nine taps fall inside: count taps, not positions."
-        )
-        assert near(answer, truth), (
-            f"{wrong} {crop} pixels are {side} positions a side at 1/32. Along one line, how many "
-            "of the three taps of each position fall outside? Then both directions together."
-        )
+        hint = Judge(function, (crop,), truth)
+        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
+        hint[1 - truth] = "That is the share of real numbers; the question asks for the rest."
+        hint[1 - max(side - 2, 0) ** 2 / side**2] = """So many *positions* lie at the border. But
+            some of their nine taps fall inside: count taps."""
+        hint[...] = f"""{side} positions a side: along one line, how many of the three taps of each
+            fall outside? Then both directions together."""
     print(f"Right: in training crops of {crop}, {truth:.0%} of what it reads is padding.")
 
 
@@ -40,18 +30,13 @@ def order_of_channels(function) -> None:
     one, two = F.pixel_unshuffle(mosaic, 32), F.pixel_unshuffle(F.pixel_unshuffle(mosaic, 2), 16)
     order = torch.as_tensor(answer_of(function)).flatten()
     assert len(order) == 1024, f"1024 channels need 1024 numbers; yours are {len(order)}."
-    assert order.sort().values.tolist() == list(range(1024)), (
-        "Each channel has to come exactly once: the numbers 0 to 1023 in another order."
-    )
-    assert not torch.equal(two[:, order], one), (
-        "This is the way back: it turns two steps into one. Exchange what you read and what you "
-        "write (`argsort` does it)."
-    )
+    once = order.sort().values.tolist() == list(range(1024))
+    assert once, "Each channel has to come exactly once: the numbers 0 to 1023 in another order."
+    assert not torch.equal(two[:, order], one), """This is the way back, from two steps to one.
+        `argsort` turns it around."""
     k = next((k for k in range(1024) if not torch.equal(two[:, k], one[:, order[k]])), None)
-    assert k is None, (
-        f"Not yet: channel {k} of two steps is colour {k // 256}, row {k // 16 % 16}, column "
-        f"{k % 16} of its plane. Which pixel of the 32 x 32 square is that, counted row by row?"
-    )
+    assert k is None, f"""Channel {k} of two steps is colour {k // 256}, row {k // 16 % 16}, column
+        {k % 16} of its plane. Which pixel of the 32 x 32 is that, row by row?"""
     print("Right: the same 1024 numbers in another order, and no layer would ever complain.")
 
 
@@ -60,22 +45,14 @@ def grouped_cost(function) -> None:
     for case in ((64, 64, 3, 1, 10, 20), (128, 32, 3, 4, 7, 9), (1024, 128, 3, 128, 4, 4)):
         c_in, c_out, k, groups, h, w = case
         layer = conv(c_in, c_out, k, groups=groups, bias=False, norm=False)
-        y = layer(torch.zeros(1, c_in, h, w))
         weights = layer.weight.numel()
-        answer = tuple(int(n) for n in answer_of(function, *case))
-        assert len(answer) == 2, "Return two numbers: weights and multiply-accumulates."
-        wrong = f"{c_in} -> {c_out}, {k}x{k}, {groups} groups on {h}x{w}: not {answer}."
-        assert groups == 1 or answer[0] != weights * groups, (
-            f"{wrong} With {groups} groups an output reads only its own group's inputs."
-        )
-        assert answer[0] != weights // groups or groups == 1, (
-            f"{wrong} You divided by the groups twice. Each of the {c_out} outputs still has its "
-            "own weights; only the inputs it reads have become fewer."
-        )
-        assert answer[0] == weights, f"{wrong} Outputs, times inputs that each reads, times taps."
-        assert answer[1] == weights * y.shape[2] * y.shape[3], (
-            f"{wrong} The weights are right. How often is each of them used on one picture?"
-        )
+        truth = weights, weights * layer(torch.zeros(1, c_in, h, w))[0, 0].numel()
+        hint = Judge(function, case, truth, relative=0)
+        hint[(weights, ANY)] = "The weights are right. How often is each used on one picture?"
+        hint[(weights * groups, ANY)] = "An output reads only its own group's inputs."
+        hint[(weights // groups, ANY)] = f"""You divided by the groups twice: {c_out} outputs stay,
+            each reads less."""
+        hint[...] = "Outputs, times inputs that each reads, times taps."
     print("Right: groups divide both, the size of the picture multiplies the second only.")
 
 
@@ -90,14 +67,13 @@ def layers_until_curved(function) -> None:
         with torch.no_grad():
             return torch.allclose(block(a + b), block(a) + block(b), atol=1e-9)
 
-    answer = int(answer_of(function))
-    assert answer >= 1, "A block has at least one layer."
-    assert not is_linear(answer), (
-        f"With {answer} the block still maps a + b to the sum of what it makes of a and of b. "
-        "Which layers have a rectifier in front of them, and which do not?"
-    )
-    assert answer == 1 or is_linear(answer - 1), f"{answer} suffice, but fewer do, too."
-    print(f"Right: {answer}. With fewer, all these convolutions are one linear filter.")
+    truth = next(n for n in range(1, 9) if not is_linear(n))
+    hint = Judge(function, (), truth, relative=0)
+    hint[lambda answer: answer < 1] = "A block has at least one layer."
+    hint[lambda answer: answer < truth] = """So few still map a + b to the sum of what it makes of
+        both. Which layers have a rectifier in front of them?"""
+    hint[...] = "So many suffice, but fewer do, too."
+    print(f"Right: {truth}. With fewer, all these convolutions are one linear filter.")
 
 
 def best_speedup(function) -> None:
@@ -106,23 +82,15 @@ def best_speedup(function) -> None:
         lanes = np.zeros(len(branches))
         lanes += branches  # one lane of hardware for each branch, all begin at once
         truth = (sum(branches) + rest) / (lanes.max() + rest)
-        answer = float(answer_of(function, branches, rest))
-        wrong = f"branches {branches}, rest {rest}: not {answer:.3g}."
-        assert not near(answer, len(branches)) or near(truth, len(branches)), (
-            f"{wrong} {len(branches)} at once are {len(branches)} times as fast only if they are "
-            "equal, and if nothing comes behind them."
-        )
-        assert not near(answer, sum(branches) / max(branches)) or not rest, (
-            f"{wrong} So much faster get the branches. What comes behind them waits for all of "
-            "them, and takes as long as ever."
-        )
-        assert not near(answer, 1 / truth) and not near(answer, 1 - 1 / truth), (
-            f"{wrong} A speed-up is time before over time after: above 1 if anything is won."
-        )
-        assert near(answer, truth, 1e-3), (
-            f"{wrong} Before: everything in a row. After: as long as the longest branch, then the "
-            "rest."
-        )
+        upside_down = "A speed-up is time before over time after: above 1 if anything is won."
+        hint = Judge(function, (branches, rest), truth, relative=1e-3)
+        hint[len(branches)] = f"""{len(branches)} at once are {len(branches)} times as fast only if
+            they are equal and all there is."""
+        hint[sum(branches) / max(branches)] = """The branches get so much faster. What comes behind
+            waits for all of them."""
+        hint[1 / truth] = upside_down
+        hint[1 - 1 / truth] = upside_down
+        hint[...] = "Before: all in a row. After: the longest branch, then the rest."
     print("Right: the longest branch and the rest stay, whatever the hardware.")
 
 
@@ -132,15 +100,9 @@ def separated_by_luck(function) -> None:
     for n in (2, 3, 4):
         a, b = rng.standard_normal((2, 200_000, n))
         truth = np.mean((a.min(1) > b.max(1)) | (b.min(1) > a.max(1)))
-        answer = float(answer_of(function, n))
-        wrong = f"{n} seeds each: you said {answer:.3f}, 200,000 drawn experiments say {truth:.3f}."
-        assert not near(answer, truth / 2, 0.05), (
-            f"{wrong} That is one variant clear above the other. You would have written a paper "
-            "about the other way round, too."
-        )
-        assert near(answer, truth, 0.05), (  # the draws are good to 2 % at n = 4
-            f"{wrong} Put all {2 * n} dots in a row by height: every order is equally likely. In "
-            f"how many choices of {n} places out of {2 * n} do a variant's dots stand together at "
-            "one end?"
-        )
+        drawn = f"200,000 drawn experiments say {truth:.3f}."
+        hint = Judge(function, (n,), truth, relative=0.05)
+        hint[truth / 2] = f"{drawn} You would have written a paper about the other way round, too."
+        hint[...] = f"""{drawn} Put all {2 * n} in a row by height: of all choices of {n} places, in
+            how many do a variant's stand together at one end?"""
     print("Right: with two seeds one time in three, with three still one in ten.")

@@ -1,7 +1,5 @@
 """Checks of notebook 06."""
 
-from __future__ import annotations
-
 import functools
 import math
 
@@ -9,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .common import answer_of, near
+from .common import Judge
 
 
 def mean_of_bits(function) -> None:
@@ -17,25 +15,13 @@ def mean_of_bits(function) -> None:
     noise = np.random.default_rng(0).standard_normal(400_000)
     for x, t, sigma in ((0.3, 0.3, 0.1), (0.35, 0.3, 0.1), (0.2, 0.3, 0.1), (0.5, 0.2, 0.2)):
         truth = float(np.sign(x + sigma * noise - t).mean())
-        answer = float(answer_of(function, x, t, sigma))
-        case = f"x = {x}, t = {t}, sigma = {sigma}: of 400,000 bits the mean is {truth:.3f}"
-        if abs(answer - truth) < 0.01:
-            continue
         u = (x - t) / sigma
-        hints = (
-            (x - t, "That is how far the light is from the threshold. Bits are -1 or 1: their mean "
-             "also depends on how large the noise is against that distance."),
-            (u, "Linear near the threshold, and never above 1: what bends it? It is a probability "
-             "that you are after."),
-            (0.5 + math.erf(u / 2**0.5) / 2, "That is how often the bit is +1. And when it is not, "
-             "it is -1, not 0."),
-            (math.erf(u), "Nearly: look up again what erf(u) counts, and mind the root of 2."),
-        )  # fmt: skip
-        said = [hint for value, hint in hints if abs(answer - value) < 0.01]
-        raise AssertionError(
-            f"{case}, yours {answer:.3f}. "
-            f"{(said or ['How probable is +1? The mean is P(+1) - P(-1).'])[0]}"
-        )
+        hint = Judge(function, (x, t, sigma), truth, relative=0, absolute=0.01)
+        hint[x - t] = "That is how far the light is from the threshold. How large is the noise?"
+        hint[u] = "Linear near the threshold, but never above 1: which probability bends like that?"
+        hint[0.5 + math.erf(u / 2**0.5) / 2] = "So often the bit is +1. Otherwise it is -1, not 0."
+        hint[math.erf(u)] = "Nearly: look up again what erf(u) counts, and mind the root of 2."
+        hint[...] = f"400,000 bits say {truth:.3f}. How probable is +1, how probable -1?"
     print("Right: straight near the threshold, flat far from it. Noise turns a step into a slope.")
 
 
@@ -43,41 +29,28 @@ def steps_until_flip(function) -> None:
     """Exercise 06/2.1: function(w, lr, gradient) -> steps of Adam until w changes its sign."""
     for w, lr, gradient in ((0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)):
         truth = _adam_steps(w, lr, gradient)
-        answer = float(answer_of(function, w, lr, gradient))
-        case = f"w = {w}, lr = {lr}, gradient {gradient:g}: you said {answer:.4g} steps."
-        assert near(answer, truth, 0.01) or not near(answer, w / (lr * gradient), 0.01), (
-            f"{case} So it is with plain gradient descent. Adam divides the gradient by the root "
-            "of its mean square; how large is the quotient, if the gradient is always the same?"
-        )
-        assert abs(answer - truth) <= 1 + 0.02 * truth, (
-            f"{case} We ran Adam: {truth}. How far does one of its steps go?"
-        )
-    print(
-        "Right: Adam walks at the same pace, however faint the gradient. Then all at once: a flip."
-    )
+        hint = Judge(function, (w, lr, gradient), truth, absolute=1 + 0.02 * truth)
+        hint[w / (lr * gradient)] = """So it is with plain gradient descent. Adam divides by the
+            root of the mean square."""
+        hint[...] = f"We ran Adam: {truth} steps. How far does one of them go?"
+    print("Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip.")
 
 
 def share_at_border(function) -> None:
     """Exercise 06/4.1: function(h, w, kernel) -> share of outputs that the padding can change."""
-    for h, w, kernel in ((128, 128, 3), (16, 16, 5), (6, 9, 5), (8, 8, 1), (3, 4, 5)):
+    for h, w, kernel in ((128, 128, 3), (16, 16, 5), (6, 9, 5), (8, 8, 1), (3, 4, 5), (3, 3, 5)):
         r = kernel // 2
         frame, weight = torch.full((1, 1, h, w), -1.0), torch.ones(1, 1, kernel, kernel)
         zeros, ones = (F.conv2d(F.pad(frame, (r,) * 4, value=v), weight) for v in (0.0, 1.0))
         truth = (zeros != ones).double().mean().item()
-        answer = float(answer_of(function, h, w, kernel))
-        case = f"{h} x {w}, kernel {kernel}: you said {answer:.4g}"
-        if abs(answer - truth) < 1e-9:
-            continue
-        hints = (
-            (1 - truth, "that is the share that never sees the border; we ask for the other."),
-            (2 * r * (h + w) / (h * w), "you have counted the corners twice."),
-            (100 * truth, "as a share between 0 and 1, please."),
-            (1 - (h - r) * max(w - r, 0) / (h * w), "there is a border on both sides."),
-        )  # fmt: skip
-        said = [hint for value, hint in hints if abs(answer - value) < 1e-9]
-        raise AssertionError(
-            f"{case}; {(said or ['how many rows and columns have a window that lies inside?'])[0]}"
-        )
+        inside = 1 - (h - 2 * r) * (w - 2 * r) / (h * w)
+        hint = Judge(function, (h, w, kernel), truth, relative=0)
+        hint[1 - truth] = "That is the share that never sees the border; we ask for the other."
+        hint[2 * r * (h + w) / (h * w)] = "You have counted the corners twice."
+        hint[100 * truth] = "As a share between 0 and 1, please."
+        hint[inside] = "The kernel is larger than the frame: there are not fewer than none inside."
+        hint[1 - (h - r) * max(w - r, 0) / (h * w)] = "There is a border on both sides."
+        hint[...] = "How many rows and columns have a window that lies inside?"
     print(f"Right: at 16 x 16 with 5x5 kernels, {1 - (12 / 16) ** 2:.0%} of all outputs.")
 
 
@@ -85,21 +58,10 @@ def pixels_seen(function) -> None:
     """Exercise 06/6.1: function(attention, kernel, h, w) -> input pixels that an output sees."""
     for attention, kernel, h, w in ((False, 3, 9, 11), (False, 5, 12, 9), (True, 3, 9, 11)):
         truth = _pixels_seen(attention, kernel, h, w)
-        answer = int(answer_of(function, attention, kernel, h, w))
-        case = (
-            f"{'With' if attention else 'Without'} attention, {kernel}x{kernel}, {h} x {w} pixels"
-        )
-        assert not attention or answer != kernel**2, (
-            f"{case}: you say {answer}, the window. But the factor s goes into every output; from "
-            "which pixels is it computed?"
-        )
-        assert answer == truth, (
-            f"{case}: you say {answer}. We changed one pixel after the other, and {truth} of them "
-            "changed the output in the middle."
-        )
-    print(
-        "Right: with attention every pixel sees the whole frame. Tiles are never quite the frame."
-    )
+        hint = Judge(function, (attention, kernel, h, w), truth, relative=0)
+        hint[kernel**2] = "That is the window. But s goes into every output: from which pixels?"
+        hint[...] = f"We changed one pixel after the other, and {truth} changed the middle."
+    print("Right: with attention every pixel sees the whole frame; tiles are never quite that.")
 
 
 def expected_flips(function) -> None:
@@ -109,16 +71,10 @@ def expected_flips(function) -> None:
         z = rng.normal(0, sigma, n)
         truth = int((np.sign(z) != np.sign(z + d * rng.choice([-1, 1], n))).sum())
         density = 1 / (sigma * (2 * math.pi) ** 0.5)
-        answer = float(answer_of(function, n, density, d))
-        case = f"Of {n:,} numbers of density {density:.2f}, moved by {d}, {truth:,} changed sign"
-        assert not near(answer, 2 * truth, 0.05), (
-            f"{case}; you expect twice as many. All within d of zero, on both sides, that is 2 d. "
-            "But half of them are pushed away from zero."
-        )
-        assert near(answer, truth, 0.05), (
-            f"{case}; you expect {answer:,.0f}. In an interval of which length must z lie, to "
-            "cross zero when it moves by d?"
-        )
+        hint = Judge(function, (n, density, d), truth, relative=0.05)
+        hint[2 * truth] = "Twice as many as there are: half of them are pushed away from zero."
+        hint[...] = f"""Of {n:,} drawn numbers, {truth:,} changed sign. In an interval of which
+            length do they lie?"""
     print("Right: the number of decisions counts, and so the size of the frame. One is enough.")
 
 
@@ -131,26 +87,13 @@ def times_cheaper_with_bits(function) -> None:
         net = torch.nn.Sequential(BinaryTransition(8, 24), *(DABC2d(24) for _ in range(3)))
     found = count(net, (1, 8, 16, 16))
     for macs, bits, ops in ((found.macs, found.binary_macs, found.ops), (100, 0, 100)):
-        truth, answer = macs / ops, float(answer_of(function, macs, bits))
         share = bits / macs
-        case = f"{share:.1%} of the MACs binary: you said {answer:.4g} times"
-        assert not (bits and near(answer, 64 * share, 1e-3)), (
-            f"{case}. The rest does not vanish: what do the other {1 - share:.1%} cost, compared "
-            "with what the bits cost now?"
-        )
-        assert not (bits and near(answer, 64)), f"{case}. That holds for the bits alone."
-        assert not near(answer, 1 / truth) or near(truth, 1), (
-            f"{case}: upside down. It is the old cost over the new one."
-        )
-        assert near(answer, truth, 1e-6), (
-            f"{case}, it is {truth:.4g}. Old cost: all MACs. New cost: the real ones as they were, "
-            "the binary ones at 1/64."
-        )
+        hint = Judge(function, (macs, bits), macs / ops, relative=1e-6)
+        hint[64 * share] = f"The rest does not vanish: what do the other {1 - share:.1%} cost?"
+        hint[64] = "That holds for the bits alone."
+        hint[ops / macs] = "That is upside down. It is the old cost over the new one."
+        hint[...] = "Old cost: all MACs. New cost: real ones as before, bits at 1/64."
     print("Right. Amdahl's law: what is left real sets the price.")
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
 
 
 @functools.cache

@@ -1,13 +1,11 @@
 """Checks of notebook 07."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...blocks.shift import spatial_shift, temporal_shift
-from .common import answer_of, near
+from .common import ANY, Judge, answer_of
 
 
 def steps_needed(function) -> None:
@@ -19,17 +17,10 @@ def steps_needed(function) -> None:
             known = temporal_shift(known, reverse=truth % 2 == 1)
             known = known.amax(2, keepdim=True).expand(-1, -1, 2, -1, -1)  # the layer mixes
             truth += 1
-        answer = answer_of(function, frames)
-        wrong = f"{frames} frames: it is not {answer}."
-        assert answer != frames, f"{wrong} After *no* step a frame knows one frame: itself."
-        assert answer != frames // 2 or answer == truth, (
-            f"{wrong} You let news come from both sides in each step. A step is a forward or a "
-            "reverse shift, so one side at a time."
-        )
-        assert answer == truth, (
-            f"{wrong} Write down whom frame 1 knows after one step, after two, after three: how "
-            "many more are they each time?"
-        )
+        hint = Judge(function, (frames,), truth, relative=0)
+        hint[frames] = "After *no* step a frame knows one frame: itself."
+        hint[frames // 2] = "A step is a forward or a reverse shift: news from one side at a time."
+        hint[...] = "Write down whom frame 1 knows after each step: how many more each time?"
     print("Right: one more frame with each step. A window of three needs two, and gets two.")
 
 
@@ -43,28 +34,22 @@ def guess_for(function) -> None:
     def nearest(dy, dx):
         return int((went - torch.tensor([dy, dx])).square().sum(1).argmin()) - 1
 
-    for motion in ((-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)):
-        dy, dx = motion
-        truth, answer = nearest(dy, dx), answer_of(function, dy, dx)
-        wrong = f"down {dy}, right {dx}: it is not number {answer}."
-        assert answer != nearest(-dy, -dx) or answer == truth, (
-            f"{wrong} That copy moves the other way. A thing went from here to there; its old "
-            "picture has to make the same way."
-        )
-        assert answer != nearest(dx, dy) or answer == truth, (
-            f"{wrong} You took down for right: the first number of an offset is the row."
-        )
-        assert not (answer == truth + 1 and truth >= 12), (
-            f"{wrong} Nearly: the numbers have no place for (0, 0), so behind the middle all of "
-            "them are one lower."
-        )
-        assert answer == truth or truth >= 0, (
-            f"{wrong} Is the copy that nobody has moved not nearer? It is there, too: call it -1."
-        )
-        assert answer == truth, (
-            f"{wrong} Round each direction to the nearest multiple of 4, and look the pair up in "
-            "the order in which the map is numbered: row by row."
-        )
+    for dy, dx in ((-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)):
+        truth = nearest(dy, dx)
+        rule = "Round each direction to a multiple of 4, and look the pair up, numbered row by row."
+        if truth < 0:
+            rule = "Is the copy that nobody has moved not nearer? It is there, too: call it -1."
+        try:
+            hint = Judge(function, (dy, dx), truth, relative=0)
+        except ValueError as e:  # (0, 0) looked up among the offsets
+            assert truth >= 0, f"For ({dy}, {dx}) your function fails: {e}. {rule}"
+            raise
+        hint[nearest(-dy, -dx)] = """That copy moves the other way. A thing went from here to there;
+            its old picture has to go the same way."""
+        hint[nearest(dx, dy)] = "You took down for right: an offset's first number is the row."
+        hint[truth + 1 if truth >= 12 else ANY] = """Nearly: the numbers have no place for (0, 0),
+            so behind the middle all of them are one lower."""
+        hint[...] = rule
     print("Right: whatever moves by up to ten pixels has a guess within two of it.")
 
 
@@ -79,19 +64,14 @@ def share_covered(function) -> None:
         return F.max_pool2d(copies, 2 * reach + 1, 1, reach).mean().item()
 
     for reach in (1, 2, 0):
-        truth, answer = covered(reach), float(answer_of(function, reach))
-        wrong = f"reach {reach}: it is not {answer:.3f}."
-        assert 0 <= answer <= 1, f"{wrong} A share lies between 0 and 1."
-        assert not near(answer, truth**0.5, 1e-3) or near(truth, 1), (
-            f"{wrong} That is the share along one direction. Both have to fit at once."
-        )
-        assert not near(answer, covered(reach, unmoved=False), 1e-3) or near(truth, answer, 1e-3), (
-            f"{wrong} Those are the 24 moved copies. The unmoved one is there, too."
-        )
-        assert near(answer, truth, 1e-3), (
-            f"{wrong} Along one direction there are 21 motions, -10 to 10, and copies at -8, -4, "
-            f"0, 4, 8. Cross out what lies within {reach} of one of them; then both directions."
-        )
+        truth = covered(reach)
+        hint = Judge(function, (reach,), truth, relative=1e-3)
+        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
+        hint[truth**0.5] = "That is the share along one direction. Both have to fit at once."
+        moved_only = covered(reach, unmoved=False)
+        hint[moved_only] = "Those are the 24 moved copies. The unmoved one counts, too."
+        hint[...] = f"""Along one direction cross out, of 21 motions from -10 to 10, what lies
+            within {reach} of -8, -4, 0, 4, 8; then both directions."""
     print("Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half.")
 
 
@@ -105,25 +85,21 @@ def where_it_goes(function) -> None:
     for probe in probes:
         x = torch.zeros(1, *size)
         x[(0, *probe)] = 1
-        places = spatial_shift(x, "released")[0].nonzero().tolist()
-        truth = tuple(places[0]) if places else None
+        truth = next(iter(spatial_shift(x, "released")[0].nonzero().tolist()), None)
         answer = function(*probe)
-        answer = None if answer is None else tuple(int(n) for n in answer)
-        start = "frame {}, channel {}, row {}, column {}".format(*probe)
+        start = "Frame {}, channel {}, row {}, column {}".format(*probe)
         if answer is None:
             assert truth is None, f"{start}: you say nothing comes out, but something does."
             continue
-        wrong = f"{start}: not {answer}."
-        assert truth is not None, (
-            f"{wrong} Nothing comes out. Which axis has it run out of? Probe close to its end."
-        )
-        assert len(answer) == 4, f"{wrong} Four numbers: frame, channel, row, column."
-        off = [n for n, a, b in zip(_AXES, answer, truth, strict=True) if a != b]
-        assert not off, f"{wrong} Wrong: {' and '.join(off)}. {_PROBE[off[0]]}"
-    print("Right, for all 85 probes: you have found which axis it takes for which.")
+        answer = [int(n) for n in answer]
+        assert truth is not None, f"""{start}: not {answer}. Nothing comes out. Which axis has it
+            run out of? Probe close to its end."""
+        assert len(answer) == 4, f"{start}: Four numbers, please: frame, channel, row, column."
+        off = [n for n, a, b in zip(_PROBE, answer, truth, strict=True) if a != b]
+        assert not off, f"{start}: not {answer}. Wrong: {' and '.join(off)}. {_PROBE[off[0]]}"
+    print(f"Right, for all {len(probes)} probes: you have found which axis it takes for which.")
 
 
-_AXES = ("frame", "channel", "row", "column")
 _PROBE = {
     "frame": "Does light ever leave its frame?",
     "channel": "Light one channel after the other, all else equal, and compare the numbers.",
@@ -135,29 +111,16 @@ _PROBE = {
 def share_lost(function) -> None:
     """Exercise 07/4.2: function(channels, height) -> share of the numbers that come out nowhere."""
     for channels, height in ((24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)):
-        x = torch.ones(1, 3, channels, height, 3)
-        kept = spatial_shift(x, "released")[0].mean((2, 3))  # (3 frames, channels)
-        truth = 1 - kept.mean().item()
-        answer = float(answer_of(function, channels, height))
-        wrong = f"{channels} channels, {height} rows: it is not {answer:.3f}."
-        assert 0 <= answer <= 1, (
-            f"{wrong} A share lies between 0 and 1. With how few channels, or rows, is all lost?"
-        )
-        assert not near(answer, 1 - truth, 1e-3) or near(truth, 0.5, 1e-3), (
-            f"{wrong} That is the share that survives."
-        )
-        channels_only = min(8 / channels, 1)
-        assert not near(answer, channels_only, 1e-3) or near(truth, answer, 1e-3), (
-            f"{wrong} So much is lost to the channels. And what falls out of the bottom?"
-        )
-        added = channels_only + np.mean([min(r / height, 1) for r in (8, 4, 0)])
-        assert not near(answer, min(added, 1), 1e-3) or near(truth, answer, 1e-3), (
-            f"{wrong} Added up, what is lost twice counts twice. Multiply what survives."
-        )
-        assert near(answer, truth, 1e-3), (
-            f"{wrong} Of the channels all but 8 survive; of the rows all but 8, 4 and 0 in the "
-            "three frames. Average the survivors over the frames."
-        )
+        kept = spatial_shift(torch.ones(1, 3, channels, height, 3), "released").mean().item()
+        lost = min(8 / channels, 1)
+        hint = Judge(function, (channels, height), 1 - kept, relative=1e-3, absolute=1e-6)
+        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
+        hint[kept] = "That is the share that survives."
+        hint[lost] = "So much is lost to the channels. And what falls out of the bottom?"
+        added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
+        hint[added] = "Added up, what is lost twice counts twice. Multiply what survives."
+        hint[...] = """All channels but 8 survive; all rows but 8, 4 and 0. Average the survivors
+            over the frames."""
     print("Right: a third of the channels, and more the smaller the frames. Of 8 channels: all.")
 
 
@@ -170,48 +133,46 @@ def stream(function, extract, align, reconstruct) -> None:
     for n in (3, 4, 7):
         frames = np.random.default_rng(n).random((n, 2))
         deep = [extract(f) for f in frames]
-        window, aligned, refined = deep[:2], [], deep[:2]
+        window, aligned = deep[:2], []
         for new in deep[2:]:
             done, *window = align(*window, new)
             aligned.append(done)
-            refined.append(window[1])
         aligned += window
         truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
-        taken = 0
-
-        def camera(frames=frames):
-            nonlocal taken
-            for taken, frame in enumerate(frames, 1):  # noqa: B007  (seen from outside)
-                yield frame
-
-        taken_at, outputs = [], []
-        for y in answer_of(function, camera()):
-            taken_at.append(taken)
+        camera, taken_at, outputs = _Camera(frames), [], []
+        for y in answer_of(function, iter(camera)):
+            taken_at.append(camera.taken)
             outputs.append(np.asarray(y, float))
-        clip = f"A video of {n} frames: "
-        assert len(outputs) != n - 2, (
-            f"{clip}the last two are missing. When the camera stops, who brings out what is still "
-            "in the window?"
-        )
-        assert len(outputs) == n, f"{clip}{len(outputs)} came out."
+        clip = f"A video of {n} frames:"
+        assert len(outputs) != n - 2, f"""{clip} the last two are missing. When the camera stops,
+            who brings out what is still in the window?"""
+        assert len(outputs) == n, f"{clip} {len(outputs)} came out."
         for i, (y, right) in enumerate(zip(outputs, truth, strict=True)):
-            assert y.shape == right.shape, (
-                f"{clip}output {i} has shape {y.shape}, a frame has {right.shape}. One frame "
-                "belongs to each output, the one that the window's left feature came from."
-            )
+            assert y.shape == right.shape, f"""{clip} output {i} has shape {y.shape}, a frame has
+                {right.shape}. One frame belongs to each output, that of the window's left
+                feature."""
             if np.allclose(y, right):
                 continue
-            wrong = f"{clip}output {i} is off by {np.abs(y - right).max():.2g}."
+            wrong = f"{clip} output {i} is off by {np.abs(y - right).max():.2g}."
             late = any(np.allclose(y, reconstruct(f, deep[i], aligned[i])) for f in frames)
             assert not late, f"{wrong} Its features are right, but added to another frame."
-            assert i == 0, (
-                f"{wrong} Output 0 is right, which should make you suspicious: what stands in the "
-                "window in place of the second frame has been through `align` already. "
-                "`reconstruct` wants what `extract` made of it."
-            )
+            assert i == 0, f"""{wrong} Output 0 is right: in place of the second frame the window
+                holds what has been through `align` already. `reconstruct` wants what `extract` made
+                of it."""
             raise AssertionError(f"{wrong} Compare it with the clip form, line by line.")
-        assert all(t <= i + 3 for i, t in enumerate(taken_at)), (
-            f"{clip}right numbers, but too late: output 0 came after {taken_at[0]} frames. It can "
-            "be finished with the third. An endless video has no end to wait for."
-        )
+        assert all(t <= i + 3 for i, t in enumerate(taken_at)), f"""{clip} right numbers, but too
+            late: output 0 came after {taken_at[0]} frames. It can be finished with the third: an
+            endless video does not end."""
     print("Right: equal to the clip form, two frames late, whatever the length.")
+
+
+class _Camera:
+    """Hands out frames and counts them."""
+
+    def __init__(self, frames):
+        self.frames, self.taken = frames, 0
+
+    def __iter__(self):
+        for frame in self.frames:
+            self.taken += 1
+            yield frame

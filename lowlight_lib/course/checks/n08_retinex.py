@@ -1,17 +1,15 @@
 """Checks of notebook 08."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ...blocks import retinex
-from .common import answer_of, near
+from .common import ANY, Judge, answer_of
 
 
 def halo_width(function) -> None:
-    """Exercise 08/2.1: function(radius) -> pixels of the shade that get too much light."""
+    """Exercise 08/2.1: function(radius) -> pixels of the shade that get too much illumination."""
     for radius in (1, 8, 3, 0):
         side = 6 * radius + 6
         wall = torch.ones(1, 3, side, 2 * side)
@@ -19,23 +17,11 @@ def halo_width(function) -> None:
         light = retinex.decompose(wall, radius).L[0, 0, side // 2]
         truth = int((light[side:] > 0.1 + 1e-4).sum())
         assert torch.all(light[:side] > 1 - 1e-4)  # the bright side is never touched
-        answer = answer_of(function, radius)
-        wrong = f"radius {radius}: it is not {answer}."
-        assert answer != radius or truth == radius, (
-            f"{wrong} So far the *maximum* carries the sun. What does the mean behind it do, whose "
-            "window is as wide?"
-        )
-        assert answer != 2 * radius + 1 or truth == answer, (
-            f"{wrong} That is the side of a window. How far does it reach to one side of its "
-            "middle, and what do two such windows, one after the other, reach?"
-        )
-        assert answer != 4 * radius or truth == answer, (
-            f"{wrong} You count both sides of the edge. Is the light too *low* anywhere in the sun?"
-        )
-        assert answer == truth, (
-            f"{wrong} Write the row down: 1 1 1 1 | 0.1 0.1 0.1 0.1 ... Take the maximum over each "
-            "window, then the mean of those maxima."
-        )
+        hint = Judge(function, (radius,), truth, relative=0)
+        hint[radius] = "So far the *maximum* carries the sun. What does the mean behind it do?"
+        hint[2 * radius + 1] = "That is the side of a window. How far does it reach to one side?"
+        hint[4 * radius] = "You count both sides of the edge. Is anything in the sun too dark?"
+        hint[...] = "Write the row down, 1 1 1 0.1 0.1 0.1: the maximum of each window, their mean."
     print("Right: twice the radius, and all of it in the shade; the sunny side keeps its light.")
 
 
@@ -44,25 +30,13 @@ def contrast_left(function) -> None:
     for ratio, gamma in ((4.0, 0.2), (2.0, 0.5), (1.5, 0.14), (3.0, 1.0)):
         light = torch.tensor(0.07, dtype=torch.float64)
         threads = 0.2 * torch.tensor([ratio, 1], dtype=torch.float64)
-        plain = (light * threads) ** gamma
-        split = retinex.recompose(light, threads, gamma)
-        truth = [(pair[0] / pair[1]).item() for pair in (plain, split)]
-        answer = tuple(float(v) for v in answer_of(function, ratio, gamma))
-        assert len(answer) == 2, "Return two numbers: with plain gamma, and with L^gamma R."
-        wrong = f"ratio {ratio:g}, gamma {gamma:g}: not ({answer[0]:.3f}, {answer[1]:.3f})."
-        swapped = near(answer[0], truth[1], 1e-3) and near(answer[1], truth[0], 1e-3)
-        assert not swapped or near(truth[0], truth[1], 1e-3), (
-            f"{wrong} These are the right two numbers, in the other order."
-        )
-        assert near(answer[0], truth[0], 1e-3), (
-            f"{wrong} First number: both threads are raised to the power gamma. What is "
-            "(a x) ** g / (a y) ** g?"
-        )
-        assert near(answer[1], truth[1], 1e-3), (
-            f"{wrong} Second number: both threads are in the *same* light. What remains of it when "
-            "one is divided by the other?"
-        )
-    print("Right: plain gamma squeezes light and paint alike; the split squeezes the light alone.")
+        pairs = (light * threads) ** gamma, retinex.recompose(light, threads, gamma)
+        plain, split = ((bright / dark).item() for bright, dark in pairs)
+        hint = Judge(function, (ratio, gamma), (plain, split), relative=1e-3)
+        hint[(split, plain)] = "These are the right two numbers, in the other order."
+        hint[(plain, ANY)] = "Second number: both are in the *same* light. What is left of it?"
+        hint[...] = "First number: both are raised to gamma. What is (a x) ** g / (a y) ** g?"
+    print("Right: plain gamma squeezes both alike; the split squeezes the illumination alone.")
 
 
 def freedoms(function) -> None:
@@ -75,20 +49,13 @@ def freedoms(function) -> None:
             for colour in range(3):
                 system[3 * exposure + colour, [exposure, k + colour]] = 1
         truth = system.shape[1] - int(np.linalg.matrix_rank(system))
-        answer = answer_of(function, k)
-        wrong = f"{k} exposure(s): it is not {answer}."
-        assert answer == truth or answer not in (3 - 2 * k, max(3 - 2 * k, 0)), (
-            f"{wrong} You counted {k + 3} unknowns and {3 * k} equations. But do the equations all "
-            "say something new? Take any solution, double R, and halve every L."
-        )
-        assert answer == truth or answer != 0, (
-            f"{wrong} Then there would be one answer. Take any solution, double R, and halve every "
-            "L: is an equation violated?"
-        )
-        assert answer == truth, (
-            f"{wrong} Suppose somebody tells you L of the first exposure. What follows from it? "
-            "And from R, about the other exposures?"
-        )
+        counted = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something new?
+            Take any solution, double R, and halve every L."""
+        hint = Judge(function, (k,), truth, relative=0)
+        hint[3 - 2 * k] = counted
+        hint[max(3 - 2 * k, 0)] = counted
+        hint[0] = "Then there would be one answer. But double R and halve every L: still right?"
+        hint[...] = "Suppose somebody tells you L of the first exposure. What follows for all else?"
     print("Right: one number a pixel, with two exposures, ten, or a hundred.")
 
 
@@ -96,23 +63,20 @@ def cheat(function) -> None:
     """Exercise 08/4.2: function(image) -> (L, R, X) that most of the loss is content with."""
     draw = torch.Generator().manual_seed(0)
     for h, w in ((8, 8), (5, 12)):
-        one, two = (torch.rand(1, 3, h, w, generator=draw) for _ in range(2))  # unrelated pictures
-        splits = [_split_of(function, image) for image in (one, two)]
-        for image, split in zip((one, two), splits, strict=True):
+        images = [torch.rand(1, 3, h, w, generator=draw) for _ in range(2)]  # unrelated
+        splits = [_split_of(function, image) for image in images]
+        for image, split in zip(images, splits, strict=True):
             same = _split_of(function, image.clone())
-            assert all(torch.equal(a, b) for a, b in zip(split, same, strict=True)), (
-                "The same picture gave two different splits; a network would not do that."
-            )
+            assert all(map(torch.equal, split, same)), """The same picture gave two different
+                splits; a network would not do that."""
             L, R, X = split
-            assert L.min() > 0, "The light is 0 somewhere, and X / L is not a number there."
-            assert F.mse_loss(L * R, X) < 1e-9, (
-                "mean((L R - X)^2) is not 0. X is yours to choose: what must it be?"
-            )
-            assert retinex.total_variation(L) < 1e-6, "TV(L) is not 0. Which light is smoothest?"
-        assert retinex.consistency(splits[0].R, splits[1].R) < 1e-9, (
-            "C is not 0: I gave your function two pictures that have nothing in common, and it saw "
-            "two different paints. Which paint is the same whatever one looks at?"
-        )
+            assert L.min() > 0, "L is 0 somewhere, and X / L is not a number there."
+            assert F.mse_loss(L * R, X) < 1e-9, """mean((L R - X)^2) is not 0. X is yours to choose:
+                what must it be?"""
+            assert retinex.total_variation(L) < 1e-6, "TV(L) is not 0. Which L is smoothest?"
+        assert retinex.consistency(splits[0].R, splits[1].R) < 1e-9, """C is not 0: two pictures
+            with nothing in common got different reflectances. Which one is the same whatever one
+            looks at?"""
     print("Right: four of the six terms are 0, and you have not even looked at the picture.")
 
 
@@ -120,35 +84,30 @@ def _split_of(function, image):
     h, w = image.shape[-2:]
     split = retinex.Decomposition(*answer_of(function, image))
     for name, t, c in zip("LRX", split, (1, 3, 3), strict=True):
-        assert tuple(t.shape) == (1, c, h, w), (
-            f"{name} has shape {tuple(t.shape)}; for this picture it should be {(1, c, h, w)}."
-        )
+        assert tuple(t.shape) == (1, c, h, w), f"""{name} has shape {tuple(t.shape)}; for this
+            picture it should be {(1, c, h, w)}."""
         assert t.min() >= 0 and t.max() <= 1, f"{name} leaves the range from 0 to 1."
     return split
 
 
 def invisible_light(function) -> None:
-    """Exercise 08/4.3: function(h, w) -> light that changes at each pixel, with TV = 0."""
+    """Exercise 08/4.3: function(h, w) -> illumination that changes at each pixel, with TV = 0."""
     for h, w in ((4, 6), (7, 5), (3, 3)):
         light = torch.as_tensor(answer_of(function, h, w)).float()
         assert tuple(light.shape) == (h, w), f"Return ({h}, {w}) numbers, not {tuple(light.shape)}."
         assert light.min() >= 0 and light.max() <= 1, "Light is between 0 and 1."
         value = retinex.total_variation(light[None, None]).item()
-        assert value < 1e-6, (
-            f"{h} x {w}: TV is {value:.2g}. Which pixels does it compare? Those, and only those, "
-            "have to be equal."
-        )
+        assert value < 1e-6, f"""{h} x {w}: TV is {value:.2g}. Which pixels does it compare? Those,
+            and only those, have to be equal."""
         for axis, name in enumerate(("below", "beside")):
             steps = light.diff(dim=axis).abs()
-            assert steps.min() > 1 - 1e-6, (
-                f"Two pixels, one {name} the other, differ by {steps.min():.2g} only. Every one is "
-                "to differ from its neighbours, on all four sides, by 1."
-            )
+            assert steps.min() > 1 - 1e-6, f"""Two pixels, one {name} the other, differ by
+                {steps.min():.2g} only, and not by 1 as on all four sides they should."""
     print("Right: the roughest light there is, and TV, which looks two pixels on, sees none of it.")
 
 
 def light_of_half(function) -> None:
-    """Exercise 08/5.1: function(weight) -> the light at which half of the noise is removed."""
+    """Exercise 08/5.1: function(weight) -> illumination at which half of the noise is removed."""
     truth = {}
     for weight in (500.0, 5.0, 50.0):
         low, high = 1e-3, 1.0
@@ -156,21 +115,22 @@ def light_of_half(function) -> None:
             middle = (low * high) ** 0.5
             low, high = (middle, high) if _removed(middle, weight) > 0.5 else (low, middle)
         truth[weight] = low
-        answer = float(answer_of(function, weight))
-        wrong = f"weight {weight:g}: it is not {answer:.4g}."
-        assert not near(answer, 1 / low), f"{wrong} That is 1 / L, and the light is below 1."
-        assert not near(answer, low**2), f"{wrong} That is L^2."
-        assert near(answer, low), (
-            f"{wrong} There the share is {_removed(min(max(answer, 1e-3), 1.0), weight):.0%}. Set "
-            "it to one half in the formula, and solve for L."
-        )
+
+        def share(answer, weight=weight):
+            removed = _removed(min(max(float(answer), 1e-3), 1.0), weight)
+            return f"There the share is {removed:.0%}. Set it to one half and solve for L."
+
+        hint = Judge(function, (weight,), low)
+        hint[1 / low] = "That is 1 / L, and the light is below 1."
+        hint[low**2] = "That is L^2."
+        hint[...] = share
     of_255 = " and ".join(f"{255 * truth[w]:.0f} with {w:g}" for w in (500.0, 5.0))
     print(f"Right: of the 255 levels of a PNG file, that is {of_255}.")
 
 
-def _removed(light, weight, paint=0.6, noise=0.01):
+def _removed(light, weight, reflectance=0.6, noise=0.01):
     """Share of the noise that the best X leaves out, from the library's own loss."""
-    L, R, grey = (torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in (light, paint, 1))
+    L, R, grey = (torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in (light, reflectance, 1))
     image = L * R + noise
 
     def slope(x):  # of the loss in X; the loss is a parabola
@@ -179,6 +139,6 @@ def _removed(light, weight, paint=0.6, noise=0.01):
         loss = retinex.retinex(image, split) + weight * retinex.projection(image, x)
         return torch.autograd.grad(loss, x)[0].sum().item()
 
-    a, b = light * paint, light * paint + noise
+    a, b = light * reflectance, light * reflectance + noise
     best = a + (b - a) * slope(a) / (slope(a) - slope(b))
     return (b - best) / noise

@@ -1,11 +1,9 @@
 """Checks of notebook 14."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..scoreboard import pareto_front
-from .common import answer_of, near
+from .common import Judge, answer_of
 
 
 def _row(**other):
@@ -14,6 +12,10 @@ def _row(**other):
     row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}
     row |= {"camera": "Sony ILCE-7SM2", "match_colour": False, "levels": None, "m": None}
     return row | other
+
+
+def _word(answer):
+    return "yes" if answer else "no"
 
 
 def same_race(function) -> None:
@@ -33,11 +35,8 @@ def same_race(function) -> None:
     )
     for other, truth, why in cases:
         for a, b in ((ours, other), (other, ours)):
-            answer = answer_of(function, a, b)
-            assert bool(answer) == truth, (
-                f"You say {'yes' if answer else 'no'} where the answer is "
-                f"{'yes' if truth else 'no'}: {why}."
-            )
+            answer = bool(answer_of(function, a, b))
+            assert answer == truth, f"The answer is {_word(truth)}: {why}."
     print("Right: same pictures, same knowledge, same ruler. Only then is a difference one.")
 
 
@@ -45,30 +44,23 @@ def error_of_difference(function) -> None:
     """Exercise 14/3.1: function(a, b) -> standard error of the mean difference."""
     rng = np.random.default_rng(0)
     for n in (5, 12):
-        pictures = rng.normal(20, 4, n)
-        a, b = pictures + rng.normal(1, 0.5, n), pictures
-        truth = np.std(a - b, ddof=1) / np.sqrt(n)
-        answer = float(answer_of(function, a.copy(), b.copy()))
-        apart = np.sqrt(np.var(a, ddof=1) / n + np.var(b, ddof=1) / n)
-        hint = "Subtract first: each picture is its own control. Then the standard error of that."
-        if near(answer, apart):
-            hint = "So it would be if the two had been tested on different pictures."
-        elif near(answer, truth * np.sqrt(n)):
-            hint = "That is the spread of one picture's difference; the mean of n is steadier."
-        elif near(answer, np.std(a - b) / np.sqrt(n)):
-            hint = "From n numbers whose mean you took yourself n - 1 are left: ddof=1."
-        assert near(answer, truth), f"Not {answer:.3f} dB. {hint}"
+        b = rng.normal(20, 4, n)
+        a = b + rng.normal(1, 0.5, n)
+        spread = np.std(a - b, ddof=1)
+        hint = Judge(function, (a.copy(), b.copy()), spread / np.sqrt(n))
+        apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n)
+        hint[apart] = "So it would be if the two had been tested on different pictures."
+        hint[spread] = "That is the spread of one picture's difference; the mean of n is steadier."
+        hint[np.std(a - b) / np.sqrt(n)] = "Your mean came from these n as well: ddof=1."
+        hint[...] = "Subtract first: each picture is its own control. Then its error."
     print("Right: what all pictures have in common, easy or hard, drops out of the difference.")
 
 
 def beats(function) -> None:
     """Exercise 14/5.1: function(a, b) -> whether choice a, (cost, quality), makes b pointless."""
-    rng = np.random.default_rng(1)
-    for a, b in rng.integers(0, 3, (200, 2, 2)).tolist():
+    for a, b in np.random.default_rng(1).integers(0, 3, (200, 2, 2)).tolist():
         truth = not pareto_front(*zip(a, b, strict=True))[1]
-        answer = answer_of(function, tuple(a), tuple(b))
-        if bool(answer) == truth:
-            continue
+        answer = bool(answer_of(function, tuple(a), tuple(b)))
         hint = "Less cost is better, more quality is better."
         if a == b:
             hint = "Equal choices do not beat each other, or both would be thrown away."
@@ -76,9 +68,7 @@ def beats(function) -> None:
             hint = "A tie in one of the two is no excuse: the other decides."
         elif (a[0] < b[0]) == (a[1] < b[1]):
             hint = "Each is better at something: then neither beats the other."
-        raise AssertionError(
-            f"{tuple(a)} against {tuple(b)}: you say {'yes' if answer else 'no'}. {hint}"
-        )
+        assert answer == truth, f"{a} against {b}: you say {_word(answer)}. {hint}"
     print("Right: no worse in both, better in one.")
 
 

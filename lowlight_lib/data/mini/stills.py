@@ -144,8 +144,9 @@ class MiniPhotos(MiniSet):
         return any(p not in ours and p.is_file() for p in self.folder.rglob("*"))
 
     def _clear(self, old):
-        for file in old.get("files", []):
-            (self.folder / file).unlink(missing_ok=True)
+        for path in [*self.folder.rglob("*")]:  # all of them ours, or `make` would have refused
+            if path.is_file() and path.name != NOTE:
+                path.unlink()
 
     def _write(self, progress):
         import imageio.v3 as iio

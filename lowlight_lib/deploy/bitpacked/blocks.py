@@ -2,7 +2,7 @@
 
 A weight needs its sign and its output channel's alpha, no more: a state of bits, as `pack_state`
 or a packed file gives it, is all that is taken, and no float weight is ever made of it. The
-kernels, and how they treat borders and exact zeros, are in `xnor_kernels`.
+kernels, and how they treat borders and exact zeros, are in `kernels`.
 
 Built in notebooks/13_deploy, section 5.
 """
@@ -118,7 +118,7 @@ class PackedConv:
         return out
 
     def borders(self, h, w):
-        """(places, start, kinds_y, kinds_x) of `xnor_kernels.back`, made once for the last size.
+        """(places, start, kinds_y, kinds_x) of `kernels.back`, made once for the last size.
 
         A sum is (places) - 2 (places that differ), if all bits of the window are signs. Outside
         the frame they are 0, so that they differ where a weight is 1: twice the number of those is
@@ -155,7 +155,7 @@ def run(
     conv, x, threshold, out, *, alpha, act, mode=kernels.PLAIN, plan=None, skip=kernels.NOTHING,
     mix=NO_MIX, add=False, keep=False, attention=NO_ATTENTION,
 ):  # fmt: skip
-    """Both passes of a layer over x into `out`; see `xnor_kernels.front` and `back`.
+    """Both passes of a layer over x into `out`; see `kernels.front` and `back`.
 
     Raises:
         ShapeError: x is no float32 array of as many channels as the layer has.
@@ -242,7 +242,7 @@ class PackedBlock:
         Args:
             out: where to; `x` itself for a `DABC2d` whose input is not needed any more.
             add: add to what is in `out`.
-            plan: how frames and channels of x move before (see `xnor_kernels`), (N', lines, 6).
+            plan: how frames and channels of x move before (see `kernels`), (N', lines, 6).
         """
         mode = kernels.PLAIN if plan is None else kernels.PLAN
         frames, h, w = len(x) if plan is None else len(plan), *x.shape[1:3]
@@ -293,7 +293,7 @@ def read_plan(shift, frames, channels):
     Args:
         shift: (1, frames, channels, H, W) -> (1, frames, channels', H, W), moving whole channels.
     Returns:
-        (plan, zeros): (frames, lines, 6) int64 as `xnor_kernels` takes it; the channels that get
+        (plan, zeros): (frames, lines, 6) int64 as `kernels` takes it; the channels that get
         nothing in any frame, which the plan leaves out.
 
     >>> plan, zeros = read_plan(lambda x: x.roll(1, 1), 2, 4)  # each frame from the one before

@@ -10,7 +10,7 @@ channels that stay zero. A layer is two passes over its rows:
     front   row of the input -> its bits, statistics for the attention, real 1x1 convolution
     back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
 
-Here are the loops over frames and rows; what is done to a pixel's channels is in `xnor_vectors`.
+Here are the loops over frames and rows; what is done to a pixel's channels is in `vectors`.
 
 **Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
 and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit, prange
 
-from . import vectors as xnor_vectors
+from . import vectors
 from .vectors import (
     LANES,
     REAL_TILE,
@@ -51,7 +51,7 @@ NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
 
 # numba compiles again when this file has changed, and does not see that the vectors have: so the
 # name by which it keeps a kernel says which vectors are in it.
-VECTORS = f"{zlib.crc32(Path(xnor_vectors.__file__).read_bytes()):x}"
+VECTORS = f"{zlib.crc32(Path(vectors.__file__).read_bytes()):x}"
 
 
 def kernel(**options):

@@ -103,7 +103,7 @@ class PackedBrve:
         first = self._row(self._net.features, first, own=True)
         return first, self._unet(self._net.stage0, first)
 
-    def align(self, window):
+    def align(self, *window):
         """Features of three frames, each (1, H, W, C) -> the same, each knowing of the others."""
         return np.split(self._stage1(np.concatenate(window)), 3)
 

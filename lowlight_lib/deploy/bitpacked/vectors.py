@@ -1,4 +1,4 @@
-"""The inner loops of `xnor_kernels`, written with vectors: `LANES` channels of a pixel at a time.
+"""The inner loops of `kernels`, written with vectors: `LANES` channels of a pixel at a time.
 
 A compiler makes vectors of long loops. Ours are over 24, 48 or 96 channels, too short for that, so
 they are said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
@@ -8,6 +8,8 @@ Built in notebooks/13_deploy, section 5.
 """
 
 from __future__ import annotations
+
+import inspect
 
 from llvmlite import ir
 from numba import types
@@ -144,6 +146,26 @@ class _Code:
         return self._context.get_dummy_value()
 
 
+def _intrinsic(names, returns=types.void):
+    """An intrinsic with these arguments, of a function that emits its code from a `_Code`.
+
+    Whole numbers come in as numba's intp.
+    """
+
+    def made(emit):
+        def define(typing_context, *given):
+            given = [_SIZE if isinstance(t, types.Integer) else t for t in given]
+            return returns(*given), lambda *call: emit(_Code(names, *call))
+
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        define.__signature__ = inspect.Signature(
+            [inspect.Parameter(name, kind) for name in ("typing_context", *names.split())]
+        )
+        return intrinsic(define)
+
+    return made
+
+
 def _signs(statistics):
     """Of LANES channels of a row of pixels: threshold, sign, packing, and sums if asked for.
 
@@ -153,40 +175,32 @@ def _signs(statistics):
 
     It returns 0 if no z is exactly 0 or not a number. `sums` is (3, step).
     """
-    names = "row i step pixels threshold k pivot low high j jump sums"
 
-    @intrinsic
-    def signs(
-        context_of_types, row, i, step, pixels, threshold, k, pivot, low, high, j, jump, sums
-    ):
-        def emit(*call):
-            c = _Code(names, *call)
-            b, step = c.builder, c["step"]
-            threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
-            places = [c.plus(c["k"], (step, n)) for n in range(3)]
-            totals = c.variables(3, c.number(0.0))
-            different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
-            with cgutils.for_range(b, c["pixels"]) as loop:
-                z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
-                above = (z > c.number(0.0)).to_bits()
-                at_least = z.not_below(c.number(0.0)).to_bits()
-                to = c.plus(c["j"], (c["jump"], loop.index))
-                b.store(above, c.at("low", to))
-                b.store(at_least, c.at("high", to))
-                b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
-                if statistics:
-                    off = z - pivot
-                    for total, value in zip(totals, (z.abs(), off, off * off), strict=True):
-                        c.add_to(total, value)
+    @_intrinsic("row i step pixels threshold k pivot low high j jump sums", types.uint8)
+    def emit(c):
+        b, step = c.builder, c["step"]
+        threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
+        places = [c.plus(c["k"], (step, n)) for n in range(3)]
+        totals = c.variables(3, c.number(0.0))
+        different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
+        with cgutils.for_range(b, c["pixels"]) as loop:
+            z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
+            above = (z > c.number(0.0)).to_bits()
+            at_least = z.not_below(c.number(0.0)).to_bits()
+            to = c.plus(c["j"], (c["jump"], loop.index))
+            b.store(above, c.at("low", to))
+            b.store(at_least, c.at("high", to))
+            b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
             if statistics:
-                for total, place in zip(totals, places, strict=True):
-                    c.store(c.load("sums", place) + c.get(total), "sums", place)
-            return b.load(different)
+                off = z - pivot
+                for total, value in zip(totals, (z.abs(), off, off * off), strict=True):
+                    c.add_to(total, value)
+        if statistics:
+            for total, place in zip(totals, places, strict=True):
+                c.store(c.load("sums", place) + c.get(total), "sums", place)
+        return b.load(different)
 
-        given = (row, _SIZE, _SIZE, _SIZE, threshold, _SIZE, pivot, low, high, _SIZE, _SIZE, sums)
-        return types.uint8(*given), emit
-
-    return signs
+    return emit
 
 
 def _sums(c, pixels, kind, term):
@@ -215,21 +229,14 @@ def _to_out(c, lanes, index):
 
 def _products(pixels):
     """A matrix product of some pixels: out[o + p outputs + k] (+)= bias[k] + sum of x w."""
-    names = "x i step places w j bias k out o outputs add"
 
-    @intrinsic
-    def products(context_of_types, x, i, step, places, w, j, bias, k, out, o, outputs, add):
-        def emit(*call):
-            c = _Code(names, *call)
-            for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
-                to = c.plus(c["o"], (c["outputs"], p))
-                _to_out(c, total + c.load("bias", c["k"]), to)
-            return c.nothing()
+    @_intrinsic("x i step places w j bias k out o outputs add")
+    def emit(c):
+        for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
+            _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["outputs"], p)))
+        return c.nothing()
 
-        given = (x, _SIZE, _SIZE, places, w, _SIZE, bias, _SIZE, out, _SIZE, _SIZE, types.boolean)
-        return types.void(*given), emit
-
-    return products
+    return emit
 
 
 def _binary(pixels):
@@ -240,47 +247,32 @@ def _binary(pixels):
 
     `kinds` has the row of `start` for each pixel, from its index q on, and `kind` is added to it.
     """
-    names = "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
 
-    @intrinsic
-    def binary(
-        context_of_types, x, i, step, places, w, j, start, kinds, q, kind, scale, s, before, slope,
-        after, k, out, o, outputs, add,
-    ):  # fmt: skip
-        def emit(*call):
-            c = _Code(names, *call)
-            scale, one = c.load("scale", c["s"]), c.number(1.0)
-            before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
-            differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).popcount())
-            for p, total in enumerate(differ):
-                q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
-                row = c.builder.add(c.one("kinds", q), c["kind"])
-                first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
-                total = total.to_ints()
-                t = (first - (total + total)).to_floats() * scale + before
-                t = t * c.either(t > c.number(0.0), one, slope) + after
-                _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
-            return c.nothing()
-
-        given = (
-            x, _SIZE, _SIZE, places, w, _SIZE, start, kinds, _SIZE, _SIZE, scale, _SIZE, before,
-            slope, after, _SIZE, out, _SIZE, _SIZE, types.boolean,
-        )  # fmt: skip
-        return types.void(*given), emit
-
-    return binary
-
-
-@intrinsic
-def move(context_of_types, source, i, target, j):
-    """target[j] = source[i], LANES floats."""
-
-    def emit(*call):
-        c = _Code("source i target j", *call)
-        c.store(c.load("source", c["i"]), "target", c["j"])
+    @_intrinsic(
+        "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
+    )
+    def emit(c):
+        scale, one = c.load("scale", c["s"]), c.number(1.0)
+        before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
+        differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).popcount())
+        for p, total in enumerate(differ):
+            q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
+            row = c.builder.add(c.one("kinds", q), c["kind"])
+            first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
+            total = total.to_ints()
+            t = (first - (total + total)).to_floats() * scale + before
+            t = t * c.either(t > c.number(0.0), one, slope) + after
+            _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
         return c.nothing()
 
-    return types.void(source, _SIZE, target, _SIZE), emit
+    return emit
+
+
+@_intrinsic("source i target j")
+def move(c):
+    """target[j] = source[i], LANES floats."""
+    c.store(c.load("source", c["i"]), "target", c["j"])
+    return c.nothing()
 
 
 signs, signs_and_sums = _signs(False), _signs(True)
