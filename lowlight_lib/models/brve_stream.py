@@ -116,7 +116,7 @@ def stage_units(network) -> dict[str, ExportUnit]:
                         known_of_a_frame),
     }  # fmt: skip
     return {
-        name: ExportUnit(Stage(network, name), *names, network.spec.multiple, draw,
-                         None if len(names[2]) == 1 else tuple)
-        for name, (*names, draw) in stages.items()
+        name: ExportUnit(Stage(network, name), inputs, channels, outputs, network.spec.multiple,
+                         draw, None if len(outputs) == 1 else tuple)
+        for name, (inputs, channels, outputs, draw) in stages.items()
     }  # fmt: skip
