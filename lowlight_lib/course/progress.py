@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 LINE_EVERY_S = 10.0  # without a terminal; a CI that sees nothing for minutes looks hung
 _BAR_EVERY_S = 0.5
@@ -32,16 +33,16 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     """
     from tqdm import tqdm
 
-    stream, stop = stream or sys.stdout, stop or threading.Event()
-    terminal, began = _is_terminal(stream), time.time()
+    stream, stop, began = stream or sys.stdout, stop or threading.Event(), time.time()
     # Cells are no measure of time, so no rate and no estimate.
-    drawn = "|{bar:20}| " if terminal else ""
-    form = "{desc}: {n_fmt}/{total_fmt} cells " + drawn + "{elapsed}{postfix}"
-    file = stream if terminal else _Lines(stream)
-    bar = tqdm(total=cells, desc=label, file=file, leave=False, bar_format=form)
+    form, every = "{desc}: {n_fmt}/{total_fmt} cells |{bar:20}| {elapsed}{postfix}", _BAR_EVERY_S
+    if not _is_terminal(stream):
+        form, every, lines = form.replace("|{bar:20}| ", ""), LINE_EVERY_S, stream
+        stream = SimpleNamespace(write=lambda text: _write_line(lines, text), flush=lines.flush)
+    bar = tqdm(total=cells, desc=label, file=stream, leave=False, bar_format=form)
 
     def show():
-        while not stop.wait(_BAR_EVERY_S if terminal else LINE_EVERY_S):
+        while not stop.wait(every):
             bar.n = max(cells_begun(executed) - 1, 0)
             bar.set_postfix_str(training_status(folder, began) or "")
 
@@ -66,9 +67,8 @@ def cells_begun(executed) -> int:
         cells = json.loads(Path(executed).read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):  # not there yet, or being written this very moment
         return 0
-    return sum(
-        runs(c) and c["metadata"].get("papermill", {}).get("start_time") is not None for c in cells
-    )
+    begun = (c for c in cells if c["metadata"].get("papermill", {}).get("start_time"))
+    return sum(map(runs, begun))
 
 
 def training_status(folder, since=0.0) -> str | None:
@@ -98,23 +98,15 @@ def say(text) -> None:
     print(text, flush=True)
 
 
-class _Lines:
-    """A stream for tqdm that gives each state of the bar a line of its own."""
-
-    def __init__(self, stream):
-        self.stream = stream
-
-    def write(self, text):
-        if text.strip():
-            self.stream.write(text.strip() + "\n")
-
-    def flush(self):
-        self.stream.flush()
+def _write_line(stream, text):
+    """Give each state of the bar a line of its own."""
+    if text.strip():
+        stream.write(text.strip() + "\n")
 
 
 def _is_terminal(stream):
     """Whether a bar can be drawn; some CI terminals are no columns wide, and would show nothing."""
     try:
         return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
-    except (OSError, ValueError):  # it cannot tell
+    except OSError:  # it cannot tell
         return True

@@ -7,7 +7,6 @@ report.html.jinja says how it looks; everything that comes from a notebook or a 
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -64,9 +63,13 @@ def _links(executed, entry):
 def _folders(run_dir, rows):
     """What each folder `pictures` holds, the pictures grouped by what they show."""
     for folder in sorted(p for p in run_dir.rglob("pictures") if p.is_dir()):
-        where = folder.parent.relative_to(run_dir).as_posix()
-        scores = next((s for r in rows if (s := _scores_by_view(r, where)) is not None), {})
-        groups = {}
+        where, scores, groups = folder.parent.relative_to(run_dir).as_posix(), {}, {}
+        for row in rows:
+            its_own = row.get("model") and where.endswith(f"_{row['model']}")
+            if its_own and row.get("amplification") == "ratio":
+                for r in row.get("per_image") or ():
+                    scores[r.get("name"), "result"] = r.get("psnr")
+                    scores[r.get("name"), "baseline"] = r.get("baseline_psnr")
         for path in sorted(folder.glob("*.png")):
             if match := _PICTURE.fullmatch(path.stem):
                 name, view, variant = match.groups()
@@ -80,15 +83,6 @@ def _folders(run_dir, rows):
         videos = [(p.relative_to(run_dir).as_posix(), p.stem) for p in sorted(folder.glob("*.mp4"))]
         if groups or videos:
             yield {"where": where, "groups": groups, "videos": videos}
-
-
-def _scores_by_view(row, where):
-    """{(picture, view): PSNR} where `row` is of the network whose pictures lie in `where`."""
-    if not row.get("model") or not where.endswith(f"_{row['model']}"):
-        return None
-    images = row.get("per_image") or () if row.get("amplification") == "ratio" else ()
-    keys = (("result", "psnr"), ("baseline", "baseline_psnr"))
-    return {(r.get("name"), view): r.get(key) for r in images for view, key in keys}
 
 
 def _render(executed):
@@ -113,10 +107,9 @@ def _render(executed):
 
 
 def _shown(value, digits):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is None or (number and math.isnan(value)):
+    if value is None or value != value:  # NaN
         return "–"
-    return f"{value:.{digits}f}" if number and digits is not None else str(value)
+    return f"{value:.{digits}f}" if digits is not None and isinstance(value, float) else str(value)
 
 
 def _read(path, default):

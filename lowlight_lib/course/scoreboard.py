@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
 from ..evaluation.results import read_rows, weights_id
 
 
@@ -29,36 +28,27 @@ class Entry:
     weights: Path | None
 
 
-def folders(out_dir) -> list[Path]:
-    """Where the notebooks of one run left their scores: in `out_dir`, which they share, or in
-    folders of their own beside it, as in a run of the course.
-    """
-    out_dir = Path(out_dir)
-    if (out_dir / "results.json").exists():
-        return [out_dir]
-    return sorted(p.parent for p in out_dir.parent.glob("*/results.json"))
-
-
 def entries(out_dir, order=()) -> list[Entry]:
     """The test of each system in a run: on the test split, with the true exposure ratio.
 
     Of several such tests of a system the one with the most images counts, of equal ones the later.
 
     Args:
-        out_dir: see `folders`.
+        out_dir: the folder of a notebook; the results.json is in it where all notebooks share it,
+            else in the folders beside it, as in a run of the course.
         order: names of systems that come first; the others follow by name.
     Raises:
         DataError: a results.json is damaged.
     """
     best = {}
-    for folder in folders(out_dir):
-        for row in read_rows(folder / "results.json"):
+    for path in _in_run(out_dir, "results.json"):
+        for row in read_rows(path):
             fits = row.get("split") == "test" and row.get("amplification") in ("ratio", None)
             if not fits or row.get("predictions") or not row.get("weights"):
                 continue
             known = best.get(row["model"])
             if known is None or row["images"] >= known.row["images"]:
-                best[row["model"]] = Entry(row, folder, _find(folder, row["weights"]))
+                best[row["model"]] = Entry(row, path.parent, _find(path.parent, row["weights"]))
     rank = {name: i for i, name in enumerate(order)}
     return [best[n] for n in sorted(best, key=lambda n: (rank.get(n, len(rank)), n))]
 
@@ -69,15 +59,7 @@ def bench_rows(out_dir) -> list[dict]:
     Raises:
         DataError: it is damaged.
     """
-    own = Path(out_dir) / "bench.json"
-    paths = [own] if own.exists() else sorted(own.parent.parent.glob("*/bench.json"))
-    rows = []
-    for path in paths:
-        try:
-            rows += read_rows(path)
-        except DataError as e:
-            raise DataError(e.what, file=path, todo="run notebook 13 again") from e
-    return rows
+    return [row for path in _in_run(out_dir, "bench.json") for row in read_rows(path)]
 
 
 def pareto_front(costs, qualities) -> np.ndarray:
@@ -94,6 +76,11 @@ def pareto_front(costs, qualities) -> np.ndarray:
     no_worse = (costs[:, None] <= costs) & (qualities[:, None] >= qualities)
     better = (costs[:, None] < costs) | (qualities[:, None] > qualities)
     return ~(no_worse & better).any(0)
+
+
+def _in_run(out_dir, name):
+    own = Path(out_dir, name)
+    return [own] if own.exists() else sorted(own.parent.parent.glob(f"*/{name}"))
 
 
 def _find(folder, weights):

@@ -56,7 +56,7 @@ def course(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", log)
         code = run.run_course(
-            "smoke", None, ["steps=3"], data, books, top / "runs" / "latest", resume=False
+            "smoke", None, {"steps": "3"}, data, books, top / "runs" / "latest", resume=False
         )
     after = os.environ.pop("MPLBACKEND")
     assert after == "agg" and dict(os.environ) == before  # the caller's environment is untouched
@@ -189,7 +189,7 @@ def test_resuming_runs_only_what_has_not_finished(course, capsys):
 
 def test_the_earlier_run_is_kept_under_its_start_time(course):
     started = json.loads((course["out"] / "state.json").read_text())["started"]
-    assert course["again"](only=["01_breaks"]) == 0
+    assert course["again"](only="01_breaks") == 0
     kept = course["out"].with_name(started)
     assert (kept / "10_train_test_stills_redi" / "results.json").exists()
     assert list(json.loads((course["out"] / "state.json").read_text())["notebooks"]) == [
