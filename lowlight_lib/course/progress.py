@@ -9,16 +9,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-LINE_EVERY_S = 10.0  # without a terminal; a CI that sees nothing for minutes looks hung
-_BAR_EVERY_S = 0.5
+_LINE_EVERY_S = 10.0  # without a terminal; a CI that sees nothing for minutes looks hung
+_DRAW_EVERY_S = 0.5
 _TAIL_BYTES = 4096  # of metrics.jsonl: a few dozen lines, read twice a second
 
 
 @contextlib.contextmanager
 def progress(label, cells, executed, folder, stream=None, stop=None):
-    """Show how far a notebook is while it runs inside: a bar on a terminal, lines elsewhere.
+    """Show how far a notebook is while it runs inside: on a terminal one line is drawn over.
 
     The notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
     inside a long cell is read from the `metrics.jsonl` that a training writes.
@@ -34,17 +33,21 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     from tqdm import tqdm
 
     stream, stop, began = stream or sys.stdout, stop or threading.Event(), time.time()
-    # Cells are no measure of time, so no rate and no estimate.
-    form, every = "{desc}: {n_fmt}/{total_fmt} cells |{bar:20}| {elapsed}{postfix}", _BAR_EVERY_S
-    if not _is_terminal(stream):
-        form, every, lines = form.replace("|{bar:20}| ", ""), LINE_EVERY_S, stream
-        stream = SimpleNamespace(write=lambda text: _write_line(lines, text), flush=lines.flush)
-    bar = tqdm(total=cells, desc=label, file=stream, leave=False, bar_format=form)
+    width = _columns(stream) - 1  # in the last column some terminals begin a new line
+    every, end = (_DRAW_EVERY_S, "\r") if width > 0 else (_LINE_EVERY_S, "\n")
+
+    def write(text):
+        print(text[:width].ljust(width) if width > 0 else text, end=end, file=stream, flush=True)
 
     def show():
-        while not stop.wait(every):
-            bar.n = max(cells_begun(executed) - 1, 0)
-            bar.set_postfix_str(training_status(folder, began) or "")
+        while True:
+            done, status = max(cells_begun(executed) - 1, 0), training_status(folder, began)
+            took = tqdm.format_interval(time.time() - began)  # no estimate: cells differ too much
+            write(f"{label}: {done}/{cells} cells {took}" + (f", {status}" if status else ""))
+            if stop.wait(every):
+                break
+        if width > 0:
+            write("")
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -53,7 +56,6 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     finally:
         stop.set()
         thread.join()
-        bar.close()
 
 
 def runs(cell) -> bool:
@@ -98,15 +100,9 @@ def say(text) -> None:
     print(text, flush=True)
 
 
-def _write_line(stream, text):
-    """Give each state of the bar a line of its own."""
-    if text.strip():
-        stream.write(text.strip() + "\n")
-
-
-def _is_terminal(stream):
-    """Whether a bar can be drawn; some CI terminals are no columns wide, and would show nothing."""
+def _columns(stream):
+    """Of a terminal; 0 where there is none, and some CI terminals are no columns wide, too."""
     try:
-        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
     except OSError:  # it cannot tell
-        return True
+        return 80

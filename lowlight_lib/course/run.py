@@ -153,17 +153,12 @@ def _run_one(job, out, state, label):
             name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
             entry |= {"status": "failed", "cell": cells_begun(executed)}
             entry["error"] = {"name": name, "message": message.strip()}
-        entry["seconds"] = round(time.monotonic() - began, 1)
-        if entry["status"] == "done" or attempt == 2 or not _port_taken(entry):
-            return entry
-        say(f"{label}  its kernel found no free port; once more")
-
-
-def _port_taken(entry):
-    """Kernels choose their ports before they bind them, so another program can be faster."""
-    message = entry["error"]["message"]
-    at_start = entry["cell"] == 0 and "Kernel died before replying" in message
-    return at_start or "Address already in use" in message
+            # Kernels choose their ports before they bind them, so another program can be faster.
+            taken = "Address already in use", "Kernel died before replying"
+            if attempt == 1 and any(t in message for t in taken):
+                say(f"{label}  its kernel found no free port; once more")
+                continue
+        return entry | {"seconds": round(time.monotonic() - began, 1)}
 
 
 @contextlib.contextmanager
