@@ -28,13 +28,12 @@ _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tor
 def install_missing(extra=None) -> list[str]:
     """Install the requirements of this library that are not there, in one call of pip.
 
-    torch, numpy and matplotlib are never asked for, and a constraints file holds them, and the
-    packages of the running kernel, at their installed versions.
+    A constraints file holds torch, numpy, matplotlib and the running kernel at their versions.
 
     Args:
         extra: one whose requirements count, too, such as "deploy"; others are left out.
     Returns:
-        The requirements that were installed; empty where nothing was missing.
+        The requirements that were installed.
     Raises:
         LowlightError: pip failed.
     """

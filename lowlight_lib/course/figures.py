@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 
 from ..sensor import cfa as cfa_module
 
-_SMALL = 120  # images with fewer lines than this are drawn with hard pixel edges
-
 _FILTERS = ("#b03030", "#2e7d32", "#2b50aa")  # R, G, B: dark enough for white letters
 
 
@@ -26,9 +24,8 @@ def style() -> None:
     Cividis for maps, dashes and markers beside colours, no box around plots. In a notebook it also
     stores every figure as a PNG of at most 256 colours, a third of the usual size.
     """
-    mpl.rc("figure", dpi=90)
+    mpl.rc(("figure", "savefig"), dpi=90)
     mpl.rc("figure.constrained_layout", use=True)
-    mpl.rc("savefig", dpi=90)
     mpl.rc("image", cmap="cividis")
     mpl.rc("font", size=9)
     mpl.rc("legend", frameon=False)
@@ -57,21 +54,20 @@ def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="g
     images = [_as_picture(x) for x in (images if isinstance(images, (list, tuple)) else [images])]
     low, high = limits or (None, None)
     for ax, x in _panels(images, titles, columns, width):
-        kind = "nearest" if x.shape[0] < _SMALL else "antialiased"
+        kind = "nearest" if len(x) < 120 else "antialiased"  # small ones get hard pixel edges
         drawn = ax.imshow(x, cmap=cmap, vmin=low, vmax=high, interpolation=kind)
     if bar:
         ax.figure.colorbar(drawn, ax=ax, label=bar, shrink=0.8)
 
 
-def show_cells(cells, titles=None, *, width=8.0) -> None:
+def show_cells(cells, titles=None) -> None:
     """Draw colour filter arrays with a letter in each filter.
 
     Args:
         cells: a list of (h, w) arrays of 0=R 1=G 2=B.
-        titles: a list of as many strings.
     """
     colours = np.array([mpl.colors.to_rgb(colour) for colour in _FILTERS])
-    for ax, cell in _panels(cells, titles, None, width):
+    for ax, cell in _panels(cells, titles, None, 8):
         ax.imshow(colours[cell])
         for (i, j), colour in np.ndenumerate(cell):
             ax.text(j, i, "RGB"[colour], color="white", ha="center", va="center", weight="bold")

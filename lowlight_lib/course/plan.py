@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 from pathlib import Path
 
 from ..errors import OptionError
@@ -41,11 +40,7 @@ def find_notebooks(folder=None) -> list[Path]:
 
 
 def select(notebooks, only) -> list[Path]:
-    """Those of `notebooks` that `only` names, "10,12_train_test_retinex"; all if it is empty.
-
-    Raises:
-        OptionError: a name that no notebook has.
-    """
+    """Those of `notebooks` that `only` names, as "10,12_train_test_retinex"; all if it is empty."""
     names = {name.zfill(2) for name in (only or "").replace(",", " ").split()}
     for name in sorted(names - {n for p in notebooks for n in (p.stem, p.stem[:2])}):
         todo = f"choose from {', '.join(p.stem for p in notebooks)}"
@@ -81,9 +76,7 @@ def plan(notebooks, given, fixed) -> list[Job]:
         if name in fixed:
             raise OptionError(f"{name} has an option of its own", todo="use --profile or --data")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            todo = f"{hint}they have: {', '.join(sorted(known)) or 'none'}"
+            todo = f"choose from {', '.join(sorted(known)) or 'none'}"
             raise OptionError(f"no selected notebook has a parameter {name!r}", todo=todo)
     jobs = []
     for path, names in declared.items():

@@ -25,10 +25,8 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     Args:
         label: what to call the run, for example "[3/5] 10_train_test_stills_redi".
         cells: how many code cells will run.
-        executed: the notebook that papermill writes.
-        folder: where the notebook writes; the newest metrics.jsonl below it is shown.
-        stream: where to write; default is standard output.
-        stop: a threading.Event; tests give their own.
+        executed, folder: the notebook that papermill writes, and where that notebook writes.
+        stream, stop: by default standard output, and a threading.Event.
     """
     from tqdm import tqdm
 

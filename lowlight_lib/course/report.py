@@ -20,8 +20,7 @@ _PICTURE = re.compile(rf"(?P<name>.+)_(?P<view>{'|'.join(VIEWS)})(?:_(?P<variant
 def write_index(run_dir) -> Path:
     """Write index.html for the run in `run_dir`, and an HTML rendering of each executed notebook.
 
-    A file that is missing or damaged leaves its section out; the page is written all the same.
-    Renderings newer than their notebook are kept, so that calling it after each notebook is cheap.
+    A missing or damaged file leaves its section out. Renderings newer than their notebook are kept.
 
     Args:
         run_dir: a folder that `run_course` filled, or is filling: state.json, results.json,
@@ -36,16 +35,12 @@ def write_index(run_dir) -> Path:
 
     run_dir = Path(run_dir)
     state, rows = _read(run_dir / "state.json", {}), _read(run_dir / "results.json", [])
-    entries = state.get("notebooks") or {}
+    entries = (state.get("notebooks") or {}).items()
+    links = {name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries}
+    facts = {"state": state, "entries": entries, "links": links, "rows": rows, "shown": _shown}
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
-    page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True).render(
-        state=state,
-        entries=entries.items(),
-        links={name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries.items()},
-        rows=rows,
-        folders=list(_folders(run_dir, rows)),
-        shown=_shown,
-    )
+    page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = page.render(facts, folders=list(_folders(run_dir, rows)))
     with atomic_write(run_dir / "index.html", "w") as f:
         f.write(page)
     return run_dir / "index.html"

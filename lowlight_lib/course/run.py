@@ -6,13 +6,13 @@ nobody declares and then runs the defaults; here such a name is refused before a
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import json
 import os
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 from ..errors import DataError, OptionError, OutputError
 from ..io.files import atomic_write
@@ -32,22 +32,22 @@ def run_course(
 ) -> int:
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
 
-    A notebook that fails is reported with its cell and error, and the others still run.
+    Where a notebook fails, its cell and error are reported, and the others still run.
 
     Args:
         profile: "smoke", "course" or "paper".
         only: which notebooks, as "10,12_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
-        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, and where that is
-            not set the mini data, made first in datasets/mini beside the notebooks.
-        notebooks_dir: by default notebooks/ in the current folder, else in the library's checkout.
+        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, else the mini data,
+            made first in datasets/mini beside the notebooks.
+        notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
-        OptionError: before anything runs, for an option, a notebook or a parameter that does not
-            exist, a data folder that is not there, or an `out` that is something else.
+        OptionError: before anything runs: something asked for does not exist, or `out` is
+            something else than a folder of results.
     """
     from ..evaluation.results import commit
     from ..recipes import PROFILES
@@ -138,6 +138,7 @@ def _run_one(job, out, state, label):
         "LOWLIGHT_DATA": state["data_root"],
         "LOWLIGHT_OUT": str(folder),
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
+        "MPLBACKEND": "",  # the kernel draws into the notebook
     }
     options = {"kernel_name": "python3", "progress_bar": False, "config": config}
     options |= {"parameters": job.parameters, "cwd": str(job.path.parent)}
@@ -147,7 +148,7 @@ def _run_one(job, out, state, label):
         executed.unlink(missing_ok=True)  # its cells are counted
         began, entry = time.monotonic(), {"status": "done", "cells": cells}
         try:
-            with _environment(environment), progress(label, cells, executed, folder):
+            with patch.dict(os.environ, environment), progress(label, cells, executed, folder):
                 papermill.execute_notebook(literal(job.path), literal(executed), **options)
         except Exception as e:  # whatever it is, the other notebooks still run
             name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
@@ -159,19 +160,6 @@ def _run_one(job, out, state, label):
                 say(f"{label}  its kernel found no free port; once more")
                 continue
         return entry | {"seconds": round(time.monotonic() - began, 1)}
-
-
-@contextlib.contextmanager
-def _environment(variables):
-    """Set variables for kernels that start inside; they draw into the notebook."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    os.environ.pop("MPLBACKEND", None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _earlier_run(out, settings, resume):
@@ -230,5 +218,4 @@ def _process(pid):
     """[id, start time] of a living process, else None: ids are used again."""
     import psutil
 
-    with contextlib.suppress(psutil.Error):
-        return [pid, psutil.Process(pid).create_time()]
+    return [pid, psutil.Process(pid).create_time()] if psutil.pid_exists(pid) else None

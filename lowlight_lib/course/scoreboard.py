@@ -1,7 +1,4 @@
-"""What a run of the course has left behind, gathered for one table.
-
-Built in notebooks/14_scoreboard.
-"""
+"""What a run of the course has left behind, for the table of notebooks/14_scoreboard."""
 
 from __future__ import annotations
 
@@ -46,26 +43,22 @@ def entries(out_dir, order=()) -> list[Entry]:
             fits = row.get("split") == "test" and row.get("amplification") in ("ratio", None)
             if not fits or row.get("predictions") or not row.get("weights"):
                 continue
-            known = best.get(row["model"])
+            known, folder = best.get(row["model"]), path.parent
             if known is None or row["images"] >= known.row["images"]:
-                best[row["model"]] = Entry(row, path.parent, _find(path.parent, row["weights"]))
+                files = sorted(folder.rglob("*.safetensors"))
+                tested = next((f for f in files if weights_id(f) == row["weights"]), None)
+                best[row["model"]] = Entry(row, folder, tested)
     rank = {name: i for i, name in enumerate(order)}
     return [best[n] for n in sorted(best, key=lambda n: (rank.get(n, len(rank)), n))]
 
 
 def bench_rows(out_dir) -> list[dict]:
-    """The rows of the run's bench.json (see `deploy.bench`), [] where there is none.
-
-    Raises:
-        DataError: it is damaged.
-    """
+    """The rows of the run's bench.json (see `deploy.bench`); DataError where it is damaged."""
     return [row for path in _in_run(out_dir, "bench.json") for row in read_rows(path)]
 
 
 def pareto_front(costs, qualities) -> np.ndarray:
-    """Which of several choices are beaten by none.
-
-    A choice is beaten by another that costs no more and is no worse, and is better in one of both.
+    """Which choices no other beats, by costing no more, being no worse, and better in one of both.
 
     Args:
         costs, qualities: (N,) numbers; less cost and more quality are better.
@@ -81,8 +74,3 @@ def pareto_front(costs, qualities) -> np.ndarray:
 def _in_run(out_dir, name):
     own = Path(out_dir, name)
     return [own] if own.exists() else sorted(own.parent.parent.glob(f"*/{name}"))
-
-
-def _find(folder, weights):
-    files = sorted(folder.rglob("*.safetensors"))
-    return next((path for path in files if weights_id(path) == weights), None)

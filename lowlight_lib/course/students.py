@@ -14,13 +14,12 @@ def student_copies(notebooks_dir, out, force=False) -> list[Path]:
 
     Args:
         notebooks_dir: folder with the course; None finds it as `run_course` does.
-        out: folder for the copies, made where it is not there.
+        out: folder for the copies.
         force: write over copies that are there.
     Returns:
         The paths written.
     Raises:
         OutputError: a copy is there already, or `out` is the course itself.
-        OptionError: no notebooks in `notebooks_dir`.
     """
     notebooks = {path: Path(out, path.name) for path in find_notebooks(notebooks_dir)}
     for path, target in notebooks.items():  # all before the first is written

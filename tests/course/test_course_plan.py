@@ -43,7 +43,7 @@ def quick(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"parameters": {"stepz": "3"}}, "did you mean steps"),
+        ({"parameters": {"stepz": "3"}}, "choose from .*steps"),
         (
             {"parameters": {"steps": "3"}, "only": "11"},
             "no selected notebook has a parameter 'steps'",

@@ -93,7 +93,6 @@ def srgb_encode(function) -> None:
     x = np.linspace(0, 1, 1001)
     power = 1.055 * x ** (1 / 2.4) - 0.055
     truth = np.where(x <= 0.0031308, 12.92 * x, power)
-
     hint = Judge(function, (x,), truth, relative=0, absolute=1e-4)
     hint[colorimetry.bt709_encode(x)] = "That is the BT.709 curve again: sRGB shares its primaries."
     hint[power] = "Near black the standard is a straight line: so 0 would become negative."

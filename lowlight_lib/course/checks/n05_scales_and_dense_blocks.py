@@ -78,12 +78,10 @@ def best_speedup(function) -> None:
     """Exercise 05/6.1: function(branches, rest) -> speed-up if all branches ran at once."""
     for branches, rest in (((3, 14, 8), 34), ((5, 5, 5), 0), ((2, 6), 4)):
         truth = (sum(branches) + rest) / (max(branches) + rest)
-        upside_down = "A speed-up is time before over time after: above 1 if anything is won."
         hint = Judge(function, (branches, rest), truth, relative=1e-3)
         hint[len(branches)] = "That would be so only if they are equal and all there is."
         hint[sum(branches) / max(branches)] = "So the branches. What comes behind waits for all."
-        hint[1 / truth] = upside_down
-        hint[1 - 1 / truth] = upside_down
+        hint[lambda answer: answer < 1] = "Time before over time after: above 1 if anything is won."
         hint[...] = "Before: all in a row. After: the longest branch, then the rest."
     print("Right: the longest branch and the rest stay, whatever the hardware.")
 

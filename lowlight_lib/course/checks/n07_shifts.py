@@ -129,9 +129,9 @@ def stream(function, extract, align, reconstruct) -> None:
             aligned.append(done)
         aligned += window
         truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
-        camera, taken_at, outputs = _Camera(frames), [], []
-        for y in answer_of(function, iter(camera)):
-            taken_at.append(camera.taken)
+        taken, taken_at, outputs = [], [], []
+        for y in answer_of(function, _hand_out(frames, taken)):
+            taken_at.append(len(taken))
             outputs.append(np.asarray(y, float))
         clip = f"A video of {n} frames:"
         assert len(outputs) != n - 2, f"""{clip} the last two are missing. When the camera stops,
@@ -153,13 +153,7 @@ def stream(function, extract, align, reconstruct) -> None:
     print("Right: equal to the clip form, two frames late, whatever the length.")
 
 
-class _Camera:
-    """Hands out frames and counts them."""
-
-    def __init__(self, frames):
-        self.frames, self.taken = frames, 0
-
-    def __iter__(self):
-        for frame in self.frames:
-            self.taken += 1
-            yield frame
+def _hand_out(frames, taken):
+    for frame in frames:
+        taken.append(frame)
+        yield frame

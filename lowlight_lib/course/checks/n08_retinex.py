@@ -51,7 +51,6 @@ def freedoms(function) -> None:
             Take any solution, double R, and halve every L."""
         hint = Judge(function, (k,), truth, relative=0)
         hint[3 - 2 * k] = counted
-        hint[max(3 - 2 * k, 0)] = counted
         hint[0] = "Then there would be one answer. But double R and halve every L: still right?"
         hint[...] = "Suppose somebody tells you L of the first exposure. What follows for all else?"
     print("Right: one number a pixel, with two exposures, ten, or a hundred.")
@@ -111,7 +110,6 @@ def light_of_half(function) -> None:
             middle = (low * high) ** 0.5
             low, high = (middle, high) if _removed(middle, weight) > 0.5 else (low, middle)
         truth[weight] = low
-
         hint = Judge(function, (weight,), low)
         removed = _removed(np.clip(float(hint.answer), 1e-3, 1), weight)
         hint[1 / low] = "That is 1 / L, and the light is below 1."

@@ -31,7 +31,6 @@ def two_means(function, per_image) -> None:
         hint[(ANY, clips)] = "The second is the mean over clips again."
         hint[...] = "Over ratios: first the mean of each group, then of these."
     print(f"Right: {clips:.2f} dB over clips, {ratios:.2f} dB over ratios.")
-    print("They differ where some ratios have more clips than others.")
 
 
 def dirty_window(function) -> None:
@@ -55,10 +54,8 @@ def packed_bytes(function) -> None:
         truth = binary / 8, 4 * real, 4 * channels
         hint = Judge(function, (binary, real, channels), truth, relative=0)
         hint[(binary, ANY, ANY)] = "A byte holds eight bits."
-
         hint[(binary / 8, ANY, ANY)] = "A float32 has four bytes."
         hint[...] = "The first number: so many bytes are not what the bits take."
         kb = hint.answer / 1e3
-    print(f"Right: {kb[0]:.0f} kB of bits, {kb[1]:.0f} kB of real parameters, ", end="")
-    print(f"{kb[2]:.0f} kB of scales: {kb.sum() / 1e3:.2f} MB.")
+    print("Right: {:.0f} kB of bits, {:.0f} kB of reals, {:.0f} kB of scales.".format(*kb))
     print("One parameter in 27 is real, and these take more room than all the bits.")
