@@ -47,10 +47,9 @@ def freedoms(function) -> None:
         for exposure, colour in np.ndindex(k, 3):
             system[3 * exposure + colour, [exposure, k + colour]] = 1
         truth = system.shape[1] - int(np.linalg.matrix_rank(system))
-        counted = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something new?
-            Take any solution, double R, and halve every L."""
         hint = Judge(function, (k,), truth, relative=0)
-        hint[3 - 2 * k] = counted
+        hint[3 - 2 * k] = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something
+            new? Take any solution, double R, and halve every L."""
         hint[0] = "Then there would be one answer. But double R and halve every L: still right?"
         hint[...] = "Suppose somebody tells you L of the first exposure. What follows for all else?"
     print("Right: one number a pixel, with two exposures, ten, or a hundred.")
@@ -70,8 +69,7 @@ def cheat(function) -> None:
             assert F.mse_loss(L * R, X) < 1e-9, "mean((L R - X)^2) is not 0. X is yours to choose."
             assert retinex.total_variation(L) < 1e-6, "TV(L) is not 0. Which L is smoothest?"
         apart = retinex.consistency(splits[0].R, splits[1].R)
-        assert apart < 1e-9, """C is not 0. Which reflectance
-            is the same whatever one looks at?"""
+        assert apart < 1e-9, "C is not 0. Which reflectance is the same whatever one looks at?"
     print("Right: four of the six terms are 0, and you have not even looked at the picture.")
 
 
