@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...io.files import atomic_write
-from ..issues import NOTE, read_note
+from ..base import NOTE, read_note
 
 VERSION = 1  # of what is written; raise it when the content of a set changes
 SPLITS = ("train", "val", "test")
@@ -28,7 +28,6 @@ class MiniSet:
         self.note = {"mini": VERSION, **note}
 
     def is_there(self) -> bool:
-        """Is it there already, complete?"""
         return read_note(self.folder) == self.note
 
     def refuse_foreign(self) -> None:
@@ -38,11 +37,7 @@ class MiniSet:
             raise DataError(f"holds {self.holds}", file=self.folder, todo=todo)
 
     def make(self, progress=True) -> Path:
-        """Make it, in place of another mini set that is there; returns its folder.
-
-        Raises:
-            DataError: the folder holds something else. OutputError: it cannot be written.
-        """
+        """Make it, in place of another mini set that is there; returns its folder."""
         self.refuse_foreign()
         old = read_note(self.folder)
         if old:
@@ -68,13 +63,9 @@ class MiniSet:
 
 
 def exposed(light, by=None) -> np.ndarray:
-    """A scene, exposed so that its brightest thousandth just saturates, as a photographer would.
+    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates.
 
     Without a saturated pixel LibRaw would take the brightest one for white (see `isp.develop`).
-
-    Args:
-        light: float32, linear; of a clip all frames.
-        by: what to measure, such as its first frame; None is all of it.
     """
     brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
     return np.clip(light / np.float32(brightest), 0, 1)

@@ -70,16 +70,15 @@ class MiniVideo(MiniSet):
         """The files of a scene, the n-th, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
 
     def _dark(self, lights, ratio, iso, scene, which):
-        """The clip in the dark, (T, 2H, 2W) DN. Clips scatter around the calibration, frames do
-        not."""
+        """The clip in DN. Clips scatter around the calibration, their frames do not."""
         rng = np.random.default_rng([self.note["seed"], scene, which])
         levels = noise.noise_levels(self.camera, iso, rng=rng)
         dark = [noise.expose(x, ratio, self.camera, iso, rng, levels=levels) for x in lights]
         return np.stack(dark)
 
-    def _save(self, file, planes):
+    def _save(self, file, array):
         with atomic_write(self.folder / file) as f:
-            np.save(f, planes.astype(np.uint16))
+            np.save(f, array)
 
 
 class MiniLlrvd(MiniVideo):
@@ -94,15 +93,15 @@ class MiniLlrvd(MiniVideo):
             dark = self._dark(lights, ratio, ISOS[n % len(ISOS)], scene, ratio)
             clips[f"ratio_noisy_all/{scene}/{ratio}/lq.npy"] = dark
         for file, mosaics in clips.items():
-            self._save(file, cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1))
+            planes = cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1)
+            self._save(file, planes.astype(np.uint16))
         balance = self.camera.white_balance
         colours = {
             "wb": np.array([*balance, balance[1]]),  # R, G, B, G
             "ccm": np.linalg.inv(colorimetry.camera_from_srgb(self.camera.color_matrix)),
         }
         for t in range(1, len(lights) + 1):
-            with atomic_write(self.folder / f"ISP_info/{scene}/{t}.npy") as f:
-                np.save(f, np.array(colours, object), allow_pickle=True)
+            self._save(f"ISP_info/{scene}/{t}.npy", np.array(colours, object))
 
 
 class MiniSmoid(MiniVideo):
@@ -117,29 +116,18 @@ class MiniSmoid(MiniVideo):
             dark = self._dark(lights, ratio, iso, scene, int(gain)).astype(np.float32)
             dark = np.clip((dark - black) / span, 0, 1)  # stored without a black level
             inner = f"_Scene{scene}/Gain{gain}Gain0"
-            for file, mosaics in (
-                ("Dark/RAW/raw_input.npy", dark),
-                ("Bright/RAW/raw_target.npy", lights),
-            ):
-                planes = cfa.pack_mosaic(np.rint(65535 * mosaics))[:, SMOID_PLANES]
-                self._save(f"{inner}/{file}", planes)
+            files = {"Dark/RAW/raw_input.npy": dark, "Bright/RAW/raw_target.npy": lights}
+            for file, x in files.items():
+                planes = cfa.pack_mosaic(np.rint(65535 * x))[:, SMOID_PLANES]
+                self._save(f"{inner}/{file}", planes.astype(np.uint16))
 
 
 # ---- motion
 
 
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
-    """The noise-free mosaics of a clip over a picture.
-
-    Args:
-        picture: a name that `scenes.photograph` knows.
-        shape: (H, W) of the packed planes.
-        frames: T.
-        seed: of all motion.
-        camera: whose filters and colours the light is recorded by.
-    Returns:
-        float32 (T, 2H, 2W) in [0, 1].
-    """
+    """The noise-free mosaics of a clip over a photograph: float32 (frames, 2H, 2W) in [0, 1], for
+    packed planes of `shape` (H, W)."""
     rng = np.random.default_rng(seed)
     source = scenes.photograph(picture)
     out = tuple(2 * s for s in shape)
@@ -170,8 +158,8 @@ def _path(rng, frames, room, fastest=3.0):
 
 
 def _leaf(rng, shape, frames):
-    """A textured disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way
-    through: texture, radius, centres (T, 2) in pixels of the mosaic."""
+    """A disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way through:
+    texture, radius, centres (T, 2) in pixels of the mosaic."""
     radius = rng.uniform(16, 36)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(3, 8)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
@@ -203,12 +191,9 @@ def resample(picture, corner, step, shape) -> np.ndarray:
     """A window of a picture between its pixels, by cubic interpolation (Catmull-Rom).
 
     Args:
-        picture: float32 (H, W, 3) in [0, 1].
-        corner: (row, column) of the first pixel; its edge goes on beyond it.
-        step: distance of neighbours, in pixels of the picture.
+        picture: float32 (H, W, 3) in [0, 1]; its edge goes on beyond it.
+        corner, step: place of the first pixel and distance of neighbours, in pixels of the picture.
         shape: (h, w) of the window.
-    Returns:
-        float32 (h, w, 3) in [0, 1].
     """
     for axis in (0, 1):
         places, weights = _taps(corner[axis] + step * np.arange(shape[axis]), picture.shape[axis])
