@@ -34,8 +34,6 @@ class Dataset:
         white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.
     """
 
-    task: Task
-    folder_name: str
     splits: tuple[str, ...] | dict = ("train", "val", "test")
     recipe_options: tuple[str, ...] = ()
     two_exposures = False
@@ -47,8 +45,9 @@ class Dataset:
 
     def __init__(self, data_root, split, open_map):
         if split not in self.splits:
-            what = f"{self.folder_name} has no {split!r} split"
-            raise OptionError(what, todo=f"use {', '.join(self.splits)}")
+            what, other = f"{self.folder_name} has no {split!r} split", self.tested_on
+            todo = f"test on {other.upper()}" if other else f"use {', '.join(self.splits)}"
+            raise OptionError(what, todo=todo)
         self.folder, self.split = Path(data_root) / self.folder_name, split
         self._map = functools.lru_cache(_OPEN_MAPS)(open_map)
 
@@ -81,7 +80,7 @@ class Dataset:
 
     @classmethod
     def parts(cls, folder) -> list[dict]:
-        """Constructor's options, by which `lowlight data check` opens all that a folder holds."""
+        """Options of the constructor with which `lowlight data check` opens all of a folder."""
         return [{"split": split} for split in cls.splits]
 
     @property
@@ -113,8 +112,7 @@ class Dataset:
             transpose: probability of exchanging rows and columns (the two greens change roles).
             reverse: probability that a clip runs backwards.
             amplify: multiply raw inputs by their ratio; not for a network that amplifies itself.
-            part: (rank, world): the slice of the batch that this process gets. Items are the same
-                whatever the number of processes.
+            part: (rank, world): the slice of the batch that this process gets.
         Returns:
             x, y float32 of n items, `size` or the part of it: inputs and targets, both in [0, 1]
             but for amplified mosaics, which may exceed 1. Raw stills (n, 1, crop, crop), RGGB, or

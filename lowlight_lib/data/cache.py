@@ -1,8 +1,8 @@
 """Decode once, then read by memory map: memory use does not grow with the data set.
 
 Every array is one `.npy` file with a `.json` beside it that says from which source file it was
-made. The array is written first and the note last, each under a temporary name, so an interrupted
-build leaves either a whole entry or none, and goes on where it stopped.
+made. The array is written first and the note last, so an interrupted build leaves either a whole
+entry or none, and goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ class ArrayCache:
             kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
             make: function of the source path -> (array, notes), notes a JSON dict.
         Returns:
-            (read-only memory map, notes).
-        Raises:
-            whatever `make` raises; OutputError when the cache cannot be written.
+            (read-only memory map, notes). Raises what `make` does; OutputError on a full disk.
         """
         source = Path(source)
         paths = self._paths(source, kind)
@@ -53,8 +51,7 @@ class ArrayCache:
     def fill(self, wanted, desc="decode", progress=True) -> None:
         """Make all that is lacking of many entries, on all cores; long work, once.
 
-        In threads, which LibRaw, zlib and numpy let run side by side: it needs no second process,
-        and in a forked one LibRaw would hang.
+        In threads, which LibRaw, zlib and numpy let run side by side; in a fork LibRaw would hang.
 
         Args:
             wanted: (source, kind, make) as `get` takes them; what is there twice is made once.
@@ -66,14 +63,11 @@ class ArrayCache:
         wanted = list(dict.fromkeys(wanted))
         pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
         try:
-            done = pool.map(self._make, wanted)
-            for _ in tqdm(done, desc=desc, total=len(wanted), disable=not progress):
-                pass
+            # No memory map is kept: each holds a file descriptor.
+            done = pool.map(lambda entry: bool(self.get(*entry)), wanted)
+            list(tqdm(done, desc=desc, total=len(wanted), disable=not progress))
         finally:  # after an error or Ctrl-C the rest is not begun
             pool.shutdown(cancel_futures=True)
-
-    def _make(self, entry):
-        self.get(*entry)  # its memory map is not kept: each holds a file descriptor
 
     def _build(self, source, make, array_path, note_path):
         before = _stat(source)

@@ -16,14 +16,8 @@ class Report:
 
     root: Path
     lines: list[str]
-
-    @property
-    def errors(self) -> list[str]:
-        return [line for line in self.lines if line.startswith("!")]
-
-    @property
-    def exit_code(self) -> int:
-        return int(bool(self.errors))
+    errors = property(lambda self: [line for line in self.lines if line.startswith("!")])
+    exit_code = property(lambda self: int(bool(self.errors)))
 
     def __str__(self):
         end = f"to act on: {len(self.errors)}" if self.errors else "nothing is lacking"

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..io import pickles
-from .video import Isp, VideoDataset
+from .video import VideoDataset
 
 RATIOS = (100, 125, 160, 200, 250, 320)  # of LLRVD, three of them a scene
 GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
@@ -50,7 +50,7 @@ class LlrvdDataset(VideoDataset):
         if not folder.is_dir():
             return None
         frames = [read_isp_info(folder / f"{k}.npy") for k in range(1, clip.frames + 1)]
-        return Isp(*map(np.stack, zip(*frames, strict=True)))
+        return tuple(map(np.stack, zip(*frames, strict=True)))
 
     def lacks(self, note):
         yield from super().lacks(note)
@@ -104,36 +104,21 @@ def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:
     """What LLRVD says of one frame, in a pickled dict that `io.pickles` reads.
 
     Returns:
-        Gains (3,) for r, g, b, of its `wb`, R, G, B and the second G; and its `ccm`, camera RGB ->
-        sRGB (3, 3), the identity where it has none; both float32.
-    Raises:
-        DataError: missing, damaged, or not understood.
+        float32 gains (3,) for r, g, b, of its `wb`, R, G, B and the second G; and its `ccm`, camera
+        RGB -> sRGB (3, 3), the identity where it has none. DataError for what is damaged.
     """
     found = pickles.load_npy(path)
-    if not isinstance(found, dict):
-        raise DataError(f"holds {type(found).__name__}, not a dict", file=path)
-    by_name = {str(k).strip().lower(): v for k, v in found.items()}
-    if "wb" not in by_name:
-        keys = ", ".join(map(repr, found))[:200] or "none"
-        todo = "name the gains wb (R, G, B, G) and the matrix ccm (3, 3)"
-        raise DataError(f"has no white balance wb; its keys are {keys}", file=path, todo=todo)
-    gains = _numbers(by_name["wb"], path, "white balance", ((3,), (4,)))
+    todo = "it is a dict of wb (R, G, B, G, above 0) and ccm (3, 3), all finite"
+    if not isinstance(found, dict) or "wb" not in found:
+        raise DataError(f"has no white balance wb: {found!r:.200}", file=path, todo=todo)
+    try:
+        gains = np.array(found["wb"], np.float64).ravel()
+        ccm = np.array(found.get("ccm", np.eye(3)), np.float64).reshape(3, 3)
+    except (TypeError, ValueError) as e:
+        raise DataError(f"holds what is no array of numbers ({e})", file=path, todo=todo) from e
+    finite = np.isfinite([*gains, *ccm.flat]).all()
+    if len(gains) not in (3, 4) or not (finite and (gains[:3] > 0).all()):
+        raise DataError(f"has gains {gains} and a matrix {ccm.tolist()}", file=path, todo=todo)
     if len(gains) == 4:  # 0 says that the second green is as the first, in LibRaw's way
         gains[1] = (gains[1] + gains[3]) / 2 if gains[3] else gains[1]
-    if not (gains[:3] > 0).all():
-        raise DataError(f"has gains {gains[:3]}, which are not above 0", file=path)
-    ccm = _numbers(by_name.get("ccm", np.eye(3)), path, "colour matrix", ((3, 3), (9,)))
-    return gains[:3].astype(np.float32), ccm.reshape(3, 3).astype(np.float32)
-
-
-def _numbers(value, path, what, shapes):
-    """A float array of one of these shapes, axes of length 1 apart."""
-    try:
-        numbers = np.array(value, np.float64).squeeze()
-    except (TypeError, ValueError) as e:
-        raise DataError(f"has a {what} that is no array of numbers ({e})", file=path) from e
-    if numbers.shape not in shapes or not np.isfinite(numbers).all():
-        got = f"has a {what} of shape {numbers.shape} or with values that are not finite"
-        needed = f"{' or '.join(map(str, shapes))} finite numbers are needed"
-        raise DataError(f"{got}; {needed}", file=path)
-    return numbers
+    return gains[:3].astype(np.float32), ccm.astype(np.float32)

@@ -33,14 +33,8 @@ class Scene:
     name: str
     files: tuple[Path, ...]
     ratio = 1.0  # a photograph is not amplified
-
-    @property
-    def scene(self) -> str:
-        return self.name
-
-    @property
-    def input(self) -> Path:
-        return self.files[0]
+    scene = property(lambda self: self.name)
+    input = property(lambda self: self.files[0])
 
 
 class PhotoDataset(Dataset):
@@ -50,19 +44,19 @@ class PhotoDataset(Dataset):
     two_exposures = True
 
     def __init__(self, data_root, split):
-        self.cache = ArrayCache(data_root)
-        super().__init__(data_root, split, functools.partial(self.cache.get, **_PHOTO))
+        self.cache = cache = ArrayCache(data_root)
+        super().__init__(data_root, split, lambda path: cache.get(path, "photo", _decode)[0])
 
     def prepare(self, progress=True):
-        wanted = [(f, *_PHOTO.values()) for scene in self.pairs for f in scene.files]
+        wanted = [(f, "photo", _decode) for scene in self.pairs for f in scene.files]
         self.cache.fill(wanted, f"decode {self.split}", progress)
         for scene in self.pairs:
-            _size(scene.files, self._pixels)
+            _size(scene.files, self._map)
         return self
 
     def picture(self, path) -> np.ndarray:
         """One of a scene's files: float32 (H, W, 3) in [0, 1]."""
-        return to_float(self._pixels(path))
+        return to_float(self._map(path))
 
     def input(self, i) -> np.ndarray:
         """The first picture of a scene, LOL's dark one: float32 (H, W, 3) in [0, 1]."""
@@ -71,27 +65,21 @@ class PhotoDataset(Dataset):
     def inspections(self):
         return [functools.partial(_size, scene.files, read_pixels) for scene in self.pairs]
 
-    def _pixels(self, path):
-        return self._map(path)[0]
-
     def _two(self, files, rng):
         return files
 
     def _draw(self, i, rng, crop, frames):
         files = self._two(self.pairs[i].files, rng)
-        return files, [random_lines(rng, size, crop) for size in _size(files, self._pixels)]
+        return files, [random_lines(rng, size, crop) for size in _size(files, self._map)]
 
     def _cut(self, i, where, turns, crop, amplify):
         files, (rows, cols) = where
-        both = (turn(self._pixels(f)[rows][:, cols], turns) for f in files)
+        both = (turn(self._map(f)[rows][:, cols], turns) for f in files)
         return [to_float(pixels).transpose(2, 0, 1) for pixels in both]
 
 
 def _decode(path):
     return read_pixels(path), {}
-
-
-_PHOTO = {"kind": "photo", "make": _decode}  # as `ArrayCache.get` takes it
 
 
 def _size(files, read):
@@ -110,11 +98,8 @@ class PairsDataset(PhotoDataset):
 
     A batch holds two different exposures of a scene, drawn at random; there are no targets.
 
-    Args:
-        data_root: the folder that holds pairs/.
-        split: "train"; there is no other.
-    Attributes:
-        pairs: list of Scene, folders and files in natural order (2 before 10).
+    Its `pairs` are a list of Scene, folders and files in natural order (2 before 10).
+
     Raises:
         DataError: no folders, or one with fewer than two pictures.
     """
@@ -137,11 +122,8 @@ class PairsDataset(PhotoDataset):
 class LolDataset(PhotoDataset):
     """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/.
 
-    Args:
-        data_root: the folder that holds LOL/.
-        split: "train" or "test".
-    Attributes:
-        pairs: list of Scene whose files are (low, high), in natural order.
+    Its `pairs` are a list of Scene whose files are (low, high), in natural order.
+
     Raises:
         DataError: a folder or a counterpart is missing.
     """
@@ -176,8 +158,7 @@ def _read_lol(folder):
             if side.setdefault(file.stem, file) is not file:
                 raise DataError("is there twice, with another suffix", file=file, todo="keep one")
         if not side:
-            todo = "LOL is LOL/our485/low, LOL/our485/high, LOL/eval15/low and LOL/eval15/high; "
-            todo += "data_scripts/get_lol.py says where it is had"
+            todo = "get LOL/our485/low and high, LOL/eval15/low and high by data_scripts/get_lol.py"
             raise DataError("is not there, or holds no picture", file=folder / name, todo=todo)
     alone = [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]
     if alone:

@@ -23,16 +23,11 @@ from ..sensor.remosaic import remosaic
 from .base import Dataset, lines, turn
 from .cache import ArrayCache
 
-CAMERAS = ("Sony", "Fuji")  # SID's Bayer part, and its X-Trans part
 MAX_RATIO = 300
 MISALIGNED = (10034, 10045, 10172)  # test scenes whose target moved
 PUBLISHED = {  # pairs and scenes of the authors' lists
-    ("Sony", "train"): (1865, 161),
-    ("Sony", "val"): (234, 20),
-    ("Sony", "test"): (598, 50),
-    ("Fuji", "train"): (1655, 135),
-    ("Fuji", "val"): (218, 17),
-    ("Fuji", "test"): (524, 41),
+    "Sony": {"train": (1865, 161), "val": (234, 20), "test": (598, 50)},
+    "Fuji": {"train": (1655, 135), "val": (218, 17), "test": (524, 41)},
 }
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
 
@@ -47,10 +42,7 @@ class SidPair:
     burst: int
     input_s: float
     target_s: float
-
-    @property
-    def name(self) -> str:
-        return self.input.stem
+    name = property(lambda self: self.input.stem)
 
     @property
     def ratio(self) -> float:
@@ -59,11 +51,9 @@ class SidPair:
 
 
 def read_list(path, folder) -> list[SidPair]:
-    """Parse a list file; Windows line ends, empty lines and a byte order mark do no harm.
+    """Parse a list file, whose lines are relative to the folder SID/; Windows line ends, empty
+    lines and a byte order mark do no harm.
 
-    Args:
-        path: the list file.
-        folder: SID/, which the lines are relative to.
     Raises:
         DataError: no such list, a line that is none, or one that points outside `folder`.
     """
@@ -137,20 +127,19 @@ class SidDataset(Dataset):
     ):
         self.cache, self.levels, self.native = ArrayCache(data_root), levels, native
         super().__init__(data_root, split, self.cache.get)
-        if camera is None:
-            there = (c for c in CAMERAS if (self.folder / f"{c}_{split}_list.txt").exists())
-            camera = next(there, CAMERAS[0])
+        there = (c for c in PUBLISHED if (self.folder / f"{c}_{split}_list.txt").exists())
+        camera = camera or next(there, "Sony")
         pairs = read_list(self.folder / f"{camera}_{split}_list.txt", self.folder)
         misaligned = MISALIGNED if exclude_misaligned else ()
         keep = [p for p in pairs if p.scene not in misaligned]
         self.pairs = [p for p in keep if p.burst == 0 or not first_of_burst]
-        self.published = PUBLISHED[camera, split]
+        self.published = PUBLISHED[camera][split]
         missing = [f for f in self.files if not (f.is_file() and f.stat().st_size)]
         if missing:
-            some = ", ".join(f.relative_to(self.folder.resolve()).as_posix() for f in missing[:3])
-            what = f"{len(missing)} of {len(self.files)} listed images are missing or empty: {some}"
+            example = missing[0].relative_to(self.folder.resolve()).as_posix()
+            what = f"{len(missing)} of {len(self.files)} listed images are missing or empty"
             todo = "copy them again, or take the lines out of the list"
-            raise DataError(what, file=self.folder, todo=todo)
+            raise DataError(f"{what}, such as {example}", file=self.folder, todo=todo)
 
     @property
     def files(self) -> list[Path]:
@@ -159,7 +148,7 @@ class SidDataset(Dataset):
 
     @classmethod
     def parts(cls, folder):
-        cameras = [c for c in CAMERAS if any(folder.glob(f"{c}*"))] or CAMERAS[:1]
+        cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
         return [{"camera": c, "split": s} for c in cameras for s in cls.splits]
 
     def inspections(self):

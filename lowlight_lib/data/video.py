@@ -6,11 +6,9 @@ Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, re
 from __future__ import annotations
 
 import functools
-import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -46,43 +44,25 @@ class VideoClip:
     width: int
 
 
-class Isp(NamedTuple):
-    """Display parameters: white_balance float32 (T, 3), gains for r, g, b; ccm float32 (T, 3, 3)"""
-
-    white_balance: np.ndarray
-    ccm: np.ndarray
-
-
 class VideoDataset(Dataset):
     """Clips of packed raw frames with their targets.
 
     A split is the published one, as far as its scenes are there: part of a data set can be used,
     and `lowlight data check` says what is lacking. A scene that is there has to be whole.
 
-    Args:
-        data_root: the folder that holds LLRVD/ or SMOID/.
-        split: "train", "val" or "test".
-        levels: (black, white) to use instead of the data set's own.
     Attributes:
-        levels: (black, white) of the stored values.
+        levels: (black, white) of the stored values; the constructor takes others.
         channels_last: stored as (T, H, W, 4) instead of (T, 4, H, W).
         planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
         splits: the published scene numbers.
         places: the folders of a scene, of which the first holds one a ratio or gain.
         named_by: what those are named by.
     Raises:
-        OptionError: no such split.
         DataError: nothing of the split is there, or a clip is damaged; says which file.
     """
 
     task = Task.RAW_VIDEO
     recipe_options = ("levels",)
-    levels: tuple[float, float]
-    channels_last: bool
-    planes: tuple[int, int, int, int]
-    splits: dict[str, tuple[int, ...]]
-    places: tuple[str, ...]
-    named_by: str
 
     def __init__(self, data_root, split, *, levels=None):
         opener = functools.partial(open_clip, channels_last=self.channels_last)
@@ -91,12 +71,12 @@ class VideoDataset(Dataset):
         self.camera = str(read_note(self.folder).get("camera", self.camera))
         self.pairs = [c for clips in gather(self._find, self.splits[split]) for c in clips]
         if not self.pairs:
-            what = f"holds no scene of the split {split} ({_first(self.splits[split])})"
+            what = f"holds no scene of the split {split} {self.splits[split][:6]}"
             todo = "complete the data set, or make mini data with `lowlight data mini ROOT`"
             raise DataError(what, file=self.folder, todo=todo)
 
     def _find(self, scene):
-        """The clips of a scene, if it is there; DataError for what is damaged, or of no ratio."""
+        """The clips of a scene, if it is there; DataError for what is damaged or misnamed."""
         places = [self.folder / place.format(scene) for place in self.places]
         names = sorted(p.name for p in places[0].glob("[!.]*") if p.is_dir())
         if not names and any(place.is_dir() for place in places):
@@ -129,10 +109,10 @@ class VideoDataset(Dataset):
     def lacks(self, note):
         there, published = Counter(c.scene for c in self.pairs), self.splits[self.split]
         wanted = [n for n in published if n in note.get("scenes", published)]
-        few = [n for n in wanted if there[n] < CLIPS_A_SCENE]
+        few = tuple(n for n in wanted if there[n] < CLIPS_A_SCENE)
         if few:
             what = f"{len(few)} of {len(wanted)} scenes have fewer than {CLIPS_A_SCENE} clips"
-            yield f"{what} ({_first(few)}): copy them"
+            yield f"{what}, such as {few[:6]}: copy them"
 
     def name(self, i) -> str:
         return self.pairs[i].name.replace("/", "_")
@@ -159,12 +139,9 @@ class VideoDataset(Dataset):
         """The target normalised and clipped to [0, 1], float32 (T, 4, H, W)."""
         return self._signal(self.pairs[i].target, (_frames(frames),), 1)
 
-    def isp(self, i) -> Isp | None:
-        """Display parameters of every frame, or None where there are none.
-
-        Raises:
-            DataError: there are some of the frames only, or what nobody understands.
-        """
+    def isp(self, i) -> tuple[np.ndarray, np.ndarray] | None:
+        """White-balance gains (T, 3), r, g, b, and colour matrices (T, 3, 3) of the frames of a
+        clip, or None where there are none; DataError for some of them only, or damaged ones."""
         return None
 
     def pictures(self, i, packed=None, frames=slice(None), colours=None) -> np.ndarray:
@@ -187,7 +164,7 @@ class VideoDataset(Dataset):
         if colours is None:
             gains, ccm = display.grey_world(self.target(i, 0)[0], self.planes), None
         else:
-            gains, ccm = colours.white_balance[frames], colours.ccm[frames]
+            gains, ccm = (values[frames] for values in colours)
         return display.display(packed, gains, ccm, planes=self.planes)
 
     def _draw(self, i, rng, crop, frames):
@@ -204,28 +181,22 @@ class VideoDataset(Dataset):
     def _signal(self, path, where, ratio):
         """Lines (frames, rows, columns) of a stored clip -> float32 (T, 4, H, W) in [0, 1]."""
         part = self._map(path)
-        first, rows = (1, 2) if self.channels_last else (2, 3)
-        for axis, lines in zip((0, first, rows), where):  # noqa: B905  (frames alone will do)
+        part = part.transpose(0, 3, 1, 2) if self.channels_last else part
+        for axis, lines in zip((0, 2, 3), where):  # noqa: B905  (frames alone will do)
             part = part[(slice(None),) * axis + (lines,)]
-        if self.channels_last:
-            part = part.transpose(0, 3, 1, 2)
         black, white = self.levels
         x = part.astype(np.float32, order="C")
         if part.dtype.kind == "f" and not np.isfinite(x).all():
-            raise DataError("holds values that are not finite (NaN or infinity)", file=path,
-                            todo="make it again from the raw frames")  # fmt: skip
+            todo = "make it again from the raw frames"
+            raise DataError("holds values that are not finite", file=path, todo=todo)
         x -= np.float32(black)
         x *= np.float32(ratio / (white - black))
         return np.clip(x, 0, 1, out=x)
 
 
 def open_clip(path, channels_last) -> np.ndarray:
-    """A stored clip as a read-only memory map.
-
-    Raises:
-        DataError: it is missing, cut short, or no clip of four planes of a type that we read.
-    """
-    path = Path(path)
+    """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip
+    of four planes of a type that we read."""
     try:
         clip = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as e:
@@ -245,7 +216,3 @@ def open_clip(path, channels_last) -> np.ndarray:
 
 def _frames(frames):
     return [int(frames)] if isinstance(frames, int | np.integer) else frames
-
-
-def _first(numbers):
-    return textwrap.shorten(", ".join(map(str, numbers)), 40, placeholder=" ...")

@@ -177,7 +177,7 @@ def test_missing_list_and_missing_images(tmp_path):
         SidDataset(tmp_path, "train")
     folder = tiny.make_sid(tmp_path)
     (folder / "Sony/short/00002_00_0.1s.dng").unlink()
-    with pytest.raises(DataError, match="1 of 6 listed images are missing or empty: Sony"):
+    with pytest.raises(DataError, match="1 of 6 listed images are missing or empty, such as Sony"):
         SidDataset(tmp_path, "train")
 
 

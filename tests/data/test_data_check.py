@@ -150,8 +150,14 @@ def interrupt(sid):
     [
         (delete_list, ["Sony val: {sid}/Sony_val_list.txt: cannot be read"]),
         (garble_list, ["Sony val: {sid}/Sony_val_list.txt: line 1 is not"]),
-        (delete_shorts, ["train: {sid}: 2 of 6 listed images are missing or empty: Sony/short/0"]),
-        (empty_long, ["1 of 6 listed images are missing or empty: Sony/long/00001_00_10s.dng"]),
+        (
+            delete_shorts,
+            ["train: {sid}: 2 of 6 listed images are missing or empty, such as Sony/short/0"],
+        ),
+        (
+            empty_long,
+            ["1 of 6 listed images are missing or empty, such as Sony/long/00001_00_10s.dng"],
+        ),
         (cut_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0.1s"]),
         (garble_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0"]),
         (lists_inside, [f"{split}_list.txt: cannot be read" for split in SCENES]),

@@ -124,9 +124,9 @@ def test_decoding_once(three, monkeypatch):
     data = pairs.PairsDataset(three).prepare(progress=False)
     monkeypatch.setattr(pairs, "read_pixels", lambda p: pytest.fail(f"decoded {p} again"))
     again = pairs.PairsDataset(three)
-    assert isinstance(again._pixels(again.pairs[0].files[0]), np.memmap)
+    assert isinstance(again._map(again.pairs[0].files[0]), np.memmap)
     again.batch(0, seed=0, size=3, crop=8)
-    assert again._pixels(data.pairs[2].files[3]).dtype == np.uint8
+    assert again._map(data.pairs[2].files[3]).dtype == np.uint8
 
 
 def test_a_folder_of_one_picture_is_named(tmp_path):

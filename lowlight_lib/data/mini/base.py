@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -38,13 +39,16 @@ class MiniSet:
 
     def make(self, progress=True) -> Path:
         """Make it, in place of another mini set that is there; returns its folder."""
+        from tqdm.auto import tqdm
+
         self.refuse_foreign()
         old = read_note(self.folder)
         if old:
             self._say(old | {"complete": False})  # it is not, from the first file on that goes
             self._clear(old)
         self._say(self.note | {"complete": False})
-        self._write(progress)
+        bar = {"desc": f"mini {self.name}", "unit": "scene", "disable": not progress}
+        self._write(functools.partial(tqdm, **bar))
         self._say(self.note)
         return self.folder
 
@@ -58,8 +62,8 @@ class MiniSet:
     def _clear(self, old):
         """Remove the files of the mini set of which `old` is the note, and nothing else."""
 
-    def _write(self, progress):
-        """Write all files but the note."""
+    def _write(self, bar):
+        """Write all files but the note; `bar` is put around the scenes."""
 
 
 def exposed(light, by=None) -> np.ndarray:

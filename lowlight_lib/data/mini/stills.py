@@ -43,15 +43,10 @@ def light_of(name, camera) -> np.ndarray:
 def shoot(light, ratio, camera, iso, seed) -> RawImage:
     """A photograph of a scene with 1/ratio of its light; frames scatter around the calibration."""
     rng = np.random.default_rng(seed)
-    levels = noise.noise_levels(camera, iso, rng=rng)
-    return RawImage(
-        noise.expose(light, ratio, camera, iso, rng, levels=levels),
-        camera.cfa,
-        black_level=camera.black_level,
-        white_level=camera.white_level,
-        white_balance=camera.white_balance,
-        color_matrix=camera.color_matrix,
-    )
+    noisiness = noise.noise_levels(camera, iso, rng=rng)
+    mosaic = noise.expose(light, ratio, camera, iso, rng, levels=noisiness)
+    levels = camera.black_level, camera.white_level
+    return RawImage(mosaic, camera.cfa, *levels, camera.white_balance, camera.color_matrix)
 
 
 class MiniSid(MiniSet):
@@ -89,13 +84,11 @@ class MiniSid(MiniSet):
                     (self.folder / word).unlink(missing_ok=True)
             path.unlink()
 
-    def _write(self, progress):
-        from tqdm.auto import tqdm
-
+    def _write(self, bar):
         name = "Fuji" if self.note["cfa"] == "XTRANS" else "Sony"
         lists = {split: [] for split in self.note["splits"]}
         wanted = [(split, *scene) for split in lists for scene in enumerate(PICTURES[split], 1)]
-        for split, n, picture in tqdm(wanted, desc="mini SID", unit="scene", disable=not progress):
+        for split, n, picture in bar(wanted):
             number = _BEFORE[split] + n
             iso = ISOS[number % len(ISOS)]
             light = light_of(picture, self.camera)
@@ -139,13 +132,11 @@ class MiniPhotos(MiniSet):
             if path.is_file() and path.name != NOTE:
                 path.unlink()
 
-    def _write(self, progress):
+    def _write(self, bar):
         import imageio.v3 as iio
-        from tqdm.auto import tqdm
 
-        bar = tqdm(self.plan.items(), desc=f"mini {self.name}", unit="scene", disable=not progress)
         which = {"pairs": 1, "LOL": 2}[self.name]
-        for k, (picture, shots) in enumerate(bar):
+        for k, (picture, shots) in enumerate(bar(self.plan.items())):
             light = light_of(picture, noise.SONY_A7S2)
             for j, (file, ratio) in enumerate(shots.items()):
                 seed = [self.note["seed"], which, k, j]

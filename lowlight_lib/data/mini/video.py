@@ -1,10 +1,9 @@
 """Mini LLRVD and mini SMOID: short clips, made on the spot, in the layouts that BRVE publishes.
 
 A camera pans and zooms over a photograph, two textured leaves fly across it, and each frame goes
-back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark.
-The cameras of the real data sets were never calibrated. Mini LLRVD has the noise of the Sony A7S
-II in place of the A7R IV, mini SMOID that of the Canon EOS 700D, whose pixels are smaller; levels,
-planes, ratios and scene numbers are the published ones.
+back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark:
+those of the real data sets were never calibrated. Levels, planes, ratios and scene numbers are the
+published ones.
 """
 
 from __future__ import annotations
@@ -43,8 +42,6 @@ PICTURES = {
 class MiniVideo(MiniSet):
     """Ten frames a scene, at three ratios or gains."""
 
-    name: str
-
     def __init__(self, root, seed=0):
         self.camera, self.pictures = CAMERAS[self.name], PICTURES[self.name]
         made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
@@ -58,11 +55,8 @@ class MiniVideo(MiniSet):
             for place in (f"ratio_gt/{n}", f"ratio_noisy_all/{n}", f"ISP_info/{n}", f"_Scene{n}"):
                 shutil.rmtree(self.folder / place, ignore_errors=True)
 
-    def _write(self, progress):
-        from tqdm.auto import tqdm
-
-        bar = tqdm(self.pictures, desc=f"mini {self.name}", unit="scene", disable=not progress)
-        for n, scene in enumerate(bar):
+    def _write(self, bar):
+        for n, scene in enumerate(bar(self.pictures)):
             where = SHAPES[self.name], FRAMES, [self.note["seed"], scene], self.camera
             self._write_scene(scene, n, clip(self.pictures[scene], *where))
 
@@ -122,9 +116,6 @@ class MiniSmoid(MiniVideo):
                 self._save(f"{inner}/{file}", planes.astype(np.uint16))
 
 
-# ---- motion
-
-
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     """The noise-free mosaics of a clip over a photograph: float32 (frames, 2H, 2W) in [0, 1], for
     packed planes of `shape` (H, W)."""
@@ -146,10 +137,10 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     return exposed(np.stack(lights), by=lights[0])
 
 
-def _path(rng, frames, room, fastest=3.0):
-    """Smooth positions within [0, room]: one way, at most `fastest` pixels a frame, and a shake."""
+def _path(rng, frames, room):
+    """Smooth positions within [0, room]: one way, at most three pixels a frame, and a shake."""
     room = max(room, 0)
-    travel = rng.uniform(0.4, 1) * min(room, fastest * (frames - 1))
+    travel = rng.uniform(0.4, 1) * min(room, 3.0 * (frames - 1))
     start = rng.uniform(0, room - travel)
     t = np.linspace(0, 1, frames)
     shake = 0.7 * np.sin(2 * np.pi * (rng.uniform(1, 2) * t + rng.random()))
@@ -195,22 +186,11 @@ def resample(picture, corner, step, shape) -> np.ndarray:
         corner, step: place of the first pixel and distance of neighbours, in pixels of the picture.
         shape: (h, w) of the window.
     """
-    for axis in (0, 1):
-        places, weights = _taps(corner[axis] + step * np.arange(shape[axis]), picture.shape[axis])
-        if axis == 0:
-            picture = np.einsum("nk,nkwc->nwc", weights, picture[places])
-        else:
-            picture = np.einsum("nk,hnkc->hnc", weights, picture[:, places])
+    for axis, product in enumerate(("nk,nkwc->nwc", "nk,hnkc->hnc")):
+        where, four = corner[axis] + step * np.arange(shape[axis]), np.arange(-1, 3)
+        first = np.floor(where)
+        a = np.abs((where - first)[:, None] - four)  # distances from the four pixels around
+        weights = np.where(a <= 1, (1.5 * a - 2.5) * a**2 + 1, ((-0.5 * a + 2.5) * a - 4) * a + 2)
+        places = np.clip(first[:, None].astype(int) + four, 0, picture.shape[axis] - 1)
+        picture = np.einsum(product, weights.astype(np.float32), picture.take(places, axis))
     return np.clip(picture, 0, 1, out=picture)
-
-
-def _taps(where, size):
-    """Which four pixels a place between pixels is made of, (n, 4), and their float32 weights."""
-    first = np.floor(where)
-    d = (where - first)[:, None] - np.arange(-1, 3)  # distances from the four
-    a = np.abs(d)
-    near = (1.5 * a - 2.5) * a**2 + 1
-    far = ((-0.5 * a + 2.5) * a - 4) * a + 2
-    weights = np.where(a <= 1, near, far)
-    places = np.clip(first[:, None].astype(int) + np.arange(-1, 3), 0, size - 1)
-    return places, weights.astype(np.float32)
