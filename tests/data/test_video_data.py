@@ -359,7 +359,9 @@ def test_display_refuses_what_does_not_fit():
 def test_check_counts_what_is_there(llrvd, smoid):
     text = str(check(llrvd))
     assert "LLRVD train: 4 items of 2 scenes; opened 2" in text
-    assert "! LLRVD train: 60 of 60 scenes have fewer than 3 clips, such as (1, 2, 3, 4, 5, 6)" in text
+    assert (
+        "! LLRVD train: 60 of 60 scenes have fewer than 3 clips, such as (1, 2, 3, 4, 5, 6)" in text
+    )
     text = str(check(smoid))
     assert "SMOID test: 3 items of 1 scenes" in text
     assert "! SMOID test: 16 of 17 scenes have fewer than 3 clips, such as (7, 8, 17," in text
