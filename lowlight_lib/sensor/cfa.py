@@ -137,7 +137,7 @@ def pack_xtrans(x: Grid) -> Grid:
     return _stack(planes)
 
 
-def _stack(planes):
+def _stack(planes) -> Any:
     if isinstance(planes[0], np.ndarray):
         return np.stack(planes, -3)
     import torch

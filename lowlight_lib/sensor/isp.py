@@ -54,8 +54,9 @@ def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndar
             small = n == 6 and min(size.height, size.width) < _SMALLEST_XTRANS
             if small and not isinstance(raw, RawImage):  # a mosaic can be extended
                 return develop(read_raw(raw), auto_bright=auto_bright)
-            bright = {"no_auto_bright": not auto_bright}
-            picture = file.postprocess(use_camera_wb=True, output_bps=16, user_flip=0, **bright)
+            picture = file.postprocess(
+                use_camera_wb=True, no_auto_bright=not auto_bright, output_bps=16, user_flip=0
+            )
         except rawpy.LibRawError as e:
             raise _damaged(source, e) from e
     if picture.ndim != 3 or picture.shape[2] != 3:
