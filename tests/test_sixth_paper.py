@@ -57,7 +57,7 @@ RECIPES = (
 def added():
     """The system is known in this file, and nowhere else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
+        patch.setattr(models.SYSTEMS, "data", dict(models.SYSTEMS.data))
         patch.setattr(recipes, "_ADDED", {})
         models.add(CARD)
         for recipe in RECIPES:

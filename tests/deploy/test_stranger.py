@@ -43,7 +43,7 @@ def card(key, network, task, **fields):
 
 @pytest.fixture(autouse=True)
 def added(monkeypatch):
-    monkeypatch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
+    monkeypatch.setattr(models.SYSTEMS, "data", dict(models.SYSTEMS.data))
     models.add(card("stranger", Stranger, Task.RAW_STILL, multiple=2))
     models.add(card("strange_clip", StrangeClip, Task.RAW_VIDEO))
 
@@ -57,7 +57,7 @@ def built(key, **options):
 def file():
     pytest.importorskip("onnxscript")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
+        patch.setattr(models.SYSTEMS, "data", dict(models.SYSTEMS.data))
         models.add(card("stranger", Stranger, Task.RAW_STILL, multiple=2))
         return export.to_onnx(built("stranger", width=6))
 
