@@ -22,18 +22,13 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 
     Args:
         network: a callable; with a `spec` where there is a tile and no overlap.
-        x: float32 tensor.
-        tile: side of the tiles in pixels of the network's input: of a mosaic, a photograph, or the
-            packed planes of a clip. None is one part, whole.
+        tile: side of the tiles in pixels of the network's input. None is one part, whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
         channels: that the network has to put out; None is any number.
         finish: makes one tensor (N, C', h, w) of what the network puts out.
     Yields:
         (rows, columns, part): two slices of x's last axes, and what belongs there, float32
-        (N, C', h, w) on the CPU.
-    Raises:
-        OptionError: the tile is smaller than the network's multiple.
-        ShapeError: the network's output has another shape, or is not finite.
+        (N, C', h, w) on the CPU; ShapeError where it has another shape, or is not finite.
     """
     halo = 0
     if tile is None:
@@ -62,10 +57,8 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 def run(network, x, tile=None, *, overlap=None, blend=True, **options):
     """What `tiles` yields as one tensor (N, C', H, W).
 
-    Args:
-        network, x, tile, overlap, options: as of `tiles`.
-        blend: where tiles overlap, their weights fall linearly to the tile's border, so that no
-            edge shows; False is the plain mean.
+    With `blend` the weights of tiles that overlap fall linearly to the tile's border, so that no
+    edge shows; else it is the plain mean.
     """
     (h, w), out = x.shape[-2:], None
     for rows, columns, part in tiles(network, x, tile, overlap=overlap, **options):
