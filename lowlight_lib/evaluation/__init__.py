@@ -23,8 +23,6 @@ from .results import add_rows, commit, computed_by, read_rows, weights_id
 from .stills import Stills
 from .video import Video
 
-__all__ = ["test"]
-
 TASKS = {Task.RAW_STILL: Stills, Task.RAW_VIDEO: Video, Task.PHOTO: Photos}
 
 
@@ -62,15 +60,11 @@ def test(
         amplification: of raw data: "ratio" (the true exposure ratio), "auto" (estimated), a number,
             or for stills a callable such as a `LearnedAmplifier`. A network that amplifies itself
             is given the mosaic as it is; the factor then goes into the baseline only.
-        profile, seconds_train: of the training, by default what the checkpoint's run says.
         pictures: write them, to save_path or else to run_dir/pictures.
     Returns:
         The row, in a list: what was asked for, the scores, how it was computed, and each image's
         scores under "per_image". For raw video also "per_group" {ratio or gain: scores}, of which
-        the row's scores are the mean (strred is None where clips are too short or small for it);
-        "seconds_per_image" is then a frame's, reading included.
-    Raises:
-        LowlightError: results.json is then as it was.
+        the row's scores are the mean; "seconds_per_image" is then a frame's, reading included.
     """
     from tqdm.auto import tqdm
 

@@ -1,7 +1,6 @@
 """Scores, with the protocol that they were taken by.
 
-What papers leave unsaid and what moves the last digits (rounding to 8 bits, the window, whether the
-mean is taken over images or over squared errors) is a named `Protocol` and goes into results.json.
+What papers leave unsaid and what moves the last digits is a named `Protocol`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ import torch
 
 from ..errors import OptionError, ShapeError
 from ..models import Task
+
+SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,10 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
 
 
-SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
-
-
 def score_beside_baseline(picture, baseline, target, protocol="default") -> dict[str, float]:
     """{name in SCORES: score} of a picture and of what a reader has without a network."""
     scores = (*score(picture, target, protocol), *score(baseline, target, protocol))
     return dict(zip(SCORES, scores, strict=True))
-
-
-MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
 
 
 def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """LPIPS and FID of the pictures that a test has written, on request.
 
-Needs the extra `perceptual` (torchvision, torch-fidelity) and, the first time, the net: both scores
-are distances between features of networks whose weights these libraries download.
+Needs the extra `perceptual` and, the first time, the net, for the weights of the networks whose
+features are compared.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ def find_metrics():
         what = f"LPIPS and FID need torchvision and torch-fidelity ({e})"
         todo = 'pip install "lowlight-lab[perceptual]", with a torchvision made for your torch'
         raise OptionError(what, todo=todo) from e
-    from torchmetrics.image.fid import FrechetInceptionDistance
-    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    from torchmetrics.image import fid, lpip
 
-    return LearnedPerceptualImagePatchSimilarity, FrechetInceptionDistance
+    return lpip.LearnedPerceptualImagePatchSimilarity, fid.FrechetInceptionDistance
 
 
 def score_folder(folder, names, result="result", baseline="input", metrics=None) -> dict:

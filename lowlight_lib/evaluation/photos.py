@@ -25,9 +25,8 @@ class Photos(Evaluation):
 
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
     in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
-    minus X), truncated to 8 bits. Below 0, D wraps round: its bytes, read as signed, are the
-    difference. `predictions` is a folder of pictures made elsewhere, instead of weights: for each
-    dark NAME.png a NAME.png (or another format) or NAME.npz, see `read_prediction`.
+    minus X, its bytes to be read as signed), truncated to 8 bits. `predictions` is a folder of
+    pictures made elsewhere: for each dark NAME.png a NAME.png (or another format) or NAME.npz.
     """
 
     gamma: float | None = None  # the result is L^gamma R; by default the protocol's

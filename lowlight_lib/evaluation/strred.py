@@ -8,9 +8,8 @@ far more than the first.
 
 Source: Soundararajan and Bovik, "Video quality assessment by reduced reference spatio-temporal
 entropic differencing", IEEE TCSVT 23(4), 2013. The band is one of the steerable pyramid of
-Simoncelli and Freeman (ICIP 1995), by the short filters that they published: ideal ones give other
-figures. As in all that is published, the entropy has no factor 1/2, and ln(2 pi e) is added to
-logarithms of base 2.
+Simoncelli and Freeman (ICIP 1995), by their short filters: ideal ones give other figures. As in all
+that is published, the entropy has no factor 1/2, and ln(2 pi e) is added to logarithms of base 2.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def strred(reference, distorted) -> tuple[np.ndarray, float, float]:
         (per_pair, strred, strredssn). `per_pair` float64 (T // 2, 4), of frames 0 and 1, 2 and 3,
         ...: spatial and temporal distance with blocks compared one by one, then the same with
         their means compared. `strred` is the product of the first two columns' means,
-        `strredssn` ("single number", all that has to be sent) of the other two's.
+        `strredssn` ("single number") of the other two's.
     """
     total = Strred()
     total.add(reference, distorted)
@@ -106,14 +105,6 @@ class Strred:
         return per_pair, float(space * time), float(space_mean * time_mean)
 
 
-def band(frames) -> np.ndarray:
-    """One oriented band of the steerable pyramid: (N, H, W) -> float64 (N, ~H / 8, ~W / 8)."""
-    x = _correlate(np.asarray(frames, np.float64), _FIRST)
-    for _ in range(LEVEL - 1):
-        x = _correlate(x, _HALVE, step=2)
-    return _correlate(x, _BAND)
-
-
 def _correlate(x, kernel, step=1):
     """Every `step`-th value of a correlation, the border mirrored, as sums of shifted frames."""
     h, w = x.shape[1:]
@@ -127,7 +118,10 @@ def _correlate(x, kernel, step=1):
 
 def _entropies(frames):
     """Spatial and temporal weighted entropies of two frames (2, H, W), one a block each."""
-    first, second = band(frames)
+    x = _correlate(np.asarray(frames, np.float64), _FIRST)
+    for _ in range(LEVEL - 1):
+        x = _correlate(x, _HALVE, step=2)
+    first, second = _correlate(x, _BAND)
     scale, entropy = _mixture(first)
     change_scale, change_entropy = _mixture(first - second)
     seen = np.log2(1 + scale)

@@ -23,8 +23,7 @@ class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
     Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side), by the data set's display ISP. Memory: five arrays of a piece of frames,
-    and what `clip.enhance` needs.
+    target side by side), by the data set's display ISP.
     """
 
     m: float = 5.0  # brightness of the estimate, which is one for each clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ AT_A_TIME = 4  # frames that become pictures together
 def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
     """Apply a network to a clip of any length and size, a piece at a time.
 
-    Memory does not grow with the clip: with n = min(piece, frames), two arrays of n H W 16 bytes
-    (the caller's last result is a third) and what the network needs for n frames of tile x tile.
+    Memory: two arrays of a piece of frames (the caller's last result is a third), and what the
+    network needs for a piece of one tile.
 
     Args:
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
@@ -85,10 +86,8 @@ class RawClip:
 def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     """Open a .npy clip of packed frames, (T, H, W, 4) or (T, 4, H, W) in DN, by memory map.
 
-    Args:
-        black, white: its levels, which the file does not say.
-        cfa: name of the Bayer cell that its planes are the four places of, row by row; None is how
-            LLRVD stores (T, H, W, 4), R, G, G, B, and SMOID (T, 4, H, W), G, R, G, B.
+    The file does not say its levels. `cfa` names the Bayer cell that its planes are the places of;
+    by default R, G, G, B, as LLRVD has (T, H, W, 4), or G, R, G, B, as SMOID has (T, 4, H, W).
     """
     path = Path(path)
     if path.suffix.lower() != ".npy":
@@ -99,13 +98,11 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if not white > black:
         raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
     try:
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, EOFError):
-        shape = ()  # the next line says what is wrong
-    last = len(shape) == 4 and shape[3] == 4
-    if last and shape[1] == 4:
-        raise ShapeError(f"is {shape}: which axis has the planes cannot be told", file=path)
-    array = open_clip(path, channels_last=last or len(shape) != 4 or shape[1] != 4)
+        array, last = open_clip(path, channels_last=True), True
+    except DataError:
+        array, last = open_clip(path, channels_last=False), False
+    if last and array.shape[1] == 4:
+        raise ShapeError(f"is {array.shape}: which axis has the planes cannot be told", file=path)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
     planes = DATASETS["llrvd" if last else "smoid"].planes
@@ -141,9 +138,7 @@ def restore_clip(
         if there.exists():
             raise OutputError("exists already", file=there, todo="use --force, or -o")
 
-    def read(frames):
-        return clip.read(frames, factor)
-
+    read = functools.partial(clip.read, amplification=factor)
     with pictures:
         for start, result in enhance(network, read, count, **tiles):
             if start == 0:
@@ -159,9 +154,7 @@ def restore_clip(
 
 
 def find_clip_amplification(array, black, white, amplification="auto", m=1.0) -> float:
-    """One factor for a clip as stored, frames first, so that it does not flicker; "auto" (see
-    `restore.restore`) estimates it from up to eight frames.
-    """
+    """One factor for a clip as stored, so that it does not flicker; of up to eight frames."""
     some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
     dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])
     return factor_of(dark, black, white, amplification, m)

@@ -48,8 +48,7 @@ def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
         source, tile: as of `as_photo` and `window.tiles`.
     Returns:
         float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
-        (H, W, 3), and the removed noise "D" = photograph - X, as far as the network gives them; or
-        the picture "I" alone.
+        (H, W, 3), and "D" = photograph - X, as far as the network gives them; or the picture "I".
     """
     photo = as_photo(source)
 

@@ -52,11 +52,9 @@ def restore(
     """Restore one dark raw still, or with a network for photographs (PairLIE) one dark photograph.
 
     Args:
-        source: for raw stills the path of a raw file, or a RawImage: any Bayer order, X-Trans, any
-            levels. For photographs what `restore.photo.as_photo` takes.
+        source: a raw file or a RawImage of any filter array; or what `photo.as_photo` takes.
         network: any callable with a `spec` (see `models.with_spec`), (1, 1, H, W) -> (1, 3, H, W),
-            or for photographs (1, 3, H, W) -> (L, R, ...) or a picture. X-Trans mosaics are turned
-            into RGGB unless `spec.cfa` is "X-Trans".
+            or for photographs (1, 3, H, W) -> (L, R, ...) or a picture.
         amplification: of raw stills: "auto" (estimated from the image, REDI's equation 5), the
             factor, or a `LearnedAmplifier`.
         m: brightness: the estimate's parameter m; a given or learned factor is multiplied by it.
@@ -115,9 +113,7 @@ def _restore_photo(source, network, gamma, tile):
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):
-    """(raw, offset): the mosaic in the filter array and phase that a network with `spec.cfa` takes,
-    and how many (rows, columns) more it has at top and left.
-    """
+    """(raw, offset): as a network of `spec.cfa` takes it, and the (rows, columns) put before it."""
     if cfa == "X-Trans":
         return cfa_module.to_xtrans(raw)
     bayer = cfa_module.name(raw.cfa) in cfa_module.BAYER
@@ -157,9 +153,7 @@ def factor_of(mosaic, black_level, white_level, amplification, m) -> float:
 
 
 def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
-    """What `tiles` yields as one picture (H, W, 3) in [0, 1], upright, each part put in its place;
-    `shape` is (H, W) as stored; `offset` lines and columns before them are cut off.
-    """
+    """What `tiles` yields as one picture (H, W, 3) in [0, 1], upright, without the offset."""
     with out_of_memory((*shape, 3)):
         picture = np.empty((*(shape if orientation < 5 else shape[::-1]), 3), np.float32)
         stored = turn(picture, {6: 8, 8: 6}.get(orientation, orientation))  # a view, turned back

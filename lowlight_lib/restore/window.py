@@ -11,6 +11,9 @@ import torch
 from ..errors import OptionError, ShapeError
 from ..models import spec_of
 
+# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
+_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
+
 
 def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as_tensor):
     """Apply a network to (N, C, H, W) without gradients, whole or by tiles, one after the other.
@@ -24,8 +27,7 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
         network: a callable; with a `spec` where there is a tile and no overlap.
         tile: side of the tiles in pixels of the network's input. None is one part, whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
-        channels: that the network has to put out; None is any number.
-        finish: makes one tensor (N, C', h, w) of what the network puts out.
+        channels: of what `finish` makes of the network's output, one tensor (N, C', h, w).
     Yields:
         (rows, columns, part): two slices of x's last axes, and what belongs there, float32
         (N, C', h, w) on the CPU; ShapeError where it has another shape, or is not finite.
@@ -88,10 +90,6 @@ def _ramp(lines, side, overlap):
     n = np.arange(1, lines.stop - lines.start + 1, dtype=np.float32) / (overlap + 1)
     weight = np.minimum(n, 1) if lines.start > 0 else np.ones_like(n)
     return np.minimum(weight, n[::-1]) if lines.stop < side else weight
-
-
-# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
-_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
 
 
 @contextlib.contextmanager
