@@ -130,8 +130,9 @@ CANON_700D = Camera(
     tukey=(0.5982, 1.5370, 0.3888),
     row=(0.6221, -0.7756, 0.2485),
     tukey_shape=-0.015,
-    aliases=("EOS 700D", "700D", "Canon EOS Rebel T5i", "EOS Rebel T5i", "Canon EOS Kiss X7i"),
-)
+    aliases=("EOS 700D", "700D", "Canon EOS Rebel T5i", "EOS Rebel T5i", "EOS Kiss X7i",
+             "Canon EOS Kiss X7i"),
+)  # fmt: skip
 CAMERAS = {
     "sony_a7s2": SONY_A7S2,
     "nikon_d850": NIKON_D850,
