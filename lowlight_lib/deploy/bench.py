@@ -3,7 +3,7 @@
     lowlight bench --out runs/bench.json --checkpoint redi=W
 
 `bench` times every engine on one input. `compare` scores and times exported files on test pictures.
-Both give rows, and take times in turns, so that whatever else the machine does disturbs all alike.
+Both take times in turns, so that whatever else the machine does disturbs all alike.
 Built in notebooks/13_deploy, sections 3 and 6.
 """
 
@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -65,11 +66,10 @@ def bench(
         Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
         the file's name), "weights_id", "threads", "repeats"; "seconds" (the median), "ratio"
         (eager's median through it), "gmacs" (of one call), "gflops" (2 MACs a second, binary ones
-        too), "peak_gflops" (of the matrix product, the median; None for precisions without one),
-        "share" (of it); "memory_bytes" (the most a process had with the call, None if not
-        measured), "memory_added_bytes" (what the call added); "max_difference" and "psnr" (dB,
-        peak 1; None where equal) to eager's output on the same input; "torch", "commit". A form
-        that does not run has "error" instead of its figures.
+        too), "peak_gflops" (of the matrix product; None for precisions without one), "share" (of
+        it); "memory_bytes" (the most a process had with the call), "memory_added_bytes" (of that,
+        the call's), both None if not measured; "max_difference" and "psnr" (dB, peak 1; None where
+        equal) to eager's output; "torch", "commit". A form that does not run has "error" instead.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
@@ -83,32 +83,30 @@ def bench(
         raise OptionError(f"unknown backend {unknown[0]!r}", todo=f"use {', '.join(BACKENDS)}")
     if repeats < 1:
         raise OptionError(f"repeats are at least 1, got {repeats}")
+    backends = backends or BACKENDS
     rows = []
     for key in keys:
         with tempfile.TemporaryDirectory() as folder:
             case = _Case(key, size, weights.get(key), quantised.get(key), Path(folder), progress)
-            rows += case.rows(backends or BACKENDS, repeats, memory)
+            rows += case.rows(backends, repeats, memory)
     return rows
 
 
 def table(rows) -> str:
     """Rows of `bench` as text, a line each."""
-    lines = [
-        f"{'':34}{'ratio':>7}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}{'max diff':>10}"
-        f"{'PSNR':>7}"
-    ]
+    columns = {
+        "ratio": "7.2f", "seconds": "9.4f", "gflops": "9.1f", "share": "9.0%", "mib": "7.0f",
+        "max_difference": "10.1e", "psnr": "7.1f",
+    }  # fmt: skip
+    lines = [f"{'':34}  ratio  seconds  GFLOP/s  of peak    MiB  max diff   PSNR"]
     for r in rows:
-        name = f"{r['model']:10}{r['backend']:13}{r['precision']:11}"
-        if "error" in r:
-            lines.append(f"{name}{r['error']}")
-            continue
-        share = "-" if r["share"] is None else f"{r['share']:.0%}"
-        mib = "-" if r["memory_bytes"] is None else f"{r['memory_bytes'] / 2**20:.0f}"
-        psnr = "-" if r["psnr"] is None else f"{r['psnr']:.1f}"
-        lines.append(
-            f"{name}{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{share:>9}{mib:>7}"
-            f"{r['max_difference']:10.1e}{psnr:>7}"
-        )
+        line = r.get("error", "")
+        if not line:
+            mib = r["memory_bytes"] and r["memory_bytes"] / 2**20
+            for key, form in columns.items():
+                value = (r | {"mib": mib})[key]
+                line += f"{'-':>{form.split('.')[0]}}" if value is None else f"{value:{form}}"
+        lines.append(f"{r['model']:10}{r['backend']:13}{r['precision']:11}{line}")
     return "\n".join(lines)
 
 
@@ -124,11 +122,8 @@ def input_shape(key, size) -> tuple[int, ...]:
 def scene(shape, seed=0) -> torch.Tensor:
     """A dark picture as a network gets it: dead leaves at a hundredth of the light.
 
-    Through the A7S II model, amplified 100 times, repeated up to the size. For 4 channels a clip
-    of packed frames that moves by two pixels a frame; for 3 an sRGB photograph at a fifth.
-
-    Args:
-        shape: (N, C, H, W), N = 1, or for 4 channels the frames.
+    Through the A7S II model, amplified 100 times, repeated up to (N, C, H, W). For 4 channels N
+    packed frames that move by two pixels a frame; for 3 an sRGB photograph at a fifth.
     """
     t, c, h, w = shape
     picture = dead_leaves(seed, (512, 512), 600)
@@ -156,7 +151,7 @@ class _Case:
         self.shape = input_shape(key, size)
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.binary, self.quantised, self.files = bool(binary_layers(self.net)), quantised, None
+        self.binary, self.quantised = bool(binary_layers(self.net)), quantised
         self.x = scene(self.shape)
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
@@ -169,20 +164,12 @@ class _Case:
     def rows(self, backends, repeats, memory):
         forms, errors = {("eager", "float32"): self.net}, []
         for backend in backends:
-            if backend == "bitpacked" and not self.binary:
-                continue
             try:
-                can = precisions(backend)
-            except ImportError as e:
-                errors.append(self._row(backend, "float32") | {"error": f"no {e.name}"})
+                can = [p for p in precisions(backend) if self._wanted(backend, p)]
+            except OptionError as e:
+                errors.append(self._row(backend, "float32") | {"error": e.what})
                 continue
             for precision in can:
-                if precision == "int8" and self.quantised is None:
-                    continue
-                if backend == "onnxruntime" and precision == "float16":
-                    continue  # slower than float32 on a CPU
-                if self.binary and precision != "float32":
-                    continue  # signs of rounded numbers: another network
                 self._say(f"preparing {self.key} for {backend}, {precision}")
                 try:
                     forms[backend, precision] = prepare(
@@ -191,11 +178,10 @@ class _Case:
                 except OptionError as e:
                     errors.append(self._row(backend, precision) | {"error": e.what})
         with torch.inference_mode(), out_of_memory(self.shape):
-            outputs = {name: _flat(form(self.x)) for name, form in forms.items()}
-            wanted = outputs["eager", "float32"]
+            wanted = _flat(self.net(self.x))
             found = [
-                self._row(*name) | {"repeats": repeats} | _difference(outputs.pop(name), wanted)
-                for name in forms
+                self._row(*name) | {"repeats": repeats} | _difference(_flat(form(self.x)), wanted)
+                for name, form in forms.items()
             ]
             del wanted
             self._time(found, forms, repeats)
@@ -205,12 +191,20 @@ class _Case:
                 row |= self._memory(row["backend"], row["precision"])
         return found + errors
 
+    def _wanted(self, backend, precision):
+        if backend == "bitpacked" and not self.binary:
+            return False
+        if self.binary and precision != "float32":
+            return False  # signs of rounded numbers: another network
+        if precision == "int8" and self.quantised is None:
+            return False
+        return (backend, precision) != ("onnxruntime", "float16")  # slower than float32 on a CPU
+
     def _time(self, rows, forms, repeats):
         side = _PEAK_SIDE[self.size]
         squares = {p: torch.rand(side, side).to(dtype) for p, dtype in _PEAKS.items()}
         calls = {p: lambda a=a: a @ a for p, a in squares.items()}
-        for product in calls.values():
-            product()  # the first starts threads and chooses kernels
+        in_turns(calls, 1)  # the first starts threads and chooses kernels
         calls |= {name: lambda form=form: form(self.x) for name, form in forms.items()}
         self._say(f"timing {self.key}, {repeats} rounds")
         times = {name: statistics.median(its) for name, its in in_turns(calls, repeats).items()}
@@ -232,23 +226,19 @@ class _Case:
         """The exported network, written once for all engines and processes; None for others."""
         if precision == "int8":
             return str(self.quantised)
-        if backend not in ("openvino", "onnxruntime"):
-            return None
-        if self.files is None:
-            self.files = {
-                name: str(write(self.folder / f"{name}.onnx", proto.SerializeToString()))
-                for name, proto in export_files(self.net).items()
-            }
-        return self.files
+        return self._files if backend in ("openvino", "onnxruntime") else None
+
+    @cached_property
+    def _files(self):
+        protos = export_files(self.net)
+        paths = {name: self.folder / f"{name}.onnx" for name in protos}
+        return {n: str(write(paths[n], p.SerializeToString())) for n, p in protos.items()}
 
     def _memory(self, backend, precision):
         self._say(f"memory of {self.key} by {backend}, {precision}")
-        how = None
-        if backend != "eager":
-            how = {"backend": backend, "precision": precision,
-                   "file": self._file(backend, precision)}  # fmt: skip
+        how = {"backend": backend, "precision": precision, "file": self._file(backend, precision)}
         try:
-            peak = process_peak(self.key, self.shape, how=how)
+            peak = process_peak(self.key, self.shape, how=None if backend == "eager" else how)
         except OptionError as e:
             self._say(str(e))
             return {}
@@ -281,10 +271,6 @@ def _difference(y, wanted):
     return {"max_difference": error.abs().max().item(), "psnr": psnr}
 
 
-# ---------------------------------------------------------------------------------------------
-# Exported files on test pictures
-
-
 def compare(
     model, files, data_root, *, limit=None, gamma=None, engines=None, rounds=ROUNDS, progress=True
 ) -> list[dict]:
@@ -293,8 +279,7 @@ def compare(
     What is timed, after the scores, is the network's call alone.
 
     Args:
-        model: the network that the files are of.
-        files: {precision: {unit: path or onnx.ModelProto}}.
+        files: {precision: {unit: path or onnx.ModelProto}} of that network.
         data_root: the folder that holds LOL/ or SID/.
         limit: only the first so many images.
         gamma: of photographs; default the protocol's.
@@ -304,14 +289,11 @@ def compare(
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
     Raises:
-        OptionError: a network for raw video. And as of `evaluate.test`.
+        OptionError: a network for raw video. And as of `evaluation.test`.
     """
     key = models.spec_of(model).key
     check_stills(key)
-    if engines is None:
-        engines = [e for e in ("onnxruntime", "openvino") if find_spec(e)]
-    if rounds < 1:
-        raise OptionError(f"times need at least one round, got {rounds}")
+    engines = engines or [e for e in ("onnxruntime", "openvino") if find_spec(e)]
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     forms = {("torch", "float32"): (_Recorder(model.eval()), weights, None)}
     for precision, units in files.items():
@@ -329,10 +311,9 @@ def compare(
                 key, data_root, folder, network=network, limit=limit, pictures=False,
                 progress=progress, **options,
             )  # fmt: skip
-        rows.append(
-            {"engine": engine, "precision": precision, "psnr": row["psnr"], "ssim": row["ssim"]}
-            | {"bytes": size, "images": row["images"], "kernels": kernels}
-        )
+        scores = {name: row[name] for name in ("psnr", "ssim", "images")}
+        scores |= {"bytes": size, "kernels": kernels}
+        rows.append({"engine": engine, "precision": precision} | scores)
     networks = [network for network, *_ in forms.values()]
     times = [[] for _ in rows]
     for x in networks[0].inputs:
@@ -350,10 +331,8 @@ def compare(
 def check_stills(key) -> None:
     """OptionError for a system that restores clips."""
     if models.SYSTEMS[key].spec.task is Task.RAW_VIDEO:
-        raise OptionError(
-            f"{key} restores clips, which are not scored here",
-            todo="use deploy.runtime.prepare(network) and evaluate.test(..., network=...)",
-        )
+        todo = "use deploy.runtime.prepare(network) and evaluation.test(..., network=...)"
+        raise OptionError(f"{key} restores clips, which are not scored here", todo=todo)
 
 
 def comparison_table(rows) -> str:
@@ -368,10 +347,10 @@ def comparison_table(rows) -> str:
     exact = {r["engine"]: r["seconds"] for r in rows if r["precision"] == "float32"}
     for r in rows:
         if r["precision"] == "int8" and r["kernels"]:
-            of = exact.get(r["engine"])
-            ratio = f", {of / r['seconds']:.2f} times its float32" if of else ""
             kernels = ", ".join(f"{n} {op}" for op, n in r["kernels"].items())
-            lines.append(f"int8 in {r['engine']}: {kernels}{ratio}")
+            lines.append(f"int8 in {r['engine']}: {kernels}")
+            if of := exact.get(r["engine"]):
+                lines[-1] += f", {of / r['seconds']:.2f} times its float32"
     return "\n".join(lines)
 
 

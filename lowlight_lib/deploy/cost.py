@@ -21,12 +21,12 @@ class Cost:
     """Cost of one forward pass.
 
     Attributes:
-        params: number of parameters as built (weight normalisation included).
-        effective_params: binary weights counted as 1/32; equal to params without any.
+        params: as built (weight normalisation included).
+        effective_params: binary weights counted as 1/32.
         macs: multiply-accumulates of convolutions and matrix products; resampling, additions and
             activations count 0.
         binary_macs: those of `macs` that are binary.
-        ops: macs with binary ones counted as 1/64.
+        ops: macs, binary ones as 1/64.
         peak_bytes: most bytes of tensors alive at once, input and weights not counted.
         seconds: median time of a warm pass on the device the network is on; None if only counted.
     """
@@ -47,8 +47,7 @@ def count(model, input_shape, *, training=False) -> Cost:
     that it runs itself are binary, and its `weight` counts 1/32.
 
     Args:
-        model: nn.Module; left as it was.
-        input_shape: for example (1, 1, 2848, 4256).
+        model: left as it was.
         training: with the backward pass, and what a forward pass has to keep for it.
     """
     with out_of_memory(input_shape):
@@ -61,12 +60,10 @@ def count(model, input_shape, *, training=False) -> Cost:
 
 
 def measure(model, input_shape, repeats=3) -> Cost:
-    """Count, and time a network on an input of that shape.
+    """Count, and time a network, put into eval mode, on an input of that shape.
 
     Args:
-        model: nn.Module; put into eval mode.
-        input_shape: for example (1, 1, 2048, 4096).
-        repeats: timed passes after a warm one.
+        repeats: timed passes after a warm one, which starts threads and asks for memory.
     Raises:
         OptionError: the input does not fit into memory.
     """
@@ -74,26 +71,33 @@ def measure(model, input_shape, repeats=3) -> Cost:
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.inference_mode(), out_of_memory(input_shape):
         x = torch.rand(input_shape, device=device)
-        times = []
-        for _ in range(repeats + 1):
-            began = time.perf_counter()
+
+        def call():
             model(x)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
-    # The first pass also starts threads, chooses kernels and asks the system for memory.
-    return dataclasses.replace(found, seconds=statistics.median(times[1:]))
+
+        times = timed(call, repeats)
+    return dataclasses.replace(found, seconds=statistics.median(times))
+
+
+def timed(call, repeats) -> list[float]:
+    """Seconds of each of so many calls, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return times
 
 
 def summary(found) -> str:
     """What `lowlight cost` prints of a `Cost` as a dict, perhaps with a process and modules."""
 
-    def giga(macs):
-        return f"{macs / 1e9:.2f} G"
-
-    lines = [f"parameters        {found['params']:,}", f"MACs              {giga(found['macs'])}"]
+    lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
     if found["binary_macs"]:
-        binary, ops = giga(found["binary_macs"]), giga(found["ops"])
+        binary, ops = _giga(found["binary_macs"]), _giga(found["ops"])
         lines.append(f"binary MACs       {binary}, as 1/64 {ops}")
         lines.append(f"weights as bits   {found['effective_params']:,}")
     lines.append(f"activation peak   {found['peak_bytes'] / 2**20:.0f} MiB")
@@ -103,5 +107,9 @@ def summary(found) -> str:
     if found["seconds"] is not None:
         lines.append(f"time              {found['seconds']:.3f} s")
     for name, macs in found.get("by_module", {}).items():
-        lines.append(f"  {name:16}{giga(macs):>10}{macs / found['macs']:8.1%}")
+        lines.append(f"  {name:16}{_giga(macs):>10}{macs / found['macs']:8.1%}")
     return "\n".join(lines)
+
+
+def _giga(macs):
+    return f"{macs / 1e9:.2f} G"

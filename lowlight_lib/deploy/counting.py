@@ -1,7 +1,6 @@
 """Counting without computing: one pass on tensors that have a shape and no memory.
 
-What a network costs in multiply-accumulates and in live tensors follows from shapes alone, so the
-pass runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
+It runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
 Built in notebooks/09_what_it_costs, sections 1 to 4.
 """
 
@@ -30,7 +29,7 @@ class Op:
     Attributes:
         module: dotted name of the innermost module it ran in; "" for the network itself.
         kind: "convolution", "transposed convolution", or PyTorch's name of the operation.
-        macs: its multiply-accumulates; 0 for all but convolutions and matrix products.
+        macs: of convolutions and matrix products; 0 for all others.
         binary: whether that module has binary weights, see `blocks.binary.binary_layers`.
         input, weight, output: shapes of the first, second and resulting tensor; () where none is.
         bias: whether a convolution adds one.
@@ -51,15 +50,13 @@ class Op:
 def trace(model, input_shape, *, training=False) -> list[Op]:
     """Every operation of one pass, in order.
 
-    Nothing is computed, so no memory is needed and any size goes. A network that looks at its
-    values (a histogram, an `if`) cannot run so; it is run on random numbers instead.
+    Nothing is computed. A network that looks at its values (a histogram, an `if`) cannot run so; it
+    is run on random numbers instead. Live bytes count float32 tensors that operations made: neither
+    input nor weights, in training the gradients of the weights too, no optimizer.
 
     Args:
-        model: nn.Module on any device; left as it was.
-        input_shape: for example (1, 1, 2848, 4256).
+        model: on any device; left as it was.
         training: in training mode, with the backward pass of a sum of the outputs.
-    Live bytes count float32 tensors that operations made: neither input nor weights, in training
-    the gradients of the weights too, no optimizer.
     """
     was = model.training
     model.train(training)
@@ -76,8 +73,7 @@ def trace(model, input_shape, *, training=False) -> list[Op]:
 def by_module(model, input_shape, depth=1) -> dict[str, int]:
     """MACs of each child, in the order in which they first run; their sum is the network's.
 
-    Args:
-        depth: how many parts of the dotted name to keep: 1 gives "hse", 2 "hse.leave".
+    Of the dotted name `depth` parts are kept: 1 gives "hse", 2 "hse.leave".
     """
     found = {}
     for op in trace(model, input_shape):
@@ -111,8 +107,6 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
         that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
         in upright (width first).
-    Raises:
-        OptionError: another release.
     """
     if release not in ("old", "later"):
         raise OptionError(f"unknown release {release!r}", todo="use old or later")
@@ -143,8 +137,7 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     of the attention's statistics all but one mean, which the released code takes by a pooling.
     (Which one is left to count is inferred: so the sum is the 1.469 G a frame that it prints.)
 
-    Returns:
-        {"binary", "real" (with biases), "other"}.
+    Returns {"binary", "real" (with biases), "other"}.
     Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50.
     """
     found = {"binary": 0, "real": 0, "other": 0}
@@ -162,10 +155,6 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     return found
 
 
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
 @torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
 def _run(model, input_shape, device, training):
     tensors = {}
@@ -179,9 +168,12 @@ def _run(model, input_shape, device, training):
     with torch.set_grad_enabled(training), tracer:
         out = functional_call(model, tensors, (x,))
         if training:
-            outputs = out if isinstance(out, (tuple, list)) else (out,)
-            sum(t.sum() for t in outputs).backward()
+            sum(t.sum() for t in _listed(out)).backward()
     return tracer.ops
+
+
+def _listed(out):
+    return out if isinstance(out, (tuple, list)) else [out]
 
 
 class _Tracer(TorchDispatchMode):
@@ -219,8 +211,7 @@ class _Tracer(TorchDispatchMode):
         inputs = [t for t in args if isinstance(t, torch.Tensor)]
         known = {t.untyped_storage()._cdata for t in inputs}
         out = func(*args, **(kwargs or {}))
-        outputs = out if isinstance(out, (tuple, list)) else [out]
-        outputs = [t for t in outputs if isinstance(t, torch.Tensor)]
+        outputs = [t for t in _listed(out) if isinstance(t, torch.Tensor)]
         for t in outputs:
             self._count(t.untyped_storage(), known)
         if outputs:

@@ -11,6 +11,7 @@ import copy
 import importlib
 import threading
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -50,12 +51,10 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, compiled for each shape anew.
-
-    At most `SHAPES` of them are kept; their working memory is given back when another is used.
+    """OpenVINO on the CPU, compiled for each shape anew; at most `SHAPES` of them are kept.
 
     Args:
-        file: bytes or path of a .onnx, or an onnx.ModelProto.
+        file: as of `as_bytes`.
         precision: what it may compute in. "int8" says that the file is quantised.
     """
 
@@ -74,7 +73,7 @@ class OpenVinoEngine:
         self._ready, self._lock = OrderedDict(), threading.Lock()
 
     def __call__(self, *inputs):
-        arrays = [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
+        arrays = _arrays(inputs)
         with self._lock:
             request = self._request(tuple(a.shape for a in arrays))
             for i, a in enumerate(arrays):
@@ -102,16 +101,19 @@ class OpenVinoEngine:
 
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU, one session for all shapes; `file` as of `OpenVinoEngine`."""
+    """ONNX Runtime on the CPU, one session for all shapes; `file` as of `as_bytes`."""
 
     def __init__(self, file):
         self._session = onnx_session(file, torch.get_num_threads())
         self._names = [i.name for i in self._session.get_inputs()]
 
     def __call__(self, *inputs):
-        arrays = (np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs)
-        out = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
+        out = self._session.run(None, dict(zip(self._names, _arrays(inputs), strict=True)))
         return [torch.from_numpy(y) for y in out]
+
+
+def _arrays(inputs):
+    return [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
 
 
 def precisions(backend, device="cpu") -> tuple[str, ...]:
@@ -123,24 +125,19 @@ def precisions(backend, device="cpu") -> tuple[str, ...]:
     if backend == "torch":
         gpu = torch.device(device).type != "cpu"
         return ("float32", "bfloat16", *(("float16",) if gpu else ()))
-    if backend == "openvino":
-        import openvino
-
-        can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        named = {"bfloat16": "BF16", "float16": "FP16"}
-        return ("float32", *(p for p, its in named.items() if its in can), "int8")
-    raise OptionError(f"unknown backend {backend!r}")
+    [openvino] = need("openvino")
+    can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    named = {"bfloat16": "BF16", "float16": "FP16"}
+    return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 
 def onnx_session(file, threads=0, profile=None):
-    """A session of ONNX Runtime on the CPU.
+    """A session of ONNX Runtime on the CPU; OptionError if it is not installed.
 
     Args:
         file: as of `as_bytes`.
         threads: 0 is as many as there are cores.
         profile: beginning of a file's path that its profile is written to.
-    Raises:
-        OptionError: onnxruntime is not installed.
     """
     [ort] = need("onnxruntime")
     options = ort.SessionOptions()
@@ -160,9 +157,6 @@ def need(*names):
 
 def as_bytes(file):
     """A .onnx as bytes, whether given as such, as a path, or as an onnx.ModelProto."""
-    if isinstance(file, bytes):
-        return file
-    if hasattr(file, "SerializeToString"):
-        return file.SerializeToString()
-    with open(file, "rb") as f:
-        return f.read()
+    if isinstance(file, (str, Path)):
+        return Path(file).read_bytes()
+    return file if isinstance(file, bytes) else file.SerializeToString()

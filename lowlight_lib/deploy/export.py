@@ -3,10 +3,9 @@
 TorchScript (`torch.jit`) is deprecated by PyTorch and is not written here.
 
 A file holds one unit of a network (`models.export_units`), weight normalisation folded, any height
-and width that are multiples of what the unit asks for. Padding to that multiple and cropping back
-is the caller's work, with `blocks.padding.run_padded`, as the networks do it themselves: how much
-to pad is a decision in Python, which an exported graph would freeze at the size of its example.
-What the caller has to know (the network's spec, names, multiple) is in the file: `read_about`.
+and width that are multiples of what `read_about` says. Padding to that and cropping back is the
+caller's work (`blocks.padding.run_padded`): how much to pad is a decision in Python, which an
+exported graph would freeze at the size of its example.
 Built in notebooks/13_deploy, section 1.
 """
 
@@ -34,6 +33,7 @@ from .engines import folded, need, onnx_session
 
 OPSET = 18  # of ONNX: old enough for runtimes of 2023, new enough for reflection
 TOLERANCE = 1e-4  # that a file may differ from PyTorch
+AXES = "height", "width"
 HEADER = "lowlight.json"  # what a .pt2 calls what `read_about` reads
 DRAWS = 3  # of a binary network, see `verify`
 
@@ -41,30 +41,25 @@ DRAWS = 3  # of a binary network, see `verify`
 def units(model) -> dict[str, ExportUnit]:
     """What a network becomes, {name: unit}: of a copy on the CPU, in the form that is exported.
 
-    Raises:
-        OptionError: the network is not of `models.build`, or cannot say what its stages are.
+    OptionError: the network is not of `models.build`, or cannot say what its stages are.
     """
     if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be exported")
     return models.export_units(folded(model).cpu().float())
 
 
-def to_onnx(model, path=None, example=None, outputs=None, stage=None):
+def to_onnx(model, path=None, outputs=None, stage=None):
     """Write a network as ONNX, float32, height and width free.
 
     Args:
         model: of `models.build`; left as it was.
         path: the file, overwritten if it is there; None returns the onnx.ModelProto instead.
-        example: an input, or a tuple of them (of a stage), batch 1, sides multiples of the
-            network's; default a small one. Its size does not end up in the file, its batch does.
         outputs: of a network with several, such as PairLIE's "L", "R", "X": the names of those
             wanted, in any order; default all.
         stage: the unit, where a network is several: of brve "extract", "align" or "reconstruct",
             of LLPackNet's first form "amplifier" or, by default, the rest, "network".
-    Returns:
-        Path, or onnx.ModelProto.
     Raises:
-        OptionError: onnx is not installed, an example, outputs or a stage that do not fit.
+        OptionError: onnx is not installed; outputs or a stage that do not fit.
         OutputError: it cannot be written.
 
     >>> from lowlight_lib import models
@@ -74,42 +69,37 @@ def to_onnx(model, path=None, example=None, outputs=None, stage=None):
     """
     onnx = need("onnx", "onnxscript")[0]
     unit, about = _unit(model, outputs, stage)
-    args = _example(unit, example)
+    args = _example(unit)
     with quiet(), torch.no_grad():
         proto = torch.onnx.export(
             unit.module, args, dynamo=True, dynamic_shapes=_free(unit), opset_version=OPSET,
             input_names=unit.inputs, output_names=unit.outputs, external_data=False, verbose=False,
         ).model_proto  # fmt: skip
-    # They name what they know of inner sizes by products such as 16*height; runtimes find it anew.
+    # They name inner sizes by products such as 16*height; runtimes find them anew.
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
-        for axis, name in ((2, "height"), (3, "width")):
-            if axis < len(value.type.tensor_type.shape.dim):
-                value.type.tensor_type.shape.dim[axis].dim_param = name
+        for dim, name in zip(value.type.tensor_type.shape.dim[2:], AXES, strict=False):
+            dim.dim_param = name
     onnx.checker.check_model(proto, full_check=True)
     set_about(proto, about)
     return proto if path is None else write(path, proto.SerializeToString())
 
 
-def to_program(model, path=None, example=None, outputs=None, stage=None):
-    """Export as a program of torch.export (.pt2), which PyTorch loads without this library.
-
-    `torch.export.load(path).module()` is the network. Arguments and errors as of `to_onnx`;
-    without a path the torch.export.ExportedProgram.
+def to_program(model, path, outputs=None, stage=None):
+    """Write a program of torch.export (.pt2), which PyTorch loads without this library:
+    `torch.export.load(path).module()`. Arguments and errors as of `to_onnx`.
     """
     unit, about = _unit(model, outputs, stage)
-    args = _example(unit, example)
+    args = _example(unit)
     with quiet(), torch.no_grad():
         program = torch.export.export(unit.module, args, dynamic_shapes=_free(unit))
-    if path is None:
-        return program
     buffer = io.BytesIO()
     with quiet():
         torch.export.save(program, buffer, extra_files={HEADER: _to_json(about)})
     return write(path, buffer.getvalue())
 
 
-def verify(model, file, outputs=None, stage=None, sizes=None, tolerance=TOLERANCE) -> float:
+def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
     """Compare a file with PyTorch on the same inputs, at two sizes; the largest difference.
 
     A binary network is chaotic in the last digit: a sum within 1e-7 of a threshold flips a sign,
@@ -118,30 +108,25 @@ def verify(model, file, outputs=None, stage=None, sizes=None, tolerance=TOLERANC
 
     Args:
         model, outputs, stage: as they were exported.
-        file: path of a .onnx or a .pt2, or an onnx.ModelProto.
+        file: as of `read_about`.
         sizes: (height, width) pairs, multiples of the network's; default two that differ.
-        tolerance: absolute.
     Raises:
-        DataError: they differ by more.
+        DataError: they differ by more than `TOLERANCE`.
     """
     unit, _ = _unit(model, outputs, stage)
     m = max(unit.multiple, 8)
-    sizes = sizes or [(2 * m, 3 * m), (4 * m, m)]
-    draws = DRAWS if binary_layers(unit.module) else 1
     run, worst = open_file(file), 0.0
-    for h, w in sizes:
+    for h, w in sizes or [(2 * m, 3 * m), (4 * m, m)]:
         found = []
-        for seed in range(draws):
+        for seed in range(DRAWS if binary_layers(unit.module) else 1):
+            args = unit.draw(h, w, torch.Generator().manual_seed(seed))
             with torch.no_grad():
-                args = unit.draw(h, w, torch.Generator().manual_seed(seed))
-                wanted = unit.module(*args)
-            wanted = [wanted] if torch.is_tensor(wanted) else wanted
-            pairs = zip(run(*args), wanted, strict=True)
+                pairs = zip(run(*args), _listed(unit.module(*args)), strict=True)
             found.append(max(float(np.abs(a - b.numpy()).max()) for a, b in pairs))
         worst = max(worst, min(found))
-    if not worst <= tolerance:  # NaN too
+    if not worst <= TOLERANCE:  # NaN too
         raise DataError(
-            f"differs from PyTorch by {worst:.2g}, more than {tolerance:g}",
+            f"differs from PyTorch by {worst:.2g}, more than {TOLERANCE:g}",
             file=file if isinstance(file, (str, Path)) else None,
             todo="do not use it; try other versions of torch and onnx",
         )
@@ -156,13 +141,16 @@ def open_file(file):
 
         def call(*args):
             with torch.no_grad():
-                out = program(*args)
-            return [y.numpy() for y in ([out] if torch.is_tensor(out) else out)]
+                return [y.numpy() for y in _listed(program(*args))]
 
         return call
     session = onnx_session(file)
     names = [i.name for i in session.get_inputs()]
     return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
+
+
+def _listed(out):
+    return [out] if torch.is_tensor(out) else out
 
 
 def read_about(file) -> dict:
@@ -171,9 +159,8 @@ def read_about(file) -> dict:
     Args:
         file: path of a .onnx or a .pt2, or an onnx.ModelProto.
     Returns:
-        "spec": `models.Spec` of the network. "stage": name of the unit; "inputs", "outputs": its
-        names; "multiple": of which height and width have to be multiples. "precision"; "library",
-        "torch": versions.
+        "spec": `models.Spec`. "stage": name of the unit; "inputs", "outputs": its names;
+        "multiple": of height and width. "precision"; "library", "torch": versions.
     Raises:
         DataError: it is not a file of ours.
     """
@@ -212,21 +199,16 @@ def write(path, data) -> Path:
 @contextlib.contextmanager
 def quiet():
     """Without what exporters and quantisers print and log for their own developers."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", None)]
-    levels = [logger.level for logger in loggers]
+    levels = {log: log.level for log in map(logging.getLogger, ("torch.onnx", None))}
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
+        for log in levels:
+            log.setLevel(logging.ERROR)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
+        for log, level in levels.items():
+            log.setLevel(level)
 
 
 class _Chosen(nn.Module):
@@ -249,23 +231,19 @@ def _spec(about):
     if "spec" in about:
         return models.Spec.from_json(about["spec"])
     # Format 1, of version 0.1.
-    names = ("options", "multiple", "halo", "amplifies_itself", "cfa", "trained_on")
-    found = {name: about[name] for name in names if name in about}
-    if "white_balance" in about:
-        found["white_balance"] = tuple(about["white_balance"])
+    names = {f.name for f in dataclasses.fields(models.Spec)} - {"key", "task"}
+    found = {k: v for k, v in about.items() if k in names}
+    found = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
     return models.SYSTEMS[about["key"]].spec.replace(**found)
 
 
 def _unit(model, outputs, stage):
     """(unit, what goes into its file); with several outputs its module gives a plain tuple."""
-    found = units(model)
-    key = model.spec.key
+    found, key = units(model), model.spec.key
     stage = WHOLE_NETWORK if stage is None and WHOLE_NETWORK in found else stage
     if stage not in found:
         what = "needs a stage" if stage is None else f"has no stage {stage!r}"
-        several = len(found) > 1
-        todo = f"use one of {', '.join(found)}" if several else "leave stage out"
-        raise OptionError(f"{key} {what}", todo=todo)
+        raise OptionError(f"{key} {what}", todo=f"use one of {', '.join(found)}")
     unit, spec = found[stage], model.spec
     known = unit.outputs if unit.result else ()
     names = known if outputs is None else tuple(outputs)
@@ -284,30 +262,16 @@ def _unit(model, outputs, stage):
     return unit, about | {"library": __version__, "torch": torch.__version__}
 
 
-def _example(unit, example):
-    m = unit.multiple
-    if example is None:
-        h, w = 3 * max(m, 8), 4 * max(m, 8)
-        return tuple(torch.rand(1, c, h, w) for c in unit.channels)
-    args = (example,) if torch.is_tensor(example) else tuple(example)
-    sides = args[0].shape[2:]
-    if [tuple(a.shape) for a in args] != [(1, c, *sides) for c in unit.channels] or any(
-        len(sides) != 2 or side % m or side < 2 * m for side in sides
-    ):
-        wanted = ", ".join(f"(1, {c}, H, W)" for c in unit.channels)
-        raise OptionError(
-            f"an example is {wanted}, H and W multiples of {m} from {2 * m} up, "
-            f"got {', '.join(str(tuple(a.shape)) for a in args)}",
-            todo="pad it (blocks.padding.pad_to_multiple), or leave it out",
-        )
-    return tuple(a.detach().cpu().float() for a in args)
+def _example(unit):
+    side = max(unit.multiple, 8)
+    return tuple(torch.rand(1, c, 3 * side, 4 * side) for c in unit.channels)
 
 
 def _free(unit):
     """Which axes may have any size: `dynamic_shapes` of torch.export."""
     m = unit.multiple
     # From 2 up: torch.export takes a size of 1 for a constant. The file runs at 1, too.
-    h, w = (torch.export.Dim(name, min=2, max=65536) for name in ("height", "width"))
+    h, w = (torch.export.Dim(name, min=2, max=65536) for name in AXES)
     free = tuple({2: h if m == 1 else m * h, 3: w if m == 1 else m * w} for _ in unit.channels)
     # *args are one argument.
     return (free,) if inspect.getfullargspec(unit.module.forward).varargs else free

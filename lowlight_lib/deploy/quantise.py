@@ -11,6 +11,7 @@ Built in notebooks/13_deploy, section 3.
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections import Counter
@@ -36,18 +37,16 @@ def to_float16(proto):
     """The network with float16 weights and sums; what goes in and out stays float32.
 
     Args:
-        proto: onnx.ModelProto of `export.to_onnx`, of a system that is quantised (see
-            `calibration.check_key`); left as it was.
-    Returns:
-        onnx.ModelProto.
+        proto: onnx.ModelProto of `export.to_onnx`; left as it was.
     Raises:
-        OptionError: another system, or a package is missing.
+        OptionError: a system that is not quantised (see `calibration.check_key`), or a package is
+            missing.
     """
     about = read_about(proto)
     check_key(about["spec"].key)
     float16 = need("onnxruntime.transformers.float16")[0]
     with quiet():
-        made = float16.convert_float_to_float16(_copy(proto), keep_io_types=True)
+        made = float16.convert_float_to_float16(copy.deepcopy(proto), keep_io_types=True)
     set_about(made, about | {"precision": "float16"})
     return made
 
@@ -64,7 +63,7 @@ def to_int8(proto, calibration, keep=None):
         onnx.ModelProto, in the form with QuantizeLinear and DequantizeLinear around each operation,
         which runtimes turn into integer kernels (see `int8_kernels`).
     Raises:
-        OptionError: another system, nothing to calibrate on, or a package is missing.
+        OptionError: as of `to_float16`; or nothing to calibrate on.
     """
     about = read_about(proto)
     key = about["spec"].key
@@ -90,21 +89,18 @@ def to_int8(proto, calibration, keep=None):
         quantiser.quantize_model()
         _pad_integers(quantiser.model.model)
         quantiser.model.topological_sort()
-        made = _copy(quantiser.model.model)
+        made = quantiser.model.model
     set_about(made, about | {"precision": "int8", "float_layers": [layers[n] for n in stays]})
     return made
 
 
-def ranges(proto, calibration, types=TYPES) -> dict[str, tuple[float, float]]:
+def ranges(proto, calibration) -> dict[str, tuple[float, float]]:
     """What the integers of each tensor shall cover: {tensor: (lowest, highest)}, float32.
 
-    Args:
-        proto: a float32 network.
-        calibration: inputs (1, C, h, w).
-        types: of operations, whose inputs and results are looked at.
+    Looked at are inputs and results of the operations `TYPES` of a float32 network.
     """
     constant = {i.name for i in proto.graph.initializer}
-    nodes = [node for node in proto.graph.node if node.op_type in types]
+    nodes = [node for node in proto.graph.node if node.op_type in TYPES]
     names = dict.fromkeys(name for node in nodes for name in (*node.input, node.output[0]))
     names = [name for name in names if name and name not in constant]
     first = _watch(proto, names)(calibration[0])
@@ -137,10 +133,7 @@ def best_cut(counts, levels) -> int:
 
     Args:
         counts: (bins,), of magnitudes from 0 up.
-        levels: of the integers.
-    Returns:
-        The number of bins that are kept, levels to bins.
-    Source: Migacz, GTC 2017.
+        levels: of the integers; the result is between them and the number of bins.
 
     >>> best_cut(np.r_[np.arange(256, 0, -1), np.zeros(255), 1], 128)  # one outlier far out
     256
@@ -179,8 +172,7 @@ def layer_errors(proto, quantised, inputs) -> dict[str, float]:
     the errors of all layers before have piled up.
 
     Args:
-        proto: the float32 onnx.ModelProto.
-        quantised: what `to_int8` (or `to_float16`) made of it.
+        proto, quantised: onnx.ModelProto, the latter of `to_int8` or `to_float16`.
         inputs: (1, C, h, w) arrays.
     Returns:
         {layer: dB}, in the order of the network.
@@ -204,9 +196,6 @@ def int8_kernels(file) -> dict[str, int]:
     """The convolution kernels that ONNX Runtime really runs for a file, counted in a profile.
 
     "QLinearConv" and "ConvInteger" work on integers, "Conv" and "FusedConv" on floats.
-
-    Args:
-        file: path of a .onnx, or an onnx.ModelProto.
     """
     side = 4 * max(read_about(file)["multiple"], 8)
     with tempfile.TemporaryDirectory() as folder:
@@ -214,13 +203,8 @@ def int8_kernels(file) -> dict[str, int]:
         given = session.get_inputs()[0]
         session.run(None, {given.name: np.zeros((1, given.shape[1], side, side), np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        del session
     ops = [e["args"]["op_name"] for e in events if e["name"].endswith("_kernel_time")]
     return dict(Counter(op for op in ops if "Conv" in op))
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
 
 
 def _pad_integers(proto):
@@ -230,16 +214,15 @@ def _pad_integers(proto):
     leave such a chain in float; it would cost more than the convolutions.
     """
     graph = proto.graph
-    made_by = {o: n for n in graph.node for o in n.output}
+    made_by = {o: n for n in graph.node if n.op_type == "DequantizeLinear" for o in n.output}
     users = Counter(i for n in graph.node for i in n.input)
     users += Counter(o.name for o in graph.output)
     for pad in [n for n in graph.node if n.op_type == "Pad"]:
         before = made_by.get(pad.input[0])
-        after = [n for n in graph.node if pad.output[0] in n.input]
-        if before is None or before.op_type != "DequantizeLinear" or len(after) != 1:
+        after, *others = [n for n in graph.node if pad.output[0] in n.input]
+        if before is None or others or after.op_type != "QuantizeLinear":
             continue
-        [after] = after
-        if after.op_type != "QuantizeLinear" or _scale(proto, before) != _scale(proto, after):
+        if _scale(proto, before) != _scale(proto, after):
             continue
         if users[pad.input[0]] == 1:
             graph.node.remove(before)
@@ -258,15 +241,9 @@ def _scale(proto, node):
 def _watch(proto, names):
     """A callable, input -> the values of these tensors of a network."""
     [onnx] = need("onnx")
-    model = _copy(proto)
+    model = copy.deepcopy(proto)
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
     session = onnx_session(model)
     given = session.get_inputs()[0].name
     return lambda x: session.run(None, {given: np.asarray(x, np.float32)})
-
-
-def _copy(proto):
-    made = type(proto)()
-    made.CopyFrom(proto)
-    return made

@@ -9,7 +9,6 @@ Built in notebooks/13_deploy, section 4.
 
 from __future__ import annotations
 
-import time
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -39,19 +38,16 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
 
     Args:
         model: of `models.build` or `checkpoint.load`; left as it was.
-        example: an input like those to come, numpy or torch; it is run once, so that the first
-            call finds its shape compiled and an engine that cannot do it is found out now. None
-            leaves that to the first call.
+        example: an input like those to come, numpy or torch, that is run once: so its shape is
+            compiled, and an engine that cannot do it is found out now.
         backend: "torch" (weight normalisation folded, channels last; on the network's device),
             "onnxruntime", "openvino" (both on the CPU), "bitpacked" (binary networks), or "auto":
-            the first of bitpacked, openvino, onnxruntime, torch that works, with a warning that
-            says why the ones before it do not.
-        precision: "float32", "bfloat16", "float16", "int8". Not every backend has every one on
-            every machine. What goes in and comes out is float32.
+            the first of `BACKENDS` that works, with a warning of why the ones before it do not.
+        precision: of `PRECISIONS`, as far as backend and machine have it. What goes in and comes
+            out is float32.
         file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
-            openvino, as a path or as `export.to_onnx` returns it, instead of exporting it here,
-            which takes seconds. "int8" needs one, and onnxruntime for "float16": of
-            `quantise.to_int8` and `to_float16`, or as `lowlight export --precision` writes them.
+            openvino, as a path or onnx.ModelProto, instead of exporting it here, which takes
+            seconds. "int8" needs one, and onnxruntime for "float16" (see `quantise`).
     Returns:
         `Fast`, or for raw video `FastClip`: a callable. Threads: as `torch.get_num_threads()` says.
     Raises:
@@ -68,9 +64,6 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
     if backend != "auto":
         return _make(model, example, backend, precision, file)
-    if (device := device_of(model)).type != "cpu":
-        why = [f"the network is on {device}"]
-        return _first_of(["torch"], model, example, precision, file, why)
     return _first_of(BACKENDS, model, example, precision, file)
 
 
@@ -97,29 +90,22 @@ def check_input(spec, x) -> None:
 
 
 def resolve_backend(model, backend="auto", precision="float32"):
-    """What the commands run: as `prepare`, without an example, but
-
-    "eager" is the network itself, and "auto" in float32 does not make a command with little to do
-    wait: it is a `LazyBackend`, or for clips, whose stages take minutes to export, bitpacked or
-    torch.
+    """What the commands run: as `prepare`, but "eager" is the network itself, and "auto" in float32
+    is bitpacked or torch, which begin at once: an export takes seconds to minutes.
     """
     if backend == "eager":
         if precision != "float32":
             raise OptionError("eager computes in float32", todo="use --backend torch, or another")
         return model
-    if backend != "auto" or precision != "float32" or device_of(model).type != "cpu":
-        return prepare(model, None, backend, precision)
-    if models.spec_of(model).task is Task.RAW_VIDEO:
-        return _first_of(["bitpacked", "torch"], model)
-    return LazyBackend(model)
+    if (backend, precision) == ("auto", "float32"):
+        return _first_of(("bitpacked", "torch"), model)
+    return prepare(model, None, backend, precision)
 
 
 class Fast:
     """A network made fast, see `prepare`.
 
     Attributes:
-        backend, precision: what it computes with.
-        spec: the network's own, for `restore` and its like.
         engines: {unit: what computes it}; empty for bitpacked.
     Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
     Raises:
@@ -149,9 +135,8 @@ class Fast:
 class FastClip(Fast):
     """A network for raw video made fast: frame by frame, in constant memory beside the clip itself.
 
+    `stream` makes a stream as the network's own, for video without end, of tensors.
     Shapes: (T, 4, H, W) or (N, T, 4, H, W) -> the same.
-    Attributes:
-        stream: makes a stream as the network's own, for video without end, of tensors.
     """
 
     def __init__(self, spec, stream, *rest):
@@ -164,40 +149,9 @@ class FastClip(Fast):
         self.stream = stream
 
 
-class LazyBackend:
-    """A network that becomes fast once that pays: for a command that may have little to do.
-
-    To export a network takes 5 to 12 seconds, as long as many small pictures, or some large ones.
-    So it begins with PyTorch, and turns to `prepare(model)`, with its warnings, when it has
-    computed for `seconds`. Attributes and calls as of `Fast`, backend and precision as they are
-    now.
-    """
-
-    def __init__(self, model, seconds=5.0):
-        self._model, self._left = model, seconds
-        self._fast = prepare(model, None, "torch")
-
-    def __call__(self, x):
-        if self._left <= 0 and self._model is not None:
-            model, self._model = self._model, None
-            self._fast = prepare(model)
-        began = time.perf_counter()
-        y = self._fast(x)
-        self._left -= time.perf_counter() - began
-        return y
-
-    spec = property(lambda self: self._fast.spec)
-    backend = property(lambda self: self._fast.backend)
-    precision = property(lambda self: self._fast.precision)
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
-def _first_of(backends, model, example=None, precision="float32", file=None, why=()):
+def _first_of(backends, model, example=None, precision="float32", file=None):
     """The first backend that works, with a warning of why not the ones before it."""
-    key, why = model.spec.key, [*why]
+    key, why = models.spec_of(model).key, []
     for name in backends:
         if name == "bitpacked" and not binary_layers(model):
             continue
