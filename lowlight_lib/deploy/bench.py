@@ -2,36 +2,31 @@
 
     lowlight bench --out runs/bench.json --checkpoint redi=W
 
-`bench` times every engine on one input. `compare` scores and times exported files on test pictures.
-Both take times in turns, so that whatever else the machine does disturbs all alike.
+Times are taken in turns, so that whatever else the machine does disturbs all alike.
 Built in notebooks/13_deploy, sections 3 and 6.
 """
-
-from __future__ import annotations
 
 import statistics
 import sys
 import tempfile
-import time
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .. import models
 from ..blocks.binary import binary_layers
-from ..data.scenes import dead_leaves
 from ..errors import OptionError
 from ..evaluation import test
 from ..evaluation.results import commit, weights_id
 from ..models import WHOLE_NETWORK, Task
 from ..restore.window import out_of_memory
-from ..sensor import cfa, isp, noise
 from ..training import checkpoint as checkpoints
-from .cost import count
-from .engines import folded, precisions
+from .cost import count, in_turns
+from .engines import as_bytes, folded, precisions
 from .export import write
 from .memory import process_peak
 from .quantise import int8_kernels
@@ -49,27 +44,23 @@ def bench(
 ) -> list[dict]:  # fmt: skip
     """Time networks by every engine there is, eager PyTorch beside it in every round.
 
-    Eager is the network as it was loaded: weight normalisation unfolded, contiguous, inference
-    mode, the same threads. In each round every form runs once, and a matrix product.
+    Eager is the network as it was loaded, in inference mode. In each round every form runs once,
+    and a matrix product.
 
     Args:
-        keys: systems; default all.
+        keys, backends: default all systems, and of `runtime.BACKENDS` all that are installed.
         size: "full", "medium" or "small", see `input_shape`.
-        weights: {key: file of weights}; the others are drawn, seed 0, and so say little about
-            what a precision costs in quality.
-        backends: of `runtime.BACKENDS`; default all that are installed.
+        weights: {key: file of weights}; the others are drawn, seed 0.
         quantised: {key: .onnx} quantised networks, for rows of precision "int8".
-        repeats: rounds.
         memory: measure each in a process of its own, too.
         progress: say on stderr what runs.
     Returns:
         Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
-        the file's name), "weights_id", "threads", "repeats"; "seconds" (the median), "ratio"
-        (eager's median through it), "gmacs" (of one call), "gflops" (2 MACs a second, binary ones
-        too), "peak_gflops" (of the matrix product; None for precisions without one), "share" (of
-        it); "memory_bytes" (the most a process had with the call), "memory_added_bytes" (of that,
-        the call's), both None if not measured; "max_difference" and "psnr" (dB, peak 1; None where
-        equal) to eager's output; "torch", "commit". A form that does not run has "error" instead.
+        the file's name), "weights_id", "threads", "repeats", "torch", "commit"; "seconds" (the
+        median), "ratio" (eager's through it), "gmacs" (of one call), "gflops" (binary ones too),
+        "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes" (the most a
+        process had), "memory_added_bytes" (the call's part), or None; "max_difference" and "psnr"
+        (dB, peak 1; or None) to eager's output. A form that does not run has "error" instead.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
@@ -77,35 +68,28 @@ def bench(
     keys = list(keys or models.SYSTEMS)
     for key in (*keys, *weights, *quantised):
         _ = models.SYSTEMS[key]
-    if size not in _SIDES:
-        raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_SIDES)}")
-    if unknown := sorted({*(backends or ())} - {*BACKENDS}):
-        raise OptionError(f"unknown backend {unknown[0]!r}", todo=f"use {', '.join(BACKENDS)}")
+    for what, found, known in (("size", [size], _SIDES), ("backend", backends or [], BACKENDS)):
+        if unknown := sorted({*found} - {*known}):
+            raise OptionError(f"unknown {what} {unknown[0]!r}", todo=f"use {', '.join(known)}")
     if repeats < 1:
         raise OptionError(f"repeats are at least 1, got {repeats}")
-    backends = backends or BACKENDS
     rows = []
     for key in keys:
         with tempfile.TemporaryDirectory() as folder:
             case = _Case(key, size, weights.get(key), quantised.get(key), Path(folder), progress)
-            rows += case.rows(backends, repeats, memory)
+            rows += case.rows(backends or BACKENDS, repeats, memory)
     return rows
 
 
 def table(rows) -> str:
     """Rows of `bench` as text, a line each."""
-    columns = {
-        "ratio": "7.2f", "seconds": "9.4f", "gflops": "9.1f", "share": "9.0%", "mib": "7.0f",
-        "max_difference": "10.1e", "psnr": "7.1f",
-    }  # fmt: skip
     lines = [f"{'':34}  ratio  seconds  GFLOP/s  of peak    MiB  max diff   PSNR"]
-    for r in rows:
-        line = r.get("error", "")
-        if not line:
-            mib = r["memory_bytes"] and r["memory_bytes"] / 2**20
-            for key, form in columns.items():
-                value = (r | {"mib": mib})[key]
-                line += f"{'-':>{form.split('.')[0]}}" if value is None else f"{value:{form}}"
+    for row in rows:
+        r = {key: float("nan") if value is None else value for key, value in row.items()}
+        line = r.get("error") or (
+            f"{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{r['share']:9.0%}"
+            f"{r['memory_bytes'] / 2**20:7.0f}{r['max_difference']:10.1e}{r['psnr']:7.1f}"
+        ).replace("nan%", "   -").replace("nan", "  -")
         lines.append(f"{r['model']:10}{r['backend']:13}{r['precision']:11}{line}")
     return "\n".join(lines)
 
@@ -120,85 +104,62 @@ def input_shape(key, size) -> tuple[int, ...]:
 
 
 def scene(shape, seed=0) -> torch.Tensor:
-    """A dark picture as a network gets it: dead leaves at a hundredth of the light.
-
-    Through the A7S II model, amplified 100 times, repeated up to (N, C, H, W). For 4 channels N
-    packed frames that move by two pixels a frame; for 3 an sRGB photograph at a fifth.
-    """
-    t, c, h, w = shape
-    picture = dead_leaves(seed, (512, 512), 600)
-    rng = np.random.default_rng(seed)
-    if c == 3:
-        x = (0.2 * picture + rng.normal(0, 0.01, picture.shape)).clip(0, 1)
-        x = x.transpose(2, 0, 1)[None]
-    else:
-        camera = noise.SONY_A7S2
-        light = isp.undevelop(picture, camera)
-        black, white = (float(np.max(v)) for v in (camera.black_level, camera.white_level))
-        frames = (np.roll(light, 2 * i, 1) for i in range(t))
-        dark = np.stack([noise.expose(f, 100, camera, 800, rng) for f in frames])
-        x = 100 * (dark.astype(np.float32) - black) / (white - black)
-        x = cfa.pack_mosaic(x).clip(0, 1) if c == 4 else x[:, None]
-    times = [1, 1, -(-h // x.shape[2]), -(-w // x.shape[3])]
-    return torch.from_numpy(np.tile(x, times)[..., :h, :w].astype(np.float32))
+    """Something like a network's input: soft patches, two pixels further each frame, and noise."""
+    g, (n, c, h, w) = torch.Generator().manual_seed(seed), shape
+    soft = F.interpolate(torch.rand(1, c, 16, 16, generator=g), (h, w), mode="bilinear")
+    frames = torch.cat([soft.roll(2 * i, -1) for i in range(n)])
+    return (0.3 * frames + 0.05 * torch.randn(shape, generator=g)).clip(0, 1)
 
 
 class _Case:
-    """One system: its network, its input, its exported files."""
-
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
         self.shape = input_shape(key, size)
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.binary, self.quantised = bool(binary_layers(self.net)), quantised
-        self.x = scene(self.shape)
+        self.quantised, self.x = quantised, scene(self.shape)
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
-            "input": list(self.shape), "size": size,
+            "model": key, "input": list(self.shape), "size": size,
             "weights": Path(weights).name if weights else "drawn",
             "weights_id": weights_id(weights), "threads": torch.get_num_threads(),
             "torch": torch.__version__, "commit": commit(),
         }  # fmt: skip
 
     def rows(self, backends, repeats, memory):
-        forms, errors = {("eager", "float32"): self.net}, []
-        for backend in backends:
+        forms, rows, failed = {("eager", "float32"): self.net}, [], []
+        for backend, precision in self._wanted(backends):
+            self._say(f"preparing {self.key} for {backend}, {precision}")
             try:
-                can = [p for p in precisions(backend) if self._wanted(backend, p)]
+                file = self._file(backend, precision)
+                forms[backend, precision] = prepare(self.net, self.x, backend, precision, file=file)
             except OptionError as e:
-                errors.append(self._row(backend, "float32") | {"error": e.what})
-                continue
-            for precision in can:
-                self._say(f"preparing {self.key} for {backend}, {precision}")
-                try:
-                    forms[backend, precision] = prepare(
-                        self.net, self.x, backend, precision, file=self._file(backend, precision)
-                    )
-                except OptionError as e:
-                    errors.append(self._row(backend, precision) | {"error": e.what})
+                failed.append(self._row(backend, precision, error=e.what))
         with torch.inference_mode(), out_of_memory(self.shape):
             wanted = _flat(self.net(self.x))
-            found = [
-                self._row(*name) | {"repeats": repeats} | _difference(_flat(form(self.x)), wanted)
-                for name, form in forms.items()
-            ]
-            del wanted
-            self._time(found, forms, repeats)
-        for row in found:
+            for name, form in forms.items():
+                off = _flat(form(self.x)) - wanted
+                mse, worst = off.square().mean(dtype=torch.float64).item(), off.abs().max().item()
+                psnr = -10 * float(np.log10(mse)) if mse else None
+                rows.append(self._row(*name, repeats=repeats, max_difference=worst, psnr=psnr))
+            del wanted, off
+            self._time(rows, forms, repeats)
+        for row in rows:
             row |= {"memory_bytes": None, "memory_added_bytes": None}
             if memory:
                 row |= self._memory(row["backend"], row["precision"])
-        return found + errors
+        return rows + failed
 
-    def _wanted(self, backend, precision):
-        if backend == "bitpacked" and not self.binary:
-            return False
-        if self.binary and precision != "float32":
-            return False  # signs of rounded numbers: another network
-        if precision == "int8" and self.quantised is None:
-            return False
-        return (backend, precision) != ("onnxruntime", "float16")  # slower than float32 on a CPU
+    def _wanted(self, backends):
+        binary = bool(binary_layers(self.net))
+        for backend in backends if binary else [b for b in backends if b != "bitpacked"]:
+            for precision in precisions(backend):
+                if binary and precision != "float32":
+                    continue  # signs of rounded numbers: another network
+                if precision == "int8" and self.quantised is None:
+                    continue
+                if (backend, precision) != ("onnxruntime", "float16"):  # slower than float32
+                    yield backend, precision
 
     def _time(self, rows, forms, repeats):
         side = _PEAK_SIDE[self.size]
@@ -209,8 +170,7 @@ class _Case:
         self._say(f"timing {self.key}, {repeats} rounds")
         times = {name: statistics.median(its) for name, its in in_turns(calls, repeats).items()}
         for row in rows:
-            p = row["precision"]
-            seconds = times[row["backend"], p]
+            seconds, p = times[row["backend"], row["precision"]], row["precision"]
             gflops = 2e-9 * self.macs / seconds
             peak = 2e-9 * side**3 / times[p] if p in times else None
             row |= {
@@ -219,8 +179,8 @@ class _Case:
                 "share": peak and gflops / peak,
             }  # fmt: skip
 
-    def _row(self, backend, precision):
-        return {"model": self.key, "backend": backend, "precision": precision, **self.about}
+    def _row(self, backend, precision, **found):
+        return self.about | {"backend": backend, "precision": precision, **found}
 
     def _file(self, backend, precision):
         """The exported network, written once for all engines and processes; None for others."""
@@ -249,61 +209,44 @@ class _Case:
             print(what, file=sys.stderr)
 
 
-def in_turns(calls, rounds) -> dict:
-    """Times of functions, each called once a round, after the others: {name: seconds, a round}."""
-    times = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - began)
-    return times
-
-
 def _flat(out):
     return torch.cat([y.flatten() for y in ([out] if torch.is_tensor(out) else out)])
-
-
-def _difference(y, wanted):
-    error = y - wanted
-    mse = error.square().mean(dtype=torch.float64).item()
-    psnr = -10 * float(np.log10(mse)) if mse else None
-    return {"max_difference": error.abs().max().item(), "psnr": psnr}
 
 
 def compare(
     model, files, data_root, *, limit=None, gamma=None, engines=None, rounds=ROUNDS, progress=True
 ) -> list[dict]:
-    """Score and time files of one network, and the network itself in PyTorch, on the same images.
-
-    What is timed, after the scores, is the network's call alone.
+    """Score files of one network, and itself in PyTorch, on the same images; time their calls.
 
     Args:
         files: {precision: {unit: path or onnx.ModelProto}} of that network.
-        data_root: the folder that holds LOL/ or SID/.
-        limit: only the first so many images.
-        gamma: of photographs; default the protocol's.
+        data_root, limit, gamma: as of `evaluation.test`; so are errors.
         engines: of "onnxruntime", "openvino"; default those installed.
-        rounds: of timing.
     Returns:
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
-    Raises:
-        OptionError: a network for raw video. And as of `evaluation.test`.
     """
-    key = models.spec_of(model).key
+    key, inputs = models.spec_of(model).key, []
     check_stills(key)
+    model.eval()
+
+    def eager(x):
+        if len(inputs) < INPUTS:
+            inputs.append(x)
+        with torch.no_grad():
+            return model(x)
+
     engines = engines or [e for e in ("onnxruntime", "openvino") if find_spec(e)]
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    forms = {("torch", "float32"): (_Recorder(model.eval()), weights, None)}
+    forms = {("torch", "float32"): (models.with_spec(eager, model.spec), weights, None)}
     for precision, units in files.items():
-        size = sum(_size(file) for file in units.values())
+        size = sum(len(as_bytes(file)) for file in units.values())
         for engine in engines:
             if precision not in precisions(engine):
                 continue  # it would compute in float32 and say float16
             its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
             fast = prepare(model, None, engine, precision, file=units)
-            forms[engine, precision] = _Recorder(fast), size, its
+            forms[engine, precision] = fast, size, its
     rows, options = [], {} if gamma is None else {"gamma": gamma}
     for (engine, precision), (network, size, kernels) in forms.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -311,12 +254,11 @@ def compare(
                 key, data_root, folder, network=network, limit=limit, pictures=False,
                 progress=progress, **options,
             )  # fmt: skip
-        scores = {name: row[name] for name in ("psnr", "ssim", "images")}
-        scores |= {"bytes": size, "kernels": kernels}
-        rows.append({"engine": engine, "precision": precision} | scores)
+        about = {"engine": engine, "precision": precision, "bytes": size, "kernels": kernels}
+        rows.append(about | {name: row[name] for name in ("psnr", "ssim", "images")})
     networks = [network for network, *_ in forms.values()]
     times = [[] for _ in rows]
-    for x in networks[0].inputs:
+    for x in inputs:
         calls = {i: lambda net=net, x=x: net(x) for i, net in enumerate(networks)}
         in_turns(calls, 1)  # an engine may compile for each size
         for i, seconds in in_turns(calls, rounds).items():
@@ -352,20 +294,3 @@ def comparison_table(rows) -> str:
             if of := exact.get(r["engine"]):
                 lines[-1] += f", {of / r['seconds']:.2f} times its float32"
     return "\n".join(lines)
-
-
-class _Recorder:
-    """A network that remembers the first of its inputs."""
-
-    def __init__(self, network):
-        self.network, self.spec, self.inputs = network, network.spec, []
-
-    def __call__(self, x):
-        if len(self.inputs) < INPUTS:
-            self.inputs.append(x)
-        with torch.no_grad():
-            return self.network(x)
-
-
-def _size(file):
-    return Path(file).stat().st_size if isinstance(file, (str, Path)) else file.ByteSize()

@@ -4,8 +4,6 @@ None of them is from the test set.
 Built in notebooks/13_deploy, section 3.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile
@@ -34,10 +32,8 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
             inputs are taken, mosaics multiplied by their exposure ratio; or a folder of
             photographs, or of raw files, these amplified by the estimate with m = 5.
         count: this many of them, evenly spread.
-        side: of the crop from each one's middle, by default as the card says; smaller pictures are
-            taken whole.
-    Returns:
-        float32 arrays (1, C, h, w), sides multiples of the network's.
+        side: of the crop from each one's middle, by default as the card says, at most.
+    Returns float32 arrays (1, C, h, w), sides multiples of the network's.
     Raises:
         OptionError: see `check_key`. DataError: nothing there, or damaged.
     """

@@ -3,8 +3,6 @@
 Built in notebooks/09_what_it_costs.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import statistics
 import time
@@ -18,37 +16,23 @@ from . import counting
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one forward pass.
+    """Cost of one forward pass."""
 
-    Attributes:
-        params: as built (weight normalisation included).
-        effective_params: binary weights counted as 1/32.
-        macs: multiply-accumulates of convolutions and matrix products; resampling, additions and
-            activations count 0.
-        binary_macs: those of `macs` that are binary.
-        ops: macs, binary ones as 1/64.
-        peak_bytes: most bytes of tensors alive at once, input and weights not counted.
-        seconds: median time of a warm pass on the device the network is on; None if only counted.
-    """
-
-    params: int
-    effective_params: int
-    macs: int
-    binary_macs: int
-    ops: float
-    peak_bytes: int
-    seconds: float | None
+    params: int  # as built (weight normalisation included)
+    effective_params: int  # binary weights counted as 1/32
+    macs: int  # of convolutions and matrix products; resampling, additions, activations count 0
+    binary_macs: int  # those of `macs` that are binary
+    ops: float  # macs, binary ones as 1/64
+    peak_bytes: int  # most bytes of tensors alive at once, input and weights not counted
+    seconds: float | None  # median of warm passes on the network's device; None if only counted
 
 
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
     Of a module with binary weights (see `blocks.binary.binary_layers`) the MACs of the convolutions
-    that it runs itself are binary, and its `weight` counts 1/32.
-
-    Args:
-        model: left as it was.
-        training: with the backward pass, and what a forward pass has to keep for it.
+    that it runs itself are binary, and its `weight` counts 1/32. `training`: with the backward
+    pass, and what a forward pass has to keep for it.
     """
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
@@ -60,13 +44,7 @@ def count(model, input_shape, *, training=False) -> Cost:
 
 
 def measure(model, input_shape, repeats=3) -> Cost:
-    """Count, and time a network, put into eval mode, on an input of that shape.
-
-    Args:
-        repeats: timed passes after a warm one, which starts threads and asks for memory.
-    Raises:
-        OptionError: the input does not fit into memory.
-    """
+    """Count, and time a network, put into eval mode; OptionError: no memory for the input."""
     found = count(model.eval(), input_shape)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.inference_mode(), out_of_memory(input_shape):
@@ -84,11 +62,17 @@ def measure(model, input_shape, repeats=3) -> Cost:
 def timed(call, repeats) -> list[float]:
     """Seconds of each of so many calls, after one that is not counted."""
     call()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
+    return in_turns({"": call}, repeats)[""]
+
+
+def in_turns(calls, rounds) -> dict:
+    """Times of functions, each called once a round, after the others: {name: seconds, a round}."""
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - began)
     return times
 
 

@@ -1,16 +1,15 @@
 """What computes: PyTorch, ONNX Runtime and OpenVINO behind one small interface.
 
-An engine takes padded float32 tensors of batch 1 on the CPU (PyTorch's: of any batch, anywhere) and
-gives a list of such. It is made for one unit of a network (`models.ExportUnit`) in one precision.
+An engine of a unit of a network (`models.ExportUnit`) takes padded float32 tensors of batch 1 on
+the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
 Built in notebooks/13_deploy, section 4.
 """
-
-from __future__ import annotations
 
 import copy
 import importlib
 import threading
 from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +30,7 @@ def folded(model):
 
 
 class TorchEngine:
-    """PyTorch, operation by operation, with channels last.
-
-    Args:
-        module: eval mode, on any device; taken as it is, not copied.
-        precision: "float32", "bfloat16", or on a GPU "float16".
-    """
+    """PyTorch, operation by operation, with channels last; the module is taken, not copied."""
 
     def __init__(self, module, precision="float32"):
         self.device = next(module.parameters(), torch.zeros(())).device
@@ -51,12 +45,7 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, compiled for each shape anew; at most `SHAPES` of them are kept.
-
-    Args:
-        file: as of `as_bytes`.
-        precision: what it may compute in. "int8" says that the file is quantised.
-    """
+    """OpenVINO on the CPU, compiled for each shape anew; at most `SHAPES` of them are kept."""
 
     def __init__(self, file, precision="float32"):
         import openvino
@@ -94,11 +83,6 @@ class OpenVinoEngine:
         self._ready[shapes] = compiled, request
         return request
 
-    @property
-    def shapes(self):
-        """Those that are compiled now, the one used last at the end."""
-        return [*self._ready]
-
 
 class OnnxRuntimeEngine:
     """ONNX Runtime on the CPU, one session for all shapes; `file` as of `as_bytes`."""
@@ -125,20 +109,17 @@ def precisions(backend, device="cpu") -> tuple[str, ...]:
     if backend == "torch":
         gpu = torch.device(device).type != "cpu"
         return ("float32", "bfloat16", *(("float16",) if gpu else ()))
-    [openvino] = need("openvino")
+    if not find_spec("openvino"):
+        return ("float32",)
+    import openvino
+
     can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     named = {"bfloat16": "BF16", "float16": "FP16"}
     return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 
 def onnx_session(file, threads=0, profile=None):
-    """A session of ONNX Runtime on the CPU; OptionError if it is not installed.
-
-    Args:
-        file: as of `as_bytes`.
-        threads: 0 is as many as there are cores.
-        profile: beginning of a file's path that its profile is written to.
-    """
+    """A session of ONNX Runtime on the CPU; threads 0 are all, a profile's path begins as given."""
     [ort] = need("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3

@@ -1,15 +1,10 @@
 """From a network to a file that others can run: ONNX, or a program of torch.export.
 
-TorchScript (`torch.jit`) is deprecated by PyTorch and is not written here.
-
-A file holds one unit of a network (`models.export_units`), weight normalisation folded, any height
-and width that are multiples of what `read_about` says. Padding to that and cropping back is the
-caller's work (`blocks.padding.run_padded`): how much to pad is a decision in Python, which an
-exported graph would freeze at the size of its example.
+A file holds one unit of a network (`models.export_units`), weight normalisation folded. Padding to
+multiples of what `read_about` says and cropping back is the caller's work: an exported graph would
+freeze it at the size of its example. See `blocks.padding.run_padded`.
 Built in notebooks/13_deploy, section 1.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -39,10 +34,7 @@ DRAWS = 3  # of a binary network, see `verify`
 
 
 def units(model) -> dict[str, ExportUnit]:
-    """What a network becomes, {name: unit}: of a copy on the CPU, in the form that is exported.
-
-    OptionError: the network is not of `models.build`, or cannot say what its stages are.
-    """
+    """What a network of `models.build` becomes, {name: unit}: of a copy on the CPU."""
     if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be exported")
     return models.export_units(folded(model).cpu().float())
@@ -54,13 +46,10 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     Args:
         model: of `models.build`; left as it was.
         path: the file, overwritten if it is there; None returns the onnx.ModelProto instead.
-        outputs: of a network with several, such as PairLIE's "L", "R", "X": the names of those
-            wanted, in any order; default all.
-        stage: the unit, where a network is several: of brve "extract", "align" or "reconstruct",
-            of LLPackNet's first form "amplifier" or, by default, the rest, "network".
+        outputs: of a network with several: the names of those wanted, in any order; default all.
+        stage: the name in `units`, where a network is several; default "network".
     Raises:
         OptionError: onnx is not installed; outputs or a stage that do not fit.
-        OutputError: it cannot be written.
 
     >>> from lowlight_lib import models
     >>> file = to_onnx(models.build("pairlie", width=4), outputs=("L", "R"))
@@ -69,10 +58,10 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     """
     onnx = need("onnx", "onnxscript")[0]
     unit, about = _unit(model, outputs, stage)
-    args = _example(unit)
     with quiet(), torch.no_grad():
+        args, free = _free(unit)
         proto = torch.onnx.export(
-            unit.module, args, dynamo=True, dynamic_shapes=_free(unit), opset_version=OPSET,
+            unit.module, args, dynamo=True, dynamic_shapes=free, opset_version=OPSET,
             input_names=unit.inputs, output_names=unit.outputs, external_data=False, verbose=False,
         ).model_proto  # fmt: skip
     # They name inner sizes by products such as 16*height; runtimes find them anew.
@@ -86,15 +75,11 @@ def to_onnx(model, path=None, outputs=None, stage=None):
 
 
 def to_program(model, path, outputs=None, stage=None):
-    """Write a program of torch.export (.pt2), which PyTorch loads without this library:
-    `torch.export.load(path).module()`. Arguments and errors as of `to_onnx`.
-    """
-    unit, about = _unit(model, outputs, stage)
-    args = _example(unit)
+    """Write a program of torch.export (.pt2): `torch.export.load(path).module()` is the network."""
+    (unit, about), buffer = _unit(model, outputs, stage), io.BytesIO()
     with quiet(), torch.no_grad():
-        program = torch.export.export(unit.module, args, dynamic_shapes=_free(unit))
-    buffer = io.BytesIO()
-    with quiet():
+        args, free = _free(unit)
+        program = torch.export.export(unit.module, args, dynamic_shapes=free)
         torch.export.save(program, buffer, extra_files={HEADER: _to_json(about)})
     return write(path, buffer.getvalue())
 
@@ -102,16 +87,11 @@ def to_program(model, path, outputs=None, stage=None):
 def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
     """Compare a file with PyTorch on the same inputs, at two sizes; the largest difference.
 
-    A binary network is chaotic in the last digit: a sum within 1e-7 of a threshold flips a sign,
-    and the flip grows. So it is compared stage by stage with equal inputs, and of several drawn
-    inputs the best counts: rounding flips signs in some of them, a wrong graph is wrong in all.
+    A binary network is compared stage by stage, and of several drawn inputs the best counts:
+    rounding flips signs in some of them, a wrong graph is wrong in all.
 
-    Args:
-        model, outputs, stage: as they were exported.
-        file: as of `read_about`.
-        sizes: (height, width) pairs, multiples of the network's; default two that differ.
-    Raises:
-        DataError: they differ by more than `TOLERANCE`.
+    Outputs and stage are as exported, the file as of `read_about`, sizes (height, width) pairs,
+    multiples of the network's. DataError: they differ by more than `TOLERANCE`.
     """
     unit, _ = _unit(model, outputs, stage)
     m = max(unit.multiple, 8)
@@ -125,11 +105,9 @@ def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
             found.append(max(float(np.abs(a - b.numpy()).max()) for a, b in pairs))
         worst = max(worst, min(found))
     if not worst <= TOLERANCE:  # NaN too
-        raise DataError(
-            f"differs from PyTorch by {worst:.2g}, more than {TOLERANCE:g}",
-            file=file if isinstance(file, (str, Path)) else None,
-            todo="do not use it; try other versions of torch and onnx",
-        )
+        path = file if isinstance(file, (str, Path)) else None
+        said = f"differs from PyTorch by {worst:.2g}, more than {TOLERANCE:g}"
+        raise DataError(said, file=path, todo="try other versions of torch and onnx")
     return worst
 
 
@@ -139,11 +117,7 @@ def open_file(file):
         with quiet():
             program = torch.export.load(file).module()
 
-        def call(*args):
-            with torch.no_grad():
-                return [y.numpy() for y in _listed(program(*args))]
-
-        return call
+        return torch.no_grad()(lambda *args: [y.numpy() for y in _listed(program(*args))])
     session = onnx_session(file)
     names = [i.name for i in session.get_inputs()]
     return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
@@ -154,15 +128,10 @@ def _listed(out):
 
 
 def read_about(file) -> dict:
-    """What a file of ours says of itself.
+    """What a file of ours, a path of a .onnx or .pt2 or an onnx.ModelProto, says of itself.
 
-    Args:
-        file: path of a .onnx or a .pt2, or an onnx.ModelProto.
-    Returns:
-        "spec": `models.Spec`. "stage": name of the unit; "inputs", "outputs": its names;
-        "multiple": of height and width. "precision"; "library", "torch": versions.
-    Raises:
-        DataError: it is not a file of ours.
+    "spec": `models.Spec`. "stage": name of the unit; "inputs", "outputs": its names; "multiple": of
+    height and width. "precision"; "library", "torch": versions. DataError: it is not ours.
     """
     onnx = need("onnx")[0]
     path = file if isinstance(file, (str, Path)) else None
@@ -185,8 +154,7 @@ def read_about(file) -> dict:
 def set_about(proto, about) -> None:
     """Write what `read_about` reads, in place."""
     del proto.metadata_props[:]
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = "lowlight", _to_json(about)
+    proto.metadata_props.add(key="lowlight", value=_to_json(about))
 
 
 def write(path, data) -> Path:
@@ -212,8 +180,6 @@ def quiet():
 
 
 class _Chosen(nn.Module):
-    """A network with the outputs wanted; what only the others need is not in the file."""
-
     def __init__(self, net, places):
         super().__init__()
         self.net, self.places = net, places
@@ -232,8 +198,7 @@ def _spec(about):
         return models.Spec.from_json(about["spec"])
     # Format 1, of version 0.1.
     names = {f.name for f in dataclasses.fields(models.Spec)} - {"key", "task"}
-    found = {k: v for k, v in about.items() if k in names}
-    found = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+    found = {k: tuple(v) if isinstance(v, list) else v for k, v in about.items() if k in names}
     return models.SYSTEMS[about["key"]].spec.replace(**found)
 
 
@@ -248,10 +213,8 @@ def _unit(model, outputs, stage):
     known = unit.outputs if unit.result else ()
     names = known if outputs is None else tuple(outputs)
     if outputs is not None and (not names or {*names} - {*known} or len({*names}) < len(names)):
-        raise OptionError(
-            f"{key} has no outputs {','.join(names) or 'of no name'}",
-            todo=f"choose of {','.join(known)}, each once" if known else "leave outputs out",
-        )
+        todo = f"choose of {','.join(known)}, each once" if known else "leave outputs out"
+        raise OptionError(f"{key} has no outputs {','.join(names) or 'of no name'}", todo=todo)
     if stage == WHOLE_NETWORK:
         spec = spec.replace(amplifies_itself=unit.module.spec.amplifies_itself)
         if names:
@@ -262,16 +225,12 @@ def _unit(model, outputs, stage):
     return unit, about | {"library": __version__, "torch": torch.__version__}
 
 
-def _example(unit):
-    side = max(unit.multiple, 8)
-    return tuple(torch.rand(1, c, 3 * side, 4 * side) for c in unit.channels)
-
-
 def _free(unit):
-    """Which axes may have any size: `dynamic_shapes` of torch.export."""
+    """Inputs to export with, and which of their axes may have any size."""
     m = unit.multiple
+    args = unit.draw(3 * max(m, 8), 4 * max(m, 8), torch.Generator().manual_seed(0))
     # From 2 up: torch.export takes a size of 1 for a constant. The file runs at 1, too.
     h, w = (torch.export.Dim(name, min=2, max=65536) for name in AXES)
     free = tuple({2: h if m == 1 else m * h, 3: w if m == 1 else m * w} for _ in unit.channels)
     # *args are one argument.
-    return (free,) if inspect.getfullargspec(unit.module.forward).varargs else free
+    return args, (free,) if inspect.getfullargspec(unit.module.forward).varargs else free

@@ -3,8 +3,6 @@
 Built in notebooks/09_what_it_costs, section 4.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -21,30 +19,22 @@ from ..errors import LowlightError, OptionError
 
 @dataclass(frozen=True)
 class ProcessPeak:
-    """Resident memory of a process in bytes: just before the pass (Python, PyTorch, the network and
-    its input), the most there ever was, and the difference, what the pass itself needed.
-    """
+    """Resident memory of a process in bytes."""
 
-    before: int
-    peak: int
+    before: int  # Python, PyTorch, the network and its input, just before the pass
+    peak: int  # the most there ever was
 
-    @property
-    def added(self):
-        return self.peak - self.before
+    added = property(lambda self: self.peak - self.before, doc="What the pass itself needed.")
 
 
 def process_peak(key, shape, options=None, *, training=False, how=None, timeout=600) -> ProcessPeak:
     """Build a network in a fresh process, run one pass, and ask the system what it took.
 
-    A running process cannot tell: it has been larger before.
-
     Args:
         key, options: as `models.build` takes them. A system of your own has its class in a module.
         training: with a backward pass; otherwise in inference mode.
         how: backend, precision and file of `runtime.prepare`; None is the network as it is.
-        timeout: seconds.
-    Raises:
-        OptionError: the process failed, ran out of memory, or took too long.
+        timeout: seconds; OptionError if it takes longer, or fails, or runs out of memory.
     """
     size = "x".join(map(str, shape))
     try:

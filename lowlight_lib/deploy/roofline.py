@@ -6,8 +6,6 @@ Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performan
 Multicore Architectures", Communications of the ACM 2009.
 """
 
-from __future__ import annotations
-
 import contextlib
 import statistics
 import time
@@ -25,12 +23,10 @@ WHOLE = (ResidualDenseBlock, DABC2d, BinaryTransition, ShiftStep)  # one block e
 
 @dataclass(frozen=True)
 class Roof:
-    """What a machine can do with the threads that PyTorch has now: FLOP/s (a multiplication and an
-    addition being two) and bytes a second, read or written.
-    """
+    """What a machine can do with the threads that PyTorch has now."""
 
-    peak: float
-    bandwidth: float
+    peak: float  # FLOP/s, a multiplication and an addition being two
+    bandwidth: float  # bytes a second, read or written
 
     def bound(self, intensity) -> float:
         """The most operations a second for so many operations a byte."""
@@ -39,29 +35,15 @@ class Roof:
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a network in one pass (in all its calls together).
+    """One block of a network in one pass (in all its calls together)."""
 
-    Attributes:
-        name: dotted, as `named_modules` has it.
-        flops: twice its multiply-accumulates; binary ones counted like others.
-        bytes: its inputs, outputs and parameters, each once: the least that it can move.
-        seconds: median over passes.
-    """
+    name: str  # dotted, as `named_modules` has it
+    flops: int  # twice its multiply-accumulates; binary ones counted like others
+    bytes: int  # its inputs, outputs and parameters, each once: the least that it can move
+    seconds: float  # median over passes
 
-    name: str
-    flops: int
-    bytes: int
-    seconds: float
-
-    @property
-    def intensity(self) -> float:
-        """Operations for each byte."""
-        return self.flops / self.bytes
-
-    @property
-    def speed(self) -> float:
-        """Operations a second."""
-        return self.flops / self.seconds
+    intensity = property(lambda self: self.flops / self.bytes, doc="Operations for each byte.")
+    speed = property(lambda self: self.flops / self.seconds, doc="Operations a second.")
 
 
 def measure_roof(dtype=torch.float32, sides=(512, 1024, 2048), megabytes=128, repeats=5) -> Roof:
@@ -83,10 +65,8 @@ def blocks(model, input_shape, repeats=3) -> list[Block]:
     """Time the blocks of a network, each in its place.
 
     `WHOLE` modules are one block, with all that is in them; what multiplies outside of them, a bare
-    convolution, is a block of its own. The model is in eval mode and on the CPU.
-
-    Returns:
-        Those that multiply, in the order in which they first run.
+    convolution, is a block of its own. The model is in eval mode and on the CPU; blocks are in the
+    order in which they first run.
     """
     kinds = {name: isinstance(module, WHOLE) for name, module in model.named_modules()}
     work = {}

@@ -227,7 +227,7 @@ def test_few_shapes_stay_compiled(files):
     for h, w in [*sizes, sizes[-2]]:
         fast(torch.rand(1, 3, h, w))
     last = [*sizes[2:-2], sizes[-1], sizes[-2]]  # used again, it is the youngest
-    assert [shapes[0][2:] for shapes in fast.engines["network"].shapes] == last
+    assert [shapes[0][2:] for shapes in fast.engines["network"]._ready] == last
     with torch.no_grad():
         close(fast(torch.ones(1, 3, 4, 4)), net(torch.ones(1, 3, 4, 4)))
 
