@@ -228,7 +228,7 @@ def _unit(model, outputs, stage):
 def _free(unit):
     """Inputs to export with, and which of their axes may have any size."""
     m = unit.multiple
-    args = unit.draw(3 * max(m, 8), 4 * max(m, 8), torch.Generator().manual_seed(0))
+    args = tuple(unit.draw(3 * max(m, 8), 4 * max(m, 8), torch.Generator().manual_seed(0)))
     # From 2 up: torch.export takes a size of 1 for a constant. The file runs at 1, too.
     h, w = (torch.export.Dim(name, min=2, max=65536) for name in AXES)
     free = tuple({2: h if m == 1 else m * h, 3: w if m == 1 else m * w} for _ in unit.channels)
