@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -288,7 +288,7 @@ class BinaryUNet(nn.Module):
         return x + y
 
 
-def binary_layers(network) -> dict[str, nn.Module]:
+def binary_layers(network: nn.Module) -> dict[str, Any]:
     """{name: module} of those with binary weights, which say so by an attribute `binary = True`."""
     return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
 

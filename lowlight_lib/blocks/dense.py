@@ -35,17 +35,17 @@ def conv(
 def fold_weight_norm(model: Model) -> Model:
     """Replace every g * v / |v| by the plain weight it stands for, in place; returns the model."""
     module: Any
-    for module in model.modules():
-        if parametrize.is_parametrized(module, "weight"):
-            with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
-                weight = module.weight.detach().clone()
-                # Not parametrize.remove_parametrizations: a deep copy shares the class that it
-                # takes the weight out of, so that folding a copy would break the original.
-                del module.parametrizations
-                module.__class__ = type(module).__bases__[0]
-                module.weight = nn.Parameter(weight)
+    found = [m for m in model.modules() if parametrize.is_parametrized(m, "weight")]
+    for module in found:
+        with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
+            weight = module.weight.detach().clone()
+            # Not parametrize.remove_parametrizations: a deep copy shares the class that it
+            # takes the weight out of, so that folding a copy would break the original.
+            del module.parametrizations
+            module.__class__ = type(module).__bases__[0]
+            module.weight = nn.Parameter(weight)
     spec: Any = vars(model).get("spec")
-    if spec is not None and spec.options is not None:
+    if found and spec is not None and spec.options is not None:
         # So that its checkpoint says what it holds now.
         vars(model)["spec"] = spec.replace(options=spec.options | {"weight_norm": False})
     return model
