@@ -289,7 +289,7 @@ def test_display_parameters_come_from_the_restricted_reader(root):
     assert found.white_balance.shape == (6, 3) and found.ccm.shape == (6, 3, 3)
     np.testing.assert_allclose(found.ccm.sum(-1), 1, atol=1e-5)
     (root / "LLRVD/ISP_info/1/4.npy").unlink()
-    with pytest.raises(DataError, match=r"4\.npy: is missing"):
+    with pytest.raises(DataError, match=r"4\.npy: cannot be read"):
         data.isp(0)
     shutil.rmtree(root / "LLRVD/ISP_info/1")
     assert data.isp(0) is None
