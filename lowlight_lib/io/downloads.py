@@ -81,8 +81,6 @@ def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
 def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
     """Get one file unless it is there, verify it, and say in words what was done.
 
-    Args:
-        timeout: seconds to wait for a connection, and for the next packet.
     Raises:
         DataError: no address gave the published file (says what each answered), or another file
             lies there already (it is left alone).
@@ -140,27 +138,27 @@ def _verify(path, item):
 
 def _download(url, part, timeout, progress):
     """Fetch what `part` still lacks, or all of it where the server cannot continue."""
-    import pooch
     import requests
 
-    def begin(response, **_):
-        """Cut the file to where the answer begins."""
+    have = part.stat().st_size
+    headers = {"Accept-Encoding": "identity"}  # the bytes as they lie there
+    headers |= {"Range": f"bytes={have}-"} if have else {}
+    with (
+        requests.get(url, headers=headers, timeout=timeout, stream=True) as response,
+        open(part, "r+b") as file,
+        tqdm(unit="B", unit_scale=True, disable=not progress) as bar,
+    ):
         status, kind = response.status_code, response.headers.get("Content-Type", "nothing")
         if status == 416:  # this server has no more of it: start again
             file.truncate(0)
             raise requests.ConnectionError
         if status >= 400 or "text/html" in kind:
             raise DataError(f"answered HTTP {status} with {kind} instead of the file")
-        if status in (200, 206):
-            span = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-            file.truncate(int(span[1]) if span else 0)
-
-    with open(part, "ab") as file:
-        headers = {"Accept-Encoding": "identity"}  # the bytes as they lie there
-        if file.tell():
-            headers["Range"] = f"bytes={file.tell()}-"
-        options = {"timeout": timeout, "headers": headers, "hooks": {"response": begin}}
-        pooch.HTTPDownloader(progress, CHUNK, **options)(url, file, None)
+        span = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        file.truncate(file.seek(int(span[1]) if span else 0))  # to where the answer begins
+        bar.reset(int(response.headers.get("Content-Length", 0)) or None)
+        for chunk in response.iter_content(CHUNK):
+            bar.update(file.write(chunk))
 
 
 def unpack(archive, folder, wanted) -> int:

@@ -47,38 +47,30 @@ class Frames:
         return self
 
     def add(self, picture, views) -> None:
-        """The next picture, and the views of one height that stand side by side in the mp4.
-
-        All are float (H, W, 3) in [0, 1].
-        """
+        """The next picture, and views of one height for the mp4; float (H, W, 3) in [0, 1]."""
         write_picture(self.folder / f"{self.count:08d}{self.suffix}", picture)
         frame = to_integers(np.concatenate(list(views), axis=1), 8)
         odd = [(0, side % 2) for side in frame.shape[:2]]  # 4:2:0 halves the colours' sides
-        with self._errors():
-            self._writer.append_data(np.pad(frame, [*odd, (0, 0)], mode="edge"))
+        self._writer.append_data(np.pad(frame, [*odd, (0, 0)], mode="edge"))
         self.count += 1
 
-    def __exit__(self, kind, *error):
+    def __exit__(self, kind, error, trace):
         try:
-            with contextlib.suppress(Exception) if kind else self._errors():
-                self._writer.close()
-                if kind is None:
-                    if not self._part.stat().st_size:  # ffmpeg had its own reasons
-                        raise OSError(0, "ffmpeg wrote nothing")
-                    os.replace(self._part, self.movie)
-                    for old in self.folder.glob(f"{'[0-9]' * 8}{self.suffix}"):
-                        if int(old.stem) >= self.count:  # of a longer clip that was here before
-                            old.unlink()
+            self._writer.close()
+            if kind is None:
+                if not self._part.stat().st_size:  # ffmpeg had its own reasons
+                    raise OSError(0, "ffmpeg wrote nothing")
+                os.replace(self._part, self.movie)
+                for old in self.folder.glob(f"{'[0-9]' * 8}{self.suffix}"):
+                    if int(old.stem) >= self.count:  # of a longer clip that was here before
+                        old.unlink()
+        except OSError as e:
+            error = error or e
         finally:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _errors(self):
-        try:
-            yield
-        except OSError as e:
-            raise output_error(self.movie, e) from e
+        if isinstance(error, OSError):
+            raise output_error(self.movie, error) from error
 
 
 def need_ffmpeg() -> None:

@@ -1,8 +1,7 @@
 """Pickles of other people, read without running anything of them.
 
-A pickle is a small program that may call whatever can be imported, so opening one runs the code of
-its author. Here a reader of our own follows the instructions that plain data and numpy arrays need,
-and nothing is imported or called.
+A pickle is a program that may call whatever can be imported. Here a reader of our own follows the
+instructions that plain data and numpy arrays need, and nothing is imported or called.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O
 def load_npy(path):
     """The object in a `.npy` file: what np.load(path, allow_pickle=True).item() gives, safely.
 
-    Returns:
-        Dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and read-only arrays; of
-        an array without axes what it holds. A file that pickles nothing gives its array.
+    It may hold dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays; these
+    come back read-only. A file that pickles nothing gives its array.
+
     Raises:
         DataError: it is no such file, or holds anything else; nothing of it has been run.
     """
@@ -160,8 +159,7 @@ _NAMES = {
 class _Empty:
     """In the place of any object that is no tensor: takes what it is given and does nothing."""
 
-    def __init__(self, *args, **kwargs):
-        pass
+    def __init__(self, *args, **kwargs): ...
 
     __setstate__ = __setitem__ = append = extend = update = add = __init__
 
@@ -175,11 +173,8 @@ def read_mmcv_checkpoint(path) -> dict | None:
     """
     import torch
 
-    names = {
-        "collections.OrderedDict": collections.OrderedDict,
-        "torch.Size": torch.Size,
-        "torch._utils._rebuild_tensor_v2": lambda *a: torch._utils._rebuild_tensor_v2(*a),
-    }
+    names = {"collections.OrderedDict": collections.OrderedDict, "torch.Size": torch.Size}
+    names["torch._utils._rebuild_tensor_v2"] = lambda *a: torch._utils._rebuild_tensor_v2(*a)
 
     class TensorUnpickler(pickle.Unpickler):
         def find_class(self, module, name):

@@ -23,6 +23,7 @@ from ..models.released import our_name
 
 _NORM = {"weight_g": "original0", "weight_v": "original1"}  # of older PyTorch, and of ours
 _COUNTERS = ("step_counter",)  # what a framework keeps among the weights without being one
+_TENSORFLOW = "TensorFlow's are of other networks: train with `lowlight train sid`"
 _OTHERS = "use weights of this network, or give the options it was trained with"
 
 
@@ -52,13 +53,11 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
 
 
 def load(key: str, path: Path | str, **options: Any) -> models.Network:
-    """Build a network and fill it with weights from a file.
+    """Build a network and fill it with weights from a file: in eval mode, on the CPU.
 
     Args:
         path: the authors' .pth (their parameter names are mapped) or our .safetensors.
         options: of the constructor; a file of ours brings its own.
-    Returns:
-        The network in eval mode, on the CPU.
     Raises:
         CheckpointError: missing, damaged, holding code, TensorFlow's, or of another network.
     """
@@ -100,10 +99,8 @@ def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, header) of a file of `save(..., packed=True)`, for kernels that work on bits.
 
     "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for each binary convolution
-    NAME, all other parameters by their names; header with "key" and "options".
-
-    Raises:
-        CheckpointError: damaged, or not packed.
+    NAME, all other parameters by their names; header with "key" and "options". CheckpointError
+    for a file that is damaged or not packed.
     """
     tensors, header = _read(path := Path(path))
     if not any(k.endswith(".bits") for k in tensors):
@@ -116,8 +113,7 @@ def _binary(model):
 
 
 def _pack(model, tensors):
-    layers = _binary(model)
-    if not layers:
+    if not (layers := _binary(model)):
         raise OptionError("packed=True is for networks with binary weights")
     for name, layer in layers.items():
         tensors.pop(f"{name}.weight")
@@ -150,20 +146,12 @@ def _our_name(key, name, wanted):
 
 def _read(path):
     """(state dict, header) of a file of weights, whoever wrote it."""
-    tensorflow = path.suffix in (".index", ".meta", ".pb", ".ckpt", ".h5")
-    tensorflow |= ".data-0000" in path.name or path.name == "checkpoint"
-    tensorflow |= path.with_name(path.name + ".index").exists()  # the prefix that it goes by
     try:
         with open(path, "rb") as f:
             head = f.read(16)
     except OSError as e:
-        head, what = b"", f"cannot be read ({e.strerror})"
-        if not tensorflow:
-            raise CheckpointError(what, file=path, todo="check --checkpoint") from e
-    if tensorflow and not head.startswith(b"PK"):  # a zip is PyTorch's, whatever it is called
-        what = "is a TensorFlow checkpoint; its network is another one (other order of planes)"
-        todo = "train with `lowlight train sid`, or use weights of a PyTorch port"
-        raise CheckpointError(what, file=path, todo=todo)
+        what = f"cannot be read ({e.strerror})"
+        raise CheckpointError(what, file=path, todo=f"check --checkpoint. {_TENSORFLOW}") from e
     if head[8:9] == b"{":
         return _read_safetensors(path)
     return _read_pickle(path), {}
@@ -204,7 +192,7 @@ def _read_pickle(path):
     except Exception as e:  # what is no pickle at all fails in a dozen ways
         if "unsupported global" not in str(e).lower():
             what = "is not a checkpoint, or is empty, damaged or truncated"
-            raise CheckpointError(what, file=path, todo="get it again") from e
+            raise CheckpointError(what, file=path, todo=f"get it again. {_TENSORFLOW}") from e
         state = read_mmcv_checkpoint(path)
     for wrapper in ("model", "state_dict", "weights"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):

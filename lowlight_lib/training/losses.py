@@ -26,7 +26,7 @@ _KNEE = 0.05  # below it the power of a scale is continued, see _power
 
 @dataclass(frozen=True)
 class Loss:
-    """A weighted sum of terms, each 0 unless said.
+    """A weighted sum of terms.
 
         l1 * mean|y - t|  +  ssim * (1 - SSIM over that many scales)
         + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|

@@ -44,11 +44,7 @@ class RunDirectory:
         self.weights = self.path / WEIGHTS
 
     def check(self) -> None:
-        """Refuse a folder that is not this recipe's, or where somebody is at work; change nothing.
-
-        Raises:
-            RunError: says which number differs, or what is damaged.
-        """
+        """RunError for a folder of another recipe, or where somebody is at work; changes nothing."""
         if distributed.is_first():  # the others of this run find it owned by the first
             self._refuse_owner()
         if not self.resume:
@@ -71,11 +67,7 @@ class RunDirectory:
             raise RunError(what, file=self.path, todo=_ANOTHER)
 
     def claim(self) -> None:
-        """Make the folder this recipe's, and this process its owner.
-
-        Raises:
-            RunError: somebody else came first.
-        """
+        """Make the folder this recipe's, and this process its owner; RunError where another is."""
         import psutil
 
         make_folder(self.path)
@@ -117,11 +109,7 @@ class RunDirectory:
             torch.save(state, f)
 
     def restore(
-        self,
-        model: models.Network,
-        optimizer: Optimizer,
-        precision: Precision,
-        device: torch.device,
+        self, model: models.Network, optimizer: Optimizer, precision: Precision, device
     ) -> tuple[int, float]:
         """(steps done, seconds spent); fills what is given where there is a state.
 
@@ -134,12 +122,12 @@ class RunDirectory:
         try:
             if zipfile.is_zipfile(path):  # whose checksums PyTorch does not look at
                 with zipfile.ZipFile(path) as file:
-                    if damaged := file.testzip():
-                        raise ValueError(f"the checksum of {damaged}")
+                    if file.testzip():
+                        raise zipfile.BadZipFile
             state = torch.load(path, map_location=device, weights_only=True)
             step, before = state["step"], state.get("precision", "float32")
             if type(step) is not int or not 0 <= step <= self.recipe.steps:
-                raise ValueError(f"step {step!r}")
+                raise ValueError
             if before == "float16" == precision.name:
                 precision.scaler.load_state_dict(state["scaler"])
             key = model.spec.key
@@ -157,10 +145,8 @@ class RunDirectory:
     def log(self, after_step: int, write: bool = True) -> Iterator[TextIO]:
         """metrics.jsonl, open for more entries; at the end the folder has no owner any more.
 
-        Args:
-            after_step: of the checkpoint that the run goes on from; later entries are dropped, to
-                be done again.
-            write: only the first of several processes does; the others' go nowhere.
+        Entries after a step are dropped, to be done again. Only the first of several processes is
+        to `write`; the others' entries go nowhere.
         """
         path = self.path / METRICS
         try:

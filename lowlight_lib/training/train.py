@@ -13,11 +13,12 @@ steps of one with a batch of 8, up to the order in which numbers are added.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -28,12 +29,11 @@ from ..recipes import Recipe
 from . import checkpoint, distributed
 from .losses import find_loss
 from .precision import Precision, choose
-from .prefetch import Prefetcher
+from .prefetch import prefetched
 from .state import RunDirectory, read_metrics
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(NamedTuple):
     """What `fit` leaves: the weights' file, how long it took in all, the last logged loss."""
 
     checkpoint: Path
@@ -51,8 +51,7 @@ def fit(
     Args:
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here. One run directory belongs to one recipe. An entry of metrics.jsonl says `waited`:
-            what part of the time since the one before went by in waiting for data.
+            here. One run directory belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
     Raises:
@@ -92,12 +91,12 @@ def fit(
     shape["amplify"] = not model.spec.amplifies_itself
 
     began, last = time.perf_counter(), float("nan")
-    batches = Prefetcher(
+    batches = prefetched(
         lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
         range(start, recipe.steps),
     )
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with run.log(start, first) as log, bar, batches:
+    with run.log(start, first) as log, bar, contextlib.closing(batches):
         for step, (x, y) in batches:
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
@@ -124,8 +123,7 @@ def fit(
             elapsed = seconds + time.perf_counter() - began
             if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
-                entry |= {"seconds": round(elapsed, 3), "waited": round(batches.share(), 4)}
-                log.write(json.dumps(entry) + "\n")
+                log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
             if saves and first:
