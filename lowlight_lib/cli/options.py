@@ -13,8 +13,7 @@ from ..models import SYSTEMS
 DEFAULT_DATA = Path("datasets/mini")
 
 
-Profile = Annotated[str, typer.Option(
-    help="smoke (a check of a minute), course (a lesson on a laptop) or paper.")]  # fmt: skip
+Profile = Annotated[str, typer.Option(help="smoke (a minute), course (a laptop) or paper.")]
 Key = Annotated[str, typer.Argument(help=f"Which system: {', '.join(SYSTEMS)}.",
                                     show_default=False)]  # fmt: skip
 Weights = Annotated[Path | None, typer.Option(
@@ -30,8 +29,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Backend = Annotated[str, typer.Option(
     help="What computes: eager (the network as it is), torch, onnxruntime, openvino, for binary "
     "networks bitpacked, or auto, the fastest installed.")]  # fmt: skip
-Precision = Annotated[str, typer.Option(
-    help="float32, or faster and less exact bfloat16 or float16.")]  # fmt: skip
+Precision = Annotated[str, typer.Option(help="float32; faster and less exact: bfloat16, float16.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N images or clips.")]
 Gamma = Annotated[float | None, typer.Option(
     help="Photographs: brightness, the illumination to this power; 1 leaves it, 0 takes it away.",

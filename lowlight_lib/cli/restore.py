@@ -51,8 +51,7 @@ def restore(
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
     Clips of raw video become a folder of frames and an mp4, before and after, side by side.
-    Photographs (with --model pairlie) are split into illumination and reflectance, and the
-    illumination is raised.
+    Photographs (--model pairlie) are split into illumination and reflectance, the former is raised.
     """
     from .. import models
     from ..deploy.runtime import resolve_backend
@@ -75,8 +74,7 @@ def restore(
     if f".{format_}" not in PICTURES:
         raise OptionError(f"unknown format {format_!r}", todo="use png, tiff or jpg")
     network = resolve_backend(checkpoints.load(model, checkpoint), backend, precision)
-    # 5: REDI's training code
-    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
+    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))  # REDI's 5
     camera = None if no_colour_match else trained_on
     names = _output_names(inputs, out, model, ms, format_)
     failed = 0

@@ -21,8 +21,7 @@ from ..errors import DataError
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
 MOST = 2000  # instructions of a pickle
 _VALUE = re.compile("NONE|BININT[12]?|LONG[14]|BINFLOAT|(SHORT_)?BIN(STRING|(UNICODE|BYTES)8?)")
-_NEW = {"NEWTRUE": lambda: True, "NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list,
-        "EMPTY_DICT": dict}  # fmt: skip
+_NEW = {"NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
 _COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}  # else: from the mark
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O8?)")
 
@@ -78,6 +77,8 @@ def loads(data: bytes):
             stack.append(value)
         elif name in _NEW:
             stack.append(_NEW[name]())
+        elif name == "NEWTRUE":
+            stack.append(True)
         elif name == "MARK":
             marks.append(len(stack))
         elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
@@ -138,7 +139,7 @@ def _check(value):
     """Refuse what only describes an array."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+    elif isinstance(value, np.ndarray) and value.dtype.hasobject:
         value = value.ravel().tolist()
     if isinstance(value, list | tuple):
         for part in value:

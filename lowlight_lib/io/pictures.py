@@ -67,9 +67,8 @@ def upright(picture, orientation):
 def to_float(pixels) -> np.ndarray:
     """Integers -> float32 in [0, 1]: 255 or 65535 becomes 1; floats stay."""
     pixels = np.asarray(pixels)
-    if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32)
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    top = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    return pixels.astype(np.float32) / np.float32(top)
 
 
 def _decode(path):

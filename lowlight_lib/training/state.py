@@ -44,7 +44,7 @@ class RunDirectory:
         self.weights = self.path / WEIGHTS
 
     def check(self) -> None:
-        """RunError for a folder of another recipe, or where somebody is at work; changes nothing."""
+        """RunError for a folder of another recipe, or one where somebody is at work."""
         if distributed.is_first():  # the others of this run find it owned by the first
             self._refuse_owner()
         if not self.resume:
@@ -183,9 +183,7 @@ def versions() -> dict:
 
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "rawpy": rawpy.__version__,
+        **{package.__name__: package.__version__ for package in (torch, numpy, rawpy)},
         "libraw": ".".join(map(str, rawpy.libraw_version)),
         "threads": torch.get_num_threads(),
         "processes": distributed.world(),

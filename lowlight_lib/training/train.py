@@ -32,6 +32,8 @@ from .precision import Precision, choose
 from .prefetch import prefetched
 from .state import RunDirectory, read_metrics
 
+Folder = Path | str
+
 
 class Trained(NamedTuple):
     """What `fit` leaves: the weights' file, how long it took in all, the last logged loss."""
@@ -43,9 +45,8 @@ class Trained(NamedTuple):
 
 
 def fit(
-    recipe: Recipe, data_root: Path | str, run_dir: Path | str, resume: bool = True,
-    *, device: torch.device | str = "auto", progress: bool = True,
-) -> Trained:  # fmt: skip
+    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *, device="auto", progress=True
+) -> Trained:
     """Train a system by its recipe.
 
     Args:
