@@ -241,8 +241,6 @@ def test_movies_are_whole_or_not_there(tmp_path):
 def test_the_command_line_tests_video(root, weights, tmp_path, capsys):
     out, frames = tmp_path / "scores" / "result.json", tmp_path / "frames"
     words = f"test brve --checkpoint {weights} --data {root} --seed 0 --limit 1"
-        f"test brve --checkpoint {weights} --run-dir {tmp_path} --data {root} --seed 0 --limit 1"
-    )
     words = [*words.split(), "--tile", "48", "--dataset", "llrvd", "--run-dir", str(tmp_path)]
     words += ["--out", str(out), "--save-path", str(frames)]
     cli.app(words, standalone_mode=False)
