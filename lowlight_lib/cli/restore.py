@@ -57,8 +57,10 @@ def restore(
     from ..deploy.runtime import resolve_backend
     from ..io.files import PICTURES, write_picture
     from ..restore.clip import open_raw_clip, restore_clip
+    from ..restore.photo import check_gamma
     from ..restore.still import open_mosaic
     from ..restore.still import restore as restore_one
+    from ..sensor.cameras import find_camera
     from ..training import checkpoint as checkpoints
 
     factor = number_or_auto(amplification)
@@ -69,6 +71,8 @@ def restore(
     if photos and (factor != "auto" or m):
         what = f"{model} takes photographs, which are not amplified"
         raise OptionError(what, todo="leave --amplification and --m out; --gamma says how bright")
+    if gamma is not None:
+        check_gamma(gamma)
     if gamma is not None and not photos:
         raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
     if f".{format_}" not in PICTURES:
@@ -76,6 +80,8 @@ def restore(
     network = resolve_backend(checkpoints.load(model, checkpoint), backend, precision)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))  # REDI's 5
     camera = None if no_colour_match else trained_on
+    if camera not in (None, "auto"):
+        find_camera(camera)  # a wrong name is an error of the call, not of every file
     names = _output_names(inputs, out, model, ms, format_)
     failed = 0
     for source in inputs:
@@ -107,17 +113,26 @@ def restore(
             failed += 1
             print(f"error: {e}", file=sys.stderr)
     if failed:
-        print(f"{failed} of {len(inputs)} files failed", file=sys.stderr)
+        if len(inputs) > 1:
+            rest = "" if failed == len(inputs) else ", the others are done"
+            print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def _output_names(inputs, out, key, ms, suffix):
-    """Where `restore` writes: {source: [(m, path)]}; files of one stem keep apart by a number."""
+    """Where `restore` writes: {source: [(m, path)]}, no two the same.
+
+    Files of one stem keep apart by their extension, then by a number.
+    """
     names, taken = {}, set()
+    stems = [p.stem.casefold() for p in inputs]
     for source in inputs:
-        stem, n = source.stem, 2
+        stem = source.stem
+        if stems.count(stem.casefold()) > 1:
+            stem += "_" + source.suffix.lstrip(".").lower()
+        base, n = stem, 2
         while stem.casefold() in taken:  # some systems hold a and A for one name
-            stem, n = f"{source.stem}_{n}", n + 1
+            stem, n = f"{base}_{n}", n + 1
         taken.add(stem.casefold())
         ends = {m: f"_m{m:g}" if len(ms) > 1 else "" for m in ms}
         names[source] = [(m, out / f"{stem}_{key}{end}.{suffix}") for m, end in ends.items()]

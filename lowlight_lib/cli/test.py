@@ -28,6 +28,11 @@ def test(
     m: Annotated[float | None, typer.Option(
         "--brightness", help="Raw: what the estimate of --amplification auto aims at.",
         show_default="5")] = None,
+    first_of_burst: Annotated[bool, typer.Option(
+        "--first-of-burst", help="Stills: only the first frame of each burst.")] = False,
+    exclude_misaligned: Annotated[bool, typer.Option(
+        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
+    = False,
     limit: opt.Limit = None,
     device: opt.Device = "auto",
     out: Annotated[Path | None, typer.Option(
@@ -36,6 +41,9 @@ def test(
         help="Where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
     tile: opt.Tile = None,
+    seams: Annotated[str | None, typer.Option(
+        help='Video: how tiles meet, "blended" or "released" (their plain mean).',
+        show_default="blended")] = None,
     gamma: opt.Gamma = None,
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
@@ -78,7 +86,9 @@ def test(
 
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
         network = resolve_backend(network, backend, precision)
-    options = {"seed": seed, "tile": tile, "gamma": gamma, "m": m, "predictions": predictions}
+    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
+    options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
+    options |= {"exclude_misaligned": exclude_misaligned or None}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=amplification, limit=limit, device=device, save_path=save_path,

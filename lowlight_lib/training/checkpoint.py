@@ -141,7 +141,7 @@ def _our_name(key, name, wanted):
     return name
 
 
-def _read(path):
+def _read(path) -> tuple[dict[str, Any], dict[str, Any]]:
     """(state dict, header) of a file of weights, whoever wrote it."""
     try:
         with open(path, "rb") as f:

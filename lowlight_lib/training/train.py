@@ -10,7 +10,6 @@ steps of one with a batch of 8, up to the order in which numbers are added.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import time
@@ -26,7 +25,7 @@ from ..recipes import Recipe
 from . import checkpoint, distributed
 from .losses import find_loss
 from .precision import Precision, choose
-from .prefetch import prefetched
+from .prefetch import Prefetcher
 from .state import RunDirectory, read_metrics
 
 Folder = Path | str
@@ -88,12 +87,12 @@ def fit(
     shape["amplify"] = not model.spec.amplifies_itself
 
     began, last = time.perf_counter(), float("nan")
-    batches = prefetched(
+    batches = Prefetcher(
         lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
         range(start, recipe.steps),
     )
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with run.log(start, first) as log, bar, contextlib.closing(batches):
+    with run.log(start, first) as log, bar, batches:
         for step, (x, y) in batches:
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
@@ -120,7 +119,8 @@ def fit(
             elapsed = seconds + time.perf_counter() - began
             if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
-                log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
+                entry |= {"seconds": round(elapsed, 3), "waited": round(batches.share(), 4)}
+                log.write(json.dumps(entry) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
             if saves and first:
