@@ -180,7 +180,7 @@ def _about(header) -> dict:
     return about
 
 
-def _read_pickle(path):
+def _read_pickle(path) -> dict[str, Any]:
     try:
         # An open file, not its name: PyTorch would choose another reader by the suffix.
         with open(path, "rb") as f, warnings.catch_warnings():
