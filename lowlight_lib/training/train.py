@@ -86,7 +86,7 @@ def fit(
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    of_pairs = loss_of.pairs
+    of_pairs = getattr(loss_of, "pairs", False)  # a plain function is a loss, too
     if of_pairs != find(recipe.key, recipe.dataset).two_exposures:
         raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
