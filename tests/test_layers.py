@@ -16,18 +16,10 @@ LIBRARY, TESTS = ROOT / "lowlight_lib", ROOT / "tests"
 FILES, TEST_FILES = sorted(LIBRARY.rglob("*.py")), sorted(TESTS.rglob("*.py"))
 
 # From top to bottom: each layer may import those below it, and itself.
-LAYERS = "cli course deploy evaluation training restore recipes data models blocks sensor".split()  # noqa: SIM905
-LAYERS += ["io", "allocator", "errors"]
+LAYERS = ["cli", "course", "deploy", "evaluation", "training", "restore", "recipes", "data"]
+LAYERS += ["models", "blocks", "sensor", "io", "allocator", "errors"]
 BELOW = {layer: set(LAYERS[k + 1 :]) for k, layer in enumerate(LAYERS)}
 BELOW["recipes"] -= {"data"}  # numbers, whatever the data
-
-# What is being mended, law by law; an entry that holds no longer fails the test, and can go.
-ASKS = "cli.export deploy.bench deploy.export deploy.runtime deploy.table"
-VAGUE = """
-    course/test_student_copies.py data/test_data.py data/test_pairs_data.py
-    data/test_video_data.py deploy/test_runtime.py
-    io/test_fetch.py io/test_safe_pickle.py
-"""
 
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
 MOST_LINES = 15_500
@@ -64,12 +56,6 @@ def imports_of(path, source=None):
             # either way the first two parts say which layer.
             found |= {f"{base}.{alias.name}" for alias in node.names}
     return found
-
-
-def but(paths, name, names, reason):
-    """The paths as parameters; those of these names are expected to break the law for now."""
-    mark = pytest.mark.xfail(strict=True, reason=reason)
-    return [pytest.param(p, marks=[mark] if name(p) in names else [], id=name(p)) for p in paths]
 
 
 # ---- imports go downwards
@@ -228,13 +214,7 @@ def _constants(node):
 
 
 @pytest.mark.parametrize(
-    "path",
-    but(
-        [p for p in FILES if layer_of(name_of(p)) != "models"],
-        name_of,
-        [f"lowlight_lib.{name}" for name in ASKS.split()],
-        "still asks a network for more than its spec",
-    ),
+    "path", [p for p in FILES if layer_of(name_of(p)) != "models"], ids=name_of
 )
 def test_a_network_is_asked_for_its_spec_and_nothing_else(path):
     assert not questions(path.read_text(encoding="utf-8"))
@@ -329,9 +309,7 @@ def vague(source):
     ]
 
 
-@pytest.mark.parametrize(
-    "path", but(TEST_FILES, of_tests, VAGUE.split(), "takes any error of a kind")
-)
+@pytest.mark.parametrize("path", TEST_FILES, ids=of_tests)
 def test_tests_say_which_error_they_expect(path):
     assert not vague(path.read_text(encoding="utf-8"))
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support import tiny
+from support.networks import known
 from torch import nn
 from torch.nn import functional as F
 
@@ -56,12 +57,7 @@ RECIPES = (
 @pytest.fixture(scope="module", autouse=True)
 def added():
     """The system is known in this file, and nowhere else."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
-        patch.setattr(recipes, "_ADDED", {})
-        models.add(CARD)
-        for recipe in RECIPES:
-            recipes.add(recipe)
+    with known(CARD, trained_by=RECIPES):
         yield
     assert "mynet" not in models.SYSTEMS
 
@@ -160,7 +156,6 @@ def test_it_is_counted(network, lowlight):
     assert code == 0 and json.loads(out)["macs"] == found.macs, err
 
 
-@pytest.mark.xfail(strict=True, reason="bench asks the card for sizes, which it need not have")
 def test_it_is_timed():
     rows = bench.bench(
         ["mynet"], "small", backends=["torch"], repeats=1, memory=False, progress=False

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from support.networks import known
 from torch import nn
 
 from lowlight_lib import models
@@ -42,10 +43,10 @@ def card(key, network, task, **fields):
 
 
 @pytest.fixture(autouse=True)
-def added(monkeypatch):
-    monkeypatch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
-    models.add(card("stranger", Stranger, Task.RAW_STILL, multiple=2))
-    models.add(card("strange_clip", StrangeClip, Task.RAW_VIDEO))
+def added():
+    stranger = card("stranger", Stranger, Task.RAW_STILL, multiple=2)
+    with known(stranger, card("strange_clip", StrangeClip, Task.RAW_VIDEO)):
+        yield
 
 
 def built(key, **options):
@@ -56,9 +57,7 @@ def built(key, **options):
 @pytest.fixture(scope="module")
 def file():
     pytest.importorskip("onnxscript")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
-        models.add(card("stranger", Stranger, Task.RAW_STILL, multiple=2))
+    with known(card("stranger", Stranger, Task.RAW_STILL, multiple=2)):
         return export.to_onnx(built("stranger", width=6))
 
 

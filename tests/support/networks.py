@@ -1,11 +1,13 @@
 """Networks for tests: those behind the reference outputs, and stand-ins that are quick."""
 
+import contextlib
 import json
 
 import numpy as np
+import pytest
 import torch
 
-from lowlight_lib import models
+from lowlight_lib import models, recipes
 from lowlight_lib.sensor import cfa
 from lowlight_lib.training import checkpoint
 
@@ -23,6 +25,19 @@ SMALL = {
 FILES = {"redi": "redi_sid_official.pth", "pairlie": "pairlie_official.pth"}
 DRAWN = {"llpacknet": (61, 0.05), "brve": (62, 0.1), "sid": (63, 0.05)}
 OPTIONS = {"sid": {"clip_input": False}}  # the port, which the reference is of, does not clip
+
+
+@contextlib.contextmanager
+def known(*cards, trained_by=()):
+    """While this lasts, systems from outside the package are known, and their recipes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
+        patch.setattr(recipes, "_ADDED", {})
+        for card in cards:
+            models.add(card)
+        for recipe in trained_by:
+            recipes.add(recipe)
+        yield
 
 
 def small(key, **options):

@@ -240,8 +240,21 @@ def test_damaged_run_directory(sid, tmp_path, name):
         train.fit(SMOKE, sid, tmp_path, progress=False)
 
 
+class NanAt:
+    """The loss of the smoke recipe, which becomes NaN at its n-th call."""
+
+    pairs = False
+
+    def __init__(self, n):
+        self.real, self.n, self.calls = losses.LOSSES["l1_ssim"], n, 0
+
+    def __call__(self, prediction, target, *_):
+        self.calls += 1
+        return self.real(prediction, target) * (float("nan") if self.calls == self.n else 1)
+
+
 def test_nan_loss_stops_the_run(sid, tmp_path, monkeypatch):
-    monkeypatch.setitem(losses.LOSSES, "l1_ssim", lambda p, t, *_: (p * float("nan")).mean())
+    monkeypatch.setitem(losses.LOSSES, "l1_ssim", NanAt(1))
     with pytest.raises(RunError, match="the loss became nan by step 1"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
     assert not (tmp_path / "weights.safetensors").exists()
@@ -265,14 +278,8 @@ def test_nothing_is_deleted_before_all_is_right(sid, tmp_path):
 
 def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
     """The loss turns NaN between two checkpoints; the run goes on from the good one."""
-    real, calls = losses.LOSSES["l1_ssim"], []
-
-    def spoilt(p, t, *_):
-        calls.append(1)
-        return real(p, t) * (float("nan") if len(calls) == 6 else 1)
-
     r = SMOKE.replace(log_every=5)
-    monkeypatch.setitem(losses.LOSSES, "l1_ssim", spoilt)
+    monkeypatch.setitem(losses.LOSSES, "l1_ssim", NanAt(6))
     with pytest.raises(RunError, match="last checkpoint is from before"):
         train.fit(r, sid, tmp_path, progress=False)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
