@@ -118,7 +118,7 @@ def _pictures(spec, source, count):
     photos = spec.task is Task.PHOTO
     name = "LOL" if photos else "SID"
     if (source / name).is_dir():
-        recipe = recipes.find(spec.key, "course").replace(dataset=name.lower())
+        recipe = recipes.usual(spec.key).replace(dataset=name.lower())
         data = open_dataset(recipe, source, "train")
         found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     elif photos:

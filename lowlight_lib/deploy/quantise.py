@@ -104,23 +104,16 @@ def ranges(proto, calibration, types=TYPES) -> dict[str, tuple[float, float]]:
         types: of operations, whose inputs and results are looked at.
     """
     constant = {i.name for i in proto.graph.initializer}
-    names = [
-        name
-        for node in proto.graph.node
-        if node.op_type in types
-        for name in (*node.input, node.output[0])
-        if name and name not in constant
-    ]
-    names = list(dict.fromkeys(names))
+    nodes = [node for node in proto.graph.node if node.op_type in types]
+    names = dict.fromkeys(name for node in nodes for name in (*node.input, node.output[0]))
+    names = [name for name in names if name and name not in constant]
     first = _watch(proto, names)(calibration[0])
     names = [n for n, y in zip(names, first, strict=True) if y.dtype == np.float32]  # no shapes
     run = _watch(proto, names)
-    low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-    for x in calibration:
-        for i, y in enumerate(run(x)):
-            low[i], high[i] = min(low[i], y.min()), max(high[i], y.max())
+    ends = np.array([[(y.min(), y.max()) for y in run(x)] for x in calibration])
+    low, high = ends[..., 0].min(0), ends[..., 1].max(0)
     counts = np.zeros((len(names), BINS), np.int64)
-    top = np.maximum(np.maximum(-low, high), 1e-12)
+    top = np.maximum(np.maximum(-low, high), 1e-12).astype(np.float64)
     for x in calibration:  # again, for nobody keeps all that flows through
         for i, y in enumerate(run(x)):
             # Not the zeros that a ReLU leaves: they are exact in any range, and so many that a cut
@@ -240,26 +233,18 @@ def _pad_integers(proto):
     made_by = {o: n for n in graph.node for o in n.output}
     users = Counter(i for n in graph.node for i in n.input)
     users += Counter(o.name for o in graph.output)
-    renamed, gone = {}, []
-    for pad in (n for n in graph.node if n.op_type == "Pad"):
+    for pad in [n for n in graph.node if n.op_type == "Pad"]:
         before = made_by.get(pad.input[0])
         after = [n for n in graph.node if pad.output[0] in n.input]
         if before is None or before.op_type != "DequantizeLinear" or len(after) != 1:
             continue
-        after = after[0]
+        [after] = after
         if after.op_type != "QuantizeLinear" or _scale(proto, before) != _scale(proto, after):
             continue
-        renamed[after.output[0]] = pad.output[0]
-        pad.input[0] = before.input[0]
-        gone.append(after)
-        if users[before.output[0]] == 1:
-            gone.append(before)
-    for node in gone:
-        graph.node.remove(node)
-    for node in graph.node:
-        for i, name in enumerate(node.input):
-            if name in renamed:
-                node.input[i] = renamed[name]
+        if users[pad.input[0]] == 1:
+            graph.node.remove(before)
+        graph.node.remove(after)
+        pad.input[0], pad.output[0] = before.input[0], after.output[0]
     del graph.value_info[:]  # they say float of what are integers now
 
 

@@ -85,7 +85,7 @@ def test(
     from tqdm.auto import tqdm
 
     distributed.join()
-    trained_with = recipes.find(key, "course").dataset
+    trained_with = recipes.usual(key).dataset
     dataset = dataset or find(key, trained_with).tested_on or trained_with
     task = find(key, dataset).task
     kind = TASKS[task]
@@ -105,7 +105,7 @@ def test(
         job.network = _ready(network, key, checkpoint, device)
     elif checkpoint is not None or network is not None:
         raise OptionError("predictions are pictures already", todo="give no weights with them")
-    recipe = recipes.find(key, "course").replace(dataset=dataset)
+    recipe = recipes.usual(key).replace(dataset=dataset)
     job.data = open_dataset(recipe, data_root, split, **job.data_options())
     job.count = len(job.data) if limit is None else min(limit, len(job.data))
     if not job.count:
