@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from lowlight_lib.data.check import Report
-from lowlight_lib.data.photos import LOL_SPLITS, LolDataset
+from lowlight_lib.data.check import check
+from lowlight_lib.data.photos import LOL_SPLITS
 from lowlight_lib.errors import LowlightError
 from lowlight_lib.io.downloads import fetch_all, read_manifest, unpack
 
@@ -34,7 +34,7 @@ def main(argv=None) -> int:
         folders = [f"{split}/{side}" for split in LOL_SPLITS.values() for side in ("low", "high")]
         new = unpack(archive, folder, folders)
         print(f"{archive} unpacked, {new} new files; you may delete it")
-    report = Report(given.root, tuple(LolDataset.check(folder)))
+    report = check(given.root, only=["lol"])
     print(report)
     return report.exit_code
 

@@ -7,8 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lowlight_lib.data.check import Report
-from lowlight_lib.data.photos import PairsDataset
+from lowlight_lib.data.check import check
 from lowlight_lib.errors import LowlightError
 from lowlight_lib.io.downloads import fetch_all, read_manifest
 
@@ -25,7 +24,7 @@ def main(argv=None) -> int:
         fetch_all(read_manifest(MANIFEST), given.root, dry_run=given.dry_run)
     if given.dry_run:
         return 0
-    report = Report(given.root, tuple(PairsDataset.check(folder)))
+    report = check(given.root, only=["pairs"])
     print(report)
     return report.exit_code
 

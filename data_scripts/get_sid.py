@@ -49,7 +49,7 @@ def main(argv=None) -> int:
             print(f"{archive} unpacked, {count} new files; you may delete it")
     report = check(given.root)
     print(report)
-    if given.cache and report.ok:
+    if given.cache and not report.errors:
         for camera in cameras:
             cache(given.root, camera)
     return report.exit_code

@@ -92,7 +92,7 @@ def test_its_names_are_found():
 
 
 def test_it_is_trained_and_goes_on(data, weights, tmp_path, lowlight):
-    words = ("train", "mynet", "--profile", "smoke", "--data", data, "--run", tmp_path)
+    words = ("train", "mynet", "--profile", "smoke", "--data", data, "--run-dir", tmp_path)
     for steps in (5, 12):
         changed = ("--steps", steps)
         if steps == 12:  # as after a kill at step 5
@@ -114,7 +114,7 @@ def test_its_weights_come_back(weights):
 
 
 def test_it_is_scored(data, weights, tmp_path, lowlight):
-    words = ("test", "mynet", "--checkpoint", weights, "--data", data, "--run", tmp_path)
+    words = ("test", "mynet", "--checkpoint", weights, "--data", data, "--run-dir", tmp_path)
     code, out, err = lowlight(*words)
     assert code == 0 and "mynet, 2 images: " in out, err
     [row] = json.loads((tmp_path / "results.json").read_text())

@@ -41,13 +41,12 @@ def estimate_amplification(
         a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
 
     Dark pixels count most, so a lamp in the picture does not make it "bright". A value of exactly
-    1 (saturated) lies outside the last bin and counts nothing. A uint16 mosaic takes at most 65,536
-    values, so they are counted once and the formula runs over the counts. Both ways work in strips
-    and need some tens of MB, whatever the size of the mosaic.
+    1 (saturated) lies outside the last bin and counts nothing. It takes some tens of MB, whatever
+    the size of the mosaic.
 
     Args:
         mosaic: (H, W), integer or float, in DN.
-        black_level, white_level: DN; a number, or black levels of the CFA's shape.
+        black_level: DN; a number, or one for each place of the CFA.
         m: brightness wanted; the paper uses 0.1 to 0.9, its released code 1 to 9.
     Returns:
         The factor, in [1, 300]; the same float32 value as the released code's.
@@ -63,17 +62,12 @@ def estimate_amplification(
         raise ShapeError(f"white level {white_level} is not above black level {black.max():g}")
     if mosaic.dtype.kind == "f" and not np.isfinite(mosaic).all():
         raise ShapeError("the mosaic holds NaN or infinity")
-    total = np.zeros(2)  # sum of w, sum of w * x
-    for i in range(black.shape[0]):
-        for j in range(black.shape[1]):
-            if (black == black[0, 0]).all():
-                if i or j:
-                    continue
-                plane = mosaic
-            else:
-                plane = mosaic[i :: black.shape[0], j :: black.shape[1]]
-            total += _weighted_sums(plane, black[i, j], white_level)
-    weight, light = total
+    black = black[:1, :1] if (black == black[0, 0]).all() else black
+    rows, columns = black.shape
+    weight = light = 0.0
+    for i, j in np.ndindex(rows, columns):
+        sums = _weighted_sums(mosaic[i::rows, j::columns], black[i, j], white_level)
+        weight, light = weight + sums[0], light + sums[1]
     if light == 0:  # nothing but black: as bright as allowed; nothing but white: as it is
         return LARGEST if weight > 0 else SMALLEST
     # Rounded where the released code rounds, so that the float32 value is the same.
@@ -82,7 +76,10 @@ def estimate_amplification(
 
 
 def _weighted_sums(plane, black, white):
-    """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64."""
+    """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64.
+
+    A uint16 plane has at most 65,536 values: they are counted once, and the formula runs over them.
+    """
     step = max(1, _STRIP // max(1, plane.shape[-1]))
     strips = (plane[r : r + step] for r in range(0, plane.shape[0], step))
     if plane.dtype == np.uint16:
@@ -112,15 +109,10 @@ class LearnedAmplifier(nn.Module):
         conv:       planes R, G1, G2, B -> conv 3x3 4-16 -> global mean -> 1x1 16-128 -> 1x1 128-1
 
     and a result of 0 or less becomes 1e-4. There is no non-linearity between the two last layers,
-    so they span no more than one would. The paper reports no difference between the kinds. What is
-    known of the convolutional one are its layers and 2,897 parameters; that it has no activation
-    either is our reading.
+    so they span no more than one would. What is known of the convolutional one are its layers and
+    2,897 parameters; that it has no activation either is our reading. It goes before any network
+    for stills: `restore(raw, network, amplification=amplifier)`.
 
-    It takes the place of an estimated or a given factor in front of any still model:
-    `restore(raw, network, amplification=amplifier)`.
-
-    Args:
-        kind: "histogram" or "conv".
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not amplified -> factors (N,).
     Source: Lamba et al., BMVC 2020, section 3.3 and released ablations.
     Built in notebooks/03_amplifier.

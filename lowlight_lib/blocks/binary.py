@@ -4,10 +4,9 @@ One bit a weight, one bit an activation. What a sign forgets (how large, how spr
 by a scale per output channel, by learned thresholds in front, and by an attention that reads the
 distribution of the activations before they lose it.
 
-The rule for sign(0): **0, as in the released network** (`torch.sign`). Its zeros come from the
-border: a convolution pads its binarised input with zeros, so that the "binary" numbers there are
-three, -1, 0 and 1. Weights and padding obey it, and so does every faster kernel here. `zero=1` is
-the other common rule, +1; a border padded with it is another network.
+sign(0) is **0, as in the released network**. The zeros come from the border: a convolution pads its
+binarised input with them, so that the "binary" numbers there are three. Every faster kernel here
+does the same. `zero=1` is the other common rule, +1; a border padded with it is another network.
 
 Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
 Built in notebooks/06_binarized_conv.
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ from torch.nn import functional as F
 
 from ..errors import OptionError, ShapeError
 
-GRADIENTS = ("clip", "quadratic")
 Gradient = Literal["clip", "quadratic"]
 
 
@@ -52,8 +50,6 @@ def sign_ste(x: Tensor, gradient: Gradient = "quadratic", zero: Literal[0, 1] = 
         backward    "clip":       1              where |x| <= 1, else 0    (of clamp(x, -1, 1))
                     "quadratic":  2 - 2 |x|      where |x| <= 1, else 0    (of x (2 - |x|))
 
-    Args:
-        x: any shape, float.
     Raises:
         OptionError: another gradient or zero.
     Source: "straight-through" from Bengio et al., 2013; quadratic from Liu et al., "Bi-Real Net",
@@ -66,7 +62,7 @@ def sign_ste(x: Tensor, gradient: Gradient = "quadratic", zero: Literal[0, 1] = 
     >>> sign_ste(x).sum().backward(); x.grad.tolist()
     [0.0, 1.5, 2.0, 1.5]
     """
-    if gradient not in GRADIENTS or zero not in (0, 1):
+    if gradient not in ("clip", "quadratic") or zero not in (0, 1):
         raise OptionError(f"no sign with gradient {gradient!r} and zero {zero!r}")
     return _Sign.apply(x, gradient, zero)
 
@@ -95,8 +91,6 @@ class BinaryConv2d(nn.Module):
     Attributes:
         alpha: None, or the scales (c_out,) to use in eval mode: those that bits were saved with.
             Recomputed from weights that are all alike, the mean could differ in the last digit.
-    Args:
-        c_in, c_out, kernel, stride, bias: as of `nn.Conv2d`; zero padding of kernel // 2.
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
     Source: Rastegari et al., "XNOR-Net", ECCV 2016, equation 6.
     Built in notebooks/06_binarized_conv, section 3.
@@ -127,11 +121,7 @@ class BinaryConv2d(nn.Module):
         return self.weight.detach().abs().mean((1, 2, 3))
 
     def as_bits(self) -> tuple[Tensor, Tensor]:
-        """(bits, alpha): uint8 (c_out, ceil(c_in k k / 8)), 1 for +; float32 (c_out,).
-
-        Raises:
-            OptionError: a weight is exactly 0, which one bit cannot say.
-        """
+        """(bits, alpha): uint8 (c_out, ceil(c_in k k / 8)), 1 for +; float32 (c_out,)."""
         w = self.weight.detach().cpu().flatten(1).numpy()
         if not w.all():
             raise OptionError(f"{(w == 0).sum()} binary weights are exactly 0: no bit says that")
@@ -143,9 +133,8 @@ class BinaryConv2d(nn.Module):
         if bits is None or alpha is None or bits.dtype != torch.uint8:
             raise ShapeError("bits are uint8, with a scale for each output channel")
         if bits.shape != (c_out, -(-n // 8)) or alpha.shape != (c_out,):
-            raise ShapeError(
-                f"{tuple(bits.shape)} and {tuple(alpha.shape)} for {tuple(self.weight.shape)}"
-            )
+            shapes = [tuple(t.shape) for t in (bits, alpha, self.weight)]
+            raise ShapeError("{} and {} for {}".format(*shapes))
         signs = torch.from_numpy(np.unpackbits(bits.numpy(), axis=1, count=n)).float() * 2 - 1
         return (signs * alpha[:, None]).view(self.weight.shape)
 
@@ -199,22 +188,15 @@ class DABC2d(nn.Module):
 
         z = x + beta;    out = x + RPReLU(s * conv(sign z)),    s = attention(z)
 
-    Args:
-        channels, kernel: same size in and out.
-        attention: with s; otherwise s = 1 (an ablation).
-        gradient: of the sign, see `sign_ste`.
+    Without `attention` s = 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
+
     Shapes: (N, channels, H, W) -> the same.
     Source: BRVE, section 3.3 and figure 3.
     Built in notebooks/06_binarized_conv, section 7.
     """
 
     def __init__(
-        self,
-        channels: int,
-        kernel: int = 3,
-        *,
-        attention: bool = True,
-        gradient: Gradient = "quadratic",
+        self, channels: int, kernel: int = 3, *, attention=True, gradient: Gradient = "quadratic"
     ) -> None:
         super().__init__()
         self.gradient: Gradient = gradient
@@ -239,11 +221,8 @@ class BinaryTransition(nn.Module):
     With `down` the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
     with `up` the input is enlarged twofold first, bilinearly.
 
-    Args:
-        c_in, c_out: channels.
-        resize: None, "down" or "up".
-        real_skip: with the 1x1, the only full-precision part; False is an ablation.
-        gradient: of the sign, see `sign_ste`.
+    Without `real_skip` the 1x1, the only full-precision part, is left out (an ablation).
+
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
     """
@@ -254,7 +233,7 @@ class BinaryTransition(nn.Module):
         c_out: int,
         resize: Literal["down", "up"] | None = None,
         *,
-        real_skip: bool = True,
+        real_skip=True,
         gradient: Gradient = "quadratic",
     ) -> None:
         super().__init__()
@@ -280,9 +259,8 @@ class BinaryTransition(nn.Module):
 class BinaryUNet(nn.Module):
     """Three scales, each frame by itself, a residual around it all: stages 0 and 2 of BRVE.
 
-    Args:
-        c: channels; 2 c and 4 c at the smaller scales.
-        transition, block: make the layers: (c_in, c_out, resize) and (channels) -> Module.
+    `transition` and `block` make the layers: (c_in, c_out, resize) and (channels) -> Module.
+
     Shapes: (N, c, H, W), H and W multiples of 4 -> the same.
     Source: BRVE, figure 2 and released network.
     """
@@ -310,7 +288,7 @@ class BinaryUNet(nn.Module):
         return x + y
 
 
-def binary_layers(network) -> dict[str, nn.Module]:
+def binary_layers(network: nn.Module) -> dict[str, Any]:
     """{name: module} of those with binary weights, which say so by an attribute `binary = True`."""
     return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
 

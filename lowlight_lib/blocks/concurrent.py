@@ -21,18 +21,13 @@ def run_together(
 ) -> list[Tensor]:
     """[branch(x) for branch in branches], evaluated concurrently; same results, same gradients.
 
-    On a GPU every branch gets a stream; the current stream waits for all of them. On a CPU every
-    branch gets a thread and its share of the cores, because branches that each started a thread a
-    core would fight for the same cores; where there are fewer cores than branches, the largest
-    begin. Memory: what the branches need, added up. Under a tracer, compiler or counter, which
-    could not see into threads, and on other devices, the branches run one after the other.
+    On a GPU every branch gets a stream. On a CPU every branch gets a thread and its share of the
+    cores, because branches that each started a thread a core would fight for the same cores; where
+    there are fewer cores than branches, the largest begin. Under a tracer, compiler or counter,
+    which could not see into threads, the branches run one after the other.
 
     Args:
-        branches: callables, tensor -> tensor.
-        x: tensor.
         work: how much each branch has to do, in any unit, to share out the cores; equal if None.
-    Raises:
-        What a branch raises; of several, the first in the order of `branches`.
     Source: Lamba & Mitra, CVPR 2021, section 3.2 (parallel encoders; no code was released).
     """
     seen = torch.jit.is_tracing() or torch.compiler.is_compiling() or _get_current_dispatch_mode()

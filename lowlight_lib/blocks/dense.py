@@ -16,14 +16,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def conv(
-    c_in: int,
-    c_out: int,
-    kernel: int,
-    *,
-    groups: int = 1,
-    bias: bool = True,
-    slope: float = 1.0,
-    norm: bool = True,
+    c_in: int, c_out: int, kernel: int, *, groups=1, bias=True, slope=1.0, norm=True
 ) -> nn.Module:
     """A same-size convolution with He initialisation and (by default) weight normalisation.
 
@@ -40,22 +33,19 @@ def conv(
 
 
 def fold_weight_norm(model: Model) -> Model:
-    """Replace every g * v / |v| by the plain weight it stands for, in place; same output.
-
-    Returns the model. A network without weight normalisation is left alone.
-    """
+    """Replace every g * v / |v| by the plain weight it stands for, in place; returns the model."""
     module: Any
-    for module in model.modules():
-        if parametrize.is_parametrized(module, "weight"):
-            with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
-                weight = module.weight.detach().clone()
-                # Not parametrize.remove_parametrizations: a deep copy shares the class that it
-                # takes the weight out of, so that folding a copy would break the original.
-                del module.parametrizations
-                module.__class__ = type(module).__bases__[0]
-                module.weight = nn.Parameter(weight)
+    found = [m for m in model.modules() if parametrize.is_parametrized(m, "weight")]
+    for module in found:
+        with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
+            weight = module.weight.detach().clone()
+            # Not parametrize.remove_parametrizations: a deep copy shares the class that it
+            # takes the weight out of, so that folding a copy would break the original.
+            del module.parametrizations
+            module.__class__ = type(module).__bases__[0]
+            module.weight = nn.Parameter(weight)
     spec: Any = vars(model).get("spec")
-    if spec is not None and spec.options is not None:
+    if found and spec is not None and spec.options is not None:
         # So that its checkpoint says what it holds now.
         vars(model)["spec"] = spec.replace(options=spec.options | {"weight_norm": False})
     return model
@@ -86,10 +76,9 @@ class ResidualDenseBlock(nn.Module):
     the released pictures only so.)
 
     Args:
-        channels, growth, layers: of the input, added by each dense layer, number of these.
+        growth: channels that each dense layer adds.
         slope: of the LeakyReLU; 0 is a ReLU.
         star: RDB* rather than RDB.
-        norm: weight normalisation.
     Shapes: (N, channels, H, W) -> the same.
     Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., "Residual Dense Network
         for Image Super-Resolution", CVPR 2018.
@@ -102,9 +91,9 @@ class ResidualDenseBlock(nn.Module):
         growth: int = 32,
         layers: int = 4,
         *,
-        slope: float = 0.2,
-        star: bool = True,
-        norm: bool = True,
+        slope=0.2,
+        star=True,
+        norm=True,
     ) -> None:
         super().__init__()
         self.star = star

@@ -21,12 +21,6 @@ from ..errors import ShapeError
 def pack(x: Tensor, factor: int) -> Tensor:
     """(..., C, H, W) -> (..., factor^2 * C, H / factor, W / factor), the exact inverse of `unpack`.
 
-    Only views, one permutation and one copy, so it exports to ONNX as it stands and gradients
-    flow; any number of leading axes.
-
-    Args:
-        x: tensor, H and W multiples of `factor`.
-        factor: whole number of at least 1.
     Raises:
         ShapeError: fewer than three axes, or sides that are no multiples.
 
@@ -46,9 +40,6 @@ def pack(x: Tensor, factor: int) -> Tensor:
 def unpack(x: Tensor, factor: int) -> Tensor:
     """(..., factor^2 * C, H, W) -> (..., C, H * factor, W * factor), the exact inverse of `pack`.
 
-    Args:
-        x: tensor, its channels a multiple of factor^2.
-        factor: whole number of at least 1.
     Raises:
         ShapeError: fewer than three axes, or channels that are no multiple of factor^2.
 
@@ -66,12 +57,8 @@ def unpack(x: Tensor, factor: int) -> Tensor:
 
 
 def shuffle_order(channels: int, factor: int) -> Tensor:
-    """The permutation p with unpack(z, a) == pixel_shuffle(z[:, p], a).
-
-    Args:
-        channels: C of the result.
-    Returns:
-        (factor^2 * C,) long tensor, p[c * a^2 + ij] = ij * C + c.
+    """The permutation p with unpack(z, a) == pixel_shuffle(z[:, p], a): long (factor^2 * C,),
+    p[c * a^2 + ij] = ij * C + c, C being the channels of the result.
 
     >>> shuffle_order(3, 2).tolist()
     [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]

@@ -17,13 +17,8 @@ def run_padded(
 ) -> Output:
     """Pad, run, crop: any height and width through a network that needs multiples.
 
-    Args:
-        network: a callable, (N, C, H, W) -> a tensor, or a tuple of tensors, of the same height and
-            width.
-        x: (N, C, H, W), any H and W.
-        multiple, cell: as of `pad_to_multiple`.
-    Returns:
-        What the network returns, cropped to H and W.
+    The network gives a tensor, or a tuple of tensors, as high and wide as what it is given,
+    (N, C, H, W); they are cropped to the H and W of x. The rest is as of `pad_to_multiple`.
     """
     h, w = x.shape[-2:]
     y: Any = network(pad_to_multiple(x, multiple, cell))

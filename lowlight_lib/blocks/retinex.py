@@ -1,4 +1,4 @@
-"""Retinex: a picture is light times paint, I = L * R, and what to ask of a network that splits it.
+"""Retinex: I = L * R, and what to ask of a network that splits a picture so.
 
 L, the illumination, is one plane; R, the reflectance, has the colours and should not depend on how
 long the shutter was open. PairLIE first projects the picture to X, which is meant to obey the
@@ -29,47 +29,38 @@ class Decomposition(NamedTuple):
 
 
 def decompose(image: Tensor, radius: int = 0) -> Decomposition:
-    """Split a picture without any learning: its light is that of its brightest colour.
+    """Split a picture (N, 3, H, W) in [0, 1] without any learning; X is the picture itself.
 
     L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
     over one. Each window of the mean holds only maxima over windows that hold the pixel, so, up to
     rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
 
-    Args:
-        image: (N, 3, H, W) in [0, 1].
-        radius: of the windows in pixels; 0 for none.
-    Returns:
-        Decomposition, X being the picture; R is 0 where L is.
     Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
     Built in notebooks/08_retinex, section 2.
 
-    >>> light, paint, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
-    >>> round(light.item(), 3), [round(v, 3) for v in paint.flatten().tolist()]
+    >>> L, R, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
+    >>> round(L.item(), 3), [round(v, 3) for v in R.flatten().tolist()]
     (0.2, [0.5, 1.0, 0.25])
     """
-    light = image.amax(1, keepdim=True)
+    L = image.amax(1, keepdim=True)
     if radius:
         side = 2 * radius + 1
-        light = F.max_pool2d(light, side, 1, radius)
-        light = F.avg_pool2d(light, side, 1, radius, count_include_pad=False)
-    return Decomposition(light, image / light.clamp(min=torch.finfo(light.dtype).tiny), image)
+        L = F.max_pool2d(L, side, 1, radius)
+        L = F.avg_pool2d(L, side, 1, radius, count_include_pad=False)
+    return Decomposition(L, image / L.clamp(min=torch.finfo(L.dtype).tiny), image)
 
 
 def recompose(L: Tensor, R: Tensor, gamma: float = 0.2) -> Tensor:
-    """The brightened picture L^gamma * R.
+    """The brightened picture L^gamma * R, of L (N, 1, H, W) in [0, 1] and R (N, 3, H, W).
 
-    Args:
-        L: (N, 1, H, W) in [0, 1].
-        R: (N, 3, H, W).
-        gamma: 1 gives the picture back, 0 takes its light for white; the released code has 0.2, and
-            0.14 for LOL.
+    A gamma of 1 gives the picture back, 0 is R alone; the released code has 0.2, and 0.14 for LOL.
     Built in notebooks/08_retinex, section 3.
     """
     return L**gamma * R
 
 
 def consistency(R1: Tensor, R2: Tensor) -> Tensor:
-    """C = mean((R1 - R2)^2): two exposures of one scene show the same paint.
+    """C = mean((R1 - R2)^2): two exposures of one scene have the same reflectance.
 
     Built in notebooks/08_retinex, section 4.
     """
@@ -77,7 +68,7 @@ def consistency(R1: Tensor, R2: Tensor) -> Tensor:
 
 
 def retinex(image: Tensor, split: Decomposition) -> Tensor:
-    """Rl: light times paint is the (projected) picture, and light is plain, smooth and as bright.
+    """Rl: L R is the (projected) picture, and L is plain, smooth and as bright.
 
     Rl = mean((L R - X)^2) + mean((R - X / stop(L))^2) + mean((L - max_rgb I)^2) + TV(L)
 
@@ -105,12 +96,7 @@ def total_variation(x: Tensor) -> Tensor:
     """TV = mean |x[i + 2, j] - x[i, j]| + mean |x[i, j + 2] - x[i, j]|, as released.
 
     Differences are of pixels two apart (a central difference, not halved), each mean over the
-    differences that there are.
-
-    Args:
-        x: (N, C, H, W), sides of 3 and more.
-    Raises:
-        ShapeError: a shorter side.
+    differences that there are. Of (N, C, H, W); ShapeError for a side under 3.
     Built in notebooks/08_retinex, section 4.
     """
     if min(x.shape[-2:]) < 3:
@@ -120,23 +106,15 @@ def total_variation(x: Tensor) -> Tensor:
 
 
 def pair_loss(
-    image1: Tensor,
-    image2: Tensor,
-    split1: Decomposition,
-    split2: Decomposition,
-    weights: tuple[float, float, float] = WEIGHTS,
-    symmetric: bool = False,
+    image1: Tensor, image2: Tensor, split1, split2, weights=WEIGHTS, symmetric: bool = False
 ) -> Tensor:
     """w_C C + w_R Rl + w_P P, PairLIE's whole loss.
 
     Args:
         image1, image2: two exposures of one scene, (N, 3, H, W).
-        split1, split2: what the network made of each.
-        weights: of C, Rl and P.
+        split1, split2: the Decomposition that the network made of each.
         symmetric: Rl and P are the mean of both pictures' own. As released they are the first
             picture's alone, and the second acts through its R only.
-    Returns:
-        A scalar.
     Built in notebooks/08_retinex, section 4; both forms are compared in section 6.
     """
     pictures = [(image1, split1), (image2, split2)][: 2 if symmetric else 1]

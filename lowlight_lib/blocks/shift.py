@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import OptionError, ShapeError
 
-STEP = 4  # of the offsets, in pixels
-OFFSETS = tuple((dy, dx) for dy in range(-8, 9, STEP) for dx in range(-8, 9, STEP) if dy or dx)
-KINDS = ("released", "intended")
+OFFSETS = tuple((dy, dx) for dy in range(-8, 9, 4) for dx in range(-8, 9, 4) if dy or dx)
 Kind = Literal["released", "intended"]
+Layer = Callable[..., nn.Module]  # a class of layers, or a function that makes one
 
 
 def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
@@ -32,12 +31,7 @@ def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
     It is one roll of the frames' channels laid end to end, by half a frame; the two undo each
     other.
 
-    Args:
-        x: (N, T, C, H, W), C even.
-    Returns:
-        The same shape. What came from the neighbour is the first half (forward) or the second.
-    Raises:
-        ShapeError: other dimensions, or C odd.
+    Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
     Built in notebooks/07_shifts, section 1.
 
     >>> x = torch.arange(6.0).view(1, 3, 2, 1, 1)
@@ -50,43 +44,32 @@ def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
     return torch.roll(x.flatten(1, 2), -half if reverse else half, 1).view_as(x)
 
 
-def spatial_shift(x: Tensor, kind: Kind = "released", step: int = STEP) -> Tensor:
+def spatial_shift(x: Tensor, kind: Kind = "released") -> Tensor:
     """Move channels about by whole pixels; zeros come in from outside.
 
     "intended": the C channels are dealt to 24 groups, and each group moves to one of the 24
-    non-zero offsets (dy, dx) in {-2, -1, 0, 1, 2}^2 steps: a fan of guesses where things have gone.
+    non-zero offsets (dy, dx) in {-8, -4, 0, 4, 8}^2: a fan of guesses where things have gone.
 
     "released": what the authors' code does, and their weights expect. It was written for
-    (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: with two
-    steps of 4, *channels* move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never,
-    and the first 8 channels become zero.
+    (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: *channels*
+    move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never, and the first 8 channels
+    become zero.
 
-    Args:
-        x: (N, 3, C, H, W).
-        step: of the offsets in pixels.
-    Returns:
-        The same shape.
+    Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended".
     Raises:
-        OptionError: another kind.
-        ShapeError: no (N, T, C, H, W), or for "released" not three frames.
+        OptionError, ShapeError: another kind, another shape.
     Built in notebooks/07_shifts, sections 2 and 4.
     """
-    if kind not in KINDS:
-        raise OptionError(f"unknown shift {kind!r}", todo=f"use {' or '.join(KINDS)}")
+    if kind not in ("released", "intended"):
+        raise OptionError(f"unknown shift {kind!r}", todo="use released or intended")
     if x.dim() != 5 or (kind == "released" and x.shape[1] != 3):
         raise ShapeError(f"frames are (N, 3, C, H, W), got {tuple(x.shape)}")
     if kind == "released":
-        moved = [move(x[:, t], step * (2 - t), axis=2) for t in range(3)]
-        return move(torch.stack(moved, 1), 2 * step, axis=2)
+        return move(torch.stack([move(x[:, t], 8 - 4 * t, axis=2) for t in range(3)], 1), 8, axis=2)
     c, n = x.shape[2], len(OFFSETS)
     groups = x.split([(c * (g + 1)) // n - (c * g) // n for g in range(n)], 2)
-    return torch.cat(
-        [
-            move(move(part, dy * step // STEP, axis=3), dx * step // STEP, axis=4)
-            for part, (dy, dx) in zip(groups, OFFSETS, strict=True)
-        ],
-        2,
-    )
+    fan = zip(groups, OFFSETS, strict=True)
+    return torch.cat([move(move(part, dy, axis=3), dx, axis=4) for part, (dy, dx) in fan], 2)
 
 
 def move(x: Tensor, by: int, axis: int) -> Tensor:
@@ -106,7 +89,6 @@ class ShiftStep(nn.Module):
     """Half of the channels from a neighbour, copies of them moved about, two convolutions.
 
     Args:
-        c: channels.
         shift: kind of the spatial shift; "temporal" has none of it, "none" no shift at all.
         reverse: take from the frame after instead of the one before.
         transition, block: make the layers: (c_in, c_out) and (channels, kernel) -> Module.
@@ -115,14 +97,7 @@ class ShiftStep(nn.Module):
     Built in notebooks/07_shifts, section 2.
     """
 
-    def __init__(
-        self,
-        c: int,
-        shift: Kind | Literal["temporal", "none"],
-        reverse: bool,
-        transition: Callable[..., nn.Module],
-        block: Callable[..., nn.Module],
-    ) -> None:
+    def __init__(self, c: int, shift: str, reverse: bool, transition: Layer, block: Layer) -> None:
         super().__init__()
         self.shift, self.reverse = shift, reverse
         extra = c // 2 if shift in ("released", "intended") else 0

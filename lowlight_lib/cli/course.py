@@ -29,7 +29,7 @@ def run(
     from ..course.run import run_course
 
     given = dict(split_assignment(p) for p in parameters)
-    code = run_course(profile.value, only or None, given, data, out=out, resume=resume)
+    code = run_course(profile.value, ",".join(only), given, data, out=out, resume=resume)
     raise typer.Exit(code)
 
 

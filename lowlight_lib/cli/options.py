@@ -36,7 +36,7 @@ RunDir = Annotated[Path | None, typer.Option(
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Backend = Annotated[str, typer.Option(
     help="What computes: eager (the network as it is), torch, onnxruntime, openvino, for binary "
-    "networks bitpacked, or auto, the fastest installed.")]  # fmt: skip
+    "networks bitpacked, or auto, which is bitpacked or torch.")]  # fmt: skip
 Precision = Annotated[
     str, typer.Option(help="float32, or faster and less exact bfloat16 or float16.")
 ]

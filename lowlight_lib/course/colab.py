@@ -19,45 +19,37 @@ from ..errors import LowlightError
 # Equal in the set-up cell of every notebook; a test checks it.
 REPO_URL = "https://github.com/lowlightlab/lowlight-lab"
 
-NEVER_INSTALLED = ("torch", "numpy", "matplotlib")
-_NOT_NEEDED = ("jupyterlab",)  # Colab is a front end already; this would bring a second server
+# What Colab has. jupyterlab would bring a second server.
+_NEVER_INSTALLED = ("torch", "numpy", "matplotlib", "jupyterlab")
 # What the running kernel is made of: exchanged under its feet it needs a restart.
 _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
 
 
-def install_missing(distribution="lowlight-lab", extra=None) -> list[str]:
-    """Install the requirements of a distribution that are not there, in one call of pip.
+def install_missing(extra=None) -> list[str]:
+    """Install the requirements of this library that are not there, in one call of pip.
 
-    torch, numpy and matplotlib are never asked for, and a constraints file holds them, and the
-    packages of the running kernel, at their installed versions.
+    A constraints file holds torch, numpy, matplotlib and the running kernel at their versions.
 
     Args:
-        distribution: the installed distribution whose requirements count.
         extra: one whose requirements count, too, such as "deploy"; others are left out.
     Returns:
-        The requirements that were installed; empty where nothing was missing.
+        The requirements that were installed.
     Raises:
-        LowlightError: the distribution is not installed, or pip failed.
+        LowlightError: pip failed.
     """
-    try:
-        wanted = importlib.metadata.requires(distribution) or []
-    except importlib.metadata.PackageNotFoundError as e:
-        raise LowlightError(f"{distribution} is not installed", todo="run the set-up cell") from e
     missing = []
-    for requirement in wanted:
+    for requirement in importlib.metadata.requires("lowlight-lab") or ():
         bare, _, marker = requirement.partition(";")
-        # As packages compare their names: scikit_image is scikit-image.
-        name = re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", bare)[0]).lower()
-        skipped = name in NEVER_INSTALLED or name in _NOT_NEEDED
+        name = re.match(r"[\w.-]+", bare)[0]
         if of := re.search(r"""extra\s*==\s*["']([\w.-]+)""", marker):
-            skipped |= of[1] != extra
             requirement = bare  # with its marker pip would leave it out
-        if not skipped and _version(name) is None:
+        wanted = name not in _NEVER_INSTALLED and (not of or of[1] == extra)
+        if wanted and _version(name) is None:
             missing.append(requirement)
     if not missing:
         return []
     print("Installing what is missing:", ", ".join(missing), flush=True)
-    held = [f"{n}=={v}\n" for n in (*NEVER_INSTALLED, *_KERNEL) if (v := _version(n)) is not None]
+    held = [f"{n}=={v}\n" for n in (*_NEVER_INSTALLED, *_KERNEL) if (v := _version(n))]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, "constraints.txt")
         constraints.write_text("".join(held), encoding="utf-8")

@@ -10,14 +10,12 @@ import io
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython import get_ipython
+from matplotlib.figure import Figure
 
 from ..sensor import cfa as cfa_module
 
-DPI = 90
-_SMALL = 120  # images with fewer lines than this are drawn with hard pixel edges
-
-# Filter colours on paper: dark enough for white letters. The letters are the signal.
-_PAINT = {0: "#b03030", 1: "#2e7d32", 2: "#2b50aa"}
+_FILTERS = ("#b03030", "#2e7d32", "#2b50aa")  # R, G, B: dark enough for white letters
 
 
 def style() -> None:
@@ -26,16 +24,18 @@ def style() -> None:
     Cividis for maps, dashes and markers beside colours, no box around plots. In a notebook it also
     stores every figure as a PNG of at most 256 colours, a third of the usual size.
     """
-    mpl.rc("figure", dpi=DPI)
+    mpl.rc(("figure", "savefig"), dpi=90)
     mpl.rc("figure.constrained_layout", use=True)
-    mpl.rc("savefig", dpi=DPI)
     mpl.rc("image", cmap="cividis")
     mpl.rc("font", size=9)
     mpl.rc("legend", frameon=False)
     colours, dashes = ["#1b4f8a", "#d1731a", "#3a3a3a", "#7aa6c2"], ["-", "--", "-.", ":"]
     mpl.rc("axes", titlesize=9, prop_cycle=mpl.cycler(color=colours, linestyle=dashes))
     mpl.rc("axes.spines", top=False, right=False)
-    _store_small_pngs()
+    if shell := get_ipython():
+        import matplotlib_inline.backend_inline  # noqa: F401  (sets its own formatter when imported)
+
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _small_png)
 
 
 def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="gray", bar=None):
@@ -52,26 +52,23 @@ def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="g
         bar: label, with unit, of a colour bar for the last image.
     """
     images = [_as_picture(x) for x in (images if isinstance(images, (list, tuple)) else [images])]
-    axes = _panels([x.shape[0] / x.shape[1] for x in images], titles, columns, width)
     low, high = limits or (None, None)
-    for ax, x in zip(axes, images, strict=True):
-        kind = "nearest" if x.shape[0] < _SMALL else "antialiased"
+    for ax, x in _panels(images, titles, columns, width):
+        kind = "nearest" if len(x) < 120 else "antialiased"  # small ones get hard pixel edges
         drawn = ax.imshow(x, cmap=cmap, vmin=low, vmax=high, interpolation=kind)
     if bar:
-        axes[-1].figure.colorbar(drawn, ax=axes[-1], label=bar, shrink=0.8)
+        ax.figure.colorbar(drawn, ax=ax, label=bar, shrink=0.8)
 
 
-def show_cells(cells, titles=None, *, width=8.0) -> None:
+def show_cells(cells, titles=None) -> None:
     """Draw colour filter arrays with a letter in each filter.
 
     Args:
         cells: a list of (h, w) arrays of 0=R 1=G 2=B.
-        titles: a list of as many strings.
     """
-    axes = _panels([c.shape[0] / c.shape[1] for c in cells], titles, None, width)
-    paint = np.array([mpl.colors.to_rgb(_PAINT[i]) for i in range(3)])
-    for ax, cell in zip(axes, cells, strict=True):
-        ax.imshow(paint[cell])
+    colours = np.array([mpl.colors.to_rgb(colour) for colour in _FILTERS])
+    for ax, cell in _panels(cells, titles, None, 8):
+        ax.imshow(colours[cell])
         for (i, j), colour in np.ndenumerate(cell):
             ax.text(j, i, "RGB"[colour], color="white", ha="center", va="center", weight="bold")
         ax.hlines(np.arange(cell.shape[0] + 1) - 0.5, -0.5, cell.shape[1] - 0.5, "white", lw=1)
@@ -85,18 +82,18 @@ def tint(mosaic, cfa) -> np.ndarray:
     return mosaic[..., None] * (colour[..., None] == np.arange(3))
 
 
-def _panels(shapes, titles, columns, width):
-    """Axes without frames for panels of these height/width ratios, as a list."""
-    columns = columns or len(shapes)
-    rows = -(-len(shapes) // columns)
-    height = rows * (width / columns * max(shapes) + (0.3 if titles else 0))
+def _panels(images, titles, columns, width):
+    """(axes without a frame, image) for each of the images, in rows of `columns`."""
+    columns = columns or len(images)
+    rows = -(-len(images) // columns)
+    tallest = max(x.shape[0] / x.shape[1] for x in images)
+    height = rows * (width / columns * tallest + (0.3 if titles else 0))
     _, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
-    axes = list(axes.flat)
-    for ax in axes:
+    for ax in axes.flat:
         ax.set_axis_off()
-    for ax, title in zip(axes, titles or (), strict=False):
+    for ax, title in zip(axes.flat, titles or (), strict=False):
         ax.set_title(title)
-    return axes[: len(shapes)]
+    return list(zip(axes.flat, images, strict=False))
 
 
 def _as_picture(x):
@@ -104,22 +101,7 @@ def _as_picture(x):
     x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if x.ndim == 3 and x.shape[0] == 3 and x.shape[2] != 3:
         x = x.transpose(1, 2, 0)
-    if x.dtype == bool or x.ndim == 2:
-        return x
-    return x if x.dtype == np.uint8 else np.clip(x, 0, 1)
-
-
-def _store_small_pngs():
-    """In a notebook: figures become palette PNGs, so that photographs do not swell the file."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
-        return
-    import matplotlib_inline.backend_inline  # noqa: F401  (sets its own formatter when imported)
-    from matplotlib.figure import Figure
-
-    shell.display_formatter.formatters["image/png"].for_type(Figure, _small_png)
+    return x if x.ndim == 2 or x.dtype == np.uint8 else np.clip(x, 0, 1)
 
 
 def _small_png(figure) -> bytes:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
-from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import OptionError
 
-# What the runner passes by itself, and the option that sets it.
-_OF_THE_RUNNER = {"profile": "--profile", "data_root": "--data"}
+_ONCE_A_NETWORK = "train_test_stills"  # runs for each value of its parameter `model`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,76 +23,33 @@ class Job:
     parameters: dict
 
 
-def find_notebooks(folder=None) -> Path:
-    """The folder of the notebooks, as an absolute path.
+def find_notebooks(folder=None) -> list[Path]:
+    """The course's notebooks NN_name.ipynb in order, as absolute paths.
 
     Args:
         folder: by default notebooks/ in the current folder, else in the library's own checkout.
     Raises:
-        OptionError: it has no notebooks NN_name.ipynb.
+        OptionError: there are none.
     """
-    places = [Path("notebooks"), Path(__file__).resolve().parents[2] / "notebooks"]
-    places = places if folder is None else [Path(folder)]
-    for place in places:
-        if notebooks_of(place):
-            return place.resolve()
-    raise OptionError(
-        "no notebooks NN_name.ipynb here", file=places[0], todo="run it in a clone of the project"
-    )
-
-
-def notebooks_of(folder) -> list[Path]:
-    """The notebooks NN_name.ipynb of a folder, in the course's order."""
-    return sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
+    places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
+    for place in [Path(folder)] if folder else places:
+        if found := sorted(place.resolve().glob("[0-9][0-9]_*.ipynb")):
+            return found
+    todo = "run it in a clone of the project"
+    raise OptionError("no notebooks NN_name.ipynb here", file=folder or places[0], todo=todo)
 
 
 def select(notebooks, only) -> list[Path]:
-    """Those of `notebooks` that `only` names, in the course's order.
-
-    Args:
-        notebooks: all there are.
-        only: "10", "10_train_test_stills", several with commas, or a list of such; all if empty.
-    Raises:
-        OptionError: a name that no notebook has.
-    """
-    only = [only] if isinstance(only, (str, int)) else only or []
-    wanted = [w.strip() for o in only for w in str(o).split(",") if w.strip()]
-    chosen = set()
-    for name in wanted:
-        found = {p for p in notebooks if name.removesuffix(".ipynb") in _names(p)}
-        if not found:
-            names = ", ".join(p.stem for p in notebooks)
-            raise OptionError(f"there is no notebook {name!r}", todo=f"choose from {names}")
-        chosen |= found
-    return [p for p in notebooks if p in chosen] if wanted else notebooks
+    """Those of `notebooks` that `only` names, as "10,12_train_test_retinex"; all if it is empty."""
+    names = {name.zfill(2) for name in (only or "").replace(",", " ").split()}
+    for name in sorted(names - {n for p in notebooks for n in (p.stem, p.stem[:2])}):
+        todo = f"choose from {', '.join(p.stem for p in notebooks)}"
+        raise OptionError(f"there is no notebook {name!r}", todo=todo)
+    return [p for p in notebooks if not names or names & {p.stem, p.stem[:2]}]
 
 
-def _names(path):
-    """How a notebook may be called: 01_raw_and_bayer, 01, 1."""
-    return path.stem, path.stem[:2], path.stem[:2].lstrip("0") or "0"
-
-
-def parse_parameters(parameters) -> dict:
-    """{"name": value}, texts typed as papermill's -p types them: int, float, bool, None, else str.
-
-    Args:
-        parameters: a mapping, a list of "name=value", or None.
-    Raises:
-        OptionError: a text without "=", or a name that has an option of its own.
-    """
-    if not isinstance(parameters, Mapping):
-        texts = [parameters] if isinstance(parameters, str) else parameters or []
-        for text in texts:
-            if "=" not in text:
-                raise OptionError(f"parameter {text!r} has no value", todo="write name=value")
-        parameters = dict(text.split("=", 1) for text in texts)
-    for name in parameters:
-        if name in _OF_THE_RUNNER:
-            raise OptionError(f"{name} is no parameter here", todo=f"use {_OF_THE_RUNNER[name]}")
-    return {k.strip(): _typed(v) for k, v in parameters.items()}
-
-
-def _typed(value):
+def typed(value):
+    """A text as papermill's -p types it: int, float, True, False, None, else as it is."""
     if isinstance(value, str):
         for kind in ({"True": True, "False": False, "None": None}.__getitem__, int, float):
             with contextlib.suppress(KeyError, ValueError):
@@ -103,53 +57,46 @@ def _typed(value):
     return value
 
 
-def plan(notebooks, given, fixed, repeats) -> list[Job]:
-    """The jobs in order.
+def plan(notebooks, given, fixed) -> list[Job]:
+    """The jobs in order: one a notebook, and one a network where each network is trained.
 
     Args:
         notebooks: the selected ones.
         given: what the user asks for; a notebook gets those parameters that it declares.
         fixed: what the runner passes wherever it is declared.
-        repeats: {name without its number: (parameter, values)}: one run for each value, unless
-            `given` picks one.
     Raises:
-        OptionError: a parameter that no selected notebook declares, or a notebook that is none.
+        OptionError: a parameter that no selected notebook declares or that has an option of its
+            own, a network that is not trained there, or a file that is no notebook.
     """
+    from .. import models
+
     declared = {p: _declared(p) for p in notebooks}
-    known = set().union(*declared.values())
+    known = set().union(*declared.values()) - set(fixed)
     for name in given:
+        if name in fixed:
+            raise OptionError(f"{name} has an option of its own", todo="use --profile or --data")
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            names = ", ".join(sorted(known - set(_OF_THE_RUNNER))) or "none"
-            raise OptionError(
-                f"no selected notebook has a parameter {name!r}", todo=f"{hint}they have: {names}"
-            )
+            todo = f"choose from {', '.join(sorted(known)) or 'none'}"
+            raise OptionError(f"no selected notebook has a parameter {name!r}", todo=todo)
     jobs = []
     for path, names in declared.items():
         values = {k: v for k, v in (fixed | given).items() if k in names}
-        parameter, choices = repeats.get(path.stem[3:], (None, ()))
-        if parameter not in names:
+        if path.stem[3:] != _ONCE_A_NETWORK:
             jobs.append(Job(path, path.stem, values))
             continue
-        if parameter in given:
-            if given[parameter] not in choices:
-                raise OptionError(
-                    f"{path.stem} does not run with {parameter}={given[parameter]}",
-                    todo=f"choose {' or '.join(choices)}",
-                )
-            choices = (given[parameter],)
-        for choice in choices:
-            jobs.append(Job(path, f"{path.stem}_{choice}", values | {parameter: choice}))
+        keys = models.of_task(models.Task.RAW_STILL)
+        for key in [given["model"]] if "model" in given else keys:
+            if key not in keys:
+                todo = f"choose {' or '.join(keys)}"
+                raise OptionError(f"{path.stem} does not run with model={key}", todo=todo)
+            jobs.append(Job(path, f"{path.stem}_{key}", values | {"model": key}))
     return jobs
 
 
 def _declared(path):
     """The names in a notebook's `parameters` cell."""
-    try:
-        import papermill
-    except ImportError as e:
-        raise OptionError("papermill is not installed", todo="pip install papermill") from e
+    import papermill
+
     try:
         return set(papermill.inspect_notebook(literal(path)))
     except Exception as e:  # papermill passes on what its parsers raise

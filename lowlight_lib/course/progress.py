@@ -10,14 +10,14 @@ import threading
 import time
 from pathlib import Path
 
-LINE_EVERY_S = 10.0  # without a terminal; a CI that sees nothing for minutes looks hung
-_BAR_EVERY_S = 0.5
+_LINE_EVERY_S = 10.0  # without a terminal; a CI that sees nothing for minutes looks hung
+_DRAW_EVERY_S = 0.5
 _TAIL_BYTES = 4096  # of metrics.jsonl: a few dozen lines, read twice a second
 
 
 @contextlib.contextmanager
 def progress(label, cells, executed, folder, stream=None, stop=None):
-    """Show how far a notebook is while it runs inside: a bar on a terminal, lines elsewhere.
+    """Show how far a notebook is while it runs inside: on a terminal one line is drawn over.
 
     The notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
     inside a long cell is read from the `metrics.jsonl` that a training writes.
@@ -25,25 +25,27 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     Args:
         label: what to call the run, for example "[3/5] 10_train_test_stills_redi".
         cells: how many code cells will run.
-        executed: the notebook that papermill writes.
-        folder: where the notebook writes; the newest metrics.jsonl below it is shown.
-        stream: where to write; default is standard output.
-        stop: a threading.Event; tests give their own.
+        executed, folder: the notebook that papermill writes, and where that notebook writes.
+        stream, stop: by default standard output, and a threading.Event.
     """
     from tqdm import tqdm
 
-    stream, stop = stream or sys.stdout, stop or threading.Event()
-    terminal, began = _is_terminal(stream), time.time()
-    # Cells are no measure of time, so no rate and no estimate.
-    drawn = "|{bar:20}| " if terminal else ""
-    form = "{desc}: {n_fmt}/{total_fmt} cells " + drawn + "{elapsed}{postfix}"
-    file = stream if terminal else _Lines(stream)
-    bar = tqdm(total=cells, desc=label, file=file, leave=False, bar_format=form)
+    stream, stop, began = stream or sys.stdout, stop or threading.Event(), time.time()
+    width = _columns(stream) - 1  # in the last column some terminals begin a new line
+    every, end = (_DRAW_EVERY_S, "\r") if width > 0 else (_LINE_EVERY_S, "\n")
+
+    def write(text):
+        print(text[:width].ljust(width) if width > 0 else text, end=end, file=stream, flush=True)
 
     def show():
-        while not stop.wait(_BAR_EVERY_S if terminal else LINE_EVERY_S):
-            bar.n = max(cells_begun(executed) - 1, 0)
-            bar.set_postfix_str(training_status(folder, began) or "")
+        while True:
+            done, status = max(cells_begun(executed) - 1, 0), training_status(folder, began)
+            took = tqdm.format_interval(time.time() - began)  # no estimate: cells differ too much
+            write(f"{label}: {done}/{cells} cells {took}" + (f", {status}" if status else ""))
+            if stop.wait(every):
+                break
+        if width > 0:
+            write("")
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -52,7 +54,6 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     finally:
         stop.set()
         thread.join()
-        bar.close()
 
 
 def runs(cell) -> bool:
@@ -66,9 +67,8 @@ def cells_begun(executed) -> int:
         cells = json.loads(Path(executed).read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):  # not there yet, or being written this very moment
         return 0
-    return sum(
-        runs(c) and c["metadata"].get("papermill", {}).get("start_time") is not None for c in cells
-    )
+    begun = (c for c in cells if c["metadata"].get("papermill", {}).get("start_time"))
+    return sum(map(runs, begun))
 
 
 def training_status(folder, since=0.0) -> str | None:
@@ -98,23 +98,9 @@ def say(text) -> None:
     print(text, flush=True)
 
 
-class _Lines:
-    """A stream for tqdm that gives each state of the bar a line of its own."""
-
-    def __init__(self, stream):
-        self.stream = stream
-
-    def write(self, text):
-        if text.strip():
-            self.stream.write(text.strip() + "\n")
-
-    def flush(self):
-        self.stream.flush()
-
-
-def _is_terminal(stream):
-    """Whether a bar can be drawn; some CI terminals are no columns wide, and would show nothing."""
+def _columns(stream):
+    """Of a terminal; 0 where there is none, and some CI terminals are no columns wide, too."""
     try:
-        return stream.isatty() and os.get_terminal_size(stream.fileno()).columns > 0
-    except (OSError, ValueError):  # it cannot tell
-        return True
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except OSError:  # it cannot tell
+        return 80

@@ -7,7 +7,6 @@ report.html.jinja says how it looks; everything that comes from a notebook or a 
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -21,8 +20,7 @@ _PICTURE = re.compile(rf"(?P<name>.+)_(?P<view>{'|'.join(VIEWS)})(?:_(?P<variant
 def write_index(run_dir) -> Path:
     """Write index.html for the run in `run_dir`, and an HTML rendering of each executed notebook.
 
-    A file that is missing or damaged leaves its section out; the page is written all the same.
-    Renderings newer than their notebook are kept, so that calling it after each notebook is cheap.
+    A missing or damaged file leaves its section out. Renderings newer than their notebook are kept.
 
     Args:
         run_dir: a folder that `run_course` filled, or is filling: state.json, results.json,
@@ -37,16 +35,12 @@ def write_index(run_dir) -> Path:
 
     run_dir = Path(run_dir)
     state, rows = _read(run_dir / "state.json", {}), _read(run_dir / "results.json", [])
-    entries = state.get("notebooks") or {}
+    entries = (state.get("notebooks") or {}).items()
+    links = {name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries}
+    facts = {"state": state, "entries": entries, "links": links, "rows": rows, "shown": _shown}
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
-    page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True).render(
-        state=state,
-        entries=entries.items(),
-        links={name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries.items()},
-        rows=rows,
-        folders=list(_folders(run_dir, rows)),
-        shown=_shown,
-    )
+    page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = page.render(facts, folders=list(_folders(run_dir, rows)))
     with atomic_write(run_dir / "index.html", "w") as f:
         f.write(page)
     return run_dir / "index.html"
@@ -65,9 +59,13 @@ def _links(executed, entry):
 def _folders(run_dir, rows):
     """What each folder `pictures` holds, the pictures grouped by what they show."""
     for folder in sorted(p for p in run_dir.rglob("pictures") if p.is_dir()):
-        where = folder.parent.relative_to(run_dir).as_posix()
-        scores = next((s for r in rows if (s := _scores_by_view(r, where)) is not None), {})
-        groups = {}
+        where, scores, groups = folder.parent.relative_to(run_dir).as_posix(), {}, {}
+        for row in rows:
+            its_own = row.get("model") and where.endswith(f"_{row['model']}")
+            if its_own and row.get("amplification") == "ratio":
+                for r in row.get("per_image") or ():
+                    scores[r.get("name"), "result"] = r.get("psnr")
+                    scores[r.get("name"), "baseline"] = r.get("baseline_psnr")
         for path in sorted(folder.glob("*.png")):
             if match := _PICTURE.fullmatch(path.stem):
                 name, view, variant = match.groups()
@@ -81,15 +79,6 @@ def _folders(run_dir, rows):
         videos = [(p.relative_to(run_dir).as_posix(), p.stem) for p in sorted(folder.glob("*.mp4"))]
         if groups or videos:
             yield {"where": where, "groups": groups, "videos": videos}
-
-
-def _scores_by_view(row, where):
-    """{(picture, view): PSNR} where `row` is of the network whose pictures lie in `where`."""
-    if not row.get("model") or not where.endswith(f"_{row['model']}"):
-        return None
-    images = row.get("per_image") or () if row.get("amplification") == "ratio" else ()
-    keys = (("result", "psnr"), ("baseline", "baseline_psnr"))
-    return {(r.get("name"), view): r.get(key) for r in images for view, key in keys}
 
 
 def _render(executed):
@@ -114,10 +103,9 @@ def _render(executed):
 
 
 def _shown(value, digits):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is None or (number and math.isnan(value)):
+    if value is None or value != value:  # NaN
         return "–"
-    return f"{value:.{digits}f}" if number and digits is not None else str(value)
+    return f"{value:.{digits}f}" if digits is not None and isinstance(value, float) else str(value)
 
 
 def _read(path, default):

@@ -6,30 +6,19 @@ nobody declares and then runs the defaults; here such a name is refused before a
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
-import itertools
 import json
 import os
-import re
 import time
 from pathlib import Path
+from unittest.mock import patch
 
-from ..errors import OptionError, OutputError
+from ..errors import DataError, OptionError, OutputError
 from ..io.files import atomic_write
-from .plan import find_notebooks, literal, notebooks_of, parse_parameters, plan, select
+from .plan import find_notebooks, literal, plan, select, typed
 from .progress import cells_begun, progress, runs, say
 from .report import write_index
-
-PROFILES = ("smoke", "course", "paper")
-
-
-def repeats() -> dict:
-    """Notebooks that run more than once: {name: (parameter, its values in order)}."""
-    from .. import models
-
-    return {"train_test_stills": ("model", tuple(models.of_task(models.Task.RAW_STILL)))}
 
 
 def run_course(
@@ -43,47 +32,51 @@ def run_course(
 ) -> int:
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
 
-    A notebook that fails is reported with its cell and error, and the others still run.
+    Where a notebook fails, its cell and error are reported, and the others still run.
 
     Args:
         profile: "smoke", "course" or "paper".
-        only: which notebooks, as "10", "10_train_test_stills", "01,02" or a list of such; all by
-            default.
-        parameters: given to the notebooks that declare them: a mapping, or a list of "name=value".
-        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, and where that is
-            not set the mini data, made first in datasets/mini beside the notebooks.
-        notebooks_dir: by default notebooks/ in the current folder, else in the library's checkout.
+        only: which notebooks, as "10,12_train_test_retinex"; all by default.
+        parameters: {name: value}, given to the notebooks that declare them.
+        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, else the mini data,
+            made first in datasets/mini beside the notebooks.
+        notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
-        OptionError: before anything runs, for an option, a notebook or a parameter that does not
-            exist, a data folder that is not there, or an `out` that is something else.
+        OptionError: before anything runs: something asked for does not exist, or `out` is
+            something else than a folder of results.
     """
+    from ..evaluation.results import commit
+    from ..recipes import PROFILES
+    from ..training.state import versions
+
     if profile not in PROFILES:
         todo = f"choose {' or '.join(PROFILES)}"
         raise OptionError(f"there is no profile {profile!r}", todo=todo)
-    folder = find_notebooks(notebooks_dir)
-    out = Path(out).resolve()  # kernels run in another folder
-    mini_root = (folder.parent / "datasets" / "mini").resolve()
+    notebooks, out = find_notebooks(notebooks_dir), Path(out).resolve()
+    mini_root = notebooks[0].parents[1] / "datasets" / "mini"
     root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini_root).expanduser().resolve()
     if root != mini_root and not root.is_dir():
         raise OptionError("the data folder is not there", file=root, todo="check --data")
-    given = parse_parameters(parameters)
+    given = {name: typed(value) for name, value in (parameters or {}).items()}
     fixed = {"profile": profile, "data_root": str(root)}
-    jobs = plan(select(notebooks_of(folder), only), given, fixed, repeats())
+    jobs = plan(select(notebooks, only), given, fixed)
     settings = fixed | {"parameters": given}
-    earlier = _check_out(out, settings, resume)
+    state = _earlier_run(out, settings, resume)
     if root == mini_root:
         from ..data import mini
 
         say(f"Mini data: {root}")
-        try:
-            mini.ensure(root)
-        except KeyboardInterrupt:
-            return 130
-    state = _open_run(out, settings, earlier, resume)
+        mini.ensure(root)
+    if state and not resume:
+        _set_aside(out, state["started"])
+        state = None
+    state = state or {"started": _now(), **settings, "notebooks": {}}
+    state |= {"status": "running", "versions": versions(), "commit": commit()}
+    state |= {"finished": None, "process": _process(os.getpid())}
     return _run_all(jobs, out, state)
 
 
@@ -91,44 +84,40 @@ def _run_all(jobs, out, state):
     from tqdm import tqdm
 
     say(f"{len(jobs)} runs of notebooks, profile {state['profile']}, results in {out}")
-    began, code = time.monotonic(), 0
+    began, done, status = time.monotonic(), 0, "done"
     for i, job in enumerate(jobs, 1):
         label = f"[{i}/{len(jobs)}] {job.name}"
         source = hashlib.sha256(job.path.read_bytes()).hexdigest()
         executed, entry = out / f"{job.name}.ipynb", state["notebooks"].get(job.name, {})
         if entry.get("status") == "done" and entry["source"] == source and executed.exists():
             say(f"{label}  skipped, it finished in this run already")
+            done += 1
             continue
         entry = {"status": "running", "source": source, "parameters": job.parameters}
         state["notebooks"][job.name] = entry
-        _save(out, state, jobs)
+        _save(out, state)
         try:
             entry |= _run_one(job, out, state, label)
         except KeyboardInterrupt:
-            entry["status"] = state["status"] = "interrupted"
-            code = 130
+            entry["status"] = status = "interrupted"
             break
-        _save(out, state, jobs)  # it may find that what the notebook left is damaged
+        _save(out, state)  # it may find that what the notebook left is damaged
         write_index(out)  # after each: the reader need not wait for the last
-        took, code = tqdm.format_interval(entry["seconds"]), code or int(entry["status"] != "done")
+        took = tqdm.format_interval(entry["seconds"])
         if entry["status"] == "done":
             say(f"{label}  done in {took}")
+            done += 1
         else:
+            status = "failed"
             where = f"in cell {entry['cell']} of {entry['cells']}"
             error = f"{entry['error']['name']}: {entry['error']['message']}"
             say(f"{label}  FAILED after {took} {where}: {error}\n    see {executed}")
-    if code != 130:
-        state["status"] = "failed" if code else "done"
-    state["finished"] = _now()
-    _save(out, state, jobs)
-    write_index(out)
-    entries = state["notebooks"]
-    done = sum(entries.get(job.name, {}).get("status") == "done" for job in jobs)
-    what = "Interrupted" if code == 130 else "Finished"
-    took = tqdm.format_interval(time.monotonic() - began)
-    say(f"{what} after {took}: {done} of {len(jobs)} without error.")
-    say(f"Report: {out / 'index.html'}")
-    return code
+    state |= {"status": status, "finished": _now()}
+    _save(out, state)
+    index, took = write_index(out), tqdm.format_interval(time.monotonic() - began)
+    what = "Interrupted" if status == "interrupted" else "Finished"
+    say(f"{what} after {took}: {done} of {len(jobs)} without error.\nReport: {index}")
+    return {"done": 0, "failed": 1, "interrupted": 130}[status]
 
 
 def _run_one(job, out, state, label):
@@ -149,125 +138,73 @@ def _run_one(job, out, state, label):
         "LOWLIGHT_DATA": state["data_root"],
         "LOWLIGHT_OUT": str(folder),
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
-        "MPLBACKEND": None,  # the kernel draws into the notebook
+        "MPLBACKEND": "",  # the kernel draws into the notebook
     }
-    notebook = nbformat.read(job.path, as_version=4)
-    cells = sum(map(runs, notebook.cells)) + bool(job.parameters)  # papermill's own cell
+    options = {"kernel_name": "python3", "progress_bar": False, "config": config}
+    options |= {"parameters": job.parameters, "cwd": str(job.path.parent)}
+    cells = sum(map(runs, nbformat.read(job.path, as_version=4).cells))
+    cells += bool(job.parameters)  # papermill's own cell
     for attempt in (1, 2):
         executed.unlink(missing_ok=True)  # its cells are counted
         began, entry = time.monotonic(), {"status": "done", "cells": cells}
         try:
-            with _environment(environment), progress(label, cells, executed, folder):
-                papermill.execute_notebook(
-                    literal(job.path),
-                    literal(executed),
-                    parameters=job.parameters,
-                    kernel_name="python3",
-                    progress_bar=False,
-                    cwd=str(job.path.parent),
-                    config=config,
-                )
+            with patch.dict(os.environ, environment), progress(label, cells, executed, folder):
+                papermill.execute_notebook(literal(job.path), literal(executed), **options)
         except Exception as e:  # whatever it is, the other notebooks still run
             name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
             entry |= {"status": "failed", "cell": cells_begun(executed)}
             entry["error"] = {"name": name, "message": message.strip()}
-        entry["seconds"] = round(time.monotonic() - began, 1)
-        if entry["status"] == "done" or attempt == 2 or not _port_taken(entry):
-            return entry
-        say(f"{label}  its kernel found no free port; once more")
+            # Kernels choose their ports before they bind them, so another program can be faster.
+            taken = "Address already in use", "Kernel died before replying"
+            if attempt == 1 and any(t in message for t in taken):
+                say(f"{label}  its kernel found no free port; once more")
+                continue
+        return entry | {"seconds": round(time.monotonic() - began, 1)}
 
 
-def _port_taken(entry):
-    """Kernels choose their ports before they bind them, so another program can be faster."""
-    message = entry["error"]["message"]
-    at_start = entry["cell"] == 0 and "Kernel died before replying" in message
-    return at_start or "Address already in use" in message
-
-
-@contextlib.contextmanager
-def _environment(values):
-    """Set (None: unset) variables for kernels that start inside."""
-    before = {name: os.environ.get(name) for name in values}
-
-    def put(these):
-        for name, value in these.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-
-    put(values)
-    try:
-        yield
-    finally:
-        put(before)
-
-
-# ---------------------------------------------------------------------------------------------
-# the folder of a run
-
-
-def _check_out(out, settings, resume):
+def _earlier_run(out, settings, resume):
     """The state of an earlier run in `out`, or None; refuses a folder that is no run's."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:
         earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
+        process = earlier["process"]
         earlier["notebooks"], earlier["started"]
     except (OSError, ValueError, KeyError, TypeError) as e:
         what = "is not the folder of an earlier run, so nothing is written there"
         raise OptionError(what, file=out, todo="give another --out") from e
-    process = earlier.get("process")
-    if earlier.get("status") == "running" and process and _process(process[0]) == process:
+    if earlier["status"] == "running" and _process(process[0]) == process:
         raise OptionError("another run is at work there", file=out, todo="wait, or use --out")
-    for key, value in settings.items():
-        if resume and earlier.get(key) != value:
+    for key, value in settings.items() if resume else ():
+        if earlier.get(key) != value:
             what = f"that run had {key} {earlier.get(key)}, not {value}"
             todo = "resume it with the same, or start anew without --resume"
             raise OptionError(what, file=out, todo=todo)
     return earlier
 
 
-def _open_run(out, settings, earlier, resume):
-    from ..evaluation.results import commit
-    from ..training.state import versions
-
-    if earlier is not None and not resume:
-        _set_aside(out, earlier["started"])
-        earlier = None
-    state = earlier or {"started": _now(), **settings, "notebooks": {}}
-    state |= {"status": "running", "versions": versions(), "commit": commit()}
-    state |= {"finished": None, "process": _process(os.getpid())}
-    out.mkdir(parents=True, exist_ok=True)
-    _save(out, state, [])
-    return state
-
-
 def _set_aside(out, started):
-    name = re.sub(r"[^\w-]", "-", str(started))
-    names = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(2)))
-    target = next(p for p in map(out.with_name, names) if not p.exists())
     try:
-        out.rename(target)
+        kept = out.rename(out.with_name(started))
     except OSError as e:
-        what = f"cannot be renamed ({e.strerror})"
+        what = f"cannot be renamed to {started} ({e.strerror})"
         raise OutputError(what, file=out, todo="close what is open in it") from e
-    say(f"The earlier run is kept as {target}")
+    say(f"The earlier run is kept as {kept}")
 
 
-def _save(out, state, jobs):
+def _save(out, state):
     """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
-    order = {job.name: i for i, job in enumerate(jobs)}
-    by_place = sorted(state["notebooks"], key=lambda n: (n[:2], order.get(n, len(order))))
-    entries = state["notebooks"] = {name: state["notebooks"][name] for name in by_place}
-    rows = []
+    from ..evaluation.results import read_rows
+
+    entries = dict(sorted(state["notebooks"].items(), key=lambda item: item[0][:2]))
+    state["notebooks"], rows = entries, []
     for name, entry in entries.items():
         try:
-            own = json.loads((out / name / "results.json").read_text(encoding="utf-8"))
-            rows += own if isinstance(own, list) else [own]
-        except FileNotFoundError:
-            pass  # most notebooks score nothing
-        except ValueError as e:
+            rows += read_rows(out / name / "results.json")
+        except DataError as e:
             if entry["status"] == "done":
                 entry |= {"status": "failed", "cell": entry["cells"]}
-                entry["error"] = {"name": "results.json is damaged", "message": str(e)}
+                entry["error"] = {"name": "DataError", "message": str(e)}
     for file, content in (("state.json", state), ("results.json", rows)):
         with atomic_write(out / file, "w") as f:
             json.dump(content, f, indent=1, default=str)
@@ -278,10 +215,7 @@ def _now():
 
 
 def _process(pid):
-    """A process by id and start time: ids are used again."""
+    """[id, start time] of a living process, else None: ids are used again."""
     import psutil
 
-    try:
-        return [pid, psutil.Process(pid).create_time()]
-    except psutil.Error:
-        return None
+    return [pid, psutil.Process(pid).create_time()] if psutil.pid_exists(pid) else None

@@ -1,7 +1,4 @@
-"""What a run of the course has left behind, gathered for one table.
-
-Built in notebooks/14_scoreboard.
-"""
+"""What a run of the course has left behind, for the table of notebooks/14_scoreboard."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
 from ..evaluation.results import read_rows, weights_id
 
 
@@ -29,61 +25,40 @@ class Entry:
     weights: Path | None
 
 
-def folders(out_dir) -> list[Path]:
-    """Where the notebooks of one run left their scores: in `out_dir`, which they share, or in
-    folders of their own beside it, as in a run of the course.
-    """
-    out_dir = Path(out_dir)
-    if (out_dir / "results.json").exists():
-        return [out_dir]
-    return sorted(p.parent for p in out_dir.parent.glob("*/results.json"))
-
-
 def entries(out_dir, order=()) -> list[Entry]:
     """The test of each system in a run: on the test split, with the true exposure ratio.
 
     Of several such tests of a system the one with the most images counts, of equal ones the later.
 
     Args:
-        out_dir: see `folders`.
+        out_dir: the folder of a notebook; the results.json is in it where all notebooks share it,
+            else in the folders beside it, as in a run of the course.
         order: names of systems that come first; the others follow by name.
     Raises:
         DataError: a results.json is damaged.
     """
     best = {}
-    for folder in folders(out_dir):
-        for row in read_rows(folder / "results.json"):
+    for path in _in_run(out_dir, "results.json"):
+        for row in read_rows(path):
             fits = row.get("split") == "test" and row.get("amplification") in ("ratio", None)
             if not fits or row.get("predictions") or not row.get("weights"):
                 continue
-            known = best.get(row["model"])
+            known, folder = best.get(row["model"]), path.parent
             if known is None or row["images"] >= known.row["images"]:
-                best[row["model"]] = Entry(row, folder, _find(folder, row["weights"]))
+                files = sorted(folder.rglob("*.safetensors"))
+                tested = next((f for f in files if weights_id(f) == row["weights"]), None)
+                best[row["model"]] = Entry(row, folder, tested)
     rank = {name: i for i, name in enumerate(order)}
     return [best[n] for n in sorted(best, key=lambda n: (rank.get(n, len(rank)), n))]
 
 
 def bench_rows(out_dir) -> list[dict]:
-    """The rows of the run's bench.json (see `deploy.bench`), [] where there is none.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    own = Path(out_dir) / "bench.json"
-    paths = [own] if own.exists() else sorted(own.parent.parent.glob("*/bench.json"))
-    rows = []
-    for path in paths:
-        try:
-            rows += read_rows(path)
-        except DataError as e:
-            raise DataError(e.what, file=path, todo="run notebook 13 again") from e
-    return rows
+    """The rows of the run's bench.json (see `deploy.bench`); DataError where it is damaged."""
+    return [row for path in _in_run(out_dir, "bench.json") for row in read_rows(path)]
 
 
 def pareto_front(costs, qualities) -> np.ndarray:
-    """Which of several choices are beaten by none.
-
-    A choice is beaten by another that costs no more and is no worse, and is better in one of both.
+    """Which choices no other beats, by costing no more, being no worse, and better in one of both.
 
     Args:
         costs, qualities: (N,) numbers; less cost and more quality are better.
@@ -96,6 +71,6 @@ def pareto_front(costs, qualities) -> np.ndarray:
     return ~(no_worse & better).any(0)
 
 
-def _find(folder, weights):
-    files = sorted(folder.rglob("*.safetensors"))
-    return next((path for path in files if weights_id(path) == weights), None)
+def _in_run(out_dir, name):
+    own = Path(out_dir, name)
+    return [own] if own.exists() else sorted(own.parent.parent.glob(f"*/{name}"))

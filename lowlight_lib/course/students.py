@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 from ..io.files import atomic_write
-from .plan import find_notebooks, notebooks_of
+from .plan import find_notebooks
 
 
 def student_copies(notebooks_dir, out, force=False) -> list[Path]:
@@ -14,30 +14,29 @@ def student_copies(notebooks_dir, out, force=False) -> list[Path]:
 
     Args:
         notebooks_dir: folder with the course; None finds it as `run_course` does.
-        out: folder for the copies, made where it is not there.
+        out: folder for the copies.
         force: write over copies that are there.
     Returns:
         The paths written.
     Raises:
         OutputError: a copy is there already, or `out` is the course itself.
-        OptionError: no notebooks in `notebooks_dir`.
     """
-    folder, out = find_notebooks(notebooks_dir), Path(out)
-    if out.resolve() == folder:
-        raise OutputError("holds the course itself", file=out, todo="give another folder")
-    notebooks = {path: out / path.name for path in notebooks_of(folder)}
-    for target in () if force else notebooks.values():  # all before the first is written
-        if target.exists():
+    notebooks = {path: Path(out, path.name) for path in find_notebooks(notebooks_dir)}
+    for path, target in notebooks.items():  # all before the first is written
+        if target.resolve() == path:
+            raise OutputError("holds the course itself", file=out, todo="give another folder")
+        if target.exists() and not force:
             todo = "use --force, or another folder"
             raise OutputError("is there already", file=target, todo=todo)
 
     import nbformat
     from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
 
-    without_solutions = TagRemovePreprocessor(remove_cell_tags={"solution"})
+    steps = TagRemovePreprocessor(remove_cell_tags={"solution"}), ClearOutputPreprocessor()
     for path, target in notebooks.items():
-        notebook, _ = without_solutions.preprocess(nbformat.read(path, as_version=4), {})
-        notebook, _ = ClearOutputPreprocessor().preprocess(notebook, {})
+        notebook = nbformat.read(path, as_version=4)
+        for step in steps:
+            notebook, _ = step.preprocess(notebook, {})
         for name in ("widgets", "papermill"):
             notebook.metadata.pop(name, None)
         with atomic_write(target, "w") as f:

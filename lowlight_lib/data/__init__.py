@@ -24,14 +24,8 @@ DATASETS: dict[str, type[Dataset]] = {
 
 
 def find(key, name) -> type[Dataset]:
-    """The data set of that name, if it is for a system.
-
-    Args:
-        key: of a system, or a `models.Task`.
-        name: one of DATASETS.
-    Raises:
-        OptionError: no such data set, or one for another task.
-    """
+    """The data set of that name; OptionError where there is none, or it is for another task than
+    `key`, a system's or a `models.Task`."""
     if name not in DATASETS:
         raise OptionError(f"unknown dataset {name!r}", todo=f"use {', '.join(DATASETS)}")
     task = key if isinstance(key, Task) else SYSTEMS[key].spec.task

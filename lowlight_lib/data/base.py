@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import OptionError
+from ..errors import DataError, OptionError
 from ..models import Task
 from ..sensor.cfa import whole_cells
 
+NOTE = "mini.json"  # in the folder of a mini set, which it describes
 _OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 or 1024 of them
 
 
@@ -20,27 +22,33 @@ class Dataset:
     Attributes:
         task: of the systems that are trained on it.
         folder_name: of its folder below a data root.
+        splits: their names.
         recipe_options: fields of a recipe that the constructor takes.
         two_exposures: `batch` gives two exposures of a scene for PairLIE's losses, in place of an
             input and its target.
         tested_on: the data set to be tested on, where this one is for training alone.
-        split, pairs: the split, and its items: each says its name, its files `input` and `target`,
-            and its ratio.
+        pairs: the items of the split: each says its name, its scene, its files `input` and
+            `target`, and its ratio.
+        published: how many items and scenes the authors' split has; None where any number will do.
         camera: who took the inputs; None where that is not known.
         white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.
     """
 
-    task: Task
-    folder_name: str
+    splits: tuple[str, ...] | dict = ("train", "val", "test")
     recipe_options: tuple[str, ...] = ()
     two_exposures = False
     tested_on: str | None = None
+    published: tuple[int, int] | None = None
     camera: str | None = None
     white_balance: tuple[float, float, float] | None = None
     _one_generator = False  # for all items of a step; else each item has its own
 
-    def __init__(self, split, pairs, open_map):
-        self.split, self.pairs = split, pairs
+    def __init__(self, data_root, split, open_map):
+        if split not in self.splits:
+            what, other = f"{self.folder_name} has no {split!r} split", self.tested_on
+            todo = f"test on {other.upper()}" if other else f"use {', '.join(self.splits)}"
+            raise OptionError(what, todo=todo)
+        self.folder, self.split = Path(data_root) / self.folder_name, split
         self._map = functools.lru_cache(_OPEN_MAPS)(open_map)
 
     def __len__(self):
@@ -71,17 +79,24 @@ class Dataset:
         raise NotImplementedError
 
     @classmethod
-    def check(cls, folder, deep=False, progress=False):
-        """What the data set's folder holds and lacks, for `lowlight data check`; changes nothing.
+    def parts(cls, folder) -> list[dict]:
+        """Options of the constructor with which `lowlight data check` opens all of a folder."""
+        return [{"split": split} for split in cls.splits]
 
-        Args:
-            folder: the one that bears the data set's name.
-            deep: open every file instead of a few of each kind.
-            progress: show a bar while files are opened.
-        Yields:
-            `issues.Issue`.
-        """
-        raise NotImplementedError
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many items and scenes there are."""
+        return len(self), len({p.scene for p in self.pairs})
+
+    def lacks(self, note):
+        """What the authors' data set has more, in words; `note` is `read_note` of the folder."""
+        if self.published and not note and self.counts != self.published:
+            items, scenes = self.published
+            yield f"published are {items} items of {scenes} scenes: complete the data set"
+
+    def inspections(self) -> list:
+        """Calls that open one file or item each, and raise what is wrong with it."""
+        return []
 
     def batch(self, step, *, seed, size, crop, frames=1, flips=(0.0, 0.0), transpose=0.0,
               reverse=0.0, amplify=True, part=(0, 1)):  # fmt: skip
@@ -97,8 +112,7 @@ class Dataset:
             transpose: probability of exchanging rows and columns (the two greens change roles).
             reverse: probability that a clip runs backwards.
             amplify: multiply raw inputs by their ratio; not for a network that amplifies itself.
-            part: (rank, world): the slice of the batch that this process gets. Items are the same
-                whatever the number of processes.
+            part: (rank, world): the slice of the batch that this process gets.
         Returns:
             x, y float32 of n items, `size` or the part of it: inputs and targets, both in [0, 1]
             but for amplified mosaics, which may exceed 1. Raw stills (n, 1, crop, crop), RGGB, or
@@ -110,9 +124,8 @@ class Dataset:
         """
         rank, world = part
         if not 0 <= rank < world or min(size, crop, frames) < 1:
-            raise OptionError(
-                f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
-            )
+            what = f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
+            raise OptionError(what)
         mine = range(size * rank // world, size * (rank + 1) // world)
         lead = (frames,) if self.task is Task.RAW_VIDEO else ()
         channels = self.task.channels, max(self.task.channels, 3)  # a mosaic becomes a picture
@@ -136,6 +149,30 @@ class Dataset:
 
     def _cut(self, i, where, turns, crop, amplify):
         """The input and the target there, turned."""
+
+
+def read_note(folder) -> dict:
+    """What mini.json says of a mini set; {} where there is none, or a damaged one."""
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def gather(read, items) -> list:
+    """[read(i) for i in items], or the first DataError of them, which counts the others."""
+    found, errors = [], []
+    for item in items:
+        try:
+            found.append(read(item))
+        except DataError as e:
+            errors.append(e)
+    if errors:
+        first, more = errors[0], len(errors) - 1
+        what = f"{first.what} (and {more} more like it)" if more else first.what
+        raise DataError(what, file=first.file, todo=first.todo) from first
+    return found
 
 
 def lines(start, size, count, cell=2):

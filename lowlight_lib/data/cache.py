@@ -1,8 +1,8 @@
 """Decode once, then read by memory map: memory use does not grow with the data set.
 
 Every array is one `.npy` file with a `.json` beside it that says from which source file it was
-made. The array is written first and the note last, each under a temporary name, so an interrupted
-build leaves either a whole entry or none, and goes on where it stopped.
+made. The array is written first and the note last, so an interrupted build leaves either a whole
+entry or none, and goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -25,20 +25,14 @@ _THREADS = 8  # at most: each needs memory for a whole picture while that is dev
 
 
 class ArrayCache:
-    """A folder of decoded arrays for one data set.
+    """The decoded arrays of a data root: in its `cache`, or in a folder of its own below
+    $LOWLIGHT_CACHE, for a root that is read-only or shared."""
 
-    Args:
-        data_root: where the sources are.
-        folder: where the cache goes; default `data_root/cache`, or a folder of its own below
-            $LOWLIGHT_CACHE, for a data root that is read-only or shared.
-    """
-
-    def __init__(self, data_root, folder=None):
+    def __init__(self, data_root):
         self.root = Path(data_root).resolve()
         shared = os.environ.get("LOWLIGHT_CACHE")
-        if folder is None and shared:
-            folder = Path(shared) / f"{self.root.name}-{_digest(str(self.root))[:12]}"
-        self.folder = Path(folder or self.root / "cache")
+        name = f"{self.root.name}-{_digest(str(self.root))[:12]}"
+        self.folder = Path(shared) / name if shared else self.root / "cache"
 
     def get(self, source, kind, make):
         """The array of that kind made from `source`, decoding it only if there is no fresh one.
@@ -48,37 +42,16 @@ class ArrayCache:
             kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
             make: function of the source path -> (array, notes), notes a JSON dict.
         Returns:
-            (read-only memory map, notes).
-        Raises:
-            whatever `make` raises; OutputError when the cache cannot be written.
+            (read-only memory map, notes). Raises what `make` does; OutputError on a full disk.
         """
         source = Path(source)
-        array_path, note_path = paths = self._paths(source, kind)
-        found = _read(source, *paths)
-        if found:
-            return found
-        before = _stat(source)
-        array, notes = make(source)
-        note = {"format": FORMAT, "stat": before, "sha256": _sha256(source)}
-        note |= {"shape": list(array.shape), "dtype": str(array.dtype), "notes": notes}
-        try:
-            with atomic_write(array_path) as f:
-                np.save(f, np.ascontiguousarray(array))
-            with atomic_write(note_path, "w") as f:
-                json.dump(note, f)
-        except OutputError as e:
-            todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
-            raise OutputError(e.what, file=e.file, todo=todo) from e
-        found = _read(source, *paths)
-        if not found:
-            raise OutputError("cannot be read back", file=array_path, todo="check the disk")
-        return found
+        paths = self._paths(source, kind)
+        return _read(source, *paths) or self._build(source, make, *paths)
 
     def fill(self, wanted, desc="decode", progress=True) -> None:
         """Make all that is lacking of many entries, on all cores; long work, once.
 
-        In threads, which LibRaw, zlib and numpy let run side by side: it needs no second process,
-        and in a forked one LibRaw would hang.
+        In threads, which LibRaw, zlib and numpy let run side by side; in a fork LibRaw would hang.
 
         Args:
             wanted: (source, kind, make) as `get` takes them; what is there twice is made once.
@@ -90,14 +63,28 @@ class ArrayCache:
         wanted = list(dict.fromkeys(wanted))
         pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
         try:
-            done = pool.map(self._make, wanted)
-            for _ in tqdm(done, desc=desc, total=len(wanted), disable=not progress):
-                pass
+            # No memory map is kept: each holds a file descriptor.
+            done = pool.map(lambda entry: bool(self.get(*entry)), wanted)
+            list(tqdm(done, desc=desc, total=len(wanted), disable=not progress))
         finally:  # after an error or Ctrl-C the rest is not begun
             pool.shutdown(cancel_futures=True)
 
-    def _make(self, entry):
-        self.get(*entry)  # its memory map is not kept: each holds a file descriptor
+    def _build(self, source, make, array_path, note_path):
+        before = _stat(source)
+        array, notes = make(source)
+        note = {"format": FORMAT, "stat": before, "sha256": _sha256(source)}
+        note |= {"shape": list(array.shape), "dtype": str(array.dtype), "notes": notes}
+        try:
+            with atomic_write(array_path) as f:
+                np.save(f, np.ascontiguousarray(array))
+            _write(note_path, note)
+        except OutputError as e:
+            todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
+            raise OutputError(e.what, file=e.file, todo=todo) from e
+        found = _read(source, array_path, note_path)
+        if not found:
+            raise OutputError("cannot be read back", file=array_path, todo="check the disk")
+        return found
 
     def _paths(self, source, kind):
         try:
@@ -122,6 +109,11 @@ def _sha256(path):
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def _write(path, note):
+    with atomic_write(path, "w") as f:
+        json.dump(note, f)
+
+
 # An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
 # ("recursion depth mismatch", python/cpython#106905) where two threads are in it.
 _HEADERS = threading.Lock()
@@ -129,26 +121,22 @@ _HEADERS = threading.Lock()
 
 def _read(source, array_path, note_path):
     """(memory map, notes) of an entry that was made from this source; None where there is none."""
+    now = _stat(source)
     try:
         note = json.loads(note_path.read_text())
-        known = note["format"] == FORMAT
-        stat, digest, notes = note["stat"], note["sha256"], note["notes"]
-        kind = note["shape"], note["dtype"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    now = _stat(source)
-    if not known or stat[0] != now[0]:
-        return None
-    if stat != now:  # only on this suspicion are its bytes compared
-        if digest != _sha256(source):
+        stat, notes, known = note["stat"], note["notes"], note["format"] == FORMAT
+        # Bytes are compared only where the size is the same and something else is not.
+        if not known or stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source)):
             return None
-        with contextlib.suppress(OutputError), atomic_write(note_path, "w") as f:
-            json.dump(note | {"stat": now}, f)  # copied or touched, not changed
-    try:
         with _HEADERS:
             array = np.load(array_path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, EOFError, ValueError):  # gone, or cut short: build it again
+        if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:
+            return None
+    except (FileNotFoundError, EOFError, ValueError, KeyError, TypeError):  # gone, or cut short
         return None
     except OSError as e:
         raise OutputError(f"cannot be opened ({e.strerror or e})", file=array_path) from e
-    return (array, notes) if (list(array.shape), str(array.dtype)) == kind else None
+    if stat != now:  # copied or touched, not changed
+        with contextlib.suppress(OutputError):
+            _write(note_path, note | {"stat": now})
+    return array, notes

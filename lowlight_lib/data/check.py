@@ -5,60 +5,68 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LowlightError
 from . import DATASETS
-from .issues import Issue
+from .base import read_note
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found: `ok`, `exit_code`, `issues`, and as a string the lines to print."""
+    """What `check` found; as a string the lines to print, of which those with ! are `errors`."""
 
     root: Path
-    issues: tuple[Issue, ...]
-
-    @property
-    def ok(self) -> bool:
-        return not any(i.severity == "error" for i in self.issues)
-
-    @property
-    def exit_code(self) -> int:
-        return 0 if self.ok else 1
+    lines: list[str]
+    errors = property(lambda self: [line for line in self.lines if line.startswith("!")])
+    exit_code = property(lambda self: int(bool(self.errors)))
 
     def __str__(self):
-        errors = sum(i.severity == "error" for i in self.issues)
-        end = f"{errors} finding{'s'[: errors > 1]} to act on" if errors else "nothing is lacking"
-        return "\n".join([f"{self.root}:", *map(str, self.issues), end])
+        end = f"to act on: {len(self.errors)}" if self.errors else "nothing is lacking"
+        return "\n".join([f"{self.root}:", *self.lines, end])
 
 
-def check(root, deep=False, progress=False) -> Report:
+def check(root, deep=False, progress=False, only=()) -> Report:
     """Look through a data root; nothing is changed on disk.
 
     Args:
         root: the folder that holds SID/ and its like.
-        deep: open every raw file instead of a few of each kind; minutes for the real set.
+        deep: open every file instead of a few of each split; minutes for the real sets.
         progress: show a bar while files are opened.
+        only: keys of DATASETS that have to be there; () is for all that are.
     """
-    root, found = Path(root), []
-    for dataset in DATASETS.values():
-        folder = root / dataset.folder_name
+    root, lines = Path(root), []
+    for dataset in [DATASETS[key] for key in only] or DATASETS.values():
+        if only or (root / dataset.folder_name).is_dir():
+            lines += _check_set(dataset, root, deep, progress)
+    if not lines:
+        names = ", ".join(dataset.folder_name for dataset in DATASETS.values())
+        todo = f"give the folder that holds them, or call `lowlight data mini {root}`"
+        lines = [f"! no data set is here, none of {names}: {todo}"]
+    return Report(root, lines)
+
+
+def _check_set(dataset, root, deep, progress):
+    from tqdm.auto import tqdm
+
+    folder = root / dataset.folder_name
+    note = read_note(folder)
+    if note and not note.get("complete"):
+        yield f"! {folder.name}: an unfinished mini set: `lowlight data mini {root}` makes it"
+    for options in dataset.parts(folder):
+        label = " ".join([folder.name, *options.values()])
         try:
-            if folder.is_dir():
-                found += dataset.check(folder, deep, progress)
-        except OSError as e:
-            found.append(Issue(f"{folder.name}: cannot be looked through ({e})"))
-    return Report(root, tuple(found) or (Issue(_nothing(root)),))
-
-
-def _nothing(root):
-    if not root.is_dir():
-        return "there is no such folder"
-    traces = (("SID", "Sony"), ("SID", "Fuji"), ("SID", "*_train_list.txt"))
-    traces += (("LLRVD", "ratio_gt"), ("SMOID", "_Scene*"), ("LOL", "our485"))
-    for name, trace in traces:
-        if any(root.glob(trace)):
-            and_ = " and" if name == "SID" else ""
-            parent = f"a folder {name} around it,{and_} its parent"
-            parent = "its parent" if root.name == name else parent
-            return f"this looks like {name} itself: give {parent} as the root"
-    names = ", ".join(dataset.folder_name for dataset in DATASETS.values())
-    return f"no data set is here ({names}); `lowlight data mini` makes a small one"
+            data = dataset(root, **options)
+        except (LowlightError, OSError) as e:
+            yield f"! {label}: {e}"
+            continue
+        yield from (f"! {label}: {text}" for text in data.lacks(note))
+        calls, errors = data.inspections(), []
+        calls = calls[:: 1 if deep else max(1, (len(calls) - 1) // 2)]
+        for call in tqdm(calls, desc=label, disable=not progress, leave=False):
+            try:
+                call()
+            except LowlightError as e:
+                errors.append(e)
+        if errors:
+            yield f"! {label}: {len(errors)} of {len(calls)} opened cannot be used: {errors[0]}"
+        items, scenes = data.counts
+        yield f"  {label}: {items} items of {scenes} scenes; opened {len(calls)}"

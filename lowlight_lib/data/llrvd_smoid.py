@@ -13,12 +13,14 @@ Dataset", IEEE TMM 2023; SMOID: Jiang & Zheng, "Learning to See Moving Objects i
 
 from __future__ import annotations
 
+import functools
 import re
 
+import numpy as np
+
 from ..errors import DataError
-from . import isp_info, issues
-from .issues import Issue, info
-from .video import VideoDataset, by_kind, folders
+from ..io import pickles
+from .video import VideoDataset
 
 RATIOS = (100, 125, 160, 200, 250, 320)  # of LLRVD, three of them a scene
 GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
@@ -35,6 +37,8 @@ class LlrvdDataset(VideoDataset):
     """LLRVD: 70 scenes of a Sony A7R IV at three ratios each; see `VideoDataset`."""
 
     folder_name = "LLRVD"
+    places = ("ratio_noisy_all/{}", "ratio_gt/{}")
+    named_by = "a ratio, a number such as 125"
     levels = (512, 15360)
     channels_last = True
     planes = (0, 1, 1, 2)
@@ -42,59 +46,41 @@ class LlrvdDataset(VideoDataset):
     splits = _splits(70, (7, 14, 21, 28), (35, 42, 49, 56, 63, 70))
 
     def isp(self, i):
-        folder = self.folder / "ISP_info" / str(self.pairs[i].scene)
-        return isp_info.read_frames(folder, self.pairs[i].frames) if folder.is_dir() else None
+        folder, clip = self._info(self.pairs[i].scene), self.pairs[i]
+        if not folder.is_dir():
+            return None
+        frames = [read_isp_info(folder / f"{k}.npy") for k in range(1, clip.frames + 1)]
+        return tuple(map(np.stack, zip(*frames, strict=True)))
 
-    @classmethod
-    def _find(cls, folder, scene):
-        dark, bright = folder / f"ratio_noisy_all/{scene}", folder / f"ratio_gt/{scene}"
-        names = [p.name for p in folders(dark)]
-        good = [n for n in names if _RATIO.fullmatch(n) and float(n) > 0]
-        for name in sorted(good, key=float):
-            files, ratio = (dark / name / "lq.npy", bright / "gt.npy"), float(name)
-            yield f"{scene}/{name}", scene, f"{ratio:g}", ratio, *files
-        _refuse(dark, [n for n in names if n not in good], "a ratio, a number such as 125")
-        if bright.is_dir() and not names:
-            raise DataError(
-                "holds no ratio folder such as 125", file=dark, todo="complete the scene"
-            )
+    def lacks(self, note):
+        yield from super().lacks(note)
+        scenes = sorted({c.scene for c in self.pairs})
+        bare = [self._info(n) for n in scenes if not self._info(n).is_dir()]
+        if bare:
+            what = f"{len(bare)} scenes have no display parameters, so grey-world colours"
+            yield f"{what}: copy {bare[0]} and its like"
 
-    @classmethod
-    def _scenes(cls, folder):
-        places = [p for d in ("ratio_gt", "ratio_noisy_all") for p in folders(folder / d)]
-        return {int(p.name) for p in places if p.name.isdecimal()}
+    def inspections(self):
+        one_a_scene = {clip.scene: i for i, clip in enumerate(self.pairs)}
+        return [functools.partial(self.isp, i) for i in one_a_scene.values()]
 
-    @classmethod
-    def _check_more(cls, folder, label, clips, deep):
-        odd = sorted({c.group for c in clips} - set(map(str, RATIOS)), key=float)
-        if odd:
-            some = issues.first(odd, 8)
-            yield info(f"{label}: ratios that the published set has not: {some}")
-        lacking, errors, read = [], [], []
-        for scene, frames in {c.scene: c.frames for c in clips}.items():
-            paths = [folder / f"ISP_info/{scene}/{k}.npy" for k in range(1, frames + 1)]
-            lacking += [p for p in paths if not p.is_file()]
-            for path in paths if deep else paths[:1]:
-                if path.is_file():
-                    with issues.noted(errors):
-                        read.append(isp_info.read_frame(path))
-        if lacking:
-            names = issues.first([p.relative_to(folder).as_posix() for p in lacking])
-            text = f"{issues.count(lacking, 'file')} of display parameters missing: {names}"
-            yield Issue(
-                f"{label}: {text}; without any of a scene its pictures get grey-world colours"
-            )
-        for what, names in by_kind(errors, folder).items():
-            yield Issue(f"{label}: {len(names)} wrong: {issues.first(names)}: {what}")
-        if read:
-            text = f"{issues.count(read, 'file')} of display parameters opened and read"
-            yield info(f"{label}: {text}")
+    def _info(self, scene):
+        return self.folder / f"ISP_info/{scene}"
+
+    def _clip(self, scene, name):
+        if not _RATIO.fullmatch(name) or not float(name):
+            return None
+        dark, bright = (self.folder / place.format(scene) for place in self.places)
+        files, ratio = (dark / name / "lq.npy", bright / "gt.npy"), float(name)
+        return f"{scene}/{name}", f"{ratio:g}", ratio, *files
 
 
 class SmoidDataset(VideoDataset):
     """SMOID: 103 scenes of a rig of two cameras at three gains each; see `VideoDataset`."""
 
     folder_name = "SMOID"
+    places = ("_Scene{}",)
+    named_by = f"a gain: {', '.join(f'Gain{gain}Gain0' for gain in GAIN_RATIOS)}"
     levels = (0, 65535)
     channels_last = False
     planes = (1, 0, 1, 2)  # as the released display code has them: G2, R, G1, B of an RGGB cell
@@ -105,28 +91,34 @@ class SmoidDataset(VideoDataset):
         test=(6, 7, 8, 17, 18, 22, 34, 44, 46, 54, 60, 66, 73, 78, 93, 96, 98),
     )
 
-    @classmethod
-    def _find(cls, folder, scene):
-        place = folder / f"_Scene{scene}"
-        for gain, ratio in GAIN_RATIOS.items():
-            inner = place / f"Gain{gain}Gain0"
-            if inner.is_dir():
-                files = inner / "Dark/RAW/raw_input.npy", inner / "Bright/RAW/raw_target.npy"
-                yield f"_Scene{scene}/Gain{gain}", scene, gain, ratio, *files
-        known = [f"Gain{gain}Gain0" for gain in GAIN_RATIOS]
-        names = [p.name for p in folders(place)]
-        _refuse(place, [n for n in names if n not in known], f"a gain: {', '.join(known)}")
-        if place.is_dir() and not names:
-            what = "holds no gain folder such as Gain30Gain0"
-            raise DataError(what, file=place, todo="complete the scene")
-
-    @classmethod
-    def _scenes(cls, folder):
-        names = [p.name for p in folders(folder)]
-        return {int(n[6:]) for n in names if n.startswith("_Scene") and n[6:].isdecimal()}
+    def _clip(self, scene, name):
+        gain = name.removeprefix("Gain").removesuffix("Gain0")
+        if gain not in GAIN_RATIOS or name != f"Gain{gain}Gain0":
+            return None
+        place = self.folder / f"_Scene{scene}" / name
+        files = place / "Dark/RAW/raw_input.npy", place / "Bright/RAW/raw_target.npy"
+        return f"_Scene{scene}/Gain{gain}", gain, GAIN_RATIOS[gain], *files
 
 
-def _refuse(place, names, what):
-    if names:
-        todo = "rename it, or move it away"
-        raise DataError(f"is not named by {what}", file=place / names[0], todo=todo)
+def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:
+    """What LLRVD says of one frame, in a pickled dict that `io.pickles` reads.
+
+    Returns:
+        float32 gains (3,) for r, g, b, of its `wb`, R, G, B and the second G; and its `ccm`, camera
+        RGB -> sRGB (3, 3), the identity where it has none. DataError for what is damaged.
+    """
+    found = pickles.load_npy(path)
+    todo = "it is a dict of wb (R, G, B, G, above 0) and ccm (3, 3), all finite"
+    if not isinstance(found, dict) or "wb" not in found:
+        raise DataError(f"has no white balance wb: {found!r:.200}", file=path, todo=todo)
+    try:
+        gains = np.array(found["wb"], np.float64).ravel()
+        ccm = np.array(found.get("ccm", np.eye(3)), np.float64).reshape(3, 3)
+    except (TypeError, ValueError) as e:
+        raise DataError(f"holds what is no array of numbers ({e})", file=path, todo=todo) from e
+    finite = np.isfinite([*gains, *ccm.flat]).all()
+    if len(gains) not in (3, 4) or not (finite and (gains[:3] > 0).all()):
+        raise DataError(f"has gains {gains} and a matrix {ccm.tolist()}", file=path, todo=todo)
+    if len(gains) == 4:  # 0 says that the second green is as the first, in LibRaw's way
+        gains[1] = (gains[1] + gains[3]) / 2 if gains[3] else gains[1]
+    return gains[:3].astype(np.float32), ccm.astype(np.float32)

@@ -1,8 +1,7 @@
 """Scenes to photograph: the photographs that well-known packages ship, and dead leaves.
 
-Nothing is downloaded. The rule of splits: training and testing never share a photograph (both eyes
-of the stereo pair count as one), the two faces are never trained on, and the three scientific
-images are only trained on.
+Nothing is downloaded. Training and testing never share a photograph (both eyes of the stereo pair
+count as one), no face is trained on, and the three scientific images are only trained on.
 """
 
 from __future__ import annotations
@@ -18,13 +17,8 @@ LONGEST_SIDE = 768  # pixels; larger photographs are reduced, which also hides t
 
 
 def photograph(name) -> np.ndarray:
-    """One of the photographs of TRAIN, VAL or TEST, or "leaves_N": dead leaves of seed N.
-
-    Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded, H and W even, at most LONGEST_SIDE.
-    Raises:
-        OptionError: a name that is in none of them.
-    """
+    """One of TRAIN, VAL or TEST, or "leaves_N": dead leaves of seed N. float32 (H, W, 3) in [0, 1],
+    display-encoded, H and W even, at most LONGEST_SIDE; OptionError for another name."""
     if name.startswith("leaves_"):
         return dead_leaves(int(name.removeprefix("leaves_")))
     picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
@@ -59,17 +53,12 @@ def _load(name):
 
 
 def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
-    """A picture of discs that hide each other, with the edge statistics of natural scenes.
+    """A picture of discs that hide each other, with the edge statistics of natural scenes: float32
+    (H, W, 3) in [0, 1], display-encoded.
 
     Radii follow r^-3 between 4 and 120 pixels; each disc has its colour, a soft shading and a
     little texture.
 
-    Args:
-        seed: of everything random.
-        shape: (H, W).
-        leaves: number of discs.
-    Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded.
     Source: Lee, Mumford & Huang, "Occlusion Models for Natural Images", IJCV 2001.
     """
     rng = np.random.default_rng([seed, 1000])

@@ -1,13 +1,17 @@
 """See-in-the-Dark: pairs of dark mosaics and developed long exposures, real or mini.
 
-Source: Chen et al., "Learning to See in the Dark", CVPR 2018.
+    SID/Sony_train_list.txt   ./Sony/short/00001_00_0.1s.ARW ./Sony/long/00001_00_10s.ARW ISO200 F8
+
+Source: Chen et al., "Learning to See in the Dark", CVPR 2018, and its published lists.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from pathlib import Path
+import re
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -18,7 +22,72 @@ from ..sensor.raw import RawImage, read_raw
 from ..sensor.remosaic import remosaic
 from .base import Dataset, lines, turn
 from .cache import ArrayCache
-from .sid_lists import CAMERAS, MISALIGNED, check_sid, read_list
+
+MAX_RATIO = 300
+MISALIGNED = (10034, 10045, 10172)  # test scenes whose target moved
+PUBLISHED = {  # pairs and scenes of the authors' lists
+    "Sony": {"train": (1865, 161), "val": (234, 20), "test": (598, 50)},
+    "Fuji": {"train": (1655, 135), "val": (218, 17), "test": (524, 41)},
+}
+_NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
+
+
+@dataclass(frozen=True)
+class SidPair:
+    """One line of a list file: a short exposure, the input, and a long one of the same scene."""
+
+    input: Path
+    target: Path
+    scene: int
+    burst: int
+    input_s: float
+    target_s: float
+    name = property(lambda self: self.input.stem)
+
+    @property
+    def ratio(self) -> float:
+        """min(target_s / input_s, 300), the amplification that makes up for the missing light."""
+        return min(self.target_s / self.input_s, MAX_RATIO)
+
+
+def read_list(path, folder) -> list[SidPair]:
+    """Parse a list file, whose lines are relative to the folder SID/; Windows line ends, empty
+    lines and a byte order mark do no harm.
+
+    Raises:
+        DataError: no such list, a line that is none, or one that points outside `folder`.
+    """
+    path, folder = Path(path), Path(folder).resolve()
+
+    def refuse(what):
+        raise DataError(what, file=path, todo="get the list again")
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
+        raise DataError(f"cannot be read ({e})", file=path, todo=todo) from e
+    pairs = []
+    for n, line in enumerate(text.splitlines(), 1):
+        words = line.split()[:2]
+        if not words:
+            continue
+        names = [_NAME.search(w) for w in words]
+        if len(words) < 2 or None in names or names[0][1] != names[1][1]:
+            refuse(f"line {n} is not `short long ISO F` of one scene: {line!r}")
+        files = [Path(w.replace("\\", "/")) for w in words]
+        # A Windows path has a drive or a root of its own, which other systems do not see.
+        anchored = any(PureWindowsPath(w).anchor for w in words)
+        if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
+            refuse(f"line {n} points outside the data root: {line!r}")
+        seconds = [float(m[3]) for m in names]
+        if min(seconds) <= 0:
+            refuse(f"line {n} has an exposure of 0 s: {line!r}")
+        numbers = int(names[0][1]), int(names[0][2])
+        pairs.append(SidPair(*(folder / f for f in files), *numbers, *seconds))
+    if not pairs:
+        refuse("lists no image")
+    return pairs
 
 
 class SidDataset(Dataset):
@@ -34,7 +103,6 @@ class SidDataset(Dataset):
         first_of_burst: only the first frame of each burst (93 of 598 test pairs of Sony).
         exclude_misaligned: leave out the three test scenes whose target moved.
         levels: (black, white) to use instead of the files' own; the papers hard-code (512, 16383).
-        cache: an ArrayCache; default one below the data root.
         native: give X-Trans mosaics as they are. Otherwise they are turned into RGGB (see
             `sensor.remosaic`), once, into the cache, so that they train every network.
     Raises:
@@ -45,7 +113,6 @@ class SidDataset(Dataset):
     folder_name = "SID"
     recipe_options = ("first_of_burst", "exclude_misaligned", "levels")
     _one_generator = True
-    check = staticmethod(check_sid)
 
     def __init__(
         self,
@@ -56,31 +123,36 @@ class SidDataset(Dataset):
         first_of_burst=False,
         exclude_misaligned=False,
         levels=None,
-        cache=None,
         native=False,
     ):
-        folder = Path(data_root) / "SID"
-        if camera is None:
-            there = (c for c in CAMERAS if (folder / f"{c}_{split}_list.txt").exists())
-            camera = next(there, CAMERAS[0])
-        pairs = read_list(folder / f"{camera}_{split}_list.txt", folder)
-        if first_of_burst:
-            pairs = [p for p in pairs if p.burst == 0]
-        if exclude_misaligned:
-            pairs = [p for p in pairs if p.scene not in MISALIGNED]
-        wanted = {p.input for p in pairs} | {p.target for p in pairs}
-        missing = sorted(p for p in wanted if not p.is_file())
+        self.cache, self.levels, self.native = ArrayCache(data_root), levels, native
+        super().__init__(data_root, split, self.cache.get)
+        there = (c for c in PUBLISHED if (self.folder / f"{c}_{split}_list.txt").exists())
+        camera = camera or next(there, "Sony")
+        pairs = read_list(self.folder / f"{camera}_{split}_list.txt", self.folder)
+        misaligned = MISALIGNED if exclude_misaligned else ()
+        keep = [p for p in pairs if p.scene not in misaligned]
+        self.pairs = [p for p in keep if p.burst == 0 or not first_of_burst]
+        self.published = PUBLISHED[camera][split]
+        missing = [f for f in self.files if not (f.is_file() and f.stat().st_size)]
         if missing:
-            inside = folder.resolve()
-            some = ", ".join(str(p.relative_to(inside)) for p in missing[:3])
-            raise DataError(
-                f"{len(missing)} of {len(wanted)} listed images are missing, such as {some}",
-                file=folder,
-                todo="complete the data set, or take the lines out of the list",
-            )
-        self.levels, self.native = levels, native
-        self.cache = cache or ArrayCache(data_root)
-        super().__init__(split, pairs, self.cache.get)
+            example = missing[0].relative_to(self.folder.resolve()).as_posix()
+            what = f"{len(missing)} of {len(self.files)} listed images are missing or empty"
+            todo = "copy them again, or take the lines out of the list"
+            raise DataError(f"{what}, such as {example}", file=self.folder, todo=todo)
+
+    @property
+    def files(self) -> list[Path]:
+        """All images of the split, inputs first, each once."""
+        return list(dict.fromkeys([p.input for p in self.pairs] + [p.target for p in self.pairs]))
+
+    @classmethod
+    def parts(cls, folder):
+        cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
+        return [{"camera": c, "split": s} for c in cameras for s in cls.splits]
+
+    def inspections(self):
+        return [functools.partial(read_raw, f) for f in self.files]
 
     def prepare(self, progress=True):
         kind, target = self._input_kind, _target_kind()
@@ -111,7 +183,7 @@ class SidDataset(Dataset):
         """What is kept of the inputs, as `ArrayCache.get` takes it; the first says it for all."""
         if self.native or cfa.name(self.recorded(0).cfa) in cfa.BAYER:
             return _RECORDED
-        return "mosaic-rggb", _decode_rggb
+        return _AS_RGGB
 
     @property
     def camera(self):
@@ -130,9 +202,8 @@ class SidDataset(Dataset):
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
         first, n = cfa.starts(raw.cfa, like)[:1], len(like)
         if not first:
-            raise UnsupportedRawError(
-                f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans", file=self.file(i)
-            )
+            what = f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans"
+            raise UnsupportedRawError(what, file=self.file(i))
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
         take = crop + n  # a phase-keeping flip starts up to a cell later
@@ -144,10 +215,8 @@ class SidDataset(Dataset):
     def _cut(self, i, where, turns, crop, amplify):
         (like, start), raw, target = where, self.input(i), self.target(i)
         if target.shape[:2] != raw.mosaic.shape:
-            raise DataError(
-                f"is {target.shape[:2]} but {self.file(i).name} is {raw.mosaic.shape}",
-                file=self.pairs[i].target,
-            )
+            what = f"is {target.shape[:2]} but {self.file(i).name} is {raw.mosaic.shape}"
+            raise DataError(what, file=self.pairs[i].target)
         later, n = _later(cfa.name(like), turns), len(like)
         rows, cols = (
             lines(s, size, crop + n, n) for s, size in zip(start, raw.mosaic.shape, strict=True)
@@ -169,31 +238,27 @@ def _later(kind, turns):
     a shift. For RGGB it is the one line of `cfa.flip`.
     """
     cell = cfa.from_name(kind)
-    spots = sorted(np.ndindex(*cell.shape), key=sum)
-    rolled = ((s, np.roll(cell, [-i for i in s], (0, 1))) for s in spots)
-    return next(s for s, c in rolled if np.array_equal(turn(c, turns), cell))
 
+    def fits(shift):
+        moved = np.roll(cell, [-i for i in shift], (0, 1))
+        return np.array_equal(turn(moved, turns), cell)
 
-_NOTES = ("white_level", "white_balance", "orientation", "model", "exposure_s", "iso")
+    return min(filter(fits, np.ndindex(*cell.shape)), key=sum)
 
 
 def _decode(path, change=lambda raw: raw):
     raw = change(read_raw(path))
-    matrix = None if raw.color_matrix is None else raw.color_matrix.tolist()
-    notes = {"cfa": raw.cfa.tolist(), "black_level": raw.black_level.tolist()}
-    notes |= {"color_matrix": matrix} | {name: getattr(raw, name) for name in _NOTES}
-    return raw.mosaic, notes
+    kept = {name: v for name, v in vars(raw).items() if name not in ("mosaic", "path")}
+    return raw.mosaic, {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in kept.items()}
 
 
-def _decode_rggb(path):
-    return _decode(path, remosaic)
+# What is kept of a file, and the function that makes it.
+_RECORDED = "mosaic", _decode
+_AS_RGGB = "mosaic-rggb", functools.partial(_decode, change=remosaic)
 
 
 def _develop(path):
     return np.rint(isp.develop(path) * 65535).astype(np.uint16), {}
-
-
-_RECORDED = "mosaic", _decode  # what is kept of a file, and the function that makes it
 
 
 @functools.cache

@@ -2,35 +2,31 @@
 
     lowlight bench --out runs/bench.json --checkpoint redi=W
 
-`bench` times every engine on one input. `compare` scores and times exported files on test pictures.
-Both give rows, and take times in turns, so that whatever else the machine does disturbs all alike.
+Times are taken in turns, so that whatever else the machine does disturbs all alike.
 Built in notebooks/13_deploy, sections 3 and 6.
 """
-
-from __future__ import annotations
 
 import statistics
 import sys
 import tempfile
-import time
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from .. import models
 from ..blocks.binary import binary_layers
-from ..data.scenes import dead_leaves
 from ..errors import OptionError
 from ..evaluation import test
 from ..evaluation.results import commit, weights_id
 from ..models import WHOLE_NETWORK, Task
 from ..restore.window import out_of_memory
-from ..sensor import cfa, isp, noise
 from ..training import checkpoint as checkpoints
-from .cost import count
-from .engines import folded, precisions
+from .cost import count, in_turns
+from .engines import as_bytes, folded, precisions
 from .export import write
 from .memory import process_peak
 from .quantise import int8_kernels
@@ -48,28 +44,23 @@ def bench(
 ) -> list[dict]:  # fmt: skip
     """Time networks by every engine there is, eager PyTorch beside it in every round.
 
-    Eager is the network as it was loaded: weight normalisation unfolded, contiguous, inference
-    mode, the same threads. In each round every form runs once, and a matrix product.
+    Eager is the network as it was loaded, in inference mode. In each round every form runs once,
+    and a matrix product.
 
     Args:
-        keys: systems; default all.
+        keys, backends: default all systems, and of `runtime.BACKENDS` all that are installed.
         size: "full", "medium" or "small", see `input_shape`.
-        weights: {key: file of weights}; the others are drawn, seed 0, and so say little about
-            what a precision costs in quality.
-        backends: of `runtime.BACKENDS`; default all that are installed.
+        weights: {key: file of weights}; the others are drawn, seed 0.
         quantised: {key: .onnx} quantised networks, for rows of precision "int8".
-        repeats: rounds.
         memory: measure each in a process of its own, too.
         progress: say on stderr what runs.
     Returns:
         Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
-        the file's name), "weights_id", "threads", "repeats"; "seconds" (the median), "ratio"
-        (eager's median through it), "gmacs" (of one call), "gflops" (2 MACs a second, binary ones
-        too), "peak_gflops" (of the matrix product, the median; None for precisions without one),
-        "share" (of it); "memory_bytes" (the most a process had with the call, None if not
-        measured), "memory_added_bytes" (what the call added); "max_difference" and "psnr" (dB,
-        peak 1; None where equal) to eager's output on the same input; "torch", "commit". A form
-        that does not run has "error" instead of its figures.
+        the file's name), "weights_id", "threads", "repeats", "torch", "commit"; "seconds" (the
+        median), "ratio" (eager's through it), "gmacs" (of one call), "gflops" (binary ones too),
+        "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes" (the most a
+        process had), "memory_added_bytes" (the call's part), or None; "max_difference" and "psnr"
+        (dB, peak 1; or None) to eager's output. A form that does not run has "error" instead.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
@@ -77,10 +68,9 @@ def bench(
     keys = list(keys or models.SYSTEMS)
     for key in (*keys, *weights, *quantised):
         _ = models.SYSTEMS[key]
-    if size not in _SIDES:
-        raise OptionError(f"unknown size {size!r}", todo=f"use {', '.join(_SIDES)}")
-    if unknown := sorted({*(backends or ())} - {*BACKENDS}):
-        raise OptionError(f"unknown backend {unknown[0]!r}", todo=f"use {', '.join(BACKENDS)}")
+    for what, found, known in (("size", [size], _SIDES), ("backend", backends or [], BACKENDS)):
+        if unknown := sorted({*found} - {*known}):
+            raise OptionError(f"unknown {what} {unknown[0]!r}", todo=f"use {', '.join(known)}")
     if repeats < 1:
         raise OptionError(f"repeats are at least 1, got {repeats}")
     rows = []
@@ -93,22 +83,14 @@ def bench(
 
 def table(rows) -> str:
     """Rows of `bench` as text, a line each."""
-    lines = [
-        f"{'':34}{'ratio':>7}{'seconds':>9}{'GFLOP/s':>9}{'of peak':>9}{'MiB':>7}{'max diff':>10}"
-        f"{'PSNR':>7}"
-    ]
-    for r in rows:
-        name = f"{r['model']:10}{r['backend']:13}{r['precision']:11}"
-        if "error" in r:
-            lines.append(f"{name}{r['error']}")
-            continue
-        share = "-" if r["share"] is None else f"{r['share']:.0%}"
-        mib = "-" if r["memory_bytes"] is None else f"{r['memory_bytes'] / 2**20:.0f}"
-        psnr = "-" if r["psnr"] is None else f"{r['psnr']:.1f}"
-        lines.append(
-            f"{name}{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{share:>9}{mib:>7}"
-            f"{r['max_difference']:10.1e}{psnr:>7}"
-        )
+    lines = [f"{'':34}  ratio  seconds  GFLOP/s  of peak    MiB  max diff   PSNR"]
+    for row in rows:
+        r = {key: float("nan") if value is None else value for key, value in row.items()}
+        line = r.get("error") or (
+            f"{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{r['share']:9.0%}"
+            f"{r['memory_bytes'] / 2**20:7.0f}{r['max_difference']:10.1e}{r['psnr']:7.1f}"
+        ).replace("nan%", "   -").replace("nan", "  -")
+        lines.append(f"{r['model']:10}{r['backend']:13}{r['precision']:11}{line}")
     return "\n".join(lines)
 
 
@@ -122,101 +104,73 @@ def input_shape(key, size) -> tuple[int, ...]:
 
 
 def scene(shape, seed=0) -> torch.Tensor:
-    """A dark picture as a network gets it: dead leaves at a hundredth of the light.
-
-    Through the A7S II model, amplified 100 times, repeated up to the size. For 4 channels a clip
-    of packed frames that moves by two pixels a frame; for 3 an sRGB photograph at a fifth.
-
-    Args:
-        shape: (N, C, H, W), N = 1, or for 4 channels the frames.
-    """
-    t, c, h, w = shape
-    picture = dead_leaves(seed, (512, 512), 600)
-    rng = np.random.default_rng(seed)
-    if c == 3:
-        x = (0.2 * picture + rng.normal(0, 0.01, picture.shape)).clip(0, 1)
-        x = x.transpose(2, 0, 1)[None]
-    else:
-        camera = noise.SONY_A7S2
-        light = isp.undevelop(picture, camera)
-        black, white = (float(np.max(v)) for v in (camera.black_level, camera.white_level))
-        frames = (np.roll(light, 2 * i, 1) for i in range(t))
-        dark = np.stack([noise.expose(f, 100, camera, 800, rng) for f in frames])
-        x = 100 * (dark.astype(np.float32) - black) / (white - black)
-        x = cfa.pack_mosaic(x).clip(0, 1) if c == 4 else x[:, None]
-    times = [1, 1, -(-h // x.shape[2]), -(-w // x.shape[3])]
-    return torch.from_numpy(np.tile(x, times)[..., :h, :w].astype(np.float32))
+    """Something like a network's input: soft patches, two pixels further each frame, and noise."""
+    g, (n, c, h, w) = torch.Generator().manual_seed(seed), shape
+    soft = F.interpolate(torch.rand(1, c, 16, 16, generator=g), (h, w), mode="bilinear")
+    frames = torch.cat([soft.roll(2 * i, -1) for i in range(n)])
+    return (0.3 * frames + 0.05 * torch.randn(shape, generator=g)).clip(0, 1)
 
 
 class _Case:
-    """One system: its network, its input, its exported files."""
-
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
         self.shape = input_shape(key, size)
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.binary, self.quantised, self.files = bool(binary_layers(self.net)), quantised, None
-        self.x = scene(self.shape)
+        self.quantised, self.x = quantised, scene(self.shape)
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
-            "input": list(self.shape), "size": size,
+            "model": key, "input": list(self.shape), "size": size,
             "weights": Path(weights).name if weights else "drawn",
             "weights_id": weights_id(weights), "threads": torch.get_num_threads(),
             "torch": torch.__version__, "commit": commit(),
         }  # fmt: skip
 
     def rows(self, backends, repeats, memory):
-        forms, errors = {("eager", "float32"): self.net}, []
-        for backend in backends:
-            if backend == "bitpacked" and not self.binary:
-                continue
+        forms, rows, failed = {("eager", "float32"): self.net}, [], []
+        for backend, precision in self._wanted(backends):
+            self._say(f"preparing {self.key} for {backend}, {precision}")
             try:
-                can = precisions(backend)
-            except ImportError as e:
-                errors.append(self._row(backend, "float32") | {"error": f"no {e.name}"})
-                continue
-            for precision in can:
-                if precision == "int8" and self.quantised is None:
-                    continue
-                if backend == "onnxruntime" and precision == "float16":
-                    continue  # slower than float32 on a CPU
-                if self.binary and precision != "float32":
-                    continue  # signs of rounded numbers: another network
-                self._say(f"preparing {self.key} for {backend}, {precision}")
-                try:
-                    forms[backend, precision] = prepare(
-                        self.net, self.x, backend, precision, file=self._file(backend, precision)
-                    )
-                except OptionError as e:
-                    errors.append(self._row(backend, precision) | {"error": e.what})
+                file = self._file(backend, precision)
+                forms[backend, precision] = prepare(self.net, self.x, backend, precision, file=file)
+            except OptionError as e:
+                failed.append(self._row(backend, precision, error=e.what))
         with torch.inference_mode(), out_of_memory(self.shape):
-            outputs = {name: _flat(form(self.x)) for name, form in forms.items()}
-            wanted = outputs["eager", "float32"]
-            found = [
-                self._row(*name) | {"repeats": repeats} | _difference(outputs.pop(name), wanted)
-                for name in forms
-            ]
-            del wanted
-            self._time(found, forms, repeats)
-        for row in found:
+            wanted = _flat(self.net(self.x))
+            for name, form in forms.items():
+                off = _flat(form(self.x)) - wanted
+                mse, worst = off.square().mean(dtype=torch.float64).item(), off.abs().max().item()
+                psnr = -10 * float(np.log10(mse)) if mse else None
+                rows.append(self._row(*name, repeats=repeats, max_difference=worst, psnr=psnr))
+            del wanted, off
+            self._time(rows, forms, repeats)
+        for row in rows:
             row |= {"memory_bytes": None, "memory_added_bytes": None}
             if memory:
                 row |= self._memory(row["backend"], row["precision"])
-        return found + errors
+        return rows + failed
+
+    def _wanted(self, backends):
+        binary = bool(binary_layers(self.net))
+        for backend in backends if binary else [b for b in backends if b != "bitpacked"]:
+            for precision in precisions(backend):
+                if binary and precision != "float32":
+                    continue  # signs of rounded numbers: another network
+                if precision == "int8" and self.quantised is None:
+                    continue
+                if (backend, precision) != ("onnxruntime", "float16"):  # slower than float32
+                    yield backend, precision
 
     def _time(self, rows, forms, repeats):
         side = _PEAK_SIDE[self.size]
         squares = {p: torch.rand(side, side).to(dtype) for p, dtype in _PEAKS.items()}
         calls = {p: lambda a=a: a @ a for p, a in squares.items()}
-        for product in calls.values():
-            product()  # the first starts threads and chooses kernels
+        in_turns(calls, 1)  # the first starts threads and chooses kernels
         calls |= {name: lambda form=form: form(self.x) for name, form in forms.items()}
         self._say(f"timing {self.key}, {repeats} rounds")
         times = {name: statistics.median(its) for name, its in in_turns(calls, repeats).items()}
         for row in rows:
-            p = row["precision"]
-            seconds = times[row["backend"], p]
+            seconds, p = times[row["backend"], row["precision"]], row["precision"]
             gflops = 2e-9 * self.macs / seconds
             peak = 2e-9 * side**3 / times[p] if p in times else None
             row |= {
@@ -225,30 +179,26 @@ class _Case:
                 "share": peak and gflops / peak,
             }  # fmt: skip
 
-    def _row(self, backend, precision):
-        return {"model": self.key, "backend": backend, "precision": precision, **self.about}
+    def _row(self, backend, precision, **found):
+        return self.about | {"backend": backend, "precision": precision, **found}
 
     def _file(self, backend, precision):
         """The exported network, written once for all engines and processes; None for others."""
         if precision == "int8":
             return str(self.quantised)
-        if backend not in ("openvino", "onnxruntime"):
-            return None
-        if self.files is None:
-            self.files = {
-                name: str(write(self.folder / f"{name}.onnx", proto.SerializeToString()))
-                for name, proto in export_files(self.net).items()
-            }
-        return self.files
+        return self._files if backend in ("openvino", "onnxruntime") else None
+
+    @cached_property
+    def _files(self):
+        protos = export_files(self.net)
+        paths = {name: self.folder / f"{name}.onnx" for name in protos}
+        return {n: str(write(paths[n], p.SerializeToString())) for n, p in protos.items()}
 
     def _memory(self, backend, precision):
         self._say(f"memory of {self.key} by {backend}, {precision}")
-        how = None
-        if backend != "eager":
-            how = {"backend": backend, "precision": precision,
-                   "file": self._file(backend, precision)}  # fmt: skip
+        how = {"backend": backend, "precision": precision, "file": self._file(backend, precision)}
         try:
-            peak = process_peak(self.key, self.shape, how=how)
+            peak = process_peak(self.key, self.shape, how=None if backend == "eager" else how)
         except OptionError as e:
             self._say(str(e))
             return {}
@@ -259,69 +209,44 @@ class _Case:
             print(what, file=sys.stderr)
 
 
-def in_turns(calls, rounds) -> dict:
-    """Times of functions, each called once a round, after the others: {name: seconds, a round}."""
-    times = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - began)
-    return times
-
-
 def _flat(out):
     return torch.cat([y.flatten() for y in ([out] if torch.is_tensor(out) else out)])
-
-
-def _difference(y, wanted):
-    error = y - wanted
-    mse = error.square().mean(dtype=torch.float64).item()
-    psnr = -10 * float(np.log10(mse)) if mse else None
-    return {"max_difference": error.abs().max().item(), "psnr": psnr}
-
-
-# ---------------------------------------------------------------------------------------------
-# Exported files on test pictures
 
 
 def compare(
     model, files, data_root, *, limit=None, gamma=None, engines=None, rounds=ROUNDS, progress=True
 ) -> list[dict]:
-    """Score and time files of one network, and the network itself in PyTorch, on the same images.
-
-    What is timed, after the scores, is the network's call alone.
+    """Score files of one network, and itself in PyTorch, on the same images; time their calls.
 
     Args:
-        model: the network that the files are of.
-        files: {precision: {unit: path or onnx.ModelProto}}.
-        data_root: the folder that holds LOL/ or SID/.
-        limit: only the first so many images.
-        gamma: of photographs; default the protocol's.
+        files: {precision: {unit: path or onnx.ModelProto}} of that network.
+        data_root, limit, gamma: as of `evaluation.test`; so are errors.
         engines: of "onnxruntime", "openvino"; default those installed.
-        rounds: of timing.
     Returns:
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
-    Raises:
-        OptionError: a network for raw video. And as of `evaluate.test`.
     """
-    key = models.spec_of(model).key
+    key, inputs = models.spec_of(model).key, []
     check_stills(key)
-    if engines is None:
-        engines = [e for e in ("onnxruntime", "openvino") if find_spec(e)]
-    if rounds < 1:
-        raise OptionError(f"times need at least one round, got {rounds}")
+    model.eval()
+
+    def eager(x):
+        if len(inputs) < INPUTS:
+            inputs.append(x)
+        with torch.no_grad():
+            return model(x)
+
+    engines = engines or [e for e in ("onnxruntime", "openvino") if find_spec(e)]
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    forms = {("torch", "float32"): (_Recorder(model.eval()), weights, None)}
+    forms = {("torch", "float32"): (models.with_spec(eager, model.spec), weights, None)}
     for precision, units in files.items():
-        size = sum(_size(file) for file in units.values())
+        size = sum(len(as_bytes(file)) for file in units.values())
         for engine in engines:
             if precision not in precisions(engine):
                 continue  # it would compute in float32 and say float16
             its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
             fast = prepare(model, None, engine, precision, file=units)
-            forms[engine, precision] = _Recorder(fast), size, its
+            forms[engine, precision] = fast, size, its
     rows, options = [], {} if gamma is None else {"gamma": gamma}
     for (engine, precision), (network, size, kernels) in forms.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -329,13 +254,11 @@ def compare(
                 key, data_root, folder, network=network, limit=limit, pictures=False,
                 progress=progress, **options,
             )  # fmt: skip
-        rows.append(
-            {"engine": engine, "precision": precision, "psnr": row["psnr"], "ssim": row["ssim"]}
-            | {"bytes": size, "images": row["images"], "kernels": kernels}
-        )
+        about = {"engine": engine, "precision": precision, "bytes": size, "kernels": kernels}
+        rows.append(about | {name: row[name] for name in ("psnr", "ssim", "images")})
     networks = [network for network, *_ in forms.values()]
     times = [[] for _ in rows]
-    for x in networks[0].inputs:
+    for x in inputs:
         calls = {i: lambda net=net, x=x: net(x) for i, net in enumerate(networks)}
         in_turns(calls, 1)  # an engine may compile for each size
         for i, seconds in in_turns(calls, rounds).items():
@@ -350,10 +273,8 @@ def compare(
 def check_stills(key) -> None:
     """OptionError for a system that restores clips."""
     if models.SYSTEMS[key].spec.task is Task.RAW_VIDEO:
-        raise OptionError(
-            f"{key} restores clips, which are not scored here",
-            todo="use deploy.runtime.prepare(network) and evaluate.test(..., network=...)",
-        )
+        todo = "use deploy.runtime.prepare(network) and evaluation.test(..., network=...)"
+        raise OptionError(f"{key} restores clips, which are not scored here", todo=todo)
 
 
 def comparison_table(rows) -> str:
@@ -368,25 +289,8 @@ def comparison_table(rows) -> str:
     exact = {r["engine"]: r["seconds"] for r in rows if r["precision"] == "float32"}
     for r in rows:
         if r["precision"] == "int8" and r["kernels"]:
-            of = exact.get(r["engine"])
-            ratio = f", {of / r['seconds']:.2f} times its float32" if of else ""
             kernels = ", ".join(f"{n} {op}" for op, n in r["kernels"].items())
-            lines.append(f"int8 in {r['engine']}: {kernels}{ratio}")
+            lines.append(f"int8 in {r['engine']}: {kernels}")
+            if of := exact.get(r["engine"]):
+                lines[-1] += f", {of / r['seconds']:.2f} times its float32"
     return "\n".join(lines)
-
-
-class _Recorder:
-    """A network that remembers the first of its inputs."""
-
-    def __init__(self, network):
-        self.network, self.spec, self.inputs = network, network.spec, []
-
-    def __call__(self, x):
-        if len(self.inputs) < INPUTS:
-            self.inputs.append(x)
-        with torch.no_grad():
-            return self.network(x)
-
-
-def _size(file):
-    return Path(file).stat().st_size if isinstance(file, (str, Path)) else file.ByteSize()

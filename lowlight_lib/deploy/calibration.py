@@ -1,11 +1,8 @@
 """What an int8 network is calibrated on: inputs as the network sees them, in one npz file.
 
-An int8 number has 256 values. Which range they shall cover is read off what flows through the
-network when it sees pictures like those it will work on: not one from the test set.
+None of them is from the test set.
 Built in notebooks/13_deploy, section 3.
 """
-
-from __future__ import annotations
 
 import io
 import json
@@ -28,20 +25,17 @@ COUNT = 16
 
 
 def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
-    """Inputs of a system, from pictures of which none should be a test picture.
+    """Inputs of a system; none should be of a test picture.
 
     Args:
-        key: a system that is quantised, see `check_key`.
         source: an npz of `write_calibration`; or a data root, of which LOL's or SID's training
             inputs are taken, mosaics multiplied by their exposure ratio; or a folder of
             photographs, or of raw files, these amplified by the estimate with m = 5.
         count: this many of them, evenly spread.
-        side: of the crop from each one's middle, by default as its card says; smaller pictures are
-            taken whole.
-    Returns:
-        float32 arrays (1, C, h, w), sides multiples of the network's.
+        side: of the crop from each one's middle, by default as the card says, at most.
+    Returns float32 arrays (1, C, h, w), sides multiples of the network's.
     Raises:
-        OptionError: another system. DataError: nothing there, or damaged.
+        OptionError: see `check_key`. DataError: nothing there, or damaged.
     """
     check_key(key)
     source, card = Path(source), models.SYSTEMS[key]
@@ -49,8 +43,6 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
         return read_calibration(source, key)
     if not source.is_dir():
         raise DataError("is no folder and no .npz", file=source, todo="check --calibration")
-    if count < 1:
-        raise OptionError(f"a calibration set has at least one picture, not {count}")
     found = _pictures(card.spec, source, count)
     if not found:
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
@@ -59,12 +51,7 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
 
 
 def write_calibration(path, key, arrays) -> Path:
-    """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    check_key(key)
+    """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON."""
     named = {f"{i:04d}": np.asarray(a, np.float32)[0] for i, a in enumerate(arrays)}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **named, about=np.array(json.dumps({"format": 1, "key": key})))
@@ -72,11 +59,7 @@ def write_calibration(path, key, arrays) -> Path:
 
 
 def read_calibration(path, key) -> list[np.ndarray]:
-    """The inputs of a calibration set, each (1, C, h, w).
-
-    Raises:
-        DataError: damaged, of another system, empty, or arrays that are no inputs of this one.
-    """
+    """The inputs of a calibration set, (1, C, h, w) each; DataError for another's."""
     spec = models.SYSTEMS[key].spec
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -94,11 +77,9 @@ def read_calibration(path, key) -> list[np.ndarray]:
     for name, a in arrays.items():
         good = a.ndim == 3 and a.shape[0] == spec.channels and a.dtype.kind == "f" and min(a.shape)
         if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
-            raise DataError(
-                f"array {name!r}, {a.dtype} {a.shape}, is no input of {key}",
-                file=path,
-                todo=f"finite floats ({spec.channels}, H, W), H and W multiples of {m}",
-            )
+            todo = f"finite floats ({spec.channels}, H, W), H and W multiples of {m}"
+            said = f"array {name!r}, {a.dtype} {a.shape}, is no input of {key}"
+            raise DataError(said, file=path, todo=todo)
     return [a[None].astype(np.float32) for _, a in sorted(arrays.items())]
 
 
@@ -107,10 +88,8 @@ def check_key(key) -> None:
     why = models.SYSTEMS[key].int8
     if isinstance(why, str):
         keys = [k for k, card in models.SYSTEMS.items() if not isinstance(card.int8, str)]
-        raise OptionError(
-            f"{key} is not exported as float16 or int8: {why}",
-            todo=f"use float32, or one of {' and '.join(keys)}",
-        )
+        todo = f"use float32, or one of {' and '.join(keys)}"
+        raise OptionError(f"{key} is not exported as float16 or int8: {why}", todo=todo)
 
 
 def _pictures(spec, source, count):

@@ -3,8 +3,6 @@
 Built in notebooks/09_what_it_costs.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import statistics
 import time
@@ -18,38 +16,23 @@ from . import counting
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one forward pass.
+    """Cost of one forward pass."""
 
-    Attributes:
-        params: number of parameters as built (weight normalisation included).
-        effective_params: binary weights counted as 1/32; equal to params without any.
-        macs: multiply-accumulates of convolutions and matrix products; resampling, additions and
-            activations count 0.
-        binary_macs: those of `macs` that are binary.
-        ops: macs with binary ones counted as 1/64.
-        peak_bytes: most bytes of tensors alive at once, input and weights not counted.
-        seconds: median time of a warm pass on the device the network is on; None if only counted.
-    """
-
-    params: int
-    effective_params: int
-    macs: int
-    binary_macs: int
-    ops: float
-    peak_bytes: int
-    seconds: float | None
+    params: int  # as built (weight normalisation included)
+    effective_params: int  # binary weights counted as 1/32
+    macs: int  # of convolutions and matrix products; resampling, additions, activations count 0
+    binary_macs: int  # those of `macs` that are binary
+    ops: float  # macs, binary ones as 1/64
+    peak_bytes: int  # most bytes of tensors alive at once, input and weights not counted
+    seconds: float | None  # median of warm passes on the network's device; None if only counted
 
 
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
     Of a module with binary weights (see `blocks.binary.binary_layers`) the MACs of the convolutions
-    that it runs itself are binary, and its `weight` counts 1/32.
-
-    Args:
-        model: nn.Module; left as it was.
-        input_shape: for example (1, 1, 2848, 4256).
-        training: with the backward pass, and what a forward pass has to keep for it.
+    that it runs itself are binary, and its `weight` counts 1/32. `training`: with the backward
+    pass, and what a forward pass has to keep for it.
     """
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
@@ -61,39 +44,44 @@ def count(model, input_shape, *, training=False) -> Cost:
 
 
 def measure(model, input_shape, repeats=3) -> Cost:
-    """Count, and time a network on an input of that shape.
-
-    Args:
-        model: nn.Module; put into eval mode.
-        input_shape: for example (1, 1, 2048, 4096).
-        repeats: timed passes after a warm one.
-    Raises:
-        OptionError: the input does not fit into memory.
-    """
+    """Count, and time a network, put into eval mode; OptionError: no memory for the input."""
     found = count(model.eval(), input_shape)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     with torch.inference_mode(), out_of_memory(input_shape):
         x = torch.rand(input_shape, device=device)
-        times = []
-        for _ in range(repeats + 1):
-            began = time.perf_counter()
+
+        def call():
             model(x)
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
-    # The first pass also starts threads, chooses kernels and asks the system for memory.
-    return dataclasses.replace(found, seconds=statistics.median(times[1:]))
+
+        times = timed(call, repeats)
+    return dataclasses.replace(found, seconds=statistics.median(times))
+
+
+def timed(call, repeats) -> list[float]:
+    """Seconds of each of so many calls, after one that is not counted."""
+    call()
+    return in_turns({"": call}, repeats)[""]
+
+
+def in_turns(calls, rounds) -> dict:
+    """Times of functions, each called once a round, after the others: {name: seconds, a round}."""
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - began)
+    return times
 
 
 def summary(found) -> str:
     """What `lowlight cost` prints of a `Cost` as a dict, perhaps with a process and modules."""
 
-    def giga(macs):
-        return f"{macs / 1e9:.2f} G"
-
-    lines = [f"parameters        {found['params']:,}", f"MACs              {giga(found['macs'])}"]
+    lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
     if found["binary_macs"]:
-        binary, ops = giga(found["binary_macs"]), giga(found["ops"])
+        binary, ops = _giga(found["binary_macs"]), _giga(found["ops"])
         lines.append(f"binary MACs       {binary}, as 1/64 {ops}")
         lines.append(f"weights as bits   {found['effective_params']:,}")
     lines.append(f"activation peak   {found['peak_bytes'] / 2**20:.0f} MiB")
@@ -103,5 +91,9 @@ def summary(found) -> str:
     if found["seconds"] is not None:
         lines.append(f"time              {found['seconds']:.3f} s")
     for name, macs in found.get("by_module", {}).items():
-        lines.append(f"  {name:16}{giga(macs):>10}{macs / found['macs']:8.1%}")
+        lines.append(f"  {name:16}{_giga(macs):>10}{macs / found['macs']:8.1%}")
     return "\n".join(lines)
+
+
+def _giga(macs):
+    return f"{macs / 1e9:.2f} G"

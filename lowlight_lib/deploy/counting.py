@@ -1,16 +1,15 @@
 """Counting without computing: one pass on tensors that have a shape and no memory.
 
-What a network costs in multiply-accumulates and in live tensors follows from shapes alone, so the
-pass runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
+It runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
 Built in notebooks/09_what_it_costs, sections 1 to 4.
 """
 
-from __future__ import annotations
-
+import contextlib
 import math
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.func import functional_call
@@ -25,50 +24,34 @@ _ACTIVATIONS = ("relu", "leaky_relu", "prelu", "_prelu_kernel", "elu", "hardtanh
 
 @dataclass(frozen=True)
 class Op:
-    """One operation of a pass.
+    """One operation of a pass."""
 
-    Attributes:
-        module: dotted name of the innermost module it ran in; "" for the network itself.
-        kind: "convolution", "transposed convolution", or PyTorch's name of the operation.
-        macs: its multiply-accumulates; 0 for all but convolutions and matrix products.
-        binary: whether that module has binary weights, see `blocks.binary.binary_layers`.
-        input, weight, output: shapes of the first, second and resulting tensor; () where none is.
-        bias: whether a convolution adds one.
-        live: bytes of tensors alive while it ran, its result included.
-    """
-
-    module: str
-    kind: str
-    macs: int
-    binary: bool
-    input: tuple[int, ...]
+    module: str  # dotted name of the innermost module it ran in; "" for the network itself
+    kind: str  # "convolution", "transposed convolution", or PyTorch's name of the operation
+    macs: int  # of convolutions and matrix products
+    binary: bool  # has that module binary weights, see `blocks.binary.binary_layers`?
+    input: tuple[int, ...]  # shapes of the first, second and resulting tensor; () where none is
     weight: tuple[int, ...]
     output: tuple[int, ...]
-    bias: bool
-    live: int
+    bias: bool  # whether a convolution adds one
+    live: int  # bytes of tensors alive while it ran, its result included
 
 
 def trace(model, input_shape, *, training=False) -> list[Op]:
     """Every operation of one pass, in order.
 
-    Nothing is computed, so no memory is needed and any size goes. A network that looks at its
-    values (a histogram, an `if`) cannot run so; it is run on random numbers instead.
-
-    Args:
-        model: nn.Module on any device; left as it was.
-        input_shape: for example (1, 1, 2848, 4256).
-        training: in training mode, with the backward pass of a sum of the outputs.
-    Live bytes count float32 tensors that operations made: neither input nor weights, in training
-    the gradients of the weights too, no optimizer.
+    Nothing is computed. A network that looks at its values (a histogram, an `if`) cannot run so; it
+    is run on random numbers instead. Live bytes count float32 tensors that operations made: neither
+    input nor weights, in training the gradients of the weights too, no optimizer. `training`:
+    with the backward pass of a sum of the outputs. The model is left as it was.
     """
     was = model.training
     model.train(training)
     try:
-        try:
-            return _run(model, input_shape, "meta", training)
-        except (RuntimeError, TypeError):  # what the meta device raises where values are needed
-            device = next((p.device for p in model.parameters()), torch.device("cpu"))
-            return _run(model, input_shape, device, training)
+        return _run(model, input_shape, "meta", training)
+    except (RuntimeError, TypeError):  # what the meta device raises where values are needed
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        return _run(model, input_shape, device, training)
     finally:
         model.train(was)
 
@@ -76,8 +59,7 @@ def trace(model, input_shape, *, training=False) -> list[Op]:
 def by_module(model, input_shape, depth=1) -> dict[str, int]:
     """MACs of each child, in the order in which they first run; their sum is the network's.
 
-    Args:
-        depth: how many parts of the dotted name to keep: 1 gives "hse", 2 "hse.leave".
+    Of the dotted name `depth` parts are kept: 1 gives "hse", 2 "hse.leave".
     """
     found = {}
     for op in trace(model, input_shape):
@@ -89,12 +71,8 @@ def by_module(model, input_shape, depth=1) -> dict[str, int]:
 def parameters(model) -> tuple[int, int]:
     """(all parameters, the same with every weight of a binary layer as 1/32)."""
     total = sum(p.numel() for p in model.parameters())
-    binary = sum(
-        p.numel()
-        for layer in binary_layers(model).values()
-        for name, p in layer.named_parameters(recurse=False)
-        if name == "weight"
-    )
+    own = (dict(layer.named_parameters(recurse=False)) for layer in binary_layers(model).values())
+    binary = sum(p["weight"].numel() for p in own if "weight" in p)
     return total, total - binary + round(binary / 32)
 
 
@@ -103,27 +81,24 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
 
     Beside the multiply-accumulates it counts one for each bias added, one for each output of an
     activation, one for each input of a pooling, two for each input of a batch normalisation.
+    Release "old" takes a transposed convolution for an ordinary one: the weights times the *output*
+    positions, stride^2 times too many. "later" has that right, and takes the output to be as wide
+    as it is high when it adds the bias.
 
-    Args:
-        release: "old" takes a transposed convolution for an ordinary one: the weights times the
-            *output* positions, stride^2 times too many. "later" has that right, and takes the
-            output to be square, as high as it is high, when it adds the bias.
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
         that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
         in upright (width first).
-    Raises:
-        OptionError: another release.
     """
     if release not in ("old", "later"):
         raise OptionError(f"unknown release {release!r}", todo="use old or later")
 
     def count(op):
         outputs, kind = math.prod(op.output), op.kind.rstrip("_")  # in place they end in _
-        if kind == "transposed convolution" and release == "old":
-            return outputs // op.output[1] * math.prod(op.weight) + op.bias * outputs
         if kind == "transposed convolution":
-            return op.macs + op.bias * outputs // op.output[-1] * op.output[-2]
-        if kind == "convolution":
+            if release == "old":
+                return outputs // op.output[1] * math.prod(op.weight) + op.bias * outputs
+            outputs = outputs // op.output[-1] * op.output[-2]
+        if kind.endswith("convolution"):
             return op.macs + op.bias * outputs
         if kind in _ACTIVATIONS:
             return outputs
@@ -140,11 +115,8 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     A binary MAC counts 1/64, a real one 1; beside them one for each number that a convolution's
     bias, a learned shift, an activation or a pooling touches, and for each that is upsampled, of
     the first item of a batch only. Not counted are signs, residuals, scales, shifts of frames, and
-    of the attention's statistics all but one mean, which the released code takes by a pooling.
-    (Which one is left to count is inferred: so the sum is the 1.469 G a frame that it prints.)
-
-    Returns:
-        {"binary", "real" (with biases), "other"}.
+    of the attention's statistics all but one mean (inferred from its 1.469 G a frame).
+    Returns {"binary", "real" (with biases), "other"}.
     Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50.
     """
     found = {"binary": 0, "real": 0, "other": 0}
@@ -162,10 +134,6 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     return found
 
 
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
 @torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
 def _run(model, input_shape, device, training):
     tensors = {}
@@ -175,52 +143,43 @@ def _run(model, input_shape, device, training):
     x = torch.empty(input_shape, device=device)
     if device != "meta":
         x.uniform_(generator=torch.Generator(device).manual_seed(0))
-    tracer = _Tracer(model)
-    with torch.set_grad_enabled(training), tracer:
+    tracer, binary = _Tracer(), binary_layers(model)
+    with torch.set_grad_enabled(training), contextlib.ExitStack() as hooks, tracer:
+        for name, module in model.named_modules():
+            enter = partial(tracer.enter, (name, name in binary))
+            hooks.enter_context(module.register_forward_pre_hook(enter))
+            hooks.enter_context(module.register_forward_hook(tracer.leave, always_call=True))
         out = functional_call(model, tensors, (x,))
         if training:
-            outputs = out if isinstance(out, (tuple, list)) else (out,)
-            sum(t.sum() for t in outputs).backward()
+            sum(t.sum() for t in _listed(out)).backward()
     return tracer.ops
+
+
+def _listed(out):
+    return out if isinstance(out, (tuple, list)) else [out]
 
 
 class _Tracer(TorchDispatchMode):
     """Writes down operations, and adds up the storages that they make until these are freed."""
 
-    def __init__(self, model):
+    def __init__(self):
         super().__init__()
-        self.ops, self._live = [], 0
-        self._model, self._running, self._seen = model, [], set()
+        self.ops, self._live, self._running, self._seen = [], 0, [], set()
         self._thread = threading.get_ident()
 
-    def __enter__(self):
-        self._hooks, binary = [], binary_layers(self._model)
-        for name, module in self._model.named_modules():
-            here = (name, name in binary)
-            enter = module.register_forward_pre_hook(lambda *_, here=here: self._enter(here))
-            leave = module.register_forward_hook(self._leave, always_call=True)
-            self._hooks += [enter, leave]
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        for hook in self._hooks:
-            hook.remove()
-        return super().__exit__(*error)
-
-    def _enter(self, here):
+    def enter(self, here, *_):
         if threading.get_ident() != self._thread:  # a tracer sees its own thread only
             raise OptionError("cannot count what runs in threads", todo="set parallel=False")
         self._running.append(here)
 
-    def _leave(self, *_):
+    def leave(self, *_):
         del self._running[-1:]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         inputs = [t for t in args if isinstance(t, torch.Tensor)]
         known = {t.untyped_storage()._cdata for t in inputs}
         out = func(*args, **(kwargs or {}))
-        outputs = out if isinstance(out, (tuple, list)) else [out]
-        outputs = [t for t in outputs if isinstance(t, torch.Tensor)]
+        outputs = [t for t in _listed(out) if isinstance(t, torch.Tensor)]
         for t in outputs:
             self._count(t.untyped_storage(), known)
         if outputs:
@@ -239,9 +198,8 @@ class _Tracer(TorchDispatchMode):
             kind = "transposed convolution" if args[6] else kind
             bias = args[2] is not None
         module, binary = self._running[-1] if self._running else ("", False)
-        shapes = [tuple(t.shape) for t in inputs[:2]] + [(), ()]
-        shapes = (*shapes[:2], tuple(first.shape))
-        self.ops.append(Op(module, kind, macs, binary, *shapes, bias, self._live))
+        a, b, *_ = *(tuple(t.shape) for t in inputs[:2]), (), ()
+        self.ops.append(Op(module, kind, macs, binary, a, b, tuple(first.shape), bias, self._live))
 
     def _count(self, storage, known):
         key = storage._cdata

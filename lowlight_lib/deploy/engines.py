@@ -1,16 +1,16 @@
 """What computes: PyTorch, ONNX Runtime and OpenVINO behind one small interface.
 
-An engine takes padded float32 tensors of batch 1 on the CPU (PyTorch's: of any batch, anywhere) and
-gives a list of such. It is made for one unit of a network (`models.ExportUnit`) in one precision.
+An engine of a unit of a network (`models.ExportUnit`) takes padded float32 tensors of batch 1 on
+the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
 Built in notebooks/13_deploy, section 4.
 """
-
-from __future__ import annotations
 
 import copy
 import importlib
 import threading
 from collections import OrderedDict
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,12 +30,7 @@ def folded(model):
 
 
 class TorchEngine:
-    """PyTorch, operation by operation, with channels last.
-
-    Args:
-        module: eval mode, on any device; taken as it is, not copied.
-        precision: "float32", "bfloat16", or on a GPU "float16".
-    """
+    """PyTorch, operation by operation, with channels last; the module is taken, not copied."""
 
     def __init__(self, module, precision="float32"):
         self.device = next(module.parameters(), torch.zeros(())).device
@@ -50,14 +45,7 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, compiled for each shape anew.
-
-    At most `SHAPES` of them are kept; their working memory is given back when another is used.
-
-    Args:
-        file: bytes or path of a .onnx, or an onnx.ModelProto.
-        precision: what it may compute in. "int8" says that the file is quantised.
-    """
+    """OpenVINO on the CPU, compiled for each shape anew; at most `SHAPES` of them are kept."""
 
     def __init__(self, file, precision="float32"):
         import openvino
@@ -74,7 +62,7 @@ class OpenVinoEngine:
         self._ready, self._lock = OrderedDict(), threading.Lock()
 
     def __call__(self, *inputs):
-        arrays = [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
+        arrays = _arrays(inputs)
         with self._lock:
             request = self._request(tuple(a.shape for a in arrays))
             for i, a in enumerate(arrays):
@@ -95,23 +83,21 @@ class OpenVinoEngine:
         self._ready[shapes] = compiled, request
         return request
 
-    @property
-    def shapes(self):
-        """Those that are compiled now, the one used last at the end."""
-        return [*self._ready]
-
 
 class OnnxRuntimeEngine:
-    """ONNX Runtime on the CPU, one session for all shapes; `file` as of `OpenVinoEngine`."""
+    """ONNX Runtime on the CPU, one session for all shapes; `file` as of `as_bytes`."""
 
     def __init__(self, file):
         self._session = onnx_session(file, torch.get_num_threads())
         self._names = [i.name for i in self._session.get_inputs()]
 
     def __call__(self, *inputs):
-        arrays = (np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs)
-        out = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
+        out = self._session.run(None, dict(zip(self._names, _arrays(inputs), strict=True)))
         return [torch.from_numpy(y) for y in out]
+
+
+def _arrays(inputs):
+    return [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
 
 
 def precisions(backend, device="cpu") -> tuple[str, ...]:
@@ -123,25 +109,17 @@ def precisions(backend, device="cpu") -> tuple[str, ...]:
     if backend == "torch":
         gpu = torch.device(device).type != "cpu"
         return ("float32", "bfloat16", *(("float16",) if gpu else ()))
-    if backend == "openvino":
-        import openvino
+    if not find_spec("openvino"):
+        return ("float32",)
+    import openvino
 
-        can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        named = {"bfloat16": "BF16", "float16": "FP16"}
-        return ("float32", *(p for p, its in named.items() if its in can), "int8")
-    raise OptionError(f"unknown backend {backend!r}")
+    can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    named = {"bfloat16": "BF16", "float16": "FP16"}
+    return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 
 def onnx_session(file, threads=0, profile=None):
-    """A session of ONNX Runtime on the CPU.
-
-    Args:
-        file: as of `as_bytes`.
-        threads: 0 is as many as there are cores.
-        profile: beginning of a file's path that its profile is written to.
-    Raises:
-        OptionError: onnxruntime is not installed.
-    """
+    """A session of ONNX Runtime on the CPU; threads 0 are all, a profile's path begins as given."""
     [ort] = need("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
@@ -160,9 +138,6 @@ def need(*names):
 
 def as_bytes(file):
     """A .onnx as bytes, whether given as such, as a path, or as an onnx.ModelProto."""
-    if isinstance(file, bytes):
-        return file
-    if hasattr(file, "SerializeToString"):
-        return file.SerializeToString()
-    with open(file, "rb") as f:
-        return f.read()
+    if isinstance(file, (str, Path)):
+        return Path(file).read_bytes()
+    return file if isinstance(file, bytes) else file.SerializeToString()

@@ -3,8 +3,6 @@
 Built in notebooks/09_what_it_costs, section 4.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -21,46 +19,29 @@ from ..errors import LowlightError, OptionError
 
 @dataclass(frozen=True)
 class ProcessPeak:
-    """Resident memory of a process in bytes.
+    """Resident memory of a process in bytes."""
 
-    Attributes:
-        before: Python, PyTorch, the network and its input, just before the pass.
-        peak: the most there ever was.
-        added: the difference, what the pass itself needed: live tensors, and what libraries set
-            aside for their work.
-    """
+    before: int  # Python, PyTorch, the network and its input, just before the pass
+    peak: int  # the most there ever was
 
-    before: int
-    peak: int
-
-    @property
-    def added(self):
-        return self.peak - self.before
+    added = property(lambda self: self.peak - self.before, doc="What the pass itself needed.")
 
 
 def process_peak(key, shape, options=None, *, training=False, how=None, timeout=600) -> ProcessPeak:
     """Build a network in a fresh process, run one pass, and ask the system what it took.
 
-    A running notebook cannot tell: it has been larger before, and memory that was given back to the
-    allocator still counts.
-
     Args:
         key, options: as `models.build` takes them. A system of your own has its class in a module.
-        shape: of the input, for example (1, 1, 2048, 4096).
         training: with a backward pass; otherwise in inference mode.
-        how: backend, precision and file of `runtime.prepare`, to measure its fast form; None is
-            the network as it is.
-        timeout: seconds.
-    Raises:
-        OptionError: the process failed, ran out of memory, or took too long.
+        how: backend, precision and file of `runtime.prepare`; None is the network as it is.
+        timeout: seconds; OptionError if it takes longer, or fails, or runs out of memory.
     """
     size = "x".join(map(str, shape))
     try:
         card = base64.b64encode(pickle.dumps(models.SYSTEMS[key])).decode()
     except (pickle.PicklingError, AttributeError) as e:
-        raise OptionError(
-            f"{key} cannot be built in a process of its own: {e}", todo="put its class in a module"
-        ) from e
+        said = f"{key} cannot be built in a process of its own: {e}"
+        raise OptionError(said, todo="put its class in a module") from e
     order = {"card": card, "shape": list(shape), "options": options or {}, "training": training}
     # What can be imported here can be there, a checkout that is not installed as well.
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
@@ -74,10 +55,8 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
         raise OptionError(f"{key} on {size} took more than {timeout} s", todo="go smaller") from e
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-        raise OptionError(
-            f"{key} on {size} could not be measured in a process of its own: {said}",
-            todo="take a smaller input if it was memory",
-        )
+        said = f"{key} on {size} could not be measured in a process of its own: {said}"
+        raise OptionError(said, todo="take a smaller input if it was memory")
     return ProcessPeak(**json.loads(done.stdout.splitlines()[-1]))
 
 

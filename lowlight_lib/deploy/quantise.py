@@ -3,14 +3,12 @@
     int8:  q = clip(round(x / s) + z, 0, 255)        activations: s, z of a tensor
            q = clip(round(w / s_o), -127, 127)       weights: s_o of an output channel
 
-What s covers is chosen by entropy (KL) calibration: of the ranges that cut some outliers off, the
-one whose histogram in 128 steps tells most of the histogram before.
+What s covers is chosen by entropy (KL) calibration, see `best_cut`.
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the rest is onnxruntime.quantization.
 Built in notebooks/13_deploy, section 3.
 """
 
-from __future__ import annotations
-
+import copy
 import json
 import tempfile
 from collections import Counter
@@ -26,8 +24,7 @@ from .export import quiet, read_about, set_about
 
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
-# What is computed on integers: the convolutions, and what lies between them, where every way from
-# integers to floats and back would cost as much as a small convolution.
+# What is computed on integers: the convolutions, and what lies between them.
 TYPES = ("Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add",
          "DepthToSpace")  # fmt: skip
 
@@ -35,19 +32,14 @@ TYPES = ("Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "
 def to_float16(proto):
     """The network with float16 weights and sums; what goes in and out stays float32.
 
-    Args:
-        proto: onnx.ModelProto of `export.to_onnx`, of a system that is quantised (see
-            `calibration.check_key`); left as it was.
-    Returns:
-        onnx.ModelProto.
-    Raises:
-        OptionError: another system, or a package is missing.
+    `proto` is an onnx.ModelProto of `export.to_onnx`, left as it was. OptionError: a system that is
+    not quantised (see `calibration.check_key`), or a package is missing.
     """
     about = read_about(proto)
     check_key(about["spec"].key)
     float16 = need("onnxruntime.transformers.float16")[0]
     with quiet():
-        made = float16.convert_float_to_float16(_copy(proto), keep_io_types=True)
+        made = float16.convert_float_to_float16(copy.deepcopy(proto), keep_io_types=True)
     set_about(made, about | {"precision": "float16"})
     return made
 
@@ -55,16 +47,14 @@ def to_float16(proto):
 def to_int8(proto, calibration, keep=None):
     """The network with int8 weights and uint8 activations, quantised statically.
 
+    QuantizeLinear and DequantizeLinear stand around each operation, which runtimes turn into
+    integer kernels (see `int8_kernels`).
+
     Args:
-        proto: as of `to_float16`.
+        proto: as of `to_float16`; its errors, too.
         calibration: inputs (1, C, h, w), see `calibration.calibration_set`.
         keep: names of convolutions, or how they begin, that stay in float32; by default those of
             the system's card.
-    Returns:
-        onnx.ModelProto, in the form with QuantizeLinear and DequantizeLinear around each operation,
-        which runtimes turn into integer kernels (see `int8_kernels`).
-    Raises:
-        OptionError: another system, nothing to calibrate on, or a package is missing.
     """
     about = read_about(proto)
     key = about["spec"].key
@@ -77,34 +67,25 @@ def to_int8(proto, calibration, keep=None):
         "onnxruntime.quantization.calibrate", "onnxruntime.quantization.qdq_quantizer",
     )  # fmt: skip
     with quiet():
-        # What quant_pre_process would do beside this, the exporter has done.
         model = shapes.infer_shapes(proto)
         layers = convolutions(model)
         stays = [node for node, name in layers.items() if keep and name.startswith(keep)]
         # Called MinMax because it then takes ranges as they are: ours.
         found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration))
-        weights, activations = q.QuantType.QInt8, q.QuantType.QUInt8
-        quantiser = qdq.QDQQuantizer(
-            model, True, False, weights, activations, found, [], stays, list(TYPES), {}
-        )
+        kinds = q.QuantType.QInt8, q.QuantType.QUInt8  # weights, activations
+        quantiser = qdq.QDQQuantizer(model, True, False, *kinds, found, [], stays, [*TYPES], {})
         quantiser.quantize_model()
         _pad_integers(quantiser.model.model)
         quantiser.model.topological_sort()
-        made = _copy(quantiser.model.model)
+        made = quantiser.model.model
     set_about(made, about | {"precision": "int8", "float_layers": [layers[n] for n in stays]})
     return made
 
 
-def ranges(proto, calibration, types=TYPES) -> dict[str, tuple[float, float]]:
-    """What the integers of each tensor shall cover: {tensor: (lowest, highest)}, float32.
-
-    Args:
-        proto: a float32 network.
-        calibration: inputs (1, C, h, w).
-        types: of operations, whose inputs and results are looked at.
-    """
+def ranges(proto, calibration) -> dict[str, tuple[float, float]]:
+    """What integers shall cover: {input or result of `TYPES` of operations: (lowest, highest)}."""
     constant = {i.name for i in proto.graph.initializer}
-    nodes = [node for node in proto.graph.node if node.op_type in types]
+    nodes = [node for node in proto.graph.node if node.op_type in TYPES]
     names = dict.fromkeys(name for node in nodes for name in (*node.input, node.output[0]))
     names = [name for name in names if name and name not in constant]
     first = _watch(proto, names)(calibration[0])
@@ -131,16 +112,9 @@ def ranges(proto, calibration, types=TYPES) -> dict[str, tuple[float, float]]:
 def best_cut(counts, levels) -> int:
     """Where to cut a histogram off so that `levels` steps tell most of it: entropy calibration.
 
-    Of all cuts n the one with the least Kullback-Leibler divergence sum p log(p / q): p is the
-    first n bins, the last of which also counts what lies beyond, as saturation does; q is the first
-    n bins merged into `levels` steps, each spread evenly over its bins that are not empty.
-
-    Args:
-        counts: (bins,), of magnitudes from 0 up.
-        levels: of the integers.
-    Returns:
-        The number of bins that are kept, levels to bins.
-    Source: Migacz, GTC 2017.
+    Of all cuts n from `levels` up that of the least sum p log(p / q): p is the first n bins, the
+    last of which also counts what lies beyond, as saturation does; q is the first n bins merged
+    into `levels` steps, each spread evenly over its bins that are not empty.
 
     >>> best_cut(np.r_[np.arange(256, 0, -1), np.zeros(255), 1], 128)  # one outlier far out
     256
@@ -173,27 +147,20 @@ def convolutions(proto) -> dict[str, str]:
 
 
 def layer_errors(proto, quantised, inputs) -> dict[str, float]:
-    """How much of each convolution's result survives: signal to quantisation noise in dB.
+    """Signal to quantisation noise of each convolution's result, {layer: dB}.
 
-    10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised network, in which
-    the errors of all layers before have piled up.
-
-    Args:
-        proto: the float32 onnx.ModelProto.
-        quantised: what `to_int8` (or `to_float16`) made of it.
-        inputs: (1, C, h, w) arrays.
-    Returns:
-        {layer: dB}, in the order of the network.
+    10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised network, in which the
+    errors of all layers before have piled up, over `inputs`, (1, C, h, w) arrays.
     """
     names, both = list(convolutions(proto).values()), []
     for p in (proto, quantised):
         layers = convolutions(p)
         place = {layers[n.name]: n.output[0] for n in p.graph.node if n.name in layers}
         both.append(_watch(p, [place[name] for name in names]))
-    power, noise = np.zeros(len(names)), np.zeros(len(names))
+    power, noise = np.zeros((2, len(names)))
     for x in inputs:
         for i, (y, y_q) in enumerate(zip(*(run(x) for run in both), strict=True)):
-            y, y_q = y.astype(np.float64), y_q.astype(np.float64)
+            y = y.astype(np.float64)
             power[i] += (y**2).sum()
             noise[i] += ((y - y_q) ** 2).sum()
     with np.errstate(divide="ignore"):
@@ -201,50 +168,37 @@ def layer_errors(proto, quantised, inputs) -> dict[str, float]:
 
 
 def int8_kernels(file) -> dict[str, int]:
-    """The convolution kernels that ONNX Runtime really runs for a file, counted in a profile.
-
-    "QLinearConv" and "ConvInteger" work on integers, "Conv" and "FusedConv" on floats.
-
-    Args:
-        file: path of a .onnx, or an onnx.ModelProto.
-    """
+    """The convolution kernels that ONNX Runtime runs: QLinearConv and ConvInteger on integers."""
     side = 4 * max(read_about(file)["multiple"], 8)
     with tempfile.TemporaryDirectory() as folder:
         session = onnx_session(file, profile=Path(folder) / "profile")
         given = session.get_inputs()[0]
         session.run(None, {given.name: np.zeros((1, given.shape[1], side, side), np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-        del session
     ops = [e["args"]["op_name"] for e in events if e["name"].endswith("_kernel_time")]
     return dict(Counter(op for op in ops if "Conv" in op))
 
 
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
 def _pad_integers(proto):
-    """Let padding work on the integers themselves, in place: exact, for it only copies numbers.
+    """DequantizeLinear -> Pad -> QuantizeLinear with one scale becomes a Pad of integers, in place.
 
-    DequantizeLinear -> Pad -> QuantizeLinear with one scale around is an integer Pad, but runtimes
-    leave such a chain in float; it would cost more than the convolutions.
+    It is exact; in float, as runtimes leave it, it costs more than the convolutions.
     """
     graph = proto.graph
-    made_by = {o: n for n in graph.node for o in n.output}
+    made_by = {o: n for n in graph.node if n.op_type == "DequantizeLinear" for o in n.output}
     users = Counter(i for n in graph.node for i in n.input)
     users += Counter(o.name for o in graph.output)
     for pad in [n for n in graph.node if n.op_type == "Pad"]:
         before = made_by.get(pad.input[0])
         after = [n for n in graph.node if pad.output[0] in n.input]
-        if before is None or before.op_type != "DequantizeLinear" or len(after) != 1:
+        if before is None or [n.op_type for n in after] != ["QuantizeLinear"]:
             continue
         [after] = after
-        if after.op_type != "QuantizeLinear" or _scale(proto, before) != _scale(proto, after):
-            continue
-        if users[pad.input[0]] == 1:
-            graph.node.remove(before)
-        graph.node.remove(after)
-        pad.input[0], pad.output[0] = before.input[0], after.output[0]
+        if _scale(proto, before) == _scale(proto, after):
+            if users[pad.input[0]] == 1:
+                graph.node.remove(before)
+            graph.node.remove(after)
+            pad.input[0], pad.output[0] = before.input[0], after.output[0]
     del graph.value_info[:]  # they say float of what are integers now
 
 
@@ -258,15 +212,9 @@ def _scale(proto, node):
 def _watch(proto, names):
     """A callable, input -> the values of these tensors of a network."""
     [onnx] = need("onnx")
-    model = _copy(proto)
+    model = copy.deepcopy(proto)
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
     session = onnx_session(model)
     given = session.get_inputs()[0].name
     return lambda x: session.run(None, {given: np.asarray(x, np.float32)})
-
-
-def _copy(proto):
-    made = type(proto)()
-    made.CopyFrom(proto)
-    return made

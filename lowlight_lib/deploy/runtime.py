@@ -1,15 +1,11 @@
 """One way to the fast form of any network: same call, same result, another engine below.
 
     fast = prepare(network, torch.rand(1, 1, 512, 768))
-    picture = fast(mosaic)  # what network(mosaic) gives, sooner
     restore("dark.dng", fast)
 
 Built in notebooks/13_deploy, section 4.
 """
 
-from __future__ import annotations
-
-import time
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -34,29 +30,24 @@ PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 def prepare(model, example=None, backend="auto", precision="float32", *, file=None):
     """The fast form of a network, with its weights as they are now.
 
-    It takes what the network takes, of any height and width, and gives what it gives in eval mode;
-    `restore`, `clip.enhance`, `evaluation.test` take it in the network's place.
+    It takes what the network takes and gives what it gives in eval mode; `restore`, `clip.enhance`,
+    `evaluation.test` take it in the network's place.
 
     Args:
         model: of `models.build` or `checkpoint.load`; left as it was.
-        example: an input like those to come, numpy or torch; it is run once, so that the first
-            call finds its shape compiled and an engine that cannot do it is found out now. None
-            leaves that to the first call.
+        example: an input like those to come, numpy or torch, that is run once: so its shape is
+            compiled, and an engine that cannot do it is found out now.
         backend: "torch" (weight normalisation folded, channels last; on the network's device),
             "onnxruntime", "openvino" (both on the CPU), "bitpacked" (binary networks), or "auto":
-            the first of bitpacked, openvino, onnxruntime, torch that works, with a warning that
-            says why the ones before it do not.
-        precision: "float32", "bfloat16", "float16", "int8". Not every backend has every one on
-            every machine. What goes in and comes out is float32.
+            the first of `BACKENDS` that works, with a warning of why the ones before it do not.
+        precision: of `PRECISIONS`, as far as backend and machine have it; float32 comes out.
         file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
-            openvino, as a path or as `export.to_onnx` returns it, instead of exporting it here,
-            which takes seconds. "int8" needs one, and onnxruntime for "float16": of
-            `quantise.to_int8` and `to_float16`, or as `lowlight export --precision` writes them.
+            openvino, as a path or onnx.ModelProto, instead of exporting it here, which takes
+            seconds. "int8" needs one, and onnxruntime for "float16" (see `quantise`).
     Returns:
-        `Fast`, or for raw video `FastClip`: a callable. Threads: as `torch.get_num_threads()` says.
+        `Fast`: a callable, for raw video with a `stream`. Threads: as `torch.get_num_threads()`.
     Raises:
         OptionError: no such backend or precision, here or for this network; a package is missing.
-        ShapeError: the example is no input of this network.
     """
     if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be made fast")
@@ -68,17 +59,11 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
     if backend != "auto":
         return _make(model, example, backend, precision, file)
-    if (device := device_of(model)).type != "cpu":
-        why = [f"the network is on {device}"]
-        return _first_of(["torch"], model, example, precision, file, why)
     return _first_of(BACKENDS, model, example, precision, file)
 
 
 def export_files(model) -> dict:
-    """The `file` that `prepare` exports where none is given, {unit: onnx.ModelProto}.
-
-    Without a learned amplifier, which is quicker in PyTorch.
-    """
+    """The `file` that `prepare` exports, {unit: onnx.ModelProto}; PyTorch runs amplifiers."""
     names = models.export_units(folded(model)).keys() - {"amplifier"}
     return {name: to_onnx(model, stage=name) for name in names}
 
@@ -87,8 +72,7 @@ def check_input(spec, x) -> None:
     """ShapeError for what is no input of that network: numpy or torch, floating, (N, C, H, W)."""
     if not isinstance(x, (np.ndarray, torch.Tensor)):
         raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
-    floating = x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"
-    if not floating:
+    if not (x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"):
         raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
     clip = spec.task is Task.RAW_VIDEO
     if x.ndim not in ((4, 5) if clip else (4,)) or x.shape[-3] != spec.channels or 0 in x.shape:
@@ -97,33 +81,23 @@ def check_input(spec, x) -> None:
 
 
 def resolve_backend(model, backend="auto", precision="float32"):
-    """What the commands run: as `prepare`, without an example, but
-
-    "eager" is the network itself, and "auto" in float32 does not make a command with little to do
-    wait: it is a `LazyBackend`, or for clips, whose stages take minutes to export, bitpacked or
-    torch.
+    """What the commands run: as `prepare`, but "eager" is the network itself, and "auto" in float32
+    is bitpacked or torch, which begin at once: an export takes seconds to minutes.
     """
     if backend == "eager":
         if precision != "float32":
             raise OptionError("eager computes in float32", todo="use --backend torch, or another")
         return model
-    if backend != "auto" or precision != "float32" or device_of(model).type != "cpu":
-        return prepare(model, None, backend, precision)
-    if models.spec_of(model).task is Task.RAW_VIDEO:
-        return _first_of(["bitpacked", "torch"], model)
-    return LazyBackend(model)
+    if (backend, precision) == ("auto", "float32"):
+        return _first_of(("bitpacked", "torch"), model)
+    return prepare(model, None, backend, precision)
 
 
 class Fast:
-    """A network made fast, see `prepare`.
+    """A network made fast, see `prepare`; its engines are {unit: what computes it}.
 
-    Attributes:
-        backend, precision: what it computes with.
-        spec: the network's own, for `restore` and its like.
-        engines: {unit: what computes it}; empty for bitpacked.
     Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
-    Raises:
-        ShapeError: another number of dimensions or channels, no pixels, or not floating.
+    ShapeError: another number of dimensions or channels, no pixels, or not floating.
     """
 
     def __init__(self, spec, run, backend, precision, engines):
@@ -136,68 +110,25 @@ class Fast:
         tensor = torch.from_numpy(np.ascontiguousarray(x)) if given else x
         with torch.no_grad():
             y = self._run(tensor.detach().float())
-        if torch.is_tensor(y):
-            return y.numpy() if given else y.to(x.device)
-        return getattr(y, "_make", tuple)(
-            part.numpy() if given else part.to(x.device) for part in y
-        )
-
-    def __repr__(self):
-        return f"<{self.spec.key} on {self.backend}, {self.precision}>"
+        parts = [y] if torch.is_tensor(y) else y
+        parts = [part.numpy() if given else part.to(x.device) for part in parts]
+        return parts[0] if torch.is_tensor(y) else getattr(y, "_make", tuple)(parts)
 
 
-class FastClip(Fast):
-    """A network for raw video made fast: frame by frame, in constant memory beside the clip itself.
+def _fast_clip(spec, stream, *rest):
+    """For raw video, (T, 4, H, W) or (N, T, 4, H, W) -> the same; with the network's `stream`."""
 
-    Shapes: (T, 4, H, W) or (N, T, 4, H, W) -> the same.
-    Attributes:
-        stream: makes a stream as the network's own, for video without end, of tensors.
-    """
+    def run(x):
+        return torch.stack([run(frames) for frames in x]) if x.dim() == 5 else stream().run(x)
 
-    def __init__(self, spec, stream, *rest):
-        def run(x):
-            if x.dim() == 5:
-                return torch.stack([run(frames) for frames in x])
-            return stream().run(x)
-
-        super().__init__(spec, run, *rest)
-        self.stream = stream
+    fast = Fast(spec, run, *rest)
+    fast.stream = stream
+    return fast
 
 
-class LazyBackend:
-    """A network that becomes fast once that pays: for a command that may have little to do.
-
-    To export a network takes 5 to 12 seconds, as long as many small pictures, or some large ones.
-    So it begins with PyTorch, and turns to `prepare(model)`, with its warnings, when it has
-    computed for `seconds`. Attributes and calls as of `Fast`, backend and precision as they are
-    now.
-    """
-
-    def __init__(self, model, seconds=5.0):
-        self._model, self._left = model, seconds
-        self._fast = prepare(model, None, "torch")
-
-    def __call__(self, x):
-        if self._left <= 0 and self._model is not None:
-            model, self._model = self._model, None
-            self._fast = prepare(model)
-        began = time.perf_counter()
-        y = self._fast(x)
-        self._left -= time.perf_counter() - began
-        return y
-
-    spec = property(lambda self: self._fast.spec)
-    backend = property(lambda self: self._fast.backend)
-    precision = property(lambda self: self._fast.precision)
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
-
-
-def _first_of(backends, model, example=None, precision="float32", file=None, why=()):
+def _first_of(backends, model, example=None, precision="float32", file=None):
     """The first backend that works, with a warning of why not the ones before it."""
-    key, why = model.spec.key, [*why]
+    key, why = models.spec_of(model).key, []
     for name in backends:
         if name == "bitpacked" and not binary_layers(model):
             continue
@@ -222,20 +153,16 @@ def _make(model, example, backend, precision, file):
         need(backend, "onnx", "onnxscript")
     there = precisions(backend, device)
     if precision not in there:
-        raise OptionError(
-            f"{backend} has no {precision} here, it has {', '.join(there)}",
-            todo="take one of these, or another backend",
-        )
+        said = f"{backend} has no {precision} here, it has {', '.join(there)}"
+        raise OptionError(said, todo="take one of these, or another backend")
     if file is None and (precision == "int8" or (backend, precision) == ("onnxruntime", "float16")):
-        raise OptionError(
-            f"{precision} on {backend} needs a file in that precision",
-            todo="make one by `lowlight export --precision`, and give it as `file`",
-        )
+        todo = "make one by `lowlight export --precision`, and give it as `file`"
+        raise OptionError(f"{precision} on {backend} needs a file in that precision", todo=todo)
     try:
         if backend == "bitpacked":
             from .bitpacked.network import pack_network
 
-            fast = FastClip(model.spec, pack_network(model).stream, backend, precision, {})
+            fast = _fast_clip(model.spec, pack_network(model).stream, backend, precision, {})
         else:
             fast = _with_engines(model, backend, precision, file)
         if example is not None:
@@ -266,7 +193,7 @@ def _with_engines(model, backend, precision, file):
     calls = {name: _over(engines[name], unit) for name, unit in units.items()}
     if model.spec.task is Task.RAW_VIDEO:
         stages = SimpleNamespace(spec=model.spec, **calls)
-        return FastClip(model.spec, partial(model.stream, stages), backend, precision, engines)
+        return _fast_clip(model.spec, partial(model.stream, stages), backend, precision, engines)
     factor = amplifier and amplifier.module
     if "amplifier" in files:
         engines["amplifier"] = engine("amplifier", amplifier)

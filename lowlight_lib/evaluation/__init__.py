@@ -23,8 +23,6 @@ from .results import add_rows, commit, computed_by, read_rows, weights_id
 from .stills import Stills
 from .video import Video
 
-__all__ = ["test"]
-
 TASKS = {Task.RAW_STILL: Stills, Task.RAW_VIDEO: Video, Task.PHOTO: Photos}
 
 
@@ -55,38 +53,24 @@ def test(
     images (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
-        key: system.
-        data_root: the folder that holds SID/ and its like.
         run_dir: results.json is added to (a row of the same test is replaced).
-        checkpoint: file of weights; None with a `network`.
-        network: a callable that takes and gives what the system's networks do.
+        checkpoint: file of weights; None with a `network`, which does as the system's networks do.
         dataset: layout; default the one of the system's recipe, for pairlie "lol".
-        split: "train", "val" or "test".
         protocol: a name in `metrics.PROTOCOLS`.
         amplification: of raw data: "ratio" (the true exposure ratio), "auto" (estimated), a number,
             or for stills a callable such as a `LearnedAmplifier`. A network that amplifies itself
             is given the mosaic as it is; the factor then goes into the baseline only.
-        profile, seconds_train: of the training, for the row; by default what the run directory
-            of the checkpoint says.
-        limit: only the first so many images or clips.
         pictures: write them, to save_path or else to run_dir/pictures.
-        device: for a checkpoint; "auto" is the GPU where there is one.
-        options: of the task; see the classes named above.
     Returns:
-        The row, in a list: what was asked for, psnr, ssim, baseline_psnr, baseline_ssim,
-        seconds_train, seconds_per_image, backend, precision, torch, commit, and each image's scores
-        under "per_image". For raw video also strred and baseline_strred (None where clips are too
-        short or small for it), frames, and "per_group" {ratio or gain: scores}, of which the row's
-        scores are the mean; "seconds_per_image" is then a frame's, reading included.
-    Raises:
-        OptionError, DataError, ShapeError, CheckpointError, OutputError: as the names say; then
-            results.json is as it was.
+        The row, in a list: what was asked for, the scores, how it was computed, and each image's
+        scores under "per_image". For raw video also "per_group" {ratio or gain: scores}, of which
+        the row's scores are the mean; "seconds_per_image" is then a frame's, reading included.
     """
     from tqdm.auto import tqdm
 
     distributed.join()
-    trained_with = recipes.usual(key).dataset
-    dataset = dataset or find(key, trained_with).tested_on or trained_with
+    recipe = recipes.usual(key)
+    dataset = dataset or find(key, recipe.dataset).tested_on or recipe.dataset
     task = find(key, dataset).task
     kind = TASKS[task]
     if unknown := sorted(options.keys() - kind.options()):
@@ -105,7 +89,7 @@ def test(
         job.network = _ready(network, key, checkpoint, device)
     elif checkpoint is not None or network is not None:
         raise OptionError("predictions are pictures already", todo="give no weights with them")
-    recipe = recipes.usual(key).replace(dataset=dataset)
+    recipe = recipe.replace(dataset=dataset)
     job.data = open_dataset(recipe, data_root, split, **job.data_options())
     job.count = len(job.data) if limit is None else min(limit, len(job.data))
     if not job.count:
@@ -114,12 +98,8 @@ def test(
         make_folder(place)
     job.begin()
     per_image, named = [], name_of(job.amplification)
-    # Where two processes need the same file at once, both decode it; the cache keeps one, whole.
-    for i in tqdm(
-        distributed.share(job.count),
-        desc=f"test {key} ({named or how.name})",
-        disable=not (progress and distributed.is_first()),
-    ):
+    mine, shown = distributed.share(job.count), progress and distributed.is_first()
+    for i in tqdm(mine, desc=f"test {key} ({named or how.name})", disable=not shown):
         try:
             per_image.append(job.score(i))
         except (DataError, ShapeError) as e:
@@ -130,25 +110,14 @@ def test(
     chosen = {name: getattr(job, name) for name in kind.options()}
     if "m" in chosen and amplification != "auto":
         chosen["m"] = None  # a row of the same test whatever m
-    row = {
-        "model": key,
-        "dataset": dataset,
-        "split": split,
-        "profile": profile or trained.get("profile"),
-        "checkpoint": None if checkpoint is None else Path(checkpoint).name,
-        "weights": weights_id(checkpoint),
-        "limit": limit,
-        "images": len(per_image),
-        **job.summary(per_image),
-        "amplification": named,
-        "protocol": how.name,
-        **chosen,
-        "seconds_train": seconds_train or trained.get("seconds_train"),
-        **computed_by(job.network),
-        "torch": torch.__version__,
-        "commit": commit(),
-        "per_image": per_image,
-    }
+    name = None if checkpoint is None else Path(checkpoint).name
+    row = {"model": key, "dataset": dataset, "split": split}
+    row |= {"profile": profile or trained.get("profile"), "checkpoint": name}
+    row |= {"weights": weights_id(checkpoint), "limit": limit, "images": len(per_image)}
+    row |= job.summary(per_image) | {"amplification": named, "protocol": how.name} | chosen
+    row |= {"seconds_train": seconds_train or trained.get("seconds_train")}
+    row |= computed_by(job.network) | {"torch": torch.__version__, "commit": commit()}
+    row |= {"per_image": per_image}
     if distributed.is_first():
         add_rows(results, [row])
     distributed.wait()  # until the file is written
@@ -170,7 +139,7 @@ def _ready(network, key, checkpoint, device):
 
 
 def _training_of(checkpoint, key):
-    """What the run directory of a checkpoint says: profile, levels, seconds_train; {} else."""
+    """What the run directory of a checkpoint says; {} else."""
     folder = Path(checkpoint).parent
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -16,19 +16,14 @@ class Evaluation:
     """How the items of a data set are fed to a network, scored and shown.
 
     The further fields of a subclass are the options that `evaluation.test` takes for its task.
-
-    Attributes:
-        protocol, amplification: as of `evaluation.test`.
-        folder: where pictures go; None writes none.
-        network, data, count: what is tested, on which data set, on how many of its items.
     """
 
     protocol: Protocol
     amplification: Any
-    folder: Path | None
+    folder: Path | None  # where pictures go; None writes none
     network: Any = None
     data: Any = None
-    count: int = 0
+    count: int = 0  # of the data's items, how many are tested
 
     @classmethod
     def options(cls) -> list[str]:

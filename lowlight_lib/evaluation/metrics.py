@@ -1,8 +1,6 @@
 """Scores, with the protocol that they were taken by.
 
-PSNR and SSIM of pictures are torchmetrics', those of raw video numpy's and scikit-image's. What
-papers leave unsaid and what moves the last digits (rounding to 8 bits, the window, whether the mean
-is taken over images or over squared errors) is a named `Protocol` and goes into results.json.
+What papers leave unsaid and what moves the last digits is a named `Protocol`.
 """
 
 from __future__ import annotations
@@ -15,27 +13,20 @@ import torch
 from ..errors import OptionError, ShapeError
 from ..models import Task
 
+SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a picture is scored.
+    """How a picture is scored."""
 
-    Attributes:
-        name: goes into results.json.
-        rounding: "round" or "truncate" to 8 bits before scoring, or "none".
-        text: the whole protocol in a sentence.
-        task: what it is for: pictures (those of RAW_STILL are for PHOTO too), or packed frames of
-            RAW_VIDEO, see `score_raw`.
-        joint: PSNR from the squared error of the four planes together.
-        gamma: that an illumination is raised to, where nobody says another.
-    """
-
-    name: str
-    rounding: str
-    text: str
-    task: Task = Task.RAW_STILL
-    joint: bool = False
-    gamma: float = 0.2
+    name: str  # goes into results.json
+    rounding: str  # "round" or "truncate" to 8 bits before scoring, or "none"
+    text: str  # the whole protocol in a sentence
+    task: Task = Task.RAW_STILL  # what it is for; those of RAW_STILL are for PHOTO too
+    joint: bool = False  # PSNR from the squared error of the four planes together
+    gamma: float = 0.2  # that an illumination is raised to, where nobody says another
 
 
 _PICTURES = (
@@ -83,13 +74,8 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 
 
 def score(picture, target, protocol="default") -> tuple[float, float]:
-    """(PSNR in dB, SSIM) of one picture.
-
-    Args:
-        picture, target: float (H, W, 3) in [0, 1], numpy or tensor. Sides of at least 11 pixels.
-    Returns: infinity dB for equal pictures.
-    Raises:
-        ShapeError: the shapes differ, or a side is shorter than the window of 11.
+    """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
+    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
@@ -104,26 +90,14 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
 
 
-SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
-
-
 def score_beside_baseline(picture, baseline, target, protocol="default") -> dict[str, float]:
     """{name in SCORES: score} of a picture and of what a reader has without a network."""
     scores = (*score(picture, target, protocol), *score(baseline, target, protocol))
     return dict(zip(SCORES, scores, strict=True))
 
 
-MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
-
-
 def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:
-    """(PSNR in dB, SSIM) of every frame of a raw clip, float64 (T,) each.
-
-    Args:
-        frames, target: float (T, 4, H, W), 0 black, 1 white. Sides of at least 7 pixels.
-    Raises:
-        ShapeError: the shapes differ, or are no packed frames of that size.
-    """
+    """(PSNR in dB, SSIM) of every frame of a raw clip (T, 4, H, W) in [0, 1], float64 (T,) each."""
     from skimage.metrics import structural_similarity
 
     how = find_protocol(protocol, Task.RAW_VIDEO)

@@ -1,10 +1,7 @@
 """LPIPS and FID of the pictures that a test has written, on request.
 
-Needs the extra `perceptual` (torchvision, torch-fidelity) and, the first time, the net: both scores
-are distances between features of networks whose weights these libraries download.
-
-Scores without a reference are not here. NIQE and Ma's score are models that their authors fitted to
-pictures of their own choice: without the fitted files one computes another score of the same name.
+Needs the extra `perceptual` and, the first time, the net, for the weights of the networks whose
+features are compared.
 """
 
 from __future__ import annotations
@@ -27,25 +24,17 @@ def find_metrics():
         what = f"LPIPS and FID need torchvision and torch-fidelity ({e})"
         todo = 'pip install "lowlight-lab[perceptual]", with a torchvision made for your torch'
         raise OptionError(what, todo=todo) from e
-    from torchmetrics.image.fid import FrechetInceptionDistance
-    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    from torchmetrics.image import fid, lpip
 
-    return LearnedPerceptualImagePatchSimilarity, FrechetInceptionDistance
+    return lpip.LearnedPerceptualImagePatchSimilarity, fid.FrechetInceptionDistance
 
 
 def score_folder(folder, names, result="result", baseline="input", metrics=None) -> dict:
     """Mean LPIPS (AlexNet) and FID of the pictures that a test wrote, and of its baseline's.
 
-    Args:
-        folder: of a test's pictures: NAME_{result}.png, NAME_{baseline}.png, NAME_target.png.
-        names: of the pictures, as the row's "per_image" has them; at least two.
-        metrics: classes as `find_metrics` gives them.
-    Returns:
-        "lpips", "fid", "baseline_lpips" and "baseline_fid": 0 is equal, lower is better. FID of
-        fewer than some thousand pictures is far from its limit: compare it only at equal counts.
-    Raises:
-        DataError: a picture is not there.
-        OptionError: as of `find_metrics`, too few names, or the weights could not be fetched.
+    They are NAME_{result}.png, NAME_{baseline}.png and NAME_target.png; the scores are "lpips",
+    "fid", "baseline_lpips" and "baseline_fid": 0 is equal, lower is better. FID of fewer than some
+    thousand pictures is far from its limit: compare it only at equal counts.
     Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
     CVPR 2018; Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NIPS 2017.
     """

@@ -25,18 +25,11 @@ class Photos(Evaluation):
 
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
     in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
-    minus X), truncated to 8 bits. Below 0, D wraps round: its bytes, read as signed, are the
-    difference.
-
-    Options:
-        gamma: the result is L^gamma R; by default the protocol's.
-        predictions: a folder of pictures made elsewhere, instead of weights: for each dark NAME.png
-            a NAME.png (or another format) or NAME.npz, see `read_prediction`. Rows say its name.
-    Source: Fu et al., "Learning a Simple Low-light Image Enhancer from Paired Low-light
-    Instances", CVPR 2023, released code.
+    minus X, its bytes to be read as signed), truncated to 8 bits. `predictions` is a folder of
+    pictures made elsewhere: for each dark NAME.png a NAME.png (or another format) or NAME.npz.
     """
 
-    gamma: float | None = None
+    gamma: float | None = None  # the result is L^gamma R; by default the protocol's
     predictions: Path | None = None
 
     def __post_init__(self):
@@ -46,8 +39,7 @@ class Photos(Evaluation):
         self.amplification = None
         gamma = self.protocol.gamma if self.gamma is None else self.gamma
         check_gamma(gamma)
-        self.gamma = float(gamma)
-        self._made = None  # {name: file} of the predictions
+        self.gamma, self._made = float(gamma), None  # {name: file} of the predictions
 
     def begin(self):
         if self.predictions is not None:
@@ -79,13 +71,9 @@ class Photos(Evaluation):
 def read_prediction(path, gamma=0.2) -> np.ndarray:
     """A picture made elsewhere: float32 (H, W, 3) in [0, 1].
 
-    Args:
-        path: a photograph, or a .npz with a picture, or with L and R, called so or output_0 and
-            output_1, as tools for accelerators do: (H, W, C) or (C, H, W), with or without a first
-            axis of 1; floats in about [0, 1], which are clipped, or unsigned integers.
-        gamma: of L and R.
-    Raises:
-        DataError: it is none of these.
+    It is a photograph, or a .npz with a picture, or with L and R, called so or output_0 and
+    output_1, as tools for accelerators do: (H, W, C) or (C, H, W), with or without a first axis of
+    1; floats in about [0, 1], which are clipped, or unsigned integers.
     """
     path = Path(path)
     if path.suffix.lower() != ".npz":
@@ -134,10 +122,8 @@ def _find(folder, names):
             raise DataError(f"is there as {there[path.stem].name} too", file=path, todo="keep one")
         there[path.stem] = path
     if lacking := [n for n in names if n not in there]:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         todo = "name each after its dark picture: 1.png or 1.npz for low/1.png"
-        what = f"has no picture called {', '.join(lacking[:3])}{more}"
-        raise DataError(what, file=folder, todo=todo)
+        raise DataError(f"has no picture called {', '.join(lacking[:3])}", file=folder, todo=todo)
     return {n: there[n] for n in names}
 
 

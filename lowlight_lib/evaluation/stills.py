@@ -25,19 +25,13 @@ class Stills(Evaluation):
 
     Pictures are NAME_{input,baseline,result,target}.png; with another amplification than the true
     ratio only NAME_{baseline,result}_{amplification}.png, since the others do not depend on it.
-
-    Options:
-        m: brightness of the estimate; 5 is the default of REDI's released training code.
-        first_of_burst, exclude_misaligned: of the data set.
-        levels: (black, white) instead of the files' own; by default those of the training.
-        match_colour: bring a foreign camera's colours to the training camera's (see `restore`).
     """
 
-    m: float = 5.0
-    first_of_burst: bool = False
+    m: float = 5.0  # brightness of the estimate, as in REDI's released training code
+    first_of_burst: bool = False  # of the data set, as the next one
     exclude_misaligned: bool = False
-    levels: tuple[float, float] | None = None
-    match_colour: bool = False
+    levels: tuple[float, float] | None = None  # not the files' own; by default the training's
+    match_colour: bool = False  # another camera's, see `restore`
 
     def data_options(self):
         names = ("first_of_burst", "exclude_misaligned", "levels")
@@ -72,10 +66,7 @@ class Stills(Evaluation):
 
 
 def amplified(raw: RawImage, factor) -> RawImage:
-    """The mosaic multiplied above its black level, as uint16 between 0 and the white level.
-
-    This is all that a raw converter gets without a network.
-    """
+    """The mosaic multiplied above its black level, all that a converter gets without a network."""
     black = tile(raw.black_level, raw.mosaic.shape)
     signal = (raw.mosaic - black) * np.float32(factor) + black
     mosaic = np.clip(np.rint(signal), 0, raw.white_level).astype(np.uint16)

@@ -4,14 +4,12 @@ Neighbouring wavelet coefficients of natural pictures are a Gaussian vector time
 Gaussian scale mixture), large where there is something to see. ST-RRED takes the entropy of each
 3x3 block of one oriented band, of the frame and of the difference to the next frame, weights it
 with the block's scale, and compares the two videos' figures. Noise that flickers changes the second
-far more than the first, and that is why video papers report it.
+far more than the first.
 
 Source: Soundararajan and Bovik, "Video quality assessment by reduced reference spatio-temporal
 entropic differencing", IEEE TCSVT 23(4), 2013. The band is one of the steerable pyramid of
-Simoncelli and Freeman (ICIP 1995), by the short filters that they published: the ideal ones, drawn
-with cosines in the frequency domain, give figures from a sixth to four times as large. As in all
-figures that are published, the entropy has no factor 1/2, and ln(2 pi e) is added to logarithms of
-base 2.
+Simoncelli and Freeman (ICIP 1995), by their short filters: ideal ones give other figures. As in all
+that is published, the entropy has no factor 1/2, and ln(2 pi e) is added to logarithms of base 2.
 """
 
 from __future__ import annotations
@@ -65,9 +63,7 @@ def strred(reference, distorted) -> tuple[np.ndarray, float, float]:
         (per_pair, strred, strredssn). `per_pair` float64 (T // 2, 4), of frames 0 and 1, 2 and 3,
         ...: spatial and temporal distance with blocks compared one by one, then the same with
         their means compared. `strred` is the product of the first two columns' means,
-        `strredssn` ("single number", all that has to be sent) of the other two's.
-    Raises:
-        ShapeError: the shapes differ or are too small, or a value is not finite.
+        `strredssn` ("single number") of the other two's.
     """
     total = Strred()
     total.add(reference, distorted)
@@ -81,8 +77,14 @@ class Strred:
         self.pairs, self._left = [], None
 
     def add(self, reference, distorted) -> None:
-        """The next frames, (t, H, W) each, t >= 1."""
-        both = np.stack([_checked(reference, distorted), _checked(distorted, reference)])
+        shape, other = np.shape(reference), np.shape(distorted)
+        if shape != other or len(shape) != 3:
+            raise ShapeError(f"two videos (T, H, W) of one shape, got {shape} and {other}")
+        if min(shape[1:]) < SMALLEST:
+            raise ShapeError(f"ST-RRED needs sides of {SMALLEST} pixels, got {shape[1:]}")
+        both = np.stack([reference, distorted])
+        if not np.isfinite(both).all():
+            raise ShapeError("a video holds NaN or infinity")
         if self._left is not None:
             if self._left.shape[2:] != both.shape[2:]:
                 raise ShapeError(f"frames of {self._left.shape[2:]}, then of {both.shape[2:]}")
@@ -96,20 +98,11 @@ class Strred:
             self.pairs.append([*one_by_one, abs(space.mean()), abs(time.mean())])
 
     def result(self) -> tuple[np.ndarray, float, float]:
-        """(per_pair, strred, strredssn), as `strred` returns them."""
         if not self.pairs:
             raise ShapeError("a video has at least 2 frames", todo="ST-RRED needs their change")
         per_pair = np.array(self.pairs)
         space, time, space_mean, time_mean = per_pair.mean(0)
         return per_pair, float(space * time), float(space_mean * time_mean)
-
-
-def band(frames) -> np.ndarray:
-    """One oriented band of the steerable pyramid: (N, H, W) -> float64 (N, ~H / 8, ~W / 8)."""
-    x = _correlate(np.asarray(frames, np.float64), _FIRST)
-    for _ in range(LEVEL - 1):
-        x = _correlate(x, _HALVE, step=2)
-    return _correlate(x, _BAND)
 
 
 def _correlate(x, kernel, step=1):
@@ -125,7 +118,10 @@ def _correlate(x, kernel, step=1):
 
 def _entropies(frames):
     """Spatial and temporal weighted entropies of two frames (2, H, W), one a block each."""
-    first, second = band(frames)
+    x = _correlate(np.asarray(frames, np.float64), _FIRST)
+    for _ in range(LEVEL - 1):
+        x = _correlate(x, _HALVE, step=2)
+    first, second = _correlate(x, _BAND)
     scale, entropy = _mixture(first)
     change_scale, change_entropy = _mixture(first - second)
     seen = np.log2(1 + scale)
@@ -149,14 +145,3 @@ def _mixture(coefficients):
     scale = (along**2 / values).sum(1) / BLOCK**2
     entropy = np.log2(scale[:, None] * values + NOISE) + np.log(2 * np.pi * np.e)
     return scale, entropy.sum(1)
-
-
-def _checked(frames, other):
-    frames, shape = np.asarray(frames), np.shape(other)
-    if frames.shape != shape or frames.ndim != 3:
-        raise ShapeError(f"two videos (T, H, W) of one shape, got {frames.shape} and {shape}")
-    if min(frames.shape[1:]) < SMALLEST:
-        raise ShapeError(f"ST-RRED needs sides of {SMALLEST} pixels, got {frames.shape[1:]}")
-    if not np.isfinite(frames).all():
-        raise ShapeError("a video holds NaN or infinity")
-    return frames

@@ -23,21 +23,13 @@ class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
     Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side), by the data set's display ISP. Memory does not grow with a clip: five
-    arrays of min(piece, frames) H W 16 bytes, and what the network needs for a piece of one tile.
-
-    Options:
-        m: brightness of the estimate, which is one for each clip.
-        levels: (black, white) instead of the layout's own; by default those of the training.
-        seed: of torch, for a network that draws numbers.
-        piece, tile, overlap, seams: see `clip.enhance`; as published by default, but blended.
-    Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
+    target side by side), by the data set's display ISP.
     """
 
-    m: float = 5.0
-    levels: tuple[float, float] | None = None
-    seed: int = 0
-    piece: int = PIECE
+    m: float = 5.0  # brightness of the estimate, which is one for each clip
+    levels: tuple[float, float] | None = None  # not the layout's own; by default the training's
+    seed: int = 0  # of torch, for a network that draws numbers
+    piece: int = PIECE  # this and the next see `clip.enhance`; as published, but blended
     tile: int = TILE
     overlap: int = OVERLAP
     seams: str = "blended"
@@ -87,13 +79,9 @@ class Video(Evaluation):
         for group in sorted({r["group"] for r in rows}, key=float):
             clips = [r for r in rows if r["group"] == group]
             per_group[group] = _means(clips) | {"clips": len(clips)}
-        return {
-            "camera": self.data.camera,
-            "frames": frames,
-            **_means(per_group.values()),
-            "per_group": per_group,
-            "seconds_per_image": sum(r["seconds"] * r["frames"] for r in rows) / frames,
-        }
+        seconds = sum(r["seconds"] * r["frames"] for r in rows) / frames
+        whole = {"camera": self.data.camera, "frames": frames} | _means(per_group.values())
+        return whole | {"per_group": per_group, "seconds_per_image": seconds}
 
 
 class _Scores:

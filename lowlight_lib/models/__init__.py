@@ -20,17 +20,5 @@ from .spec import (
 if TYPE_CHECKING:
     from .spec import Network as Network
 
-__all__ = [
-    "SYSTEMS",
-    "WHOLE_NETWORK",
-    "Card",
-    "ExportUnit",
-    "Spec",
-    "Task",
-    "add",
-    "build",
-    "export_units",
-    "of_task",
-    "spec_of",
-    "with_spec",
-]
+__all__ = ["SYSTEMS", "WHOLE_NETWORK", "Card", "ExportUnit", "Spec", "Task", "add", "build"]
+__all__ += ["export_units", "of_task", "spec_of", "with_spec"]

@@ -37,15 +37,13 @@ class ShiftUNet(nn.Module):
         self.encoders = nn.ModuleList(row(block, w, 2) for w in widths)
         self.downs = nn.ModuleList(transition(*w, "down") for w in pairwise(widths))
         self.skips = nn.ModuleList(block(w) for w in widths[:3])
-        self.decoders = nn.ModuleList(  # at 1/2, 1/4 and 1/8
-            nn.ModuleList(
-                nn.ModuleList(
-                    ShiftStep(2 * c, shift, k % 2 == 1, transition, block) for k in range(4)
-                )
-                for _ in range(n)
-            )
-            for n in (3, 2, 2)
-        )
+
+        def four_steps():
+            steps = (ShiftStep(2 * c, shift, k % 2 == 1, transition, block) for k in range(4))
+            return nn.ModuleList(steps)
+
+        counts = (3, 2, 2)  # at 1/2, 1/4 and 1/8
+        self.decoders = nn.ModuleList(nn.ModuleList(four_steps() for _ in range(n)) for n in counts)
         self.ups = nn.ModuleList(transition(2 * c, w, "up") for w in (c, 2 * c, 2 * c))
         self.merge = transition(2 * c, c)
         self.conv_out = block(c)
@@ -78,7 +76,7 @@ class Brve(nn.Module):
     """The whole network.
 
     Args:
-        channels: of the features; 24 in the paper.
+        channels: of the features.
         shift: "released" (what the weights were trained with), "intended" (the paper's), or, as
             ablations, "temporal" (no spatial shift) or "none".
         attention: with the distribution-aware attention.
@@ -87,9 +85,7 @@ class Brve(nn.Module):
         gradient: of the activations' sign, see `blocks.binary.sign_ste`.
     Shapes: packed frames (N, T, 4, H, W) or (T, 4, H, W), amplified and clipped to [0, 1], planes
         R, G1, G2, B -> the same shape, not clipped. Any T >= 1 (a clip of fewer than three frames
-        is continued by its last one) and any H, W (padded by reflection).
-    Raises:
-        ShapeError: another number of dimensions or planes.
+        is continued by its last one) and any H, W.
     """
 
     def __init__(
@@ -127,16 +123,12 @@ class Brve(nn.Module):
             return self(clip[None])[0]
         if clip.dim() != 5 or clip.shape[2] != 4 or not clip.shape[1]:
             raise ShapeError(f"a clip is (N, T, 4, H, W) or (T, 4, H, W), got {tuple(clip.shape)}")
-        n, t = clip.shape[:2]
-        y = run_padded(
-            lambda x: self._restore(x.unflatten(0, (n, t))).flatten(0, 1),
-            clip.flatten(0, 1),
-            self.spec.multiple,
-        )
-        return y.unflatten(0, (n, t))
+        size = clip.shape[:2]
+        y = run_padded(lambda x: self._restore(x, size), clip.flatten(0, 1), self.spec.multiple)
+        return y.unflatten(0, size)
 
-    def _restore(self, x):  # (N, T, 4, H, W), sides multiples of 8
-        t = x.shape[1]
+    def _restore(self, x, size):  # (N T, 4, H, W), sides multiples of 8
+        x, t = x.unflatten(0, size), size[1]
         x = torch.cat([x, *[x[:, -1:]] * (3 - t)], 1)  # fewer than 3: the last frame again
         first, deep = (y.unflatten(0, x.shape[:2]) for y in self.extract(x.flatten(0, 1)))
         window, aligned = [deep[:, 0], deep[:, 1]], []
@@ -145,7 +137,7 @@ class Brve(nn.Module):
             aligned.append(left)
         aligned = torch.stack(aligned + window, 1)
         y = self.reconstruct(*(v.flatten(0, 1) for v in (x, first, deep, aligned)))
-        return y.unflatten(0, x.shape[:2])[:, :t]
+        return y.unflatten(0, x.shape[:2])[:, :t].flatten(0, 1)
 
     def extract(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 4, H, W) -> features (N, C, H, W) and those of stage 0; each frame by itself."""
@@ -170,7 +162,6 @@ class Brve(nn.Module):
         return BrveStream(stages or self)
 
     def export_units(self):
-        """See `models.export_units`."""
         return stage_units(self)
 
 

@@ -17,9 +17,7 @@ class BrveStream:
     the same order (the released streaming code adds the whole clip to each frame, loses the last
     two, and feeds features that were refined already).
 
-    Args:
-        network: a `Brve`, put into eval mode by the caller, or what has its `spec` and its three
-            stages `extract`, `align` and `reconstruct`.
+    Of a `Brve` in eval mode, or what has its `spec`, `extract`, `align` and `reconstruct`.
     Built in notebooks/07_shifts, section 5.
 
     >>> from lowlight_lib import models
@@ -38,8 +36,7 @@ class BrveStream:
     def push(self, frame: Tensor) -> list[Tensor]:
         """Take the next frame, (4, H, W) in [0, 1], amplified; return those done now: none or one.
 
-        Raises:
-            ShapeError: not four planes, or another size than the frames before.
+        ShapeError for other than four planes, or another size than the frames before it.
         """
         if frame.dim() != 3 or frame.shape[0] != 4:
             raise ShapeError(f"a frame is (4, H, W), got {tuple(frame.shape)}")
@@ -80,8 +77,6 @@ class BrveStream:
 
 
 class Stage(nn.Module):
-    """A stage of a network as a module of tensors."""
-
     def __init__(self, network, name):
         super().__init__()
         self.net, self.name = network, name
@@ -95,28 +90,24 @@ def stage_units(network) -> dict[str, ExportUnit]:
 
     A whole clip unrolled would take minutes to export, and could not go on after its last frame.
     """
-    width = network.conv_in.out_channels
+    c = network.conv_in.out_channels
 
-    def frames_and_features(h, w, generator):
+    def seen(h, w, generator):
         frames = torch.rand(3, 4, h, w, generator=generator)
         return frames, *network.extract(frames)
 
-    def window(*size):
-        return [*frames_and_features(*size)[2].split(1)]
-
     def known_of_a_frame(*size):
-        frames, first, deep = frames_and_features(*size)
+        frames, first, deep = seen(*size)
         return [frames[:1], first[:1], deep[:1], network.align(*deep.split(1))[0]]
 
-    sides = ("left", "middle", "right")
-    stages = {
-        "extract": (("frames",), (4,), ("first", "deep"), uniform(4)),
-        "align": (sides, (width,) * 3, tuple(f"aligned_{side}" for side in sides), window),
-        "reconstruct": (("frames", "first", "deep", "aligned"), (4, *(width,) * 3), ("enhanced",),
-                        known_of_a_frame),
-    }  # fmt: skip
-    return {
-        name: ExportUnit(Stage(network, name), inputs, channels, outputs, network.spec.multiple,
-                         draw, None if len(outputs) == 1 else tuple)
-        for name, (inputs, channels, outputs, draw) in stages.items()
-    }  # fmt: skip
+    def unit(name, inputs, channels, outputs, draw, result: type | None = tuple):
+        stage, multiple = Stage(network, name), network.spec.multiple
+        return {name: ExportUnit(stage, inputs, channels, outputs, multiple, draw, result)}
+
+    window, known = ("left", "middle", "right"), ("frames", "first", "deep", "aligned")
+    aligned = tuple(f"aligned_{side}" for side in window)
+    return (
+        unit("extract", ("frames",), (4,), ("first", "deep"), uniform(4))
+        | unit("align", window, (c, c, c), aligned, lambda *size: [*seen(*size)[2].split(1)])
+        | unit("reconstruct", known, (4, c, c, c), ("enhanced",), known_of_a_frame, None)
+    )

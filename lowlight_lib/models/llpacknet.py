@@ -2,7 +2,6 @@
 
 The mosaic is packed down to 1/16 of its size, where a pixel costs 1/256. The work is done there and
 (nearly half of it) at 1/8, and one UnPack brings the picture back to full size at once.
-Re-implemented from the paper and from the names and shapes of the released weights.
 Built in notebooks/04_pack_unpack.
 """
 
@@ -23,8 +22,6 @@ from ..errors import OptionError
 from .spec import WHOLE_NETWORK, Card, ExportUnit, Spec, Task, uniform, whole_unit
 
 FORMS = ("2022", "2020")
-
-
 SPEC = Spec("llpacknet", Task.RAW_STILL, channels=1, multiple=16, halo=368)
 
 

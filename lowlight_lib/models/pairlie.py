@@ -1,8 +1,7 @@
 """PairLIE: "Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances".
 
 Fu, Yang, Tu, Huang, Ding, Ma, CVPR 2023. Three plain networks: one projects the picture to one that
-obeys I = L * R, the others read light and paint off it. Re-implemented from the paper and from the
-names and shapes of the released weights; what it is trained on is in `blocks.retinex`.
+obeys I = L * R, the others read L and R off it. What it is trained on is in `blocks.retinex`.
 """
 
 from __future__ import annotations
@@ -21,21 +20,18 @@ SPEC = Spec("pairlie", Task.PHOTO, channels=3, multiple=1, halo=10)  # ten 3x3 c
 
 
 class PairLIE(nn.Module):
-    """The whole network.
+    """The whole network, with `width` channels between the convolutions.
 
-    Args:
-        width: channels between the convolutions.
-    Shapes: picture (N, 3, H, W) in [0, 1], display-encoded, any H, W -> Decomposition: light L
-        (N, 1, H, W), paint R and projected picture X (N, 3, H, W), each between 0 and 1. The
-        brightened picture is `blocks.retinex.recompose(L, R, gamma)`.
+    Shapes: picture (N, 3, H, W) in [0, 1], display-encoded, any H, W -> Decomposition: illumination
+        L (N, 1, H, W), reflectance R and projected picture X (N, 3, H, W), each between 0 and 1.
     Built in notebooks/08_retinex, section 7.
     """
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.spec = SPEC
-        # Light and projected picture start as dark as what they shall be. From the middle grey of
-        # an unbiased sigmoid a short training falls into black, where a sigmoid learns no more.
+        # L and X start as dark as what they shall be. From the middle grey of an unbiased sigmoid
+        # a short training falls into black, where a sigmoid learns no more.
         self.project = Plain(3, 3, width, start=0.12)
         self.illumination = Plain(3, 1, width, start=0.12)
         self.reflectance = Plain(3, 3, width)
@@ -51,10 +47,8 @@ class PairLIE(nn.Module):
 class Plain(nn.Module):
     """Five 3x3 convolutions, reflected at the edges, ReLU between, a sigmoid at the end.
 
-    Initialised after He, not by PyTorch's default, whose outputs hardly depend on the input.
-
-    Args:
-        start: what it puts out for black before training.
+    Initialised after He, not by PyTorch's default, whose outputs hardly depend on the input; gives
+    `start` for black before training.
     """
 
     def __init__(self, c_in: int, c_out: int, width: int, start: float = 0.5) -> None:

@@ -1,8 +1,7 @@
 """REDI: "Restoring Extremely Dark Images in Real Time" (Lamba & Mitra, CVPR 2021).
 
 Three encoders look at the mosaic at 1/2, 1/8 and 1/32 of its size, and nearly all of the work is
-done at 1/32, where a pixel costs a thousandth. Re-implemented from the paper and from the shapes of
-the released weights; the method is patent pending (see NOTICE).
+done at 1/32, where a pixel costs a thousandth. The method is patent pending (see NOTICE).
 Built in notebooks/05_scales_and_dense_blocks.
 """
 
@@ -72,15 +71,11 @@ class Redi(nn.Module):
         scales: the encoders to have, of "lse", "mse", "hse" (an ablation drops one).
         growth: channels that each dense layer adds.
         layers: dense layers in each block of the 1/32 encoder.
-        block: "rdb*" or the ordinary "rdb".
-        kernel: side of the two large convolutions at 1/2, 5 or 3.
-        weight_norm: normalise the weights of every convolution, as in training.
-        parallel: evaluate the encoders at the same time, as the paper promises: on streams of a
-            GPU, in threads on a CPU. Also an attribute, to be set at any time.
+        kernel: side of the two large convolutions at 1/2.
+        parallel: evaluate the encoders at the same time, as the paper promises, see
+            `blocks.concurrent`. Also an attribute, to be set at any time.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).
         Clamped to [0, 1] in eval mode; in training the loss has to see what lies outside.
-    Raises:
-        OptionError: an option that does not exist or cannot be built.
     """
 
     def __init__(
@@ -103,9 +98,8 @@ class Redi(nn.Module):
             raise OptionError(f"kernel is 5 or 3, not {kernel!r}")
         if not layers or any(type(n) is not int or n < 1 for n in (growth, *layers)):
             raise OptionError(f"growth {growth!r} and layers {layers!r} are counts of at least 1")
-        self.spec = SPEC
+        self.spec, self.parallel = SPEC, parallel
         norm, star = weight_norm, block == "rdb*"
-        self.parallel = parallel
         self.lse = conv(4, 12, kernel, norm=norm) if "lse" in scales else None
         self.mse = MidScaleEncoder(norm) if "mse" in scales else None
         self.hse = HighScaleEncoder(growth, layers, star, norm) if "hse" in scales else None
@@ -133,15 +127,12 @@ class Redi(nn.Module):
         encoders = {name: getattr(self, name) for name in SCALES if getattr(self, name) is not None}
         if self.parallel and not torch.compiler.is_compiling():  # an exported graph has no threads
             # In MACs a mosaic pixel, nearly: each weight is used once a position.
-            work = [_size(e) / SCALES[name] ** 2 for name, e in encoders.items()]
+            sizes = (sum(p.numel() for p in e.parameters()) for e in encoders.values())
+            work = [n / SCALES[name] ** 2 for n, name in zip(sizes, encoders, strict=True)]
             results = run_together([*encoders.values()], x, work)
         else:
             results = [encoder(x) for encoder in encoders.values()]
         return results if self.lse is not None else [None, *results]
-
-
-def _size(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 CARD = Card(

@@ -1,7 +1,4 @@
-"""The authors' names of parameters, and our own of before, brought to ours of now.
-
-Each table is a list of (pattern, ours). Names that no pattern knows stay as they are.
-"""
+"""The authors' names of parameters, and our own of before, brought to ours of now, by patterns."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """SID: "Learning to See in the Dark" (Chen, Chen, Xu, Koltun, CVPR 2018), the baseline of all.
 
-A U-Net on the packed mosaic. Parameter names are those of the PyTorch port that later papers
-compare with.
+A U-Net on the packed mosaic. Parameters are called as in the PyTorch port that papers compare with.
 """
 
 from __future__ import annotations
@@ -19,8 +18,6 @@ from .spec import Card, Spec, Task
 
 WIDTHS = (32, 64, 128, 256, 512)
 _KINDS = {"bayer": ("Bayer", 2, 4), "xtrans": ("X-Trans", 3, 9)}  # name, packing, planes
-
-
 SPEC = Spec("sid", Task.RAW_STILL, channels=1, multiple=32, halo=192)
 
 
@@ -35,12 +32,9 @@ class Sid(nn.Module):
         `sensor.cfa.XTRANS` -> picture (N, 3, H, W). Not clamped: the original clamps when it
         writes a picture, and so does `restore`.
 
-    It pads to a multiple of 16 packed planes' pixels: four halvings. An output pixel sees, measured
-    from a line that is a multiple, 94 lines of the packed planes; the halo is 96 of them.
-
-    The last layer gives 12 channels at half size, sorted out by PixelShuffle as in the port. The
-    original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space,
-    so its weights are not these.
+    An output pixel sees, measured from a line that is a multiple, 94 lines of the packed planes.
+    The original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space
+    where the port has PixelShuffle, so its weights are not these.
     """
 
     def __init__(self, clip_input: bool = True, cfa: Literal["bayer", "xtrans"] = "bayer") -> None:

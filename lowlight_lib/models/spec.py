@@ -1,17 +1,18 @@
 """What a network is and how it is fed, said once: `Task`, `Spec`, `Card`, and `SYSTEMS`.
 
 Every network has a `Spec` as its attribute `spec`; checkpoints, exported files and engines carry
-it, and whoever feeds a network reads it and asks nothing else. A system's `Card` stands in its
-model's file, which is imported when somebody asks for it.
+it, and whoever feeds a network reads it and asks nothing else.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections import UserDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ class Task(Enum):
 
     @property
     def channels(self) -> int:
-        """Of an input: 1 of a mosaic, 4 of packed frames, 3 of a photograph."""
+        """Of an input."""
         return {Task.RAW_STILL: 1, Task.RAW_VIDEO: 4, Task.PHOTO: 3}[self]
 
 
@@ -46,16 +47,13 @@ class Spec:
 
     Attributes:
         key: which system it is, a name in `SYSTEMS`.
-        task: what it takes and gives.
         channels: of its input.
         multiple: it pads its input to this multiple by itself; tiles align to it.
-        halo: pixels of context around a tile: for SID its whole receptive field, so that tiles are
-            exact, and LLPackNet and PairLIE too; for REDI less than that, so that they are close
-            (see `restore.window`).
+        halo: pixels of context around a tile: the receptive field, so that tiles are exact, or for
+            REDI less, so that they are close (see `restore.window`).
         cfa: "Bayer" (RGGB) or "X-Trans", the mosaics it takes.
         amplifies_itself: it takes the mosaic un-amplified.
-        trained_on: name of the camera of its training data, where that is known.
-        white_balance: (r, g, b) gains of its training data, where they are known.
+        trained_on, white_balance: camera of its training data and their (r, g, b) gains, or None.
         options: of the constructor, as `build` was given them; None where it was not `build` that
             made the network, which then cannot be saved.
     """
@@ -77,7 +75,6 @@ class Spec:
         return 6 if self.cfa == "X-Trans" else None
 
     def replace(self, **changes: Any) -> Spec:
-        """The same spec with other values."""
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> str:
@@ -86,11 +83,7 @@ class Spec:
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
-        """What `to_json` wrote.
-
-        Raises:
-            OptionError: it is no spec.
-        """
+        """What `to_json` wrote; OptionError for any other text."""
         try:
             fields = json.loads(text)
             fields["task"] = Task[fields["task"]]
@@ -104,11 +97,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Int8:
-    """How a network is quantised to eight bits.
-
-    Attributes:
-        side: of the crops that it is calibrated on, in pixels.
-        keep: layers that stay in float32, by the beginnings of their names.
+    """How a network is quantised to eight bits: calibrated on crops of this side, while the layers
+    whose names begin as one of `keep` stay in float32.
     """
 
     side: int
@@ -117,96 +107,110 @@ class Int8:
 
 @dataclass(frozen=True)
 class ExportUnit:
-    """A part of a network that becomes one file: all of it, or a stage.
+    """A part of a network that becomes one file: all of it, or a stage."""
 
-    Attributes:
-        module: in eval mode; takes and gives tensors, and shares the network's weights.
-        inputs, channels: names of its inputs in the file, and the channels of each.
-        outputs: names of its results in the file.
-        multiple: of which height and width have to be multiples.
-        draw: (height, width, torch.Generator) -> inputs as they come in use.
-        result: what makes the network's own kind of tuple of several results.
-    """
-
-    module: Callable
-    inputs: tuple[str, ...]
-    channels: tuple[int, ...]
-    outputs: tuple[str, ...]
-    multiple: int
-    draw: Callable
-    result: Callable | None = None
+    module: Callable  # in eval mode; takes and gives tensors, and shares the network's weights
+    inputs: tuple[str, ...]  # their names in the file
+    channels: tuple[int, ...]  # of each input
+    outputs: tuple[str, ...]  # names of its results in the file
+    multiple: int  # of height and width
+    draw: Callable  # (height, width, torch.Generator) -> inputs as they come in use
+    result: Callable | None = None  # makes the network's own kind of tuple of several results
 
 
 @dataclass(frozen=True)
 class Card:
     """What somebody has to know of a system before using it.
 
-    Attributes:
-        key: its name, on the command line and everywhere.
-        spec: of the network as it is built without options.
-        paper, year, title: where it is from.
-        network: its class; the arguments of the constructor are the options of `build`.
-        params, effective_params: number of parameters; binary ones counted as 1/32.
-        licence: of the method and of the released weights.
-        sources: where released weights can be had.
-        bench: input shapes that `lowlight bench` times: "full" as the paper does, "medium" what a
-            laptop does within a course, "small" to see that it works.
-        int8: how it is quantised, or why it is not, in words.
+    `bench` has input shapes that are timed: "full" as in the paper, "medium" what a laptop does
+    within a course, "small" to see that it works.
     """
 
-    key: str
-    spec: Spec
+    key: str  # its name, on the command line and everywhere
+    spec: Spec  # of the network as it is built without options
     paper: str
     year: int
     title: str
-    network: Callable[..., nn.Module]
+    network: Callable[..., nn.Module]  # its class, whose arguments are the options of `build`
     params: int
-    effective_params: int
-    licence: str
-    sources: tuple[str, ...] = ()
+    effective_params: int  # binary ones counted as 1/32
+    licence: str  # of the method and of the released weights
+    sources: tuple[str, ...] = ()  # where released weights can be had
     bench: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    int8: Int8 | str = "not fitted to this network"
+    int8: Int8 | str = "not fitted to this network"  # how it is quantised, or why it is not
 
 
-class _Systems(Mapping[str, Card]):
-    """{key: Card}; a card is read from its model's file when it is asked for."""
+def spec_of(network: object) -> Spec:
+    """The spec of a network, or of what was made of one; OptionError where it has none."""
+    spec = getattr(network, "spec", None)
+    if not isinstance(spec, Spec):
+        what = "this network does not say how it is fed: it has no spec"
+        todo = "make it with models.build, or give it one: models.with_spec(network, spec)"
+        raise OptionError(what, todo=todo)
+    return spec
 
-    def __init__(self, *names: str) -> None:
-        self._cards: dict[str, Card | None] = dict.fromkeys(names)
+
+def export_units(network) -> dict[str, ExportUnit]:
+    """The parts of a network, in eval mode, that become files of their own: {name: unit}.
+
+    A network that is more than one has a method `export_units` that says which; one for raw video
+    has to, and has a method `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of
+    callables named as its units. OptionError where they lack.
+    """
+    spec = spec_of(network)
+    if hasattr(network, "export_units"):
+        return network.export_units()
+    if spec.task is Task.RAW_VIDEO:
+        todo = "run it eager, or give it the methods export_units and stream that Brve has"
+        raise OptionError(f"{spec.key} does not say of which stages it is made", todo=todo)
+    return {WHOLE_NETWORK: whole_unit(network)}
+
+
+def whole_unit(network) -> ExportUnit:
+    """A network as one unit; its outputs are called as the fields of its NamedTuple are."""
+    import torch
+
+    spec = spec_of(network)
+    side = 2 * max(spec.multiple, 8)
+    like = next(network.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        out = network(torch.zeros(1, spec.channels, side, side).to(like))
+    outputs, result = ("picture",), None
+    if not torch.is_tensor(out):
+        outputs = getattr(out, "_fields", tuple(f"output_{i}" for i in range(len(out))))
+        result = getattr(out, "_make", tuple)
+    inputs, c = ("image" if spec.task is Task.PHOTO else "mosaic",), spec.channels
+    return ExportUnit(network, inputs, (c,), outputs, spec.multiple, uniform(c), result)
+
+
+def uniform(channels):
+    """`ExportUnit.draw` of one input, evenly spread in [0, 1]."""
+    import torch
+
+    return lambda h, w, generator: [torch.rand(1, channels, h, w, generator=generator)]
+
+
+class _Systems(UserDict[str, Any]):
+    """{key: Card}; a card is read from its model's file when it is asked for, None before."""
 
     def __getitem__(self, key: str) -> Card:
-        if key not in self._cards:
+        if key not in self.data:
             raise OptionError(f"unknown model {key!r}", todo=f"use one of {', '.join(self)}")
-        card = self._cards[key]
-        if card is None:
-            card = self._cards[key] = import_module(f".{key}", __package__).CARD
-        return card
-
-    def __contains__(self, key):
-        return key in self._cards
-
-    def __iter__(self):
-        return iter(self._cards)
-
-    def __len__(self):
-        return len(self._cards)
+        self.data[key] = self.data[key] or import_module(f".{key}", __package__).CARD
+        return self.data[key]
 
     def add(self, card: Card) -> None:
-        if self._cards.get(card.key, card) != card:
+        """Make a network of your own a system: every command and test then knows it.
+
+        OptionError where another card has this key.
+        """
+        if card.key in self and self[card.key] != card:
             raise OptionError(f"there is a model {card.key!r} already", todo="choose another key")
-        self._cards[card.key] = card
+        self.data[card.key] = card
 
 
-SYSTEMS = _Systems("sid", "llpacknet", "redi", "brve", "pairlie")
-
-
-def add(card: Card) -> None:
-    """Make a network of your own a system: every command and test then knows it.
-
-    Raises:
-        OptionError: another card has this key.
-    """
-    SYSTEMS.add(card)
+SYSTEMS = _Systems(sid=None, llpacknet=None, redi=None, brve=None, pairlie=None)
+add = SYSTEMS.add
 
 
 def of_task(task: Task) -> list[str]:
@@ -215,15 +219,9 @@ def of_task(task: Task) -> list[str]:
 
 
 def build(key: str, **options: Any) -> Network:
-    """Make the network of a system, freshly initialised.
+    """Make the network of a system, freshly initialised, in training mode.
 
-    Args:
-        key: one of `SYSTEMS`.
-        options: the constructor's arguments; see the class in the model's file.
-    Returns:
-        nn.Module in training mode, whose `spec` says how it is fed and how it was built.
-    Raises:
-        OptionError: unknown key or option.
+    The options are the constructor's arguments; OptionError for an unknown key or option.
 
     >>> sum(p.numel() for p in build("redi").parameters())
     784768
@@ -237,84 +235,12 @@ def build(key: str, **options: Any) -> Network:
     return network
 
 
-def spec_of(network: object) -> Spec:
-    """The spec of a network, or of what was made of one.
-
-    Raises:
-        OptionError: it has none, so nobody can say how it is fed.
-    """
-    spec = getattr(network, "spec", None)
-    if not isinstance(spec, Spec):
-        raise OptionError(
-            "this network does not say how it is fed: it has no spec",
-            todo="make it with models.build, or give it one: models.with_spec(network, spec)",
-        )
-    return spec
-
-
 def with_spec(network: Callable, spec: Spec | str) -> Callable:
-    """A callable with a spec: what any function of tensors needs to be fed as a network is.
-
-    Args:
-        network: a callable; one that has a spec already is returned as it is.
-        spec: a `Spec`, or the key of a system, whose card has one.
+    """A function of tensors, to be fed as the network of this spec, or of the system of this key;
+    one that has a spec already is returned as it is.
     """
     if isinstance(getattr(network, "spec", None), Spec):
         return network
-    return _WithSpec(network, SYSTEMS[spec].spec if isinstance(spec, str) else spec)
-
-
-class _WithSpec:
-    def __init__(self, network, spec):
-        self.network, self.spec = network, spec
-
-    def __call__(self, *inputs):
-        return self.network(*inputs)
-
-
-def export_units(network) -> dict[str, ExportUnit]:
-    """The parts of a network that become files of their own: {name: unit}.
-
-    A network that is more than one has a method `export_units` that says which; one for raw video
-    has a method `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of callables
-    named as its units. Any other network is one unit, see `whole_unit`.
-
-    Args:
-        network: an nn.Module with a spec, in eval mode.
-    Raises:
-        OptionError: it has no spec, or is for raw video and does not say what its stages are.
-    """
-    spec = spec_of(network)
-    if hasattr(network, "export_units"):
-        return network.export_units()
-    if spec.task is Task.RAW_VIDEO:
-        raise OptionError(
-            f"{spec.key} does not say of which stages it is made",
-            todo="run it eager, or give it the methods export_units and stream that Brve has",
-        )
-    return {WHOLE_NETWORK: whole_unit(network)}
-
-
-def whole_unit(network) -> ExportUnit:
-    """A network as one unit; its outputs are called as the fields of its NamedTuple are."""
-    import torch
-
-    spec = spec_of(network)
-    side = 2 * max(spec.multiple, 8)
-    like = next(network.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        out = network(torch.zeros(1, spec.channels, side, side).to(like))
-    names, result = ("picture",), None
-    if not torch.is_tensor(out):
-        names = getattr(out, "_fields", tuple(f"output_{i}" for i in range(len(out))))
-        result = getattr(out, "_make", tuple)
-    inputs = ("image" if spec.task is Task.PHOTO else "mosaic",)
-    draw = uniform(spec.channels)
-    return ExportUnit(network, inputs, (spec.channels,), names, spec.multiple, draw, result)
-
-
-def uniform(channels):
-    """`ExportUnit.draw` of one input, evenly spread in [0, 1]."""
-    import torch
-
-    return lambda h, w, generator: [torch.rand(1, channels, h, w, generator=generator)]
+    fed: Any = partial(network)
+    fed.spec = SYSTEMS[spec].spec if isinstance(spec, str) else spec
+    return fed

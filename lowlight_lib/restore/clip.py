@@ -1,10 +1,8 @@
-"""From a dark raw clip to pictures: piece by piece, tile by tile, blended.
-
-Beside `restore.restore`, which is the same for stills and photographs.
-"""
+"""From a dark raw clip to pictures: piece by piece, tile by tile, blended."""
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,30 +27,26 @@ AT_A_TIME = 4  # frames that become pictures together
 def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
     """Apply a network to a clip of any length and size, a piece at a time.
 
-    Memory does not grow with the clip: with n = min(piece, frames), two arrays of n H W 16 bytes
-    (the caller's last result is a third) and what the network needs for n frames of tile x tile.
+    Memory: two arrays of a piece of frames (the caller's last result is a third), and what the
+    network needs for a piece of one tile.
 
     Args:
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
         read: function of a slice of frames -> float32 (t, 4, H, W).
-        frames: length of the clip.
-        piece: frames that the network sees at once; pieces do not overlap.
+        piece: frames, of so many, that the network sees at once; pieces do not overlap.
         tile, overlap: see `window.tiles`, in packed pixels; smaller frames are not cut.
-        seams: "blended": no edge shows, see `window.run`. "released": the plain mean, as BRVE's
-            code has it, and its square tiles of the frame's smaller side.
+        seams: "blended" or, as BRVE's code has it, "released": the plain mean of tiles that are
+            squares of the frame's smaller side.
     Yields:
         (start, result float32 (t, 4, H, W)), not clipped.
-    Raises:
-        OptionError: options that do not fit, or too little memory. ShapeError: as `window.tiles`.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
     if seams not in SEAMS:
         raise OptionError(f"unknown seams {seams!r}", todo=f"use {' or '.join(SEAMS)}")
     if piece < 1 or not 0 <= overlap < tile:
-        raise OptionError(
-            f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}",
-            todo="a piece has a frame at least, and a tile more pixels than the overlap",
-        )
+        what = f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}"
+        todo = "a piece has a frame at least, and a tile more pixels than the overlap"
+        raise OptionError(what, todo=todo)
     for start in range(0, frames, piece):
         x = np.ascontiguousarray(read(slice(start, min(start + piece, frames))))
         square = seams == "released" and min(x.shape[2:]) > overlap
@@ -70,16 +64,13 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
 
 @dataclass(frozen=True)
 class RawClip:
-    """A clip in a .npy file: a memory map, (T, H, W, 4) if `channels_last`, else (T, 4, H, W).
+    """A clip in a .npy file."""
 
-    Its levels `black` and `white` are in DN; `planes` are the colours of its planes, 0 R, 1 G, 2 B.
-    """
-
-    array: np.ndarray
+    array: np.ndarray  # a memory map, (T, H, W, 4) if channels_last, else (T, 4, H, W)
     channels_last: bool
-    black: float
+    black: float  # in DN, as white
     white: float
-    planes: tuple[int, int, int, int]
+    planes: tuple[int, int, int, int]  # their colours, 0 R, 1 G, 2 B
     path: Path
 
     def read(self, frames=slice(None), amplification=1.0) -> np.ndarray:
@@ -93,15 +84,10 @@ class RawClip:
 
 
 def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
-    """Open a .npy clip of packed frames by memory map.
+    """Open a .npy clip of packed frames, (T, H, W, 4) or (T, 4, H, W) in DN, by memory map.
 
-    Args:
-        path: (T, H, W, 4) or (T, 4, H, W), integers or floats in DN.
-        black, white: its levels, which the file does not say.
-        cfa: name of the Bayer cell that its planes are the four places of, row by row; None is how
-            LLRVD stores (T, H, W, 4), R, G, G, B, and SMOID (T, 4, H, W), G, R, G, B.
-    Raises:
-        DataError: no such clip. OptionError: levels missing. ShapeError: either layout would fit.
+    The file does not say its levels. `cfa` names the Bayer cell that its planes are the places of;
+    by default R, G, G, B, as LLRVD has (T, H, W, 4), or G, R, G, B, as SMOID has (T, 4, H, W).
     """
     path = Path(path)
     if path.suffix.lower() != ".npy":
@@ -112,13 +98,11 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if not white > black:
         raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
     try:
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, EOFError):
-        shape = ()  # the next line says what is wrong
-    last = len(shape) == 4 and shape[3] == 4
-    if last and shape[1] == 4:
-        raise ShapeError(f"is {shape}: which axis has the planes cannot be told", file=path)
-    array = open_clip(path, channels_last=last or len(shape) != 4 or shape[1] != 4)
+        array, last = open_clip(path, channels_last=True), True
+    except DataError:
+        array, last = open_clip(path, channels_last=False), False
+    if last and array.shape[1] == 4:
+        raise ShapeError(f"is {array.shape}: which axis has the planes cannot be told", file=path)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
     planes = DATASETS["llrvd" if last else "smoid"].planes
@@ -131,8 +115,6 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
 
 @dataclass(frozen=True)
 class RestoredClip:
-    """What `restore_clip` left: the folder of pictures, the video; and how."""
-
     folder: Path
     movie: Path
     frames: int
@@ -147,15 +129,7 @@ def restore_clip(
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
 
     Both are shown through `sensor.display`, with gains that make the first restored frame grey.
-
-    Args:
-        clip: a `RawClip`.
-        network, tiles: network and options of `enhance`.
-        amplification, m: see `find_clip_amplification`.
-        suffix: of the pictures, as in `io.files.write_picture`.
-        force: overwrite what is there.
-    Raises:
-        OutputError: the names exist, or cannot be written. And as `enhance`.
+    `tiles` are options of `enhance`; `force` overwrites what is there.
     """
     began, count = time.perf_counter(), len(clip.array)
     factor = find_clip_amplification(clip.array, clip.black, clip.white, amplification, m)
@@ -164,9 +138,7 @@ def restore_clip(
         if there.exists():
             raise OutputError("exists already", file=there, todo="use --force, or -o")
 
-    def read(frames):
-        return clip.read(frames, factor)
-
+    read = functools.partial(clip.read, amplification=factor)
     with pictures:
         for start, result in enhance(network, read, count, **tiles):
             if start == 0:
@@ -182,12 +154,7 @@ def restore_clip(
 
 
 def find_clip_amplification(array, black, white, amplification="auto", m=1.0) -> float:
-    """One factor for a clip, so that it does not flicker.
-
-    Args:
-        array: the clip as stored, four axes, frames first; black, white: its levels.
-        amplification, m: as of `restore.restore`; "auto" estimates from up to eight frames.
-    """
+    """One factor for a clip as stored, so that it does not flicker; of up to eight frames."""
     some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
     dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])
     return factor_of(dark, black, white, amplification, m)

@@ -17,13 +17,8 @@ PHOTO_TILE = 1024  # photographs go through in tiles of this side unless another
 
 
 def as_photo(source) -> np.ndarray:
-    """A photograph as a network takes it: float32 (H, W, 3) in [0, 1].
-
-    Args:
-        source: path of a photograph (see `io.pictures`; it is turned upright), or an array
-            (H, W, 3), unsigned integers or floats in [0, 1].
-    Raises:
-        DataError: a file that is none. ShapeError: an array that is none. OptionError: a RawImage.
+    """A photograph as a network takes it, float32 (H, W, 3) in [0, 1]: of a file, turned upright,
+    or an array (H, W, 3), unsigned integers or floats in [0, 1].
     """
     if isinstance(source, RawImage):
         todo = "develop it (sensor.isp.develop)"
@@ -42,8 +37,7 @@ def as_photo(source) -> np.ndarray:
 def check_gamma(gamma) -> None:
     """Raise OptionError unless gamma is a finite number >= 0."""
     if not isinstance(gamma, numbers.Real) or not 0 <= gamma < np.inf:
-        what = f"gamma is a number from 0 up, got {gamma!r}"
-        raise OptionError(what, todo="give one such as 0.2")
+        raise OptionError(f"gamma is a number from 0 up, got {gamma!r}", todo="give 0.2, say")
 
 
 def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
@@ -51,24 +45,20 @@ def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
 
     Args:
         network: a callable with a `spec`, (1, 3, H, W) -> (L, R) or (L, R, X), or a picture.
-        source: as of `as_photo`.
-        tile: see `window.tiles`.
+        source, tile: as of `as_photo` and `window.tiles`.
     Returns:
         float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
-        (H, W, 3), and the removed noise "D" = photograph - X; without "X" and "D" for a network
-        that gives two, and the picture "I" alone for one that gives a picture.
+        (H, W, 3), and "D" = photograph - X, as far as the network gives them; or the picture "I".
     """
-    photo, is_picture = as_photo(source), False
+    photo = as_photo(source)
 
     def joined(output):
-        nonlocal is_picture
-        is_picture = torch.is_tensor(output)
-        return output if is_picture else torch.cat(list(output)[:3], 1)
+        return output if torch.is_tensor(output) else torch.cat(list(output)[:3], 1)
 
     x = torch.from_numpy(photo).permute(2, 0, 1)[None]
     with out_of_memory(photo.shape):
         y = run(network, x, tile, finish=joined)[0].permute(1, 2, 0).numpy()
-    if is_picture:
+    if y.shape[-1] == 3:
         return {"I": y}
     views = {"L": y[..., :1], "R": y[..., 1:4]}
     return views if y.shape[-1] == 4 else views | {"X": y[..., 4:], "D": photo - y[..., 4:]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import numbers
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +18,24 @@ from ..io.pictures import upright as turn
 from ..models import Task, spec_of
 from ..sensor import cfa as cfa_module
 from ..sensor import colour
-from ..sensor.cameras import find_camera
 from ..sensor.raw import RawImage, read_raw
 from ..sensor.remosaic import remosaic
 from .photo import PHOTO_TILE, as_photo, check_gamma
 from .window import device_of, out_of_memory, tiles
 
 # Where a network does not say: the camera of SID's Bayer part, at night. REDI's authors mirrored
-# mosaics without regard to the phase, so their weights tell red from blue by which is brighter, and
-# in this camera's daylight, of gains (2.8, 1, 1.4), take one for the other. These gains were chosen
-# of a grid of 25 on mini photographs, test ones too: so `evaluation.test` leaves colours alone.
+# mosaics without regard to the phase, so their weights take red for blue in this camera's daylight,
+# of gains (2.8, 1, 1.4). These were chosen of a grid of 25 on mini photographs, test ones too: so
+# `evaluation.test` leaves colours alone.
 DEFAULT_TRAINING_CAMERA = "sony_a7s2"
 DEFAULT_TRAINING_WHITE_BALANCE = (2.0, 1.0, 2.2)
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A picture, float32 (H, W, 3) in [0, 1], display-encoded; the factor by which its mosaic was
-    multiplied (1 for a photograph); and the time by stage: read, amplify, network, picture.
-    """
-
-    image: np.ndarray
-    amplification: float
-    seconds: dict[str, float]
+    image: np.ndarray  # float32 (H, W, 3) in [0, 1], display-encoded
+    amplification: float  # by which its mosaic was multiplied, 1 for a photograph
+    seconds: dict[str, float]  # by stage: read, amplify, network, picture
 
 
 def restore(
@@ -54,39 +51,27 @@ def restore(
 ) -> Restored:
     """Restore one dark raw still, or with a network for photographs (PairLIE) one dark photograph.
 
-    Clips of raw video are restored by `restore.clip.restore_clip`.
-
     Args:
-        source: for raw stills the path of a raw file, or a RawImage: any Bayer order, X-Trans, any
-            levels. For photographs what `restore.photo.as_photo` takes.
-        network: a module of `models.build`, or one made fast, or any callable with a `spec`
-            (`models.with_spec(function, "redi")`), which says what it takes and gives:
-            (1, 1, H, W) -> (1, 3, H, W), or for photographs (1, 3, H, W) -> (L, R, ...) or a
-            picture. X-Trans mosaics are turned into RGGB unless `spec.cfa` is "X-Trans".
+        source: a raw file or a RawImage of any filter array; or what `photo.as_photo` takes.
+        network: any callable with a `spec` (see `models.with_spec`), (1, 1, H, W) -> (1, 3, H, W),
+            or for photographs (1, 3, H, W) -> (L, R, ...) or a picture.
         amplification: of raw stills: "auto" (estimated from the image, REDI's equation 5), the
             factor, or a `LearnedAmplifier`.
-        m: brightness. With "auto" it is the estimate's parameter m, to which the factor is
-            proportional up to its limit of 300; a given or learned factor is multiplied by it.
-        gamma: of photographs: the picture is L^gamma R: 1 leaves it as dark as it is, 0 is the
-            reflectance R alone.
+        m: brightness: the estimate's parameter m; a given or learned factor is multiplied by it.
+        gamma: of photographs: the picture is L^gamma R.
         tile: see `window.tiles`; None is the whole picture, or for photographs 1024.
         upright: turn the picture of a raw still as the file's orientation asks.
         trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera.
-            A picture of another one is brought to it and back (see `sensor.colour`), so that it
-            has no cast. "auto" is the spec's `trained_on` and `white_balance` (daylight's where it
-            has none), or the A7S II at night; None is no such step.
-    Raises:
-        RawFileError, UnsupportedRawError, DataError, ShapeError, OptionError: as the names say.
+            A picture of another one is brought to it and back (see `sensor.colour`). "auto" is
+            what the spec says, or the A7S II at night; None is no such step.
     """
     spec = spec_of(network)
     if spec.task is Task.RAW_VIDEO:
         raise OptionError(f"{spec.key} takes clips", todo="use restore.clip.restore_clip")
     if spec.task is Task.PHOTO:
         if amplification not in ("auto", 1) or m != 1:
-            raise OptionError(
-                f"{spec.key} takes photographs, which are not amplified",
-                todo="leave amplification and m out; gamma says how bright",
-            )
+            todo = "leave amplification and m out; gamma says how bright"
+            raise OptionError(f"{spec.key} takes photographs, which are not amplified", todo=todo)
         return _restore_photo(source, network, gamma, tile)
     clock = _Clock()
     raw = source if isinstance(source, RawImage) else read_raw(source)
@@ -128,13 +113,7 @@ def _restore_photo(source, network, gamma, tile):
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):
-    """The mosaic in the filter array and phase that a network with `spec.cfa` takes.
-
-    Returns:
-        (raw, offset): RGGB or X-Trans, and how many (rows, columns) more it has at top and left.
-    Raises:
-        UnsupportedRawError: a Bayer mosaic for a network of X-Trans, or a colour is missing.
-    """
+    """(raw, offset): as a network of `spec.cfa` takes it, and the (rows, columns) put before it."""
     if cfa == "X-Trans":
         return cfa_module.to_xtrans(raw)
     bayer = cfa_module.name(raw.cfa) in cfa_module.BAYER
@@ -142,16 +121,14 @@ def to_network_cfa(raw: RawImage, cfa="Bayer"):
 
 
 def _match(raw, spec, trained_on):
-    gains = None
-    if trained_on == "auto":
-        trained_on, gains = DEFAULT_TRAINING_CAMERA, DEFAULT_TRAINING_WHITE_BALANCE
-        if spec.trained_on:
-            trained_on, gains = spec.trained_on, spec.white_balance
-        try:
-            find_camera(trained_on)
-        except OptionError:  # a camera that nobody has measured: nothing to bring colours to
-            return None
-    return None if trained_on is None else colour.match(raw, trained_on, gains)
+    if trained_on is None:
+        return None
+    if trained_on != "auto":
+        return colour.match(raw, trained_on)
+    if not spec.trained_on:
+        return colour.match(raw, DEFAULT_TRAINING_CAMERA, DEFAULT_TRAINING_WHITE_BALANCE)
+    with contextlib.suppress(OptionError):  # of a camera that nobody has measured
+        return colour.match(raw, spec.trained_on, spec.white_balance)
 
 
 def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
@@ -165,25 +142,18 @@ def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
 
 def factor_of(mosaic, black_level, white_level, amplification, m) -> float:
     """The factor: estimated from a mosaic (H, W) with the parameter m, or the given one times m."""
-    if not m > 0:
+    if not 0 < m < np.inf:
         raise OptionError(f"m is above 0, got {m}")
     if amplification == "auto":
         return estimate_amplification(mosaic, black_level, white_level, m)
-    try:
-        factor = float(amplification) * m
-    except (TypeError, ValueError):
-        factor = np.nan
-    if not (factor > 0 and np.isfinite(factor)):
+    if not (isinstance(amplification, numbers.Real) and 0 < amplification < np.inf):
         what = f"amplification is 'auto' or a number above 0, not {amplification!r}"
         raise OptionError(what, todo="give auto, or a number such as 100")
-    return factor
+    return float(amplification) * m
 
 
 def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
-    """What `tiles` yields as one picture (H, W, 3) in [0, 1], upright, each part put in its place.
-
-    `shape` is (H, W) as stored; `offset` lines and columns before them are cut off.
-    """
+    """What `tiles` yields as one picture (H, W, 3) in [0, 1], upright, without the offset."""
     with out_of_memory((*shape, 3)):
         picture = np.empty((*(shape if orientation < 5 else shape[::-1]), 3), np.float32)
         stored = turn(picture, {6: 8, 8: 6}.get(orientation, orientation))  # a view, turned back
@@ -212,12 +182,7 @@ def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
     """Open a raw file, or a .npy mosaic: (H, W), whole numbers that fit 16 bits.
 
     Args:
-        black, white, cfa: what a .npy does not say: its levels in DN, and the name of its filters:
-            RGGB, GRBG, GBRG, BGGR or XTRANS.
-    Raises:
-        RawFileError, UnsupportedRawError: it cannot be read.
-        OptionError: a .npy without levels or filters.
-        ShapeError: not a mosaic.
+        black, white, cfa: what a .npy does not say: its levels in DN, and the name of its filters.
     """
     if Path(path).suffix.lower() != ".npy":
         return read_raw(path)

@@ -11,6 +11,9 @@ import torch
 from ..errors import OptionError, ShapeError
 from ..models import spec_of
 
+# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
+_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
+
 
 def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as_tensor):
     """Apply a network to (N, C, H, W) without gradients, whole or by tiles, one after the other.
@@ -22,18 +25,12 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 
     Args:
         network: a callable; with a `spec` where there is a tile and no overlap.
-        x: float32 tensor.
-        tile: side of the tiles in pixels of the network's input: of a mosaic, a photograph, or the
-            packed planes of a clip. None is one part, whole.
+        tile: side of the tiles in pixels of the network's input. None is one part, whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
-        channels: that the network has to put out; None is any number.
-        finish: makes one tensor (N, C', h, w) of what the network puts out.
+        channels: of what `finish` makes of the network's output, one tensor (N, C', h, w).
     Yields:
         (rows, columns, part): two slices of x's last axes, and what belongs there, float32
-        (N, C', h, w) on the CPU.
-    Raises:
-        OptionError: the tile is smaller than the network's multiple.
-        ShapeError: the network's output has another shape, or is not finite.
+        (N, C', h, w) on the CPU; ShapeError where it has another shape, or is not finite.
     """
     halo = 0
     if tile is None:
@@ -62,10 +59,8 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 def run(network, x, tile=None, *, overlap=None, blend=True, **options):
     """What `tiles` yields as one tensor (N, C', H, W).
 
-    Args:
-        network, x, tile, overlap, options: as of `tiles`.
-        blend: where tiles overlap, their weights fall linearly to the tile's border, so that no
-            edge shows; False is the plain mean.
+    With `blend` the weights of tiles that overlap fall linearly to the tile's border, so that no
+    edge shows; else it is the plain mean.
     """
     (h, w), out = x.shape[-2:], None
     for rows, columns, part in tiles(network, x, tile, overlap=overlap, **options):
@@ -95,10 +90,6 @@ def _ramp(lines, side, overlap):
     n = np.arange(1, lines.stop - lines.start + 1, dtype=np.float32) / (overlap + 1)
     weight = np.minimum(n, 1) if lines.start > 0 else np.ones_like(n)
     return np.minimum(weight, n[::-1]) if lines.stop < side else weight
-
-
-# How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
-_NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
 
 
 @contextlib.contextmanager

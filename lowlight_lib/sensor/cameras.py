@@ -22,8 +22,7 @@ class Camera:
 
     Attributes:
         model: the maker's name, written into DNG files.
-        black_level, white_level: DN.
-        color_matrix: XYZ (D65) -> camera, as raw converters know it.
+        color_matrix: XYZ (D65) -> camera.
         gain_range: K at the lowest calibrated ISO (100) and at the highest (6400), DN per electron.
         gauss, tukey, row: lines for the Gaussian read noise, the Tukey-lambda one, the row noise.
         tukey_shape: shape lambda of the Tukey-lambda distribution (0 is the logistic one; below 0
@@ -46,7 +45,6 @@ class Camera:
 
     @property
     def cfa(self) -> np.ndarray:
-        """uint8 (2, 2) or (6, 6)."""
         return cfa_module.from_name(self.cfa_name)
 
     def answers_to(self, name: str) -> bool:
@@ -64,17 +62,11 @@ class Camera:
         return 100, round(100 * self.gain_range[1] / self.gain_range[0])
 
     def gain(self, iso: float) -> float:
-        """System gain K in DN per electron.
-
-        Raises:
-            OptionError: an ISO outside the calibrated range.
-        """
+        """System gain K in DN per electron; OptionError for an ISO outside the range."""
         low, high = self.iso_range
         if not low <= iso <= high:
-            raise OptionError(
-                f"ISO {iso:g} is outside the calibration of the {self.model}",
-                todo=f"use ISO {low} to {high}",
-            )
+            what = f"ISO {iso:g} is outside the calibration of the {self.model}"
+            raise OptionError(what, todo=f"use ISO {low} to {high}")
         return self.gain_range[0] * iso / 100
 
 
@@ -82,11 +74,7 @@ SONY_A7S2 = Camera(
     model="Sony ILCE-7SM2",
     black_level=512,
     white_level=16383,
-    color_matrix=(
-        (0.5838, -0.1430, -0.0246),
-        (-0.3497, 1.1477, 0.2297),
-        (-0.0748, 0.1885, 0.5778),
-    ),
+    color_matrix=((0.5838, -0.1430, -0.0246), (-0.3497, 1.1477, 0.2297), (-0.0748, 0.1885, 0.5778)),
     gain_range=(0.0939, 6.011),
     gauss=(0.5407, 1.2182, 0.2675),
     tukey=(0.4621, 0.5657, 0.2634),
@@ -98,11 +86,7 @@ NIKON_D850 = Camera(
     model="Nikon D850",
     black_level=400,
     white_level=15520,  # 14 bit; dnglab's camera table
-    color_matrix=(
-        (1.0405, -0.3755, -0.1270),
-        (-0.5461, 1.3787, 0.1793),
-        (-0.1040, 0.2015, 0.6785),
-    ),
+    color_matrix=((1.0405, -0.3755, -0.1270), (-0.5461, 1.3787, 0.1793), (-0.1040, 0.2015, 0.6785)),
     gain_range=(0.4150, 26.56),
     gauss=(0.5635, 0.7994, 0.2141),
     tukey=(0.4774, -0.0904, 0.2392),
@@ -116,11 +100,7 @@ CANON_5D4 = Camera(
     model="Canon EOS 5D Mark IV",
     black_level=2048,
     white_level=14448,
-    color_matrix=(
-        (0.6446, -0.0366, -0.0864),
-        (-0.4436, 1.2204, 0.2513),
-        (-0.0952, 0.2496, 0.6348),
-    ),
+    color_matrix=((0.6446, -0.0366, -0.0864), (-0.4436, 1.2204, 0.2513), (-0.0952, 0.2496, 0.6348)),
     gain_range=(0.2182, 13.96),
     gauss=(0.6771, 1.5122, 0.2464),
     tukey=(0.6559, 1.0927, 0.2860),
@@ -132,11 +112,7 @@ CANON_70D = Camera(
     model="Canon EOS 70D",
     black_level=2048,
     white_level=15387,
-    color_matrix=(
-        (0.7034, -0.0804, -0.1014),
-        (-0.4420, 1.2564, 0.2058),
-        (-0.0851, 0.1994, 0.5758),
-    ),
+    color_matrix=((0.7034, -0.0804, -0.1014), (-0.4420, 1.2564, 0.2058), (-0.0851, 0.1994, 0.5758)),
     gain_range=(0.4075, 26.08),
     gauss=(0.5681, 1.9983, 0.2487),
     tukey=(0.4868, 1.4643, 0.3820),
@@ -148,11 +124,7 @@ CANON_700D = Camera(
     model="Canon EOS 700D",
     black_level=2048,
     white_level=15000,
-    color_matrix=(
-        (0.6602, -0.0841, -0.0939),
-        (-0.4472, 1.2458, 0.2247),
-        (-0.0975, 0.2039, 0.6148),
-    ),
+    color_matrix=((0.6602, -0.0841, -0.0939), (-0.4472, 1.2458, 0.2247), (-0.0975, 0.2039, 0.6148)),
     gain_range=(0.4476, 28.65),
     gauss=(0.6525, 2.0799, 0.2578),
     tukey=(0.5982, 1.5370, 0.3888),
@@ -171,11 +143,7 @@ CAMERAS = {
 
 
 def find_camera(camera: Camera | str) -> Camera:
-    """A Camera, or the one of that name: "sony_a7s2", "Sony A7S II", "ILCE-7SM2" are the same.
-
-    Raises:
-        OptionError: no such name.
-    """
+    """A Camera, or the one of that name: "sony_a7s2", "Sony A7S II", "ILCE-7SM2" are the same."""
     if isinstance(camera, Camera):
         return camera
     for key, known in CAMERAS.items():

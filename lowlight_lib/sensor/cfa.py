@@ -23,18 +23,10 @@ Raw = TypeVar("Raw", bound=Any)  # a raw.RawImage; that file imports this one
 RGGB = np.array([[0, 1], [1, 2]], np.uint8)
 BAYER = {"RGGB": RGGB, "GRBG": RGGB[:, ::-1], "GBRG": RGGB[::-1], "BGGR": RGGB[::-1, ::-1]}
 
-# The X-Trans cell in the phase that SID packs: red at the top left (its Fuji camera).
-XTRANS = np.array(
-    [
-        [0, 2, 1, 2, 0, 1],
-        [1, 1, 0, 1, 1, 2],
-        [1, 1, 2, 1, 1, 0],
-        [2, 0, 1, 0, 2, 1],
-        [1, 1, 2, 1, 1, 0],
-        [1, 1, 0, 1, 1, 2],
-    ],
-    np.uint8,
-)
+# The X-Trans cell in the phase that SID packs (its Fuji camera): red at the top left. The lower
+# three rows are the upper ones, moved by three columns.
+_UPPER = np.array([[0, 2, 1, 2, 0, 1], [1, 1, 0, 1, 1, 2], [1, 1, 2, 1, 1, 0]], np.uint8)
+XTRANS = np.vstack([_UPPER, np.roll(_UPPER, 3, 1)])
 
 # SID's first five X-Trans planes: for each, where in the 6x6 cell the four output phases
 # ([0::2,0::2], [0::2,1::2], [1::2,0::2], [1::2,1::2]) take their pixel.
@@ -48,7 +40,7 @@ _XTRANS_PLANES = (
 
 
 def name(cfa: ArrayLike) -> str:
-    """Name of a colour filter array: "RGGB", "GRBG", "GBRG", "BGGR", "X-Trans", or "other"."""
+    """Its name: "RGGB", "GRBG", "GBRG", "BGGR", "X-Trans", or "other"."""
     cfa = np.asarray(cfa)
     if cfa.shape == (2, 2):
         return next((k for k, v in BAYER.items() if np.array_equal(v, cfa)), "other")
@@ -86,10 +78,8 @@ def tile(cell: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
 def _need_multiple(x, n, what):
     h, w = x.shape[-2:]
     if h < n or w < n or h % n or w % n:
-        raise ShapeError(
-            f"{what} needs height and width to be multiples of {n}, got {h}x{w}",
-            todo="crop the mosaic, or pad it by reflection as the models do",
-        )
+        what = f"{what} needs height and width to be multiples of {n}, got {h}x{w}"
+        raise ShapeError(what, todo="crop the mosaic, or pad it by reflection as the models do")
     return h, w
 
 
@@ -99,10 +89,7 @@ def pack_mosaic(x: Grid) -> Grid:
     Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
     for an RGGB mosaic that is R, G1, G2, B.
 
-    Args:
-        x: (..., H, W) numpy array or tensor, H and W even.
-    Returns:
-        (..., 4, H/2, W/2), same kind and dtype.
+    Shapes: (..., H, W) -> (..., 4, H/2, W/2).
     Raises:
         ShapeError: H or W is odd.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, section 4.1 (whose released code
@@ -134,10 +121,7 @@ def pack_xtrans(x: Grid) -> Grid:
 
     A 6x6 cell has 36 pixels and gives 2x2 outputs of 9 planes: R, G, B, R, B, and four greens.
 
-    Args:
-        x: (..., H, W), H and W multiples of 6, in the phase of `XTRANS` (red at the top left).
-    Returns:
-        (..., 9, H/3, W/3).
+    Shapes: (..., H, W), H and W multiples of 6, in the phase of `XTRANS` -> (..., 9, H/3, W/3).
     Source: Chen et al., CVPR 2018, released code for the Fuji camera.
     """
     h, w = _need_multiple(x, 6, "pack_xtrans")
@@ -153,8 +137,7 @@ def pack_xtrans(x: Grid) -> Grid:
     return _stack(planes)
 
 
-def _stack(planes: list[Any]) -> Any:
-    """Stack along a new axis -3, numpy or torch."""
+def _stack(planes) -> Any:
     if isinstance(planes[0], np.ndarray):
         return np.stack(planes, -3)
     import torch
@@ -163,18 +146,18 @@ def _stack(planes: list[Any]) -> Any:
 
 
 def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
-    """Pad a Bayer raw so that its top left pixel is red.
+    """Extend a Bayer raw so that its top left pixel is red.
 
-    One reflected row and/or column goes on at the top and left where needed. Reflection (the edge
-    line itself not repeated) keeps the parity of every line, so the new line has the right filters.
+    The new row and column are copies from one cell further in, which is a reflection here: they
+    have the right filters.
 
     Args:
-        raw: a `RawImage` (any object with `mosaic` (H, W), `cfa`, `black_level`, as a dataclass).
+        raw: a `RawImage` of any Bayer phase.
     Returns:
-        (raw, offset): the padded RawImage, RGGB, and (rows, columns) added at top and left; a
-        result of the network is cropped back with `[..., offset[0]:, offset[1]:]`.
+        (raw, offset): the RawImage, RGGB, and (rows, columns) added at top and left; a result of
+        the network is cropped back with `[..., offset[0]:, offset[1]:]`.
     Raises:
-        UnsupportedRawError: the mosaic is not Bayer.
+        UnsupportedRawError: the mosaic is not Bayer. ShapeError: it is smaller than one cell.
 
     >>> from lowlight_lib.sensor.raw import RawImage
     >>> raw = RawImage(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint16), BAYER["GRBG"])
@@ -182,58 +165,39 @@ def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
     >>> padded.mosaic.tolist(), offset
     ([[2, 1, 2, 3, 4], [6, 5, 6, 7, 8]], (0, 1))
     """
-    kind = name(raw.cfa)
-    if kind not in BAYER:
-        raise UnsupportedRawError(
-            f"a {kind} mosaic ({raw.cfa.shape[0]}x{raw.cfa.shape[1]} cell) has no RGGB phase",
-            file=raw.path,
-            todo="this step takes Bayer mosaics only",
-        )
-    top, left = {"RGGB": (0, 0), "GRBG": (0, 1), "GBRG": (1, 0), "BGGR": (1, 1)}[kind]
-    h, w = raw.mosaic.shape
-    if h < 2 or w < 2:
-        raise ShapeError(f"a mosaic of {h}x{w} is too small to hold one {kind} cell", file=raw.path)
-    if not (top or left):
-        return raw, (0, 0)
-    padded = np.pad(raw.mosaic, ((top, 0), (left, 0)), mode="reflect")
-    # Adding a line moves every phase-bound quantity by one, the black levels too.
-    black = np.roll(raw.black_level, (top, left), (0, 1))
-    return dataclasses.replace(raw, mosaic=padded, cfa=RGGB.copy(), black_level=black), (top, left)
+    return _in_phase(raw, RGGB, "Bayer")
 
 
 def to_xtrans(raw: Raw) -> tuple[Raw, tuple[int, int]]:
-    """Extend an X-Trans raw so that its top left pixel lies in the phase of `XTRANS`.
+    """The same for X-Trans: extended at top and left by up to five lines, to the phase of `XTRANS`.
 
-    What `to_rggb` is for Bayer. No reflection keeps the phase of a 6x6 cell, so the up to five new
-    lines at top and left are copies from exactly one cell further in.
-
-    Args:
-        raw: a `RawImage`, X-Trans in any of its phases.
-    Returns:
-        (raw, offset): the extended RawImage and (rows, columns) added at top and left.
     Raises:
-        UnsupportedRawError: the mosaic is not X-Trans.
-        ShapeError: it is smaller than one cell.
+        UnsupportedRawError: the mosaic is not X-Trans. ShapeError: it is smaller than one cell.
     """
-    found = starts(raw.cfa, XTRANS)
-    if not found:
-        raise UnsupportedRawError(
-            f"is a {name(raw.cfa)} mosaic, and this network takes X-Trans alone",
-            file=raw.path,
-            todo="use a network for Bayer mosaics; X-Trans files fit those too, by a remosaic",
-        )
-    top, left = min(((-i % 6, -j % 6) for i, j in found), key=sum)
+    return _in_phase(raw, XTRANS, "X-Trans")
+
+
+def _in_phase(raw, like, kind):
+    starting = starts(raw.cfa, like)
+    if not starting:
+        what = f"is a {name(raw.cfa)} mosaic, and this network takes {kind} alone"
+        todo = "use a network for Bayer mosaics; sensor.remosaic turns any other into one"
+        raise UnsupportedRawError(what, file=raw.path, todo=todo)
+    need_a_cell(raw)
+    n = len(like)
+    top, left = min(((-i % n, -j % n) for i, j in starting), key=sum)
     if not (top or left):
         return raw, (0, 0)
-    h, w = need_a_cell(raw)
-    extended = raw.mosaic[np.ix_(whole_cells(h, top, 0, 6), whole_cells(w, left, 0, 6))]
+    mosaic = np.pad(raw.mosaic, ((top, 0), (left, 0)))
+    mosaic[:top] = mosaic[n : n + top]
+    mosaic[:, :left] = mosaic[:, n : n + left]
+    # Adding a line moves every phase-bound quantity by one, the black levels too.
     black = np.roll(raw.black_level, (top, left), (0, 1))
-    raw = dataclasses.replace(raw, mosaic=extended, cfa=XTRANS.copy(), black_level=black)
-    return raw, (top, left)
+    return dataclasses.replace(raw, mosaic=mosaic, cfa=like.copy(), black_level=black), (top, left)
 
 
 def need_a_cell(raw: Any) -> tuple[int, int]:
-    """(H, W) of a raw's mosaic, or a ShapeError that names the file where that is under a cell."""
+    """(H, W) of a raw's mosaic; ShapeError where that is smaller than a cell."""
     (h, w), n = raw.mosaic.shape, raw.cfa.shape[0]
     if min(h, w) < n:
         raise ShapeError(f"a mosaic of {h}x{w} does not hold one {n}x{n} cell", file=raw.path)
@@ -261,11 +225,7 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
     A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
     packs by position sees greens where it learned reds. One line is dropped at each end first.
 
-    Args:
-        mosaic: (..., H, W) numpy array or tensor, Bayer, any phase; H and W even.
-        direction: "horizontal" (left-right) or "vertical" (up-down).
-    Returns:
-        (..., H, W - 2) or (..., H - 2, W), a view where the array type allows one.
+    Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W).
     Raises:
         ShapeError: H or W is odd, or less than 4 along the flipped axis.
     Source: Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification and Bayer
@@ -279,9 +239,10 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
     if direction not in axes:
         raise ShapeError(f"unknown direction {direction!r}", todo='use "horizontal" or "vertical"')
     _need_multiple(mosaic, 2, "flip")
-    if mosaic.shape[axes[direction]] < 4:
+    axis = axes[direction]
+    if mosaic.shape[axis] < 4:
         raise ShapeError(f"too small to flip {direction}ly: {tuple(mosaic.shape)}", todo="need 4")
-    return mirror(_inner(mosaic, axes[direction]), axes[direction])
+    return mirror(mosaic[..., 1:-1] if axis == -1 else mosaic[..., 1:-1, :], axis)
 
 
 def rot90(mosaic: Grid) -> Grid:
@@ -290,10 +251,7 @@ def rot90(mosaic: Grid) -> Grid:
     Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
     greens of a cell exchange their places, which are green either way.
 
-    Args:
-        mosaic: (..., H, W), RGGB or BGGR (the others change under any turn); H, W even, W >= 4.
-    Returns:
-        (..., W - 2, H).
+    Shapes: (..., H, W), RGGB or BGGR (the others change under any turn) -> (..., W - 2, H).
     """
     return flip(mosaic, "horizontal").swapaxes(-1, -2)
 
@@ -307,7 +265,3 @@ def mirror(x: Grid, axis: int) -> Grid:
     if x.dtype == torch.uint16:  # torch cannot flip this type
         return x.view(torch.int16).flip(axis).view(torch.uint16)
     return x.flip(axis)  # torch has no negative strides
-
-
-def _inner(x, axis):
-    return x[..., 1:-1] if axis == -1 else x[..., 1:-1, :]

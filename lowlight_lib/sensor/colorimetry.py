@@ -14,8 +14,7 @@ XYZ_FROM_SRGB = np.array(
 def camera_from_srgb(color_matrix: ArrayLike) -> np.ndarray:
     """Linear sRGB -> white-balanced camera RGB, (3, 3); each row sums to 1, so white stays white.
 
-    Args:
-        color_matrix: XYZ -> camera (3, 3), as in a DNG's ColorMatrix.
+    From XYZ -> camera (3, 3), as a DNG's ColorMatrix is.
     """
     m = np.asarray(color_matrix, np.float64) @ XYZ_FROM_SRGB
     return m / m.sum(1, keepdims=True)

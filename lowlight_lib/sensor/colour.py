@@ -25,33 +25,23 @@ _STRIP = 1 << 16  # pixels of the picture worked on at a time: they fit into a c
 
 @dataclass(frozen=True)
 class ColourMatch:
-    """How to bring one camera's mosaic before a network trained on another camera.
-
-    Attributes:
-        gains: (r, 1, b), what the mosaic's colours are multiplied by: W^-1 W'.
-        matrix: (3, 3) on the linear picture, C' C^-1; None where the file has no colour matrix.
+    """The gains (r, 1, b) of a mosaic's colours, W^-1 W', and the (3, 3) matrix on the linear
+    picture, C' C^-1, None where the file has no colour matrix.
     """
 
     gains: tuple[float, float, float]
     matrix: np.ndarray | None
 
     def before(self, x: np.ndarray, cell: np.ndarray) -> None:
-        """Multiply a mosaic's red and blue, in place.
-
-        Args:
-            x: float (H, W), 0 at black.
-            cell: its filters, (2, 2) or (6, 6).
-        """
+        """Multiply red and blue of a mosaic (H, W), 0 at black, with these filters, in place."""
         n, m = cell.shape
         for i, j in np.ndindex(n, m):
             if cell[i, j] != 1:
                 x[i::n, j::m] *= np.float32(self.gains[cell[i, j]])
 
     def after(self, picture: np.ndarray) -> None:
-        """Turn the network's picture into the file's colours, in place.
-
-        Args:
-            picture: float32 (H, W, 3) in [0, 1], display-encoded with the curve of BT.709.
+        """Turn the network's picture, float32 (H, W, 3) in [0, 1], into the file's colours, in
+        place. It is display-encoded with the curve of BT.709.
         """
         if self.matrix is None:
             return
@@ -68,14 +58,11 @@ def match(
     """What has to be done with a raw image for a network trained on another camera.
 
     Args:
-        raw: a `RawImage`.
-        trained_on: a Camera or its name.
+        trained_on: a Camera or its name; OptionError for another.
         gains: (r, g, b), the white balance W of the light it was trained in; None is daylight.
     Returns:
         ColourMatch, or None where there is nothing to do: it is the same camera, or nothing is
         known of the file's colours (no matrix, and gains of 1).
-    Raises:
-        OptionError: no such camera.
     """
     camera = find_camera(trained_on)
     if raw.model is not None and camera.answers_to(raw.model):

@@ -34,10 +34,9 @@ def display(
     """Turn packed planes into a picture.
 
     Args:
-        packed: float (..., 4, H, W), 0 black, 1 white, such as (T, 4, H, W).
-        white_balance: gains (3,) for r, g, b, or (..., 3), one set a frame; None: grey-world gains
-            of `packed` itself, all of it together. To show several versions of a clip alike, take
-            the gains of one of them by `grey_world` and give them to all.
+        packed: float (..., 4, H, W), 0 black, 1 white.
+        white_balance: gains (3,) for r, g, b, or (..., 3), one set a frame; None: `grey_world` of
+            all of `packed`. Several versions of a clip are shown alike with the gains of one.
         ccm: (3, 3) or (..., 3, 3), white-balanced camera RGB -> linear sRGB; None: none.
         planes: the colour of each plane, 0 R, 1 G, 2 B.
     Returns:
@@ -58,10 +57,7 @@ def display(
 def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
     """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
 
-    A colour that is nowhere is not multiplied.
-
-    Args:
-        packed: float (..., 4, H, W).
+    Of packed planes (..., 4, H, W). A colour that is nowhere is not multiplied.
     """
     rgb = _three(_four(packed), planes)
     means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)
@@ -87,8 +83,7 @@ def _three(packed, planes):
 def _each(values, packed, shape):
     """Gains or matrices, one for all frames or one a frame, to broadcast with (..., shape)."""
     values = np.asarray(values, np.float32)
-    if values.shape not in (shape, (*packed.shape[:-3], *shape)):
-        raise ShapeError(
-            f"{shape} for all or {(*packed.shape[:-3], *shape)} for each frame, got {values.shape}"
-        )
+    each = (*packed.shape[:-3], *shape)
+    if values.shape not in (shape, each):
+        raise ShapeError(f"{shape} for all or {each} for each frame, got {values.shape}")
     return values

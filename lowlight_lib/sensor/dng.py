@@ -10,7 +10,6 @@ import io
 import logging
 import threading
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,27 +36,19 @@ def encode_dng(raw: Any) -> bytes:
     import tifffile
 
     if min(raw.mosaic.shape) < SMALLEST_DNG:
-        raise ShapeError(
-            f"a DNG of {raw.mosaic.shape[0]}x{raw.mosaic.shape[1]} is smaller than LibRaw reads",
-            todo=f"make both sides at least {SMALLEST_DNG}",
-        )
+        what = f"a DNG of {raw.mosaic.shape} is smaller than LibRaw reads"
+        raise ShapeError(what, todo=f"make both sides at least {SMALLEST_DNG}")
     levels = np.append(raw.black_level.ravel(), raw.white_level)
     if (levels != np.round(levels)).any() or levels.min() < 0 or levels.max() > 65535:
-        raise ShapeError(
-            f"levels {np.unique(levels).tolist()} are not whole numbers from 0 to 65535",
-            todo="round them: LibRaw keeps levels as integers",
-        )
+        what = f"levels {np.unique(levels).tolist()} are not whole numbers from 0 to 65535"
+        raise ShapeError(what, todo="round them: LibRaw keeps levels as integers")
     gains = np.asarray(raw.white_balance, np.float64)
     numbers = [*gains, raw.exposure_s or 0, raw.iso or 0]
     if not (np.isfinite(numbers).all() and gains.min() > 0 and min(numbers) >= 0):
-        raise ShapeError(
-            f"white balance {raw.white_balance}, exposure {raw.exposure_s} and ISO {raw.iso} "
-            "are not all positive numbers"
-        )
+        raise ShapeError(f"white balance, exposure and ISO are not all positive: {numbers}")
     n = raw.cfa.shape[0]
     # TIFF strings are 7-bit ASCII
     model = (raw.model or "Low-Light Lab mosaic").encode("ascii", "replace").decode()
-    black = tuple(int(b) for b in raw.black_level.ravel())
     tags = [
         (_MODEL, "s", 0, model, True),
         (_ORIENT, "H", 1, int(raw.orientation), True),
@@ -66,29 +57,21 @@ def encode_dng(raw: Any) -> bytes:
         (_DNG_VERSION, "B", 4, bytes([1, 4, 0, 0]), True),
         (_UNIQUE_MODEL, "s", 0, model, True),
         (_BLACK_DIM, "H", 2, (n, n), True),
-        (_BLACK, "I", n * n, black, True),
+        (_BLACK, "I", n * n, tuple(raw.black_level.ravel().astype(int).tolist()), True),
         (_WHITE, "I", 1, int(raw.white_level), True),
         (_NEUTRAL, "2I", 3, _rationals(1 / gains), True),
     ]
     if raw.color_matrix is not None:
-        tags += [
-            (_MATRIX1, "2i", 9, _rationals(raw.color_matrix.ravel()), True),
-            (_ILLUMINANT1, "H", 1, _D65, True),
-        ]
+        tags.append((_MATRIX1, "2i", 9, _rationals(raw.color_matrix.ravel()), True))
+        tags.append((_ILLUMINANT1, "H", 1, _D65, True))
     if raw.exposure_s:
         tags.append((_EXPOSURE, "2I", 1, _rationals([raw.exposure_s]), True))
     if raw.iso:
         tags.append((ISO, "I", 1, round(raw.iso), True))
     buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        np.ascontiguousarray(raw.mosaic),
-        photometric="cfa",
-        compression=None,  # LibRaw does not read what tifffile compresses
-        extratags=tags,
-        metadata=None,
-        software=False,
-    )
+    pixels = np.ascontiguousarray(raw.mosaic)  # uncompressed: LibRaw cannot read tifffile's codecs
+    plain = {"metadata": None, "software": False}
+    tifffile.imwrite(buffer, pixels, photometric="cfa", extratags=tags, **plain)
     return buffer.getvalue()
 
 
@@ -99,16 +82,19 @@ def _rationals(values):
     return tuple(part for p in pairs for part in (p.numerator, p.denominator))
 
 
-def read_tags(path: Path | str) -> dict[Any, Any]:
+def read_tags(path) -> dict[Any, Any]:
     """TIFF tags of the first page (and its EXIF) as {number: value}; {} where it is no TIFF."""
     import tifffile
+
+    def whole(pages):  # those that have tags of their own
+        return [p for p in pages or () if isinstance(p, tifffile.TiffPage)]
 
     try:
         with _quiet(), tifffile.TiffFile(path) as tif:
             tags, end = {}, 0
-            for page in _whole(tif.pages)[::-1]:  # the first page wins
+            for page in whole(tif.pages)[::-1]:  # the first page wins
                 tags |= {t.code: t.value for t in page.tags}
-                subs = _whole(page.pages or ())
+                subs = whole(page.pages)
                 for sub in subs:
                     tags |= {t.code: t.value for t in sub.tags if t.code not in tags}
                 for p in (page, *subs):
@@ -128,13 +114,6 @@ def read_tags(path: Path | str) -> dict[Any, Any]:
     if isinstance(tags.get(ISO), tuple):
         tags[ISO] = tags[ISO][0]
     return tags
-
-
-def _whole(pages):
-    """The pages that have tags of their own."""
-    import tifffile
-
-    return [p for p in pages if isinstance(p, tifffile.TiffPage)]
 
 
 @contextlib.contextmanager

@@ -35,12 +35,9 @@ def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndar
     Never call this in a forked worker process: LibRaw's threads deadlock there.
 
     Args:
-        raw: a RawImage, or the path of a raw file.
         auto_bright: let LibRaw brighten until 1 % of the pixels clip (for looking at, not scoring).
     Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded.
-    Raises:
-        RawFileError: LibRaw cannot decode it.
+        float32 (H, W, 3) in [0, 1], display-encoded; RawFileError where LibRaw cannot decode it.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, released code.
     """
     import rawpy
@@ -53,14 +50,12 @@ def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndar
         source, opened = raw, _open(raw)
     with opened as file:
         try:
-            if not isinstance(raw, RawImage) and _too_small(file):
+            n, size = 0 if file.raw_pattern is None else len(file.raw_pattern), file.sizes
+            small = n == 6 and min(size.height, size.width) < _SMALLEST_XTRANS
+            if small and not isinstance(raw, RawImage):  # a mosaic can be extended
                 return develop(read_raw(raw), auto_bright=auto_bright)
             picture = file.postprocess(
-                use_camera_wb=True,
-                half_size=False,
-                no_auto_bright=not auto_bright,
-                output_bps=16,
-                user_flip=0,
+                use_camera_wb=True, no_auto_bright=not auto_bright, output_bps=16, user_flip=0
             )
         except rawpy.LibRawError as e:
             raise _damaged(source, e) from e
@@ -77,8 +72,7 @@ def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:
 
     Args:
         srgb: float (H, W, 3) in [0, 1], display-encoded.
-        camera: a `sensor.cameras.Camera` or its name (or anything with color_matrix, white_balance
-            and cfa).
+        camera: a Camera or its name, or anything with color_matrix, white_balance and cfa.
     Returns:
         float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
     Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, without the
@@ -94,16 +88,6 @@ def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:
     light = np.clip(light * (gains.min() / gains), 0, 1)  # the weakest gain meets white at 1
     colour = cfa_module.tile(camera.cfa, srgb.shape[:2])
     return np.take_along_axis(light, colour[..., None].astype(np.intp), axis=2)[..., 0]
-
-
-def _too_small(file):
-    """Is an opened file an X-Trans one that LibRaw can read and not develop?"""
-    size, pattern = file.sizes, file.raw_pattern
-    return (
-        pattern is not None
-        and pattern.shape[0] == 6
-        and min(size.height, size.width) < _SMALLEST_XTRANS
-    )
 
 
 def _large_enough(raw):

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import OptionError, ShapeError
-from .cameras import CAMERAS, SONY_A7S2, Camera, find_camera
+from .cameras import CAMERAS as CAMERAS
+from .cameras import SONY_A7S2 as SONY_A7S2
+from .cameras import Camera, find_camera
 
-__all__ = ["CAMERAS", "SONY_A7S2", "Camera", "NoiseLevels", "expose", "find_camera"]
-__all__ += ["noise_levels", "tukey_lambda", "tukey_variance"]
+Read = Literal["tukey", "gauss"]  # the kind of read noise: with long tails, or normal
 
 
 @dataclass(frozen=True)
@@ -37,30 +38,22 @@ class NoiseLevels:
 
     def read_variance(self) -> float:
         """Variance of the read noise in DN^2 (the Tukey scale is not a standard deviation)."""
-        if self.shape is None:
-            return self.read**2
-        return self.read**2 * tukey_variance(self.shape)
+        return self.read**2 * (1 if self.shape is None else tukey_variance(self.shape))
 
     def moments(self, signal: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
-        """Mean and variance in DN above black of a pixel whose noise-free value is `signal` DN.
-
+        """Mean and variance in DN above black of a pixel whose noise-free value is `signal` DN:
         var = K * signal (photons) + read + row + 1/12 (rounding). Clipping is not in it.
         """
         return signal, self.gain * np.asarray(signal) + self.read_variance() + self.row**2 + 1 / 12
 
 
 def noise_levels(
-    camera: Camera | str,
-    iso: float,
-    read: Literal["tukey", "gauss"] = "tukey",
-    rng: np.random.Generator | None = None,
+    camera: Camera | str, iso: float, read: Read = "tukey", rng: np.random.Generator | None = None
 ) -> NoiseLevels:
     """The scales at an ISO: on the calibration line, or scattered around it as real frames are.
 
     Args:
-        camera: name or Camera.
         iso: within the calibrated range.
-        read: "tukey" (long tails) or "gauss".
         rng: a numpy Generator draws the residuals sigma; None gives the line itself.
     """
     camera = find_camera(camera)
@@ -73,13 +66,8 @@ def noise_levels(
         residual = rng.normal(0, sigma) if rng is not None else 0.0
         return math.exp(slope * math.log(gain) + bias + residual)
 
-    tukey = read == "tukey"
-    return NoiseLevels(
-        gain=gain,
-        read=scale(camera.tukey if tukey else camera.gauss),
-        row=scale(camera.row),
-        shape=camera.tukey_shape if tukey else None,
-    )
+    line, shape = (camera.tukey, camera.tukey_shape) if read == "tukey" else (camera.gauss, None)
+    return NoiseLevels(gain, scale(line), scale(camera.row), shape)
 
 
 def expose(
@@ -88,7 +76,7 @@ def expose(
     camera: Camera | str = "sony_a7s2",
     iso: float = 1600,
     rng: np.random.Generator | int | None = None,
-    read: Literal["tukey", "gauss"] = "tukey",
+    read: Read = "tukey",
     *,
     levels: NoiseLevels | None = None,
 ) -> np.ndarray:
@@ -97,15 +85,11 @@ def expose(
     Args:
         mosaic: float (H, W) in [0, 1], noise-free, 1 = the white level at ratio 1.
         ratio: how many times too short the exposure is (1 or more; a fraction brightens).
-        camera: name or Camera.
         iso: sensitivity; sets the gain K and with it every noise.
         rng: numpy Generator or a seed; None draws a fresh one.
-        read: "tukey" or "gauss".
-        levels: `NoiseLevels` to use instead of those on the calibration line.
+        levels: instead of those on the calibration line.
     Returns:
         uint16 (H, W) with the camera's black level, clipped at 0 and at its white level.
-    Raises:
-        OptionError, ShapeError: as the names say.
     Source: Wei et al., CVPR 2020, equation 8.
     """
     camera = find_camera(camera)

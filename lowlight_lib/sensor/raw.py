@@ -52,28 +52,23 @@ class RawImage:
     path: str | None = None
 
     def __post_init__(self):
-        fix = lambda k, v: object.__setattr__(self, k, v)  # noqa: E731  (the class is frozen)
         cell = np.asarray(self.cfa)
         if self.mosaic.ndim != 2 or self.mosaic.dtype != np.uint16:
-            raise ShapeError(
-                f"a mosaic is uint16 (H, W), got {self.mosaic.dtype} {self.mosaic.shape}",
-                file=self.path,
-            )
+            what = f"a mosaic is uint16 (H, W), got {self.mosaic.dtype} {self.mosaic.shape}"
+            raise ShapeError(what, file=self.path)
         if cell.shape not in ((2, 2), (6, 6)) or not np.isin(cell, (0, 1, 2)).all():
-            raise UnsupportedRawError(
-                f"a CFA is a 2x2 or 6x6 cell of 0, 1, 2, got {cell.tolist()}", file=self.path
-            )
+            what = f"a CFA is a 2x2 or 6x6 cell of 0, 1, 2, got {cell.tolist()}"
+            raise UnsupportedRawError(what, file=self.path)
         black = np.broadcast_to(np.asarray(self.black_level, np.float32), cell.shape).copy()
         if not (np.isfinite(black).all() and black.max() < self.white_level):
-            raise UnsupportedRawError(
-                f"white level {self.white_level} is not above black level {black.max():g}",
-                file=self.path,
-                todo="check the levels; for a .npy mosaic give --black and --white",
-            )
-        fix("cfa", cell.astype(np.uint8))
-        fix("black_level", black)
-        if self.color_matrix is not None:
-            fix("color_matrix", np.asarray(self.color_matrix, np.float32).reshape(3, 3))
+            what = f"white level {self.white_level} is not above black level {black.max():g}"
+            todo = "check the levels; for a .npy mosaic give --black and --white"
+            raise UnsupportedRawError(what, file=self.path, todo=todo)
+        matrix = self.color_matrix
+        if matrix is not None:
+            matrix = np.asarray(matrix, np.float32).reshape(3, 3)
+        # The class is frozen, and its __dict__ is not.
+        vars(self).update(cfa=cell.astype(np.uint8), black_level=black, color_matrix=matrix)
 
     def normalized(self) -> np.ndarray:
         """The signal: float32 (H, W), 0 at black, 1 at white.
@@ -94,14 +89,8 @@ class RawImage:
 
 
 def read_raw(path: Path | str) -> RawImage:
-    """Open a camera's raw file.
+    """Open a camera's raw file (ARW, NEF, CR2, RAF, DNG, ...), copy all out and close it.
 
-    Everything is copied out and the file is closed before this returns.
-
-    Args:
-        path: a file that LibRaw decodes as a colour filter array (ARW, NEF, CR2, RAF, DNG, ...).
-    Returns:
-        RawImage, without the sensor's margins, as stored (not rotated).
     Raises:
         RawFileError: missing, unreadable, empty, truncated, or not a raw file.
         UnsupportedRawError: a raw without a three-colour filter array (linear, monochrome, Foveon).
@@ -112,20 +101,17 @@ def read_raw(path: Path | str) -> RawImage:
     with _open(path) as raw:
         try:
             if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
-                raise UnsupportedRawError(
-                    "is a raw file without a colour filter array (linear, monochrome or Foveon)",
-                    file=path,
-                    todo="use a raw from a Bayer or X-Trans sensor",
-                )
+                what = "is a raw file without a colour filter array (linear, monochrome or Foveon)"
+                raise _unsupported(path, what)
             mosaic = np.array(raw.raw_image_visible, np.uint16)  # a copy: LibRaw frees its own
-            index = _cell(raw, path)
+            # The indices of one cell from the top left *visible* pixel: `raw_pattern` starts at the
+            # margin's corner, which on sensors with odd margins is another phase.
+            n = len(raw.raw_pattern)
+            index = np.array(raw.raw_colors_visible[:n, :n])
             names = [chr(c) for c in raw.color_desc]
             if raw.num_colors != 3 or not {names[i] for i in np.unique(index)} <= set("RGB"):
-                raise UnsupportedRawError(
-                    f"has the filter colours {raw.color_desc.decode()!r}, not red, green and blue",
-                    file=path,
-                    todo="use a raw from a Bayer or X-Trans sensor",
-                )
+                what = f"has the filter colours {raw.color_desc.decode()!r}, not red, green, blue"
+                raise _unsupported(path, what)
             black = np.asarray(raw.black_level_per_channel, np.float32)[index]
             white = float(raw.white_level)
             balance = _white_balance(raw)
@@ -135,30 +121,21 @@ def read_raw(path: Path | str) -> RawImage:
             raise _damaged(path, e) from e
     cell = np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8)
     if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # 4x4 cells look like this
-        raise UnsupportedRawError(
-            "has a filter array that is neither Bayer nor X-Trans",
-            file=path,
-            todo="use a raw from a Bayer or X-Trans sensor",
-        )
+        raise _unsupported(path, "has a filter array that is neither Bayer nor X-Trans")
     tags = dng.read_tags(path)
     if white <= 255 and dng.model_of(tags) is None:  # LibRaw knows some cameras by file size alone
-        raise UnsupportedRawError(
-            f"has no header, and LibRaw guesses an 8-bit camera of {mosaic.shape} from its size",
-            file=path,
-            todo="if it is a bare array, save it as .npy and give --black, --white and --cfa",
-        )
+        what = f"has no header, and LibRaw guesses an 8-bit camera of {mosaic.shape} from its size"
+        todo = "if it is a bare array, save it as .npy and give --black, --white and --cfa"
+        raise UnsupportedRawError(what, file=path, todo=todo)
     if tags.get(dng.END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
         raise RawFileError("ends before its pixels do", file=path, todo="copy it again")
-    if not matrix.any():
-        matrix = dng.matrix_of(tags)
-    black = dng.black_of(tags, black, sizes)
     return RawImage(
         mosaic=mosaic,
         cfa=cell,
-        black_level=black,
+        black_level=dng.black_of(tags, black, sizes),
         white_level=int(white),
         white_balance=balance,
-        color_matrix=matrix,
+        color_matrix=matrix if matrix.any() else dng.matrix_of(tags),
         orientation=_ORIENTATION.get(sizes.flip, 1),
         model=dng.model_of(tags),
         exposure_s=_shortest(other.shutter_speed),
@@ -171,11 +148,10 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
     """Write an uncompressed DNG that rawpy reads back unchanged.
 
     Pixels, levels and exposure come back bit-exactly (as LibRaw's float32), white balance and
-    matrix within 1e-4. The file appears under its name only once it is complete.
+    matrix within 1e-4. The file appears, or replaces an older one, only once it is complete.
 
     Args:
-        path: where to; an existing file is replaced.
-        raw: Bayer or X-Trans, any bit depth up to 16 (the white level says which), sides >= 22.
+        raw: any bit depth up to 16 (the white level says which), sides >= 22.
     Raises:
         ShapeError: smaller than LibRaw reads, or a black level that is not a whole number.
         OutputError: the disk is full, or the place cannot be written.
@@ -184,10 +160,6 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
     data = encode_dng(raw)
     with atomic_write(path) as f:
         f.write(data)
-
-
-# ---------------------------------------------------------------------------------------------
-# helpers
 
 
 def _open(path):
@@ -214,11 +186,8 @@ def _open(path):
     except UnicodeEncodeError as e:
         raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
     except rawpy.LibRawFileUnsupportedError as e:
-        raise RawFileError(
-            "is not a raw file that LibRaw knows",
-            file=path,
-            todo="give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie",
-        ) from e
+        todo = "give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie"
+        raise RawFileError("is not a raw file that LibRaw knows", file=path, todo=todo) from e
     except rawpy.LibRawError as e:
         raise _damaged(path, e) from e
 
@@ -226,22 +195,12 @@ def _open(path):
 def _damaged(path, error):
     text = error.args[0] if error.args else error
     text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    return RawFileError(
-        f"is damaged or truncated (LibRaw: {text})", file=path, todo="copy it again from the card"
-    )
+    what = f"is damaged or truncated (LibRaw: {text})"
+    return RawFileError(what, file=path, todo="copy it again from the card")
 
 
-def _cell(raw, path):
-    """The colour indices of one cell, from the top left *visible* pixel.
-
-    `raw_pattern` starts at the margin's corner, which on sensors with odd margins is another
-    phase; `raw_colors_visible` is right in every case.
-    """
-    n = raw.raw_pattern.shape[0]
-    h, w = raw.raw_image_visible.shape
-    if h < n or w < n:
-        raise UnsupportedRawError(f"has only {h}x{w} visible pixels", file=path)
-    return np.array(raw.raw_colors_visible[:n, :n])
+def _unsupported(path, what):
+    return UnsupportedRawError(what, file=path, todo="use a raw from a Bayer or X-Trans sensor")
 
 
 def _white_balance(raw):

@@ -40,8 +40,7 @@ def remosaic(raw: RawImage) -> RawImage:
     The estimate is one small matrix product a cell: 36 kernels for X-Trans.
 
     Args:
-        raw: a `RawImage` of any 2x2 or 6x6 cell with red, green and blue in it, at least one cell
-            large.
+        raw: a `RawImage` of any cell with red, green and blue in it.
     Returns:
         RawImage of the same size, RGGB, with one black level (the mean of the old ones, rounded);
         values are rounded to whole DN and clipped to 0 .. white level.
@@ -54,11 +53,9 @@ def remosaic(raw: RawImage) -> RawImage:
     """
     missing = {0, 1, 2} - set(np.unique(raw.cfa).tolist())
     if missing:
-        raise UnsupportedRawError(
-            f"has no {' and no '.join(('red', 'green', 'blue')[c] for c in missing)} filters",
-            file=raw.path,
-            todo="use a raw of a sensor with three colours",
-        )
+        what = f"has no {' and no '.join(('red', 'green', 'blue')[c] for c in missing)} filters"
+        todo = "use a raw of a sensor with three colours"
+        raise UnsupportedRawError(what, file=raw.path, todo=todo)
     n, (h, w) = raw.cfa.shape[0], cfa_module.need_a_cell(raw)
     weights = _kernels(raw.cfa, raw.white_balance)
     black = np.rint(raw.black_level.mean())

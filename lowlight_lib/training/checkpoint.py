@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import models
+from ..blocks.binary import binary_layers
 from ..errors import CheckpointError, OptionError, ShapeError
 from ..io.files import atomic_write
 from ..io.pickles import read_mmcv_checkpoint
@@ -129,12 +130,8 @@ def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, header
 
 
-def _binary(model):
-    return {n: m for n, m in model.named_modules() if getattr(m, "binary", False)}
-
-
 def _pack(model, tensors):
-    layers = _binary(model)
+    layers = binary_layers(model)
     if not layers:
         raise OptionError("packed=True is for networks with binary weights")
     for name, layer in layers.items():
@@ -146,7 +143,7 @@ def _pack(model, tensors):
 def _unpack(model, state, path):
     """Turn bits in a state dict into weights, in place; {layer: scale of each output channel}."""
     scales = {}
-    for name, layer in _binary(model).items():
+    for name, layer in binary_layers(model).items():
         bits, alpha = (state.pop(f"{name}.{k}", None) for k in ("bits", "alpha"))
         if bits is None and alpha is None:
             continue

@@ -138,3 +138,10 @@ def test_folding_a_copy_leaves_the_network():
 
 def test_without_weight_norm_from_the_start():
     assert count(models.build("redi", weight_norm=False)) == 783_432
+
+
+@pytest.mark.parametrize("key", ["brve", "pairlie"])
+def test_what_has_no_weight_norm_gets_no_option_of_it(key):
+    model = models.build(key)
+    before = model.spec
+    assert fold_weight_norm(model).spec == before

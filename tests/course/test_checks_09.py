@@ -59,7 +59,7 @@ def test_share_of_transposed():
     refuses(check, lambda ops: (parts(ops)[0] / parts(ops)[1], right(ops)[1]), "over the MACs")
     refuses(check, lambda ops: (right(ops)[0], 4 * right(ops)[0]), "in its total")
     refuses(check, lambda ops: (right(ops)[0], 0.5), "by 4")
-    refuses(check, lambda ops: (0.1,), "two numbers")
+    refuses(check, lambda ops: (0.1,), "numbers of shape")
 
 
 def test_features_kept():
@@ -69,7 +69,7 @@ def test_features_kept():
     refuses(check, lambda: (0, 1, 1, 1), "What does LeakyReLU need")
     refuses(check, lambda: (0, 2, 2, 1), "no input left")
     refuses(check, lambda: (0, 2, 1, 2), "slope was 0")
-    refuses(check, lambda: (0, 2), "four numbers")
+    refuses(check, lambda: (0, 2), "numbers of shape")
 
 
 def test_fastest_possible():

@@ -59,9 +59,9 @@ def test_choose():
         return max(rows, key=lambda r: r["psnr"], default=None)
 
     check(lambda rows, s, m: best(within(rows, s, m)))
-    refuses(check, lambda rows, s, m: best(within(rows, s, inf)), "more memory")
-    refuses(check, lambda rows, s, m: best(within(rows, inf, m)), "more time")
-    refuses(check, lambda rows, s, m: best(within(rows, s, m) or rows), "so the answer is None")
+    refuses(check, lambda rows, s, m: best(within(rows, s, inf)), "more time or memory")
+    refuses(check, lambda rows, s, m: best(within(rows, inf, m)), "more time or memory")
+    refuses(check, lambda rows, s, m: best(within(rows, s, m) or rows), "If nothing fits: None")
     unmeasured = lambda rows, s, m: best([r for r in within(rows, s, inf) if (r["mib"] or 0) <= m])  # noqa: E731
     refuses(check, unmeasured, "never measured")
     refuses(check, lambda rows, s, m: None, "Something fits")

@@ -12,10 +12,9 @@ from support import tiny
 from support.system import Dies, few_open_files
 
 from lowlight_lib.data import mini, scenes
+from lowlight_lib.data.base import read_note
 from lowlight_lib.data.cache import ArrayCache
-from lowlight_lib.data.issues import read_note
-from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.sid_lists import SidPair, read_list
+from lowlight_lib.data.sid import SidDataset, SidPair, read_list
 from lowlight_lib.errors import DataError, LowlightError, OutputError, RawFileError
 from lowlight_lib.sensor import isp
 from lowlight_lib.sensor.raw import read_raw
@@ -178,7 +177,7 @@ def test_missing_list_and_missing_images(tmp_path):
         SidDataset(tmp_path, "train")
     folder = tiny.make_sid(tmp_path)
     (folder / "Sony/short/00002_00_0.1s.dng").unlink()
-    with pytest.raises(DataError, match="1 of 6 listed images are missing, such as Sony"):
+    with pytest.raises(DataError, match="1 of 6 listed images are missing or empty, such as Sony"):
         SidDataset(tmp_path, "train")
 
 

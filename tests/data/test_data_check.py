@@ -1,18 +1,17 @@
 """What `lowlight data check` says of whole, incomplete and misplaced data sets."""
 
+import json
 import shutil
 
-import numpy as np
 import pytest
 from support import tiny
 
-from lowlight_lib.data import sid_lists
 from lowlight_lib.data.check import check
-from lowlight_lib.data.issues import Issue
 from lowlight_lib.data.photos import LolDataset
-from lowlight_lib.data.sid_lists import read_list, sid_counts
+from lowlight_lib.data.sid import MISALIGNED, SidDataset
 
 SCENES = {"train": (1, 3), "val": (20001, 1), "test": (10034, 2)}
+NOTE = json.dumps({"mini": 1, "complete": True})
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +20,7 @@ def whole(tmp_path_factory):
     root = tmp_path_factory.mktemp("whole")
     for split, (first, scenes) in SCENES.items():
         tiny.make_sid(root, scenes=scenes, split=split, first=first)
-    (root / "SID/mini.json").write_text("{}")
+    (root / "SID/mini.json").write_text(NOTE)
     return root
 
 
@@ -31,32 +30,13 @@ def root(whole, tmp_path):
     return tmp_path / "root"
 
 
-def lacks(report):
-    return [i.text for i in report.issues if i.severity == "error"]
-
-
 def snapshot(root):
     return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")}
 
 
-# ---- counting
+# ---- counting: the structure of SID's own test list: scene, then frames at 0.033, 0.04 and 0.1 s.
+# A frame of number n stands in the list once for each exposure that has more than n frames.
 
-
-def names(scene, burst, short_s, long_s=10, iso=200):
-    short = f"./Sony/short/{scene:05d}_{burst:02d}_{short_s}s.ARW"
-    return f"{short} ./Sony/long/{scene:05d}_00_{long_s}s.ARW ISO{iso} F8\n"
-
-
-def test_counts_in_every_way(tmp_path):
-    lines = [names(10003, b, s) for b in range(4) for s in (0.04, 0.1)]  # 8 pairs, 2 of them first
-    lines += [names(10034, b, 0.1) for b in range(3)]  # misaligned: 3 pairs, 1 first
-    lines += [names(10074, 0, s) for s in (0.033, 0.04, 0.1)]  # 3 pairs, all first
-    (tmp_path / "list.txt").write_text("".join(lines))
-    assert sid_counts(read_list(tmp_path / "list.txt", tmp_path)) == (14, 3, 11, 6, 5, 3)
-
-
-# The structure of SID's own test list: scene, then frames at 0.033, 0.04 and 0.1 s. A frame of
-# number n stands in the list once for each exposure that has more than n frames.
 SHORT_SCENES = {  # targets of 10 s
     (0, 4, 10): "10003",
     (0, 2, 10): "10006 10011 10016 10022 10030 10032 10034 10040 10054 10055 10068 10069",
@@ -76,29 +56,33 @@ LONG_SCENES = {  # targets of 30 s
 
 
 def test_the_published_counts_follow_from_the_structure_of_the_published_list(tmp_path):
-    lines = []
+    folder, lines = tmp_path / "SID", []
+    for kind in ("short", "long"):
+        (folder / "Sony" / kind).mkdir(parents=True)
     for groups, long_s in ((SHORT_SCENES, 10), (LONG_SCENES, 30)):
         for frames, scenes in groups.items():
             for scene in map(int, scenes.split()):
+                target = f"./Sony/long/{scene:05d}_00_{long_s}s.ARW"
                 for s, n in zip(("0.033", "0.04", "0.1"), frames, strict=True):
-                    lines += [names(scene, b, s, long_s) for b in range(n)]
-    folder = tmp_path / "SID"
-    folder.mkdir()
-    (folder / "Sony_test_list.txt").write_text("".join(lines))
-    counts = sid_counts(read_list(folder / "Sony_test_list.txt", folder))
-    assert counts == sid_lists.PUBLISHED["Sony", "test"]
+                    names = [f"./Sony/short/{scene:05d}_{b:02d}_{s}s.ARW" for b in range(n)]
+                    lines += [f"{name} {target} ISO200 F8\n" for name in names]
+                    for name in (*names, target):
+                        (folder / name).write_text("x")
+    path = folder / "Sony_test_list.txt"
+    path.write_text("".join(lines))
+    assert SidDataset(tmp_path, "test").counts == (598, 50)
+    first = SidDataset(tmp_path, "test", first_of_burst=True)
+    assert len(first) == 93 and sum(p.input_s == 0.1 for p in first.pairs) == 50
+    assert len(SidDataset(tmp_path, "test", exclude_misaligned=True)) == 562
+    both = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
+    assert len(both) == 88 and not {p.scene for p in both.pairs} & {*MISALIGNED}
     text = str(check(tmp_path))
-    for number in (598, 562, 93, 88, 50):
-        assert str(number) in text
-    assert "not the published one" not in text
-    assert lacks(check(tmp_path))[:2] == [
-        f"SID Sony {split}: no list file; Sony_{split}_list.txt belongs into {folder}"
-        for split in ("train", "val")
-    ]
-    (folder / "Sony_test_list.txt").write_text("".join(lines[:-1]))
-    assert "597 pairs instead of 598" in str(check(tmp_path))
-    (folder / "mini.json").write_text("{}")
-    assert "instead of" not in str(check(tmp_path)) and "(published:" not in str(check(tmp_path))
+    assert "published are" not in text and "SID Sony test: 3 of 3 opened cannot be used" in text
+    assert all(f"Sony_{split}_list.txt: cannot be read" in text for split in ("train", "val"))
+    path.write_text("".join(lines[:-1]))
+    assert "SID Sony test: published are 598 items of 50 scenes" in str(check(tmp_path))
+    (folder / "mini.json").write_text(NOTE)
+    assert "published are" not in str(check(tmp_path))
 
 
 # ---- whole
@@ -106,25 +90,16 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
 
 def test_a_whole_set_is_found_whole_and_left_as_it_was(root):
     before = snapshot(root)
-    for deep in (False, True):
+    for deep, count in ((False, 3), (True, 6)):
         report = check(root, deep=deep)
-        assert report.ok and report.exit_code == 0, str(report)
+        assert not report.errors and report.exit_code == 0, str(report)
+        assert f"SID Sony train: 3 items of 3 scenes; opened {count}" in str(report)
     assert snapshot(root) == before
-    text = str(report)
-    assert "SID Sony train: 3 pairs of 3 scenes; first of each burst 3" in text
-    assert "1 without the misaligned scenes 10034, 10045, 10172" in text
-    assert "6 of 6 listed files" in text and "6 opened, all readable" in text
-    assert text.endswith("nothing is lacking")
-    assert "3 opened" in str(check(root))
+    assert str(report).endswith("nothing is lacking")
 
 
 def test_the_mini_set_is_whole(mini_root):
-    assert check(mini_root).ok
-
-
-def test_lines_say_which_of_them_ask_for_something():
-    assert str(Issue("a", "info")) == "  a"
-    assert str(Issue("a")) == "! a"
+    assert not check(mini_root).errors
 
 
 # ---- what may be wrong, one at a time: (what happens to SID/, what is said about it)
@@ -157,123 +132,89 @@ def garble_short(sid):
     path.write_bytes(bytes(path.stat().st_size))  # of the right size, but no picture
 
 
-def lower_case(sid):
-    path = sid / "Sony_train_list.txt"
-    path.write_text(path.read_text().replace("dng", "DNG"))
-
-
 def lists_inside(sid):
     for path in sid.glob("*_list.txt"):
         path.rename(sid / "Sony" / path.name)
 
 
-def nest_camera(sid):
-    (sid / "Sony").rename(sid / "x")
-    (sid / "Sony").mkdir()
-    (sid / "x").rename(sid / "Sony/Sony")
+def rename_shorts(sid):
+    (sid / "Sony/short").rename(sid / "Sony/shorts")
 
 
-def nest_all(sid):
-    (sid / "SID").mkdir()
-    for name in ("Sony", *(p.name for p in sid.glob("*_list.txt"))):
-        (sid / name).rename(sid / "SID" / name)
+def interrupt(sid):
+    (sid / "mini.json").write_text(NOTE.replace("true", "false"))
 
 
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (delete_list, ["Sony val: no list file; Sony_val_list.txt belongs into"]),
-        (garble_list, ["line 1 is not"]),
-        (delete_shorts, ["short: 2 files missing (00001_00_0.1s.dng, 00002_00_0.1s.dng)"]),
-        (empty_long, ["long: 1 file empty, to be copied again (00001_00_10s.dng)"]),
-        (cut_short, ["short: 1 file much smaller than the others"]),
-        (garble_short, ["short: 1 file unreadable (00001_00_0.1s.dng)"]),
-        (lower_case, ["short: 3 files spelt in other", "long: 3 files spelt in other"]),
-        (lists_inside, ["the list lies in SID/Sony/ (where the unofficial code of REDI"] * 3),
-        (nest_camera, ["one level too deep, in SID/Sony/Sony/: move them up to SID/Sony/"]),
-        (nest_all, ["one level too deep, in SID/SID/Sony/", *["list lies in SID/SID/:"] * 3]),
+        (delete_list, ["Sony val: {sid}/Sony_val_list.txt: cannot be read"]),
+        (garble_list, ["Sony val: {sid}/Sony_val_list.txt: line 1 is not"]),
+        (
+            delete_shorts,
+            ["train: {sid}: 2 of 6 listed images are missing or empty, such as Sony/short/0"],
+        ),
+        (
+            empty_long,
+            ["1 of 6 listed images are missing or empty, such as Sony/long/00001_00_10s.dng"],
+        ),
+        (cut_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0.1s"]),
+        (garble_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0"]),
+        (lists_inside, [f"{split}_list.txt: cannot be read" for split in SCENES]),
+        (rename_shorts, ["3 of 6 listed", "1 of 2 listed", "2 of 4 listed"]),
+        (interrupt, ["an unfinished mini set: `lowlight data mini"]),
     ],
     ids=lambda p: getattr(p, "__name__", ""),
 )
 def test_one_thing_lacking_is_one_thing_said(root, harm, said):
     harm(root / "SID")
     report = check(root, deep=True)
-    assert len(lacks(report)) == len(said), str(report)
-    for words, text in zip(said, lacks(report), strict=True):
-        assert words in text
+    assert len(report.errors) == len(said), str(report)
+    for words, text in zip(said, report.errors, strict=True):
+        assert words.format(sid=(root / "SID").resolve()) in text
+        assert "To fix: " in text or harm is interrupt
     assert report.exit_code == 1
-    assert str(report).endswith(f"{len(said)} finding{'s'[: len(said) > 1]} to act on")
-
-
-def test_the_folder_short_in_capitals(root):
-    (root / "SID/Sony/short").rename(root / "SID/Sony/tmp")
-    (root / "SID/Sony/tmp").rename(root / "SID/Sony/Short")
-    [text] = lacks(check(root))
-    assert "6 files spelt in other" in text
-
-
-def test_windows_line_ends_are_only_remarked(root):
-    path = root / "SID/Sony_train_list.txt"
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    report = check(root)
-    assert report.ok and "Windows line ends" in str(report)
+    assert str(report).endswith(f"to act on: {len(said)}")
 
 
 def test_a_few_files_are_opened_and_all_with_deep(root):
-    shorts = sorted((root / "SID/Sony/short").iterdir())
-    second = shorts[1]  # the first, the middle and the last are opened anyway
+    tiny.make_sid(root, scenes=8)
+    second = sorted((root / "SID/Sony/short").iterdir())[1]
     second.write_bytes(bytes(second.stat().st_size))
-    assert check(root).ok
-    assert "1 file unreadable" in lacks(check(root, deep=True))[0]
-
-
-def test_small_files_stand_out_only_where_they_should():
-    small = sid_lists._too_small
-    assert small({}) == []
-    uniform = {str(i): 1000 + i for i in range(9)}
-    assert small(uniform | {"cut": 890}) == ["cut"]
-    assert small(uniform | {"other": 950}) == []
-    varied = {str(i): int(s) for i, s in enumerate(np.linspace(500, 1500, 9))}
-    assert small(varied | {"cut": 300}) == ["cut"]
-    assert small(varied | {"less": 400}) == []
+    assert not check(root).errors
+    assert "1 of 16 opened cannot be used" in check(root, deep=True).errors[0]
 
 
 def test_fuji_is_looked_at_where_it_is(root):
     sid = root / "SID"
     shutil.copytree(sid / "Sony", sid / "Fuji")
-    assert "Fuji short: 6 files, named by no list" in str(check(root))
+    assert "SID Fuji train: " in check(root).errors[0]
     for split in SCENES:
         text = (sid / f"Sony_{split}_list.txt").read_text()
         (sid / f"Fuji_{split}_list.txt").write_text(text.replace("Sony", "Fuji"))
     report = check(root)
-    assert report.ok and "SID Fuji short: 6 of 6 listed files" in str(report)
+    assert not report.errors and "SID Fuji train: 3 items of 3 scenes" in str(report)
     (sid / "mini.json").unlink()
-    assert "3 pairs instead of 1655" in str(check(root))
+    assert "published are 1655 items of 135 scenes" in str(check(root))
 
 
-# ---- the wrong folder
+# ---- the wrong folder, and one that may not be read
 
 
 def test_the_wrong_folder(root, tmp_path):
-    assert "give its parent as the root" in str(check(root / "SID"))
-    (root / "SID").rename(root / "dark")
-    assert "a folder SID around it" in str(check(root / "dark"))
-    assert "no data set is here" in str(check(root))
-    assert "no such folder" in str(check(tmp_path / "none"))
+    for folder in (root / "SID", tmp_path / "none"):
+        assert "no data set is here, none of SID, LLRVD" in str(check(folder))
+        assert check(folder).exit_code == 1
     (tmp_path / "empty/SID").mkdir(parents=True)
-    assert "no lists and no images" in str(check(tmp_path / "empty"))
+    assert len(check(tmp_path / "empty").errors) == 3
+    assert not check(root, only=["sid"]).errors
+    assert "LOL/our485/low: is not there" in check(root, only=["lol"]).errors[0]
 
 
-def test_other_data_sets_slot_in(root, monkeypatch):
-    def of_lol(folder, deep, progress):
-        yield Issue(f"LOL: {folder.name} {deep} {progress}")
-
-    def breaks(folder, deep, progress):
+def test_a_folder_that_may_not_be_read_is_said(root, monkeypatch):
+    def breaks(*_, **options):
         raise PermissionError(13, "denied")
-        yield
 
     (root / "LOL").mkdir()
-    monkeypatch.setattr(LolDataset, "check", of_lol)
-    assert lacks(check(root, deep=True)) == ["LOL: LOL True False"]
-    monkeypatch.setattr(LolDataset, "check", breaks)
-    assert "LOL: cannot be looked through" in lacks(check(root))[0]
+    monkeypatch.setattr(LolDataset, "__init__", breaks)
+    assert check(root).errors == [f"! LOL {s}: [Errno 13] denied" for s in ("train", "test")]

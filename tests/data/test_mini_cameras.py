@@ -48,7 +48,7 @@ def test_mini_x_trans_is_named_fuji_and_leaves_nothing_of_the_old_set(tmp_path, 
     mini.stills.MiniSid(tmp_path).make(progress=False)
     own = tmp_path / "SID/Sony/short/mine.dng"
     own.write_bytes(b"mine")
-    mini.stills.MiniSid(tmp_path, 0, "canon_70d", "xtrans", "test").make(progress=False)
+    mini.stills.MiniSid(tmp_path, 0, "canon_70d", "xtrans", ("test",)).make(progress=False)
     assert listed(tmp_path) == ["Fuji_test_list.txt"]
     assert [p.name for p in (tmp_path / "SID/Sony").rglob("*.dng")] == ["mine.dng"]
     raw = read_raw(tmp_path / "SID/Fuji/long/10001_00_10s.dng")

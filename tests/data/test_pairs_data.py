@@ -11,7 +11,7 @@ from support.system import script
 
 from lowlight_lib.data import mini, scenes
 from lowlight_lib.data import photos as pairs
-from lowlight_lib.data.check import Report, check
+from lowlight_lib.data.check import check
 from lowlight_lib.data.mini import stills
 from lowlight_lib.errors import DataError, OptionError
 
@@ -139,9 +139,10 @@ def test_a_folder_of_one_picture_is_named(tmp_path):
     "layout, says",
     [
         ([], "no folder of exposures"),
-        (["a.png", "b.png"], "need a folder a scene"),
-        (["train/1/a.png", "train/1/b.png"], "move the folders in it up"),
-        (["1/a.txt"], "no picture"),
+        (["a.png", "b.png"], "into a folder of its own"),
+        (["train/1/a.png", "train/1/b.png"], "train: holds 0 pictures"),
+        (["1/a.png", "2/a.png"], "two or more exposures (and 1 more like it)"),
+        (["1/a.txt"], "1: holds 0 pictures"),
     ],
 )
 def test_other_trees_than_pairs(layout, says, tmp_path):
@@ -166,7 +167,7 @@ def test_a_bad_file_or_size_is_named(tmp_path):
         assert "b.png" in said and "a.png" in said and "11 x 14" in said and "20 x 26" in said
     (root / "pairs/1/b.png").write_bytes(b"")
     assert "empty" in complaint(lambda: pairs.PairsDataset(root).prepare(progress=False))
-    with pytest.raises(OptionError, match="no 'test' split"):
+    with pytest.raises(OptionError, match="pairs has no 'test' split"):
         pairs.PairsDataset(root, "test")
 
 
@@ -200,7 +201,7 @@ def test_lol_that_is_not_whole(tmp_path):
     (folder / "high/22.png").unlink()
     (folder / "high/3.png").unlink()
     said = complaint(pairs.LolDataset, tmp_path)
-    assert str(folder / "low/3.png") in said and "high/" in said and "1 other" in said
+    assert str(folder / "low/3.png") in said and "high/" in said and "as 2 have not" in said
     save(folder / "high/22.png")
     save(folder / "high/3.jpg")  # another format of the same name will do
     assert len(pairs.LolDataset(tmp_path)) == 3
@@ -278,8 +279,7 @@ def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
     mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
     assert len(pairs.LolDataset(tmp_path)) == 2
     report = str(check(tmp_path))
-    assert "LOL eval15: 2 pairs" in report and "pairs: 2 scenes" in report
-    assert "looks like LOL itself" in str(check(tmp_path / "LOL"))
+    assert "LOL test: 2 items" in report and "pairs train: 2 items of 2 scenes" in report
     save(tmp_path / "pairs/mine/a.png")
     (tmp_path / "LOL/mini.json").unlink()
     with pytest.raises(DataError, match="not of a mini set"):  # before anything is made
@@ -296,38 +296,34 @@ def test_training_and_testing_share_no_photograph():
 # what `lowlight data check` says, and the scripts
 
 
-def said(check, folder, deep=True):
-    return str(Report(folder, tuple(check(folder, deep, False))))
-
-
 def test_check_of_lol(tmp_path):
     root = make_lol(make_lol(tmp_path), "our485", ["7.png", "8.png"])
-    folder = root / "LOL"
-    text = said(pairs.LolDataset.check, folder)
-    assert "3 pairs (published: 15)" in text and "2 pairs instead of 485" in text
-    (folder / "mini.json").write_text("{}")
-    assert "nothing is lacking" in said(pairs.LolDataset.check, folder)
-    save(folder / "eval15/high/3.png", RGB)
-    assert "sizes differ: 3.png 20 x 26, 3.png 11 x 14" in said(pairs.LolDataset.check, folder)
-    (folder / "eval15/high/3.png").write_text("no")
-    assert "unreadable (3.png)" in said(pairs.LolDataset.check, folder)
-    (folder / "eval15/high/3.png").write_text("")
-    assert "empty, to be copied again (3.png)" in said(pairs.LolDataset.check, folder)
-    (folder / "eval15/high/3.png").unlink()
-    assert "no counterpart" in said(pairs.LolDataset.check, folder)
-    (folder / "LOLdataset").mkdir()
-    (folder / "our485").rename(folder / "LOLdataset/our485")
-    assert "lies in LOLdataset/: move it up" in said(pairs.LolDataset.check, folder)
+    folder, high = root / "LOL", root / "LOL/eval15/high/3.png"
+
+    def said():
+        return str(check(root, deep=True))
+
+    assert "LOL test: 3 items of 3 scenes" in said()
+    assert "LOL train: published are 485 items" in said()
+    (folder / "mini.json").write_text(json.dumps({"mini": 1, "complete": True}))
+    assert "nothing is lacking" in said()
+    save(high, RGB)
+    assert f"LOL test: 1 of 3 opened cannot be used: {high}: is 11 x 14 but" in said()
+    high.write_text("no")
+    assert f"{high}: cannot be read as a picture" in said()
+    high.write_text("")
+    assert f"{high}: is empty" in said() and "copy it again" in said()
+    high.unlink()
+    assert "no counterpart" in said()
+    (folder / "our485").rename(folder / "our")
+    assert f"LOL train: {folder}/our485/low: is not there" in said()
 
 
 def test_check_of_pairs(three):
-    folder = three / "pairs"
-    text = said(pairs.PairsDataset.check, folder)
-    assert "3 scenes (1 of 2 exposures, 1 of 3 exposures, 1 of 4 exposures)" in text
-    assert "9 opened, all readable" in text and "nothing is lacking" in text
-    (folder / "10/a.bmp").unlink()
-    text = said(pairs.PairsDataset.check, folder)
-    assert "fewer than two pictures" in text and "10" in text and "2 scenes" in text
+    text = str(check(three, deep=True))
+    assert "pairs train: 3 items of 3 scenes; opened 3" in text and "nothing is lacking" in text
+    (three / "pairs/10/a.bmp").unlink()
+    assert f"! pairs train: {three}/pairs/10: holds 1 pictures" in str(check(three))
 
 
 def test_get_lol_says_how_and_unpacks(tmp_path, capsys):

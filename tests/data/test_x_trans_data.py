@@ -10,8 +10,7 @@ from support.mosaics import PHASES
 
 from lowlight_lib import models, recipes
 from lowlight_lib.data import mini, scenes
-from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.data.sid_lists import SidPair
+from lowlight_lib.data.sid import SidDataset, SidPair
 from lowlight_lib.errors import OptionError
 from lowlight_lib.sensor import cfa
 from lowlight_lib.training import train
@@ -28,7 +27,7 @@ def fuji(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mini.stills, "PICTURES", {"train": ["leaves_2"]})
         patch.setattr(scenes, "dead_leaves", small_leaves)
-        mini.stills.MiniSid(root, 0, "nikon_d850", "xtrans", "train").make(progress=False)
+        mini.stills.MiniSid(root, 0, "nikon_d850", "xtrans", ("train",)).make(progress=False)
     return root
 
 

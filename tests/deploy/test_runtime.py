@@ -13,7 +13,7 @@ from lowlight_lib import models
 from lowlight_lib.blocks.padding import pad_to_multiple
 from lowlight_lib.blocks.retinex import Decomposition
 from lowlight_lib.deploy import engines, export, runtime
-from lowlight_lib.deploy.runtime import LazyBackend, prepare, resolve_backend
+from lowlight_lib.deploy.runtime import prepare, resolve_backend
 from lowlight_lib.errors import OptionError, ShapeError
 from lowlight_lib.restore.still import restore
 
@@ -227,7 +227,7 @@ def test_few_shapes_stay_compiled(files):
     for h, w in [*sizes, sizes[-2]]:
         fast(torch.rand(1, 3, h, w))
     last = [*sizes[2:-2], sizes[-1], sizes[-2]]  # used again, it is the youngest
-    assert [shapes[0][2:] for shapes in fast.engines["network"].shapes] == last
+    assert [shapes[0][2:] for shapes in fast.engines["network"]._ready] == last
     with torch.no_grad():
         close(fast(torch.ones(1, 3, 4, 4)), net(torch.ones(1, 3, 4, 4)))
 
@@ -322,25 +322,17 @@ def test_engines_that_fail_are_an_option_error():
 # commands
 
 
-def test_a_lazy_network_becomes_fast_once_it_pays(monkeypatch):
-    net, x = small("redi")
-    made, real = [], prepare
-
-    def fake(model, example=None, backend="auto"):
-        if backend == "auto":
-            made.append(model)
-        fast = real(model, example, "torch")
-        fast.backend = "openvino" if backend == "auto" else backend
-        return fast
-
-    monkeypatch.setattr(runtime, "prepare", fake)
-    fast = LazyBackend(net, seconds=1e9)
-    first = fast(x)
-    assert (fast.backend, fast.precision, fast.spec, made) == ("torch", "float32", net.spec, [])
-    soon = LazyBackend(net, seconds=0)
-    for _ in range(3):
-        assert torch.equal(soon(x), first)
-    assert soon.backend == "openvino" and len(made) == 1
+@pytest.mark.parametrize("name", ["redi", "pairlie"])
+def test_a_command_computes_with_torch_unless_told_otherwise(name, monkeypatch):
+    """No export in the middle of a command, and no warning."""
+    net, x = small(name)
+    monkeypatch.setattr(runtime, "to_onnx", lambda *_, **__: pytest.fail("exports"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fast = resolve_backend(net)
+    assert (fast.backend, fast.precision, fast.spec) == ("torch", "float32", net.spec)
+    with torch.no_grad():
+        close(fast(x), net(x))
 
 
 def test_a_clip_never_waits_for_an_export(monkeypatch):
@@ -359,7 +351,6 @@ def test_a_clip_never_waits_for_an_export(monkeypatch):
 def test_what_commands_run():
     net, _ = small("redi")
     assert resolve_backend(net, "eager") is net
-    assert isinstance(resolve_backend(net), LazyBackend)
     assert resolve_backend(net, "torch", "bfloat16").precision == "bfloat16"
     with pytest.raises(OptionError, match="eager computes in float32"):
         resolve_backend(net, "eager", "bfloat16")

@@ -241,8 +241,8 @@ def test_movies_are_whole_or_not_there(tmp_path):
 def test_the_command_line_tests_video(root, weights, tmp_path, capsys):
     out, frames = tmp_path / "scores" / "result.json", tmp_path / "frames"
     words = f"test brve --checkpoint {weights} --run-dir {tmp_path} --data {root} --seed 0"
-    cli.app([*words.split(), "--out", str(out), "--save-path", str(frames), "--tile", "48",
-             "--dataset", "llrvd", "--limit", "1"], standalone_mode=False)  # fmt: skip
+    words += f" --limit 1 --out {out} --save-path {frames} --tile 48 --dataset llrvd"
+    cli.app(words.split(), standalone_mode=False)
     said = capsys.readouterr().out
     assert "1 clips" in said and "ST-RRED" in said and str(frames) in said
     [row] = json.loads(out.read_text(encoding="utf-8"))

@@ -440,7 +440,7 @@ def test_get_sid_from_archive_to_cache(get_sid, tmp_path, capsys):
     (root / "SID").mkdir(parents=True)
     for path in real.glob("*.txt"):
         (root / "SID" / path.name).write_text(path.read_text())
-    (root / "SID/mini.json").write_text("{}")  # no published counts to compare with
+    (root / "SID/mini.json").write_text('{"complete": true}')  # no published counts to compare with
     assert get_sid.main([str(root), "--unpack"]) == 1
     said = capsys.readouterr().out
     assert f"Put it at {root / 'SID' / 'Sony.zip'}" in said and "missing" in said

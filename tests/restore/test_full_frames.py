@@ -190,9 +190,10 @@ def test_decoding_on_all_cores_gives_the_same_bytes(tmp_path, monkeypatch):
     tiny.make_sid(tmp_path)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("LibRaw hangs after this"), raising=False)
-    data = SidDataset(tmp_path, "train", cache=ArrayCache(tmp_path, tmp_path / "many"))
-    data.prepare(progress=False)
-    alone = SidDataset(tmp_path, "train", cache=ArrayCache(tmp_path, tmp_path / "one"))
+    monkeypatch.setenv("LOWLIGHT_CACHE", str(tmp_path / "many"))
+    SidDataset(tmp_path, "train").prepare(progress=False)
+    monkeypatch.setenv("LOWLIGHT_CACHE", str(tmp_path / "one"))
+    alone = SidDataset(tmp_path, "train")
     for i in range(len(alone)):
         alone.input(i), alone.target(i)
     made = [

@@ -31,7 +31,7 @@ OPTIONS = {"sid": {"clip_input": False}}  # the port, which the reference is of,
 def known(*cards, trained_by=()):
     """While this lasts, systems from outside the package are known, and their recipes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models.SYSTEMS, "_cards", dict(models.SYSTEMS._cards))
+        patch.setattr(models.SYSTEMS, "data", dict(models.SYSTEMS.data))
         patch.setattr(recipes, "_ADDED", {})
         for card in cards:
             models.add(card)

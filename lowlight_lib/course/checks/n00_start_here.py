@@ -1,15 +1,12 @@
 """Checks of notebook 00."""
 
-import numpy as np
-
 from .common import Judge
 
 
 def black_after_forgetting(function) -> None:
     """Exercise 00/0.1: function(black, white, ratio) -> a lightless pixel without subtraction."""
     for black, white, ratio in ((512, 16383, 100), (64, 1023, 10), (100, 16383, 2)):
-        stored = np.full((2, 2), black)
-        truth = np.clip(stored * ratio / white, None, 1).max()
+        truth = min(black * ratio / white, 1)
         hint = Judge(function, (black, white, ratio), truth, relative=1e-6)
         hint[lambda answer: answer > 1] = "Right so far, but nothing is brighter than white. Clip."
         hint[0] = "So it would be had black been subtracted. What is stored is multiplied."

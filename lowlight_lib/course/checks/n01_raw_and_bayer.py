@@ -1,18 +1,17 @@
 """Checks of notebook 01."""
 
-import dataclasses
 import io
 
 import numpy as np
 
-from ...sensor import cfa, colorimetry, isp, raw
-from .common import Judge, answer_of, flat_raw
+from ...sensor import cfa, colorimetry, isp, noise, raw
+from .common import Judge, answer_of
 
 
 def gains_of_cell(function) -> None:
     """Exercise 01/1.1: function(pattern, gains) -> (2, 2) white-balance gains, one a filter."""
     for cell in cfa.BAYER.values():
-        image = flat_raw(cell)
+        image = _flat(cell)
         with _in_libraw(image) as file:
             pattern, gains = np.array(file.raw_pattern), list(file.camera_whitebalance)
         three = list(image.white_balance)
@@ -21,10 +20,8 @@ def gains_of_cell(function) -> None:
             one_green = np.array([*three, three[1]])[p]
             truth = np.array([*three, fourth or three[1]])[p]
             hint = Judge(function, (p, [*gains[:3], fourth]), truth, relative=1e-3)
-            hint[lambda answer: (answer <= 0).any()] = """With a gain of 0 half of the green pixels
-                would turn black: 0 means 'not recorded', not 'no light'."""
-            hint[one_green] = """This camera's greens differ. Only where the fourth gain is 0 does
-                the other green's stand in."""
+            hint[lambda answer: (answer <= 0).any()] = "A gain of 0 means that none is recorded."
+            hint[one_green] = "This camera's greens differ. Only for a 0 does the other stand in."
             hint[...] = "Read it place by place: 0 is red, 2 is blue, and 1 and 3 are both green."
     print("Right, for all four Bayer orders and both ways to number the greens.")
 
@@ -32,7 +29,7 @@ def gains_of_cell(function) -> None:
 def shape_of_picture(function) -> None:
     """Exercise 01/1.2: function(mosaic_shape, orientation) -> (height, width) that LibRaw gives."""
     for orientation in (1, 3, 6, 8):
-        image = dataclasses.replace(flat_raw(cfa.RGGB, (24, 36)), orientation=orientation)
+        image = _flat(shape=(24, 36), orientation=orientation)
         with _in_libraw(image) as file:
             truth = file.postprocess().shape[:2]
         hint = Judge(function, (image.mosaic.shape, orientation), truth, relative=0)
@@ -43,22 +40,19 @@ def shape_of_picture(function) -> None:
 def value_of_black(function) -> None:
     """Exercise 01/2.1: function(true_black, used_black, white, ratio) -> amplified signal."""
     for true, used in ((512, 512), (512, 500), (512, 524)):
-        mosaic = np.full((24, 24), true, np.uint16)
-        image = dataclasses.replace(flat_raw(cfa.RGGB), mosaic=mosaic, black_level=used)
+        image = _flat(dn=true, black=used)
         truth = float(image.normalized().max()) * 100
         args = true, used, image.white_level, 100
         hint = Judge(function, args, truth, relative=1e-5, absolute=1e-4)
-        hint[lambda answer: answer < 0] = """That is the honest difference, but both raw systems,
-            and normalized(), clip below black."""
-        hint[...] = """Put true black (what the pixel holds) into the formula, with used black both
-            above and below the line, and amplify last."""
+        hint[lambda answer: answer < 0] = "Both raw systems, and normalized(), clip below black."
+        hint[...] = "True black in the formula, used black above and below the line; amplify last."
     print("Right: a few DN that nobody sees in daylight are a grey veil at ratio 100.")
 
 
 def rows_and_columns_to_rggb(function) -> None:
     """Exercise 01/3.1: function(name) -> (rows, columns) to add at top and left."""
     for name, cell in cfa.BAYER.items():
-        hint = Judge(function, (name,), cfa.to_rggb(flat_raw(cell))[1], relative=0)
+        hint = Judge(function, (name,), cfa.to_rggb(_flat(cell))[1], relative=0)
         hint[...] = "Write down the cell, put the new line in front: is the first one R?"
     print("Right for all four orders.")
 
@@ -68,8 +62,7 @@ def sid_planes(function) -> None:
     mosaic = np.random.default_rng(0).random((4, 6))
     truth = np.stack([mosaic[r::2, c::2] for r, c in ((0, 0), (0, 1), (1, 1), (1, 0))])
     hint = Judge(function, (cfa.pack_mosaic(mosaic),), truth, relative=0)
-    hint[lambda answer: not np.array_equal(np.sort(answer, 0), np.sort(truth, 0))] = """Each plane
-        comes back once, its pixels untouched: only the order changes."""
+    hint[lambda a: (np.sort(a, 0) != np.sort(truth, 0)).any()] = "Here only the order changes."
     hint[...] = "Walk around the cell clockwise from red: the order of the 2018 code."
     print("Right: the same numbers, and a network that expects the other order would not complain.")
 
@@ -87,7 +80,7 @@ def phase_after_both_flips(function) -> None:
 
 def share_of_invented_numbers(function) -> None:
     """Exercise 01/5.1: function() -> share of a picture's numbers that no pixel measured."""
-    image = flat_raw(cfa.RGGB)
+    image = _flat()
     truth = 1 - image.mosaic.size / isp.develop(image).size
     hint = Judge(function, (), truth, absolute=0.01)
     hint[1 - truth] = "That is the share that was measured; the question asks for the rest."
@@ -100,17 +93,20 @@ def srgb_encode(function) -> None:
     x = np.linspace(0, 1, 1001)
     power = 1.055 * x ** (1 / 2.4) - 0.055
     truth = np.where(x <= 0.0031308, 12.92 * x, power)
-
-    def first_difference(answer):
-        k = np.argmax(np.abs(answer - truth) > 1e-4)
-        return f"""At x = {x[k]:.3f} that is {answer[k]:.4f}, and in the standard {truth[k]:.4f}.
-            Check the two pieces and the place where they meet."""
-
     hint = Judge(function, (x,), truth, relative=0, absolute=1e-4)
     hint[colorimetry.bt709_encode(x)] = "That is the BT.709 curve again: sRGB shares its primaries."
     hint[power] = "Near black the standard is a straight line: so 0 would become negative."
-    hint[...] = first_difference
+    k = np.argmax(np.abs(hint.answer - truth) > 1e-4)
+    hint[...] = f"""At x = {x[k]:.3f} that is {hint.answer[k]:.4f}, and in the standard
+        {truth[k]:.4f}. Check the two pieces and the place where they meet."""
     print("Right: straight near black, a power law above.")
+
+
+def _flat(cell=cfa.RGGB, shape=(24, 24), dn=4000, black=512, orientation=1):
+    """A grey frame of the course's camera."""
+    mosaic, camera = np.full(shape, dn, np.uint16), noise.SONY_A7S2
+    levels = black, camera.white_level, camera.white_balance, camera.color_matrix
+    return raw.RawImage(mosaic, cell, *levels, orientation)
 
 
 def _in_libraw(image):

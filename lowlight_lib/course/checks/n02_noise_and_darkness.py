@@ -23,9 +23,8 @@ def variance_of_a_burnt_flat(function) -> None:
     camera = noise.SONY_A7S2
     flat = noise.expose(np.ones((256, 256)), 0.5, camera, iso=1600, rng=0)
     line = noise.noise_levels(camera, 1600).moments(2 * (camera.white_level - camera.black_level))
-    clip = f"""No pixel can hold more than {flat.max()} DN, and here every one would like to: follow
-        a few of them to the clip."""
     hint = Judge(function, (), flat.var(), absolute=0.5)
+    clip = f"No pixel holds more than {flat.max()} DN: follow a few of them to the clip."
     hint[lambda answer: near(answer, line[1], 0.1)] = f"That is what the straight line says. {clip}"
     hint[...] = f"The camera says otherwise. {clip}"
     print("Right: the cleanest flat says nothing. Calibrations leave the top of the scale out.")
@@ -53,10 +52,9 @@ def crossover_electrons(function) -> None:
         scene = np.full((512, 512), answer * levels.gain / (16383 - 512))
         dark = noise.expose(0 * scene, 1, rng=0, levels=levels).var()
         photons = noise.expose(scene, 1, rng=1, levels=levels).var() - dark
-        hint = "Compare variances, not standard deviations." if answer == floor else ""
-        assert near(photons, dark, 0.1), f"""Floor {floor:g}: at the {answer:.3g} electrons that you
-            said, photons bring {photons / dark:.2f} times the variance of the floor. {hint} The
-            variance of a photon count is the count."""
+        hint = "Compare variances. " if answer == floor else ""
+        said = f"At {answer:.3g} electrons photons bring {photons / dark:.2f} times its variance."
+        assert near(photons, dark, 0.1), f"{said} {hint}A photon count's variance is the count."
     print("Right: a floor of 3 electrons rules up to 9. The square is why read noise matters.")
 
 

@@ -23,10 +23,9 @@ def unpack_by_loops(function) -> None:
             yours has {said}. The channels are shared out among the a * a places."""
         assert not torch.equal(answer, F.pixel_shuffle(z, a)) or c == 1, """That is PixelShuffle,
             colour by colour. Here all colours of one place come first, then the next place."""
-        for i, k, row, col in (answer != x).nonzero().tolist():
-            raise AssertionError(f"""a = {a}, C = {c}: pixel ({row}, {col}) of channel {k} of
-                picture {i} should be {x[i, k, row, col]} and is {answer[i, k, row, col]}. In which
-                channel of z does it lie?""")
+        for at in map(tuple, (answer != x).nonzero().tolist()):
+            raise AssertionError(f"""a = {a}, C = {c}: (picture, channel, row, column) = {at} should
+                be {x[at]} and is {answer[at]}. In which channel of z does it lie?""")
     print("Right: every number is back in its place. Packing loses nothing.")
 
 
@@ -46,8 +45,7 @@ def source_of_row(function, unpack_one) -> None:
                 hint = Judge(function, (i, r, batch, h, a), truth, relative=0)
                 hint[(i, r)] = """That row would be where it belongs if the picture's axis came
                     first. What stands in front of n in the permuted shape?"""
-                hint[...] = """Number the rows of the whole result through, and take that number
-                    apart along (y, n, row)."""
+                hint[...] = "Number the rows of the result; take that apart along (y, n, row)."
     print("Right: strips of a rows, taken from each picture in turn. No error, no warning.")
 
 
@@ -91,8 +89,7 @@ def receptive_field(function) -> None:
     hint[16 * radius] = one_side
     hint[16 * (radius + 1)] = one_side
     hint[16 * 7] = "An RDB is not one convolution: how many stand in a row inside of it?"
-    hint[...] = """Count the 3x3 convolutions in a row from the mosaic to the end of the third RDB
-        (a 1x1 sees no further). Each adds one cell on each side."""
+    hint[...] = f"Count the 3x3 convolutions in a row to the end of the third RDB. {one_side}"
     print(f"Right: {truth} pixels, a seventh of the frame's width, in {radius} small convolutions.")
 
 
@@ -107,11 +104,10 @@ def order_matters(function) -> None:
     assert not unknown, f"{unknown[0]!r} is not among {', '.join(CHANGES)}."
     for change in sorted(answer - truth):
         raise AssertionError(f"""'{change}' does not care: from permuted weights both orders trained
-            with equal losses. It treats every channel alike, or comes after the picture is put
-            together.""")
+            with equal losses. It treats channels alike, or comes after the picture is whole.""")
     assert answer, "None? Two of them look at channels by where they stand."
-    assert answer == truth, f"""{len(truth - answer)} more. Which of the six can tell which channel
-        stands beside which?"""
+    more = f"{len(truth - answer)} more. Which of the six can tell which channels are neighbours?"
+    assert answer == truth, more
     print(f"Right: {' and '.join(sorted(truth))}. They know channels by their places.")
 
 
@@ -125,15 +121,14 @@ def perceptual(function) -> None:
     slope = torch.autograd.grad(truth, y)[0]
     answer = answer_of(function, features, y, t)
     value, truth = float(torch.as_tensor(answer).detach()), truth.item()
-    assert abs(value - truth) < 1e-4 * truth, f"""The mean squared distance of the features is
-        {truth:.4g} here, yours {value:.4g}."""
+    said = f"The mean squared distance of the features is {truth:.4g} here, yours {value:.4g}."
+    assert abs(value - truth) < 1e-4 * truth, said
     assert getattr(answer, "requires_grad", False), """The number is right, and nothing hangs on it:
         `backward` finds no way from here to y. For which of the two pictures is that harmless?"""
     answer.backward()
     assert y.grad is not None and torch.allclose(y.grad, slope, rtol=1e-4, atol=1e-8), """The value
         is right, its gradient is not. Does y go through the features without detach?"""
-    assert t.grad is None, """It teaches. But the target gets a gradient as well, which nobody
-        needs: that memory can be saved."""
+    assert t.grad is None, "It teaches. But no target needs a gradient: that memory can be saved."
     print("Right: only the target may go without. Same number as theirs, and now it teaches.")
 
 

@@ -17,8 +17,8 @@ def share_of_padding(function) -> None:
         hint = Judge(function, (crop,), truth)
         hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
         hint[1 - truth] = "That is the share of real numbers; the question asks for the rest."
-        hint[1 - max(side - 2, 0) ** 2 / side**2] = """So many *positions* lie at the border. But
-            some of their nine taps fall inside: count taps."""
+        at_border = 1 - max(side - 2, 0) ** 2 / side**2
+        hint[at_border] = "So many *positions* lie at the border, but not all of their taps."
         hint[...] = f"""{side} positions a side: along one line, how many of the three taps of each
             fall outside? Then both directions together."""
     print(f"Right: in training crops of {crop}, {truth:.0%} of what it reads is padding.")
@@ -32,8 +32,8 @@ def order_of_channels(function) -> None:
     assert len(order) == 1024, f"1024 channels need 1024 numbers; yours are {len(order)}."
     once = order.sort().values.tolist() == list(range(1024))
     assert once, "Each channel has to come exactly once: the numbers 0 to 1023 in another order."
-    assert not torch.equal(two[:, order], one), """This is the way back, from two steps to one.
-        `argsort` turns it around."""
+    way_back = torch.equal(two[:, order], one)
+    assert not way_back, "This is the way back, from two steps to one. `argsort` turns it around."
     k = next((k for k in range(1024) if not torch.equal(two[:, k], one[:, order[k]])), None)
     assert k is None, f"""Channel {k} of two steps is colour {k // 256}, row {k // 16 % 16}, column
         {k % 16} of its plane. Which pixel of the 32 x 32 is that, row by row?"""
@@ -50,8 +50,7 @@ def grouped_cost(function) -> None:
         hint = Judge(function, case, truth, relative=0)
         hint[(weights, ANY)] = "The weights are right. How often is each used on one picture?"
         hint[(weights * groups, ANY)] = "An output reads only its own group's inputs."
-        hint[(weights // groups, ANY)] = f"""You divided by the groups twice: {c_out} outputs stay,
-            each reads less."""
+        hint[(weights // groups, ANY)] = f"You divided by the groups twice: {c_out} outputs stay."
         hint[...] = "Outputs, times inputs that each reads, times taps."
     print("Right: groups divide both, the size of the picture multiplies the second only.")
 
@@ -69,7 +68,6 @@ def layers_until_curved(function) -> None:
 
     truth = next(n for n in range(1, 9) if not is_linear(n))
     hint = Judge(function, (), truth, relative=0)
-    hint[lambda answer: answer < 1] = "A block has at least one layer."
     hint[lambda answer: answer < truth] = """So few still map a + b to the sum of what it makes of
         both. Which layers have a rectifier in front of them?"""
     hint[...] = "So many suffice, but fewer do, too."
@@ -79,17 +77,11 @@ def layers_until_curved(function) -> None:
 def best_speedup(function) -> None:
     """Exercise 05/6.1: function(branches, rest) -> speed-up if all branches ran at once."""
     for branches, rest in (((3, 14, 8), 34), ((5, 5, 5), 0), ((2, 6), 4)):
-        lanes = np.zeros(len(branches))
-        lanes += branches  # one lane of hardware for each branch, all begin at once
-        truth = (sum(branches) + rest) / (lanes.max() + rest)
-        upside_down = "A speed-up is time before over time after: above 1 if anything is won."
+        truth = (sum(branches) + rest) / (max(branches) + rest)
         hint = Judge(function, (branches, rest), truth, relative=1e-3)
-        hint[len(branches)] = f"""{len(branches)} at once are {len(branches)} times as fast only if
-            they are equal and all there is."""
-        hint[sum(branches) / max(branches)] = """The branches get so much faster. What comes behind
-            waits for all of them."""
-        hint[1 / truth] = upside_down
-        hint[1 - 1 / truth] = upside_down
+        hint[len(branches)] = "That would be so only if they are equal and all there is."
+        hint[sum(branches) / max(branches)] = "So the branches. What comes behind waits for all."
+        hint[lambda answer: answer < 1] = "Time before over time after: above 1 if anything is won."
         hint[...] = "Before: all in a row. After: the longest branch, then the rest."
     print("Right: the longest branch and the rest stay, whatever the hardware.")
 

@@ -30,8 +30,7 @@ def steps_until_flip(function) -> None:
     for w, lr, gradient in ((0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)):
         truth = _adam_steps(w, lr, gradient)
         hint = Judge(function, (w, lr, gradient), truth, absolute=1 + 0.02 * truth)
-        hint[w / (lr * gradient)] = """So it is with plain gradient descent. Adam divides by the
-            root of the mean square."""
+        hint[w / (lr * gradient)] = "So it is with plain gradient descent. Adam divides by a root."
         hint[...] = f"We ran Adam: {truth} steps. How far does one of them go?"
     print("Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip.")
 
@@ -73,8 +72,7 @@ def expected_flips(function) -> None:
         density = 1 / (sigma * (2 * math.pi) ** 0.5)
         hint = Judge(function, (n, density, d), truth, relative=0.05)
         hint[2 * truth] = "Twice as many as there are: half of them are pushed away from zero."
-        hint[...] = f"""Of {n:,} drawn numbers, {truth:,} changed sign. In an interval of which
-            length do they lie?"""
+        hint[...] = f"Of {n:,} drawn, {truth:,} changed sign. In an interval of which length?"
     print("Right: the number of decisions counts, and so the size of the frame. One is enough.")
 
 
@@ -117,11 +115,9 @@ def _pixels_seen(attention, kernel, h, w):
         block = DABC2d(4, kernel, attention=attention)
         x = torch.randn(1, 4, h, w)
     with torch.inference_mode():
-        middle = block(x)[0, :, h // 2, w // 2]
-        seen = 0
-        for i in range(h):
-            for j in range(w):
-                other = x.clone()
-                other[..., i, j] -= 10 * x[..., i, j].sign()  # far over the threshold
-                seen += not torch.equal(block(other)[0, :, h // 2, w // 2], middle)
+        middle, seen = block(x)[0, :, h // 2, w // 2], 0
+        for i, j in np.ndindex(h, w):
+            other = x.clone()
+            other[..., i, j] -= 10 * x[..., i, j].sign()  # far over the threshold
+            seen += not torch.equal(block(other)[0, :, h // 2, w // 2], middle)
     return seen

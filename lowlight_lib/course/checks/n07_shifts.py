@@ -44,11 +44,9 @@ def guess_for(function) -> None:
         except ValueError as e:  # (0, 0) looked up among the offsets
             assert truth >= 0, f"For ({dy}, {dx}) your function fails: {e}. {rule}"
             raise
-        hint[nearest(-dy, -dx)] = """That copy moves the other way. A thing went from here to there;
-            its old picture has to go the same way."""
+        hint[nearest(-dy, -dx)] = "That copy moves the other way: against what went from here."
         hint[nearest(dx, dy)] = "You took down for right: an offset's first number is the row."
-        hint[truth + 1 if truth >= 12 else ANY] = """Nearly: the numbers have no place for (0, 0),
-            so behind the middle all of them are one lower."""
+        hint[truth + 1 if truth >= 12 else ANY] = "Nearly: (0, 0) has no place among the numbers."
         hint[...] = rule
     print("Right: whatever moves by up to ten pixels has a guess within two of it.")
 
@@ -66,7 +64,6 @@ def share_covered(function) -> None:
     for reach in (1, 2, 0):
         truth = covered(reach)
         hint = Judge(function, (reach,), truth, relative=1e-3)
-        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
         hint[truth**0.5] = "That is the share along one direction. Both have to fit at once."
         moved_only = covered(reach, unmoved=False)
         hint[moved_only] = "Those are the 24 moved copies. The unmoved one counts, too."
@@ -92,8 +89,7 @@ def where_it_goes(function) -> None:
             assert truth is None, f"{start}: you say nothing comes out, but something does."
             continue
         answer = [int(n) for n in answer]
-        assert truth is not None, f"""{start}: not {answer}. Nothing comes out. Which axis has it
-            run out of? Probe close to its end."""
+        assert truth is not None, f"{start}: nothing comes out. Which axis has it run out of?"
         assert len(answer) == 4, f"{start}: Four numbers, please: frame, channel, row, column."
         off = [n for n, a, b in zip(_PROBE, answer, truth, strict=True) if a != b]
         assert not off, f"{start}: not {answer}. Wrong: {' and '.join(off)}. {_PROBE[off[0]]}"
@@ -114,22 +110,16 @@ def share_lost(function) -> None:
         kept = spatial_shift(torch.ones(1, 3, channels, height, 3), "released").mean().item()
         lost = min(8 / channels, 1)
         hint = Judge(function, (channels, height), 1 - kept, relative=1e-3, absolute=1e-6)
-        hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
         hint[kept] = "That is the share that survives."
         hint[lost] = "So much is lost to the channels. And what falls out of the bottom?"
         added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
         hint[added] = "Added up, what is lost twice counts twice. Multiply what survives."
-        hint[...] = """All channels but 8 survive; all rows but 8, 4 and 0. Average the survivors
-            over the frames."""
+        hint[...] = "All channels but 8, all rows but 8, 4 and 0 survive: average over the frames."
     print("Right: a third of the channels, and more the smaller the frames. Of 8 channels: all.")
 
 
 def stream(function, extract, align, reconstruct) -> None:
-    """Exercise 07/5.1: function(frames) -> iterator over finished frames, two frames late.
-
-    Args:
-        extract, align, reconstruct: the toy stages of the notebook.
-    """
+    """Exercise 07/5.1: function(frames) -> iterator over finished frames, two frames late."""
     for n in (3, 4, 7):
         frames = np.random.default_rng(n).random((n, 2))
         deep = [extract(f) for f in frames]
@@ -139,9 +129,9 @@ def stream(function, extract, align, reconstruct) -> None:
             aligned.append(done)
         aligned += window
         truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
-        camera, taken_at, outputs = _Camera(frames), [], []
-        for y in answer_of(function, iter(camera)):
-            taken_at.append(camera.taken)
+        taken, taken_at, outputs = [], [], []
+        for y in answer_of(function, _hand_out(frames, taken)):
+            taken_at.append(len(taken))
             outputs.append(np.asarray(y, float))
         clip = f"A video of {n} frames:"
         assert len(outputs) != n - 2, f"""{clip} the last two are missing. When the camera stops,
@@ -149,30 +139,21 @@ def stream(function, extract, align, reconstruct) -> None:
         assert len(outputs) == n, f"{clip} {len(outputs)} came out."
         for i, (y, right) in enumerate(zip(outputs, truth, strict=True)):
             assert y.shape == right.shape, f"""{clip} output {i} has shape {y.shape}, a frame has
-                {right.shape}. One frame belongs to each output, that of the window's left
-                feature."""
+                {right.shape}. One frame belongs to each output: of the window's left feature."""
             if np.allclose(y, right):
                 continue
             wrong = f"{clip} output {i} is off by {np.abs(y - right).max():.2g}."
             late = any(np.allclose(y, reconstruct(f, deep[i], aligned[i])) for f in frames)
             assert not late, f"{wrong} Its features are right, but added to another frame."
-            assert i == 0, f"""{wrong} Output 0 is right: in place of the second frame the window
-                holds what has been through `align` already. `reconstruct` wants what `extract` made
-                of it."""
+            assert i == 0, f"""{wrong} Output 0 is right. `reconstruct` wants what `extract` made of
+                the second frame, not what has been through `align` already."""
             raise AssertionError(f"{wrong} Compare it with the clip form, line by line.")
         assert all(t <= i + 3 for i, t in enumerate(taken_at)), f"""{clip} right numbers, but too
-            late: output 0 came after {taken_at[0]} frames. It can be finished with the third: an
-            endless video does not end."""
+            late: output 0 came after {taken_at[0]} frames, and can come with the third."""
     print("Right: equal to the clip form, two frames late, whatever the length.")
 
 
-class _Camera:
-    """Hands out frames and counts them."""
-
-    def __init__(self, frames):
-        self.frames, self.taken = frames, 0
-
-    def __iter__(self):
-        for frame in self.frames:
-            self.taken += 1
-            yield frame
+def _hand_out(frames, taken):
+    for frame in frames:
+        taken.append(frame)
+        yield frame

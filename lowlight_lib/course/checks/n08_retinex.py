@@ -42,18 +42,14 @@ def contrast_left(function) -> None:
 def freedoms(function) -> None:
     """Exercise 08/4.1: function(exposures) -> numbers a pixel that the products leave open."""
     for k in (1, 2, 3, 10):
-        # In logarithms each number of the pictures is a sum: log I = log L of its exposure
-        # + log R of its colour.
+        # In logarithms each number is a sum: log I = log L of its exposure + log R of its colour.
         system = np.zeros((3 * k, k + 3))
-        for exposure in range(k):
-            for colour in range(3):
-                system[3 * exposure + colour, [exposure, k + colour]] = 1
+        for exposure, colour in np.ndindex(k, 3):
+            system[3 * exposure + colour, [exposure, k + colour]] = 1
         truth = system.shape[1] - int(np.linalg.matrix_rank(system))
-        counted = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something new?
-            Take any solution, double R, and halve every L."""
         hint = Judge(function, (k,), truth, relative=0)
-        hint[3 - 2 * k] = counted
-        hint[max(3 - 2 * k, 0)] = counted
+        hint[3 - 2 * k] = f"""{k + 3} unknowns and {3 * k} equations. But do they all say something
+            new? Take any solution, double R, and halve every L."""
         hint[0] = "Then there would be one answer. But double R and halve every L: still right?"
         hint[...] = "Suppose somebody tells you L of the first exposure. What follows for all else?"
     print("Right: one number a pixel, with two exposures, ten, or a hundred.")
@@ -67,16 +63,13 @@ def cheat(function) -> None:
         splits = [_split_of(function, image) for image in images]
         for image, split in zip(images, splits, strict=True):
             same = _split_of(function, image.clone())
-            assert all(map(torch.equal, split, same)), """The same picture gave two different
-                splits; a network would not do that."""
+            assert all(map(torch.equal, split, same)), "One picture gave two different splits."
             L, R, X = split
             assert L.min() > 0, "L is 0 somewhere, and X / L is not a number there."
-            assert F.mse_loss(L * R, X) < 1e-9, """mean((L R - X)^2) is not 0. X is yours to choose:
-                what must it be?"""
+            assert F.mse_loss(L * R, X) < 1e-9, "mean((L R - X)^2) is not 0. X is yours to choose."
             assert retinex.total_variation(L) < 1e-6, "TV(L) is not 0. Which L is smoothest?"
-        assert retinex.consistency(splits[0].R, splits[1].R) < 1e-9, """C is not 0: two pictures
-            with nothing in common got different reflectances. Which one is the same whatever one
-            looks at?"""
+        apart = retinex.consistency(splits[0].R, splits[1].R)
+        assert apart < 1e-9, "C is not 0. Which reflectance is the same whatever one looks at?"
     print("Right: four of the six terms are 0, and you have not even looked at the picture.")
 
 
@@ -84,8 +77,8 @@ def _split_of(function, image):
     h, w = image.shape[-2:]
     split = retinex.Decomposition(*answer_of(function, image))
     for name, t, c in zip("LRX", split, (1, 3, 3), strict=True):
-        assert tuple(t.shape) == (1, c, h, w), f"""{name} has shape {tuple(t.shape)}; for this
-            picture it should be {(1, c, h, w)}."""
+        said = f"{name} has shape {tuple(t.shape)}, and here it should be {(1, c, h, w)}."
+        assert tuple(t.shape) == (1, c, h, w), said
         assert t.min() >= 0 and t.max() <= 1, f"{name} leaves the range from 0 to 1."
     return split
 
@@ -115,15 +108,11 @@ def light_of_half(function) -> None:
             middle = (low * high) ** 0.5
             low, high = (middle, high) if _removed(middle, weight) > 0.5 else (low, middle)
         truth[weight] = low
-
-        def share(answer, weight=weight):
-            removed = _removed(min(max(float(answer), 1e-3), 1.0), weight)
-            return f"There the share is {removed:.0%}. Set it to one half and solve for L."
-
         hint = Judge(function, (weight,), low)
+        removed = _removed(np.clip(float(hint.answer), 1e-3, 1), weight)
         hint[1 / low] = "That is 1 / L, and the light is below 1."
         hint[low**2] = "That is L^2."
-        hint[...] = share
+        hint[...] = f"There the share is {removed:.0%}. Set it to one half and solve for L."
     of_255 = " and ".join(f"{255 * truth[w]:.0f} with {w:g}" for w in (500.0, 5.0))
     print(f"Right: of the 255 levels of a PNG file, that is {of_255}.")
 

@@ -14,8 +14,7 @@ def offset_after_mirror(function) -> None:
         planes[1] = planes[0] + offset
         mirrored = 11 - planes[..., ::-1]  # in the mirrored scene column c is column 11 - c
         hint = Judge(function, (offset,), (mirrored[1] - mirrored[0]).mean(), relative=0)
-        hint[offset] = f"""So it was before. Follow one R and its G1, at columns 4 and {4 + offset}:
-            in the mirrored scene these are columns 7 and {7 - offset}."""
+        hint[offset] = "So it was before. Follow one R and its G1: which is left of the other now?"
         hint[...] = "Is it a distance between the same two?"
     print("Right: the sampling is mirrored with the scene, and G1 lies left of R.")
 
@@ -29,11 +28,9 @@ def two_means(function, per_image) -> None:
         clips, ratios = np.mean([r["psnr"] for r in rows]), np.mean(each)
         hint = Judge(function, (rows,), (clips, ratios), relative=1e-6)
         hint[(ratios, clips)] = "You have both, the other way round: over clips first."
-        hint[(ANY, clips)] = """The second is the mean over clips again, in which the ratio with
-            more clips has more to say."""
+        hint[(ANY, clips)] = "The second is the mean over clips again."
         hint[...] = "Over ratios: first the mean of each group, then of these."
     print(f"Right: {clips:.2f} dB over clips, {ratios:.2f} dB over ratios.")
-    print("They differ where some ratios have more clips than others.")
 
 
 def dirty_window(function) -> None:
@@ -42,10 +39,8 @@ def dirty_window(function) -> None:
     clip = np.stack([0.5 + 0.2 * np.sin(x + 0.3 * t) * np.cos(y) for t in range(6)])
     noise = 0.05 * np.random.default_rng(0).standard_normal(clip.shape)
     hint = Judge(function, (clip.copy(), noise.copy()), clip + noise[:1], relative=1e-5)
-    hint[lambda answer: np.allclose(answer, clip + noise)] = """That is new noise in each frame. A
-        dirty window has the same spots in every frame."""
     hint[lambda answer: not np.allclose(answer - clip, (answer - clip)[:1])] = """Your noise changes
-        from frame to frame."""
+        from frame to frame. A dirty window has the same spots in every frame."""
     hint[...] = "Add the noise of the first frame, as it is."
     flicker, window = strred(clip, clip + noise)[1], strred(clip, hint.answer)[1]
     db = -10 * np.log10([np.square(noise).mean(), np.square(hint.answer - clip).mean()])
@@ -59,10 +54,8 @@ def packed_bytes(function) -> None:
         truth = binary / 8, 4 * real, 4 * channels
         hint = Judge(function, (binary, real, channels), truth, relative=0)
         hint[(binary, ANY, ANY)] = "A byte holds eight bits."
-        hint[(binary / 8, real / 8, ANY)] = "The real parameters stay float32: four bytes each."
         hint[(binary / 8, ANY, ANY)] = "A float32 has four bytes."
         hint[...] = "The first number: so many bytes are not what the bits take."
         kb = hint.answer / 1e3
-    print(f"Right: {kb[0]:.0f} kB of bits, {kb[1]:.0f} kB of real parameters, ", end="")
-    print(f"{kb[2]:.0f} kB of scales: {kb.sum() / 1e3:.2f} MB.")
+    print("Right: {:.0f} kB of bits, {:.0f} kB of reals, {:.0f} kB of scales.".format(*kb))
     print("One parameter in 27 is real, and these take more room than all the bits.")

@@ -15,8 +15,8 @@ class _Counting:
 
     def __getattr__(self, name):
         self.left -= 1
-        assert self.left > 0, f"""With {self.n} picture{"s"[: self.n != 1]} in the folder your loop
-            draws for ever. Which condition can never come true?"""
+        assert self.left > 0, f"""Of {self.n} your loop draws for ever. Which condition can never
+            come true?"""
         return getattr(self.rng, name)
 
 
@@ -29,11 +29,9 @@ def draw_two(function) -> None:
             drawn = f"Of {n} pictures you drew {pair}:"
             inside = len(pair) == 2 and all(0 <= i < n for i in pair)
             assert inside, f"{drawn} two numbers from 0 to {n - 1} are wanted."
-            assert pair[0] != pair[1], f"""{drawn} a picture agrees with itself about everything,
-                which teaches nothing."""
+            assert pair[0] != pair[1], f"{drawn} a picture agrees with itself, and teaches nothing."
             seen.add(pair)
-        assert len(seen) == n * (n - 1), f"""Of {n} pictures only {sorted(seen)} ever come. The loss
-            treats the two differently: either order should be drawn."""
+        assert len(seen) == n * (n - 1), f"Of {n} only {sorted(seen)} come: either order should."
     for n in (1, 0):
         try:
             got = function(_Counting(0, n), n)
@@ -54,8 +52,8 @@ def teachers(function) -> None:
         truth = {f"{n}2" for n, t in zip("LRX", two, strict=True) if t.grad is not None}
         answer = set(answer_of(function, symmetric))
         assert answer <= {"L2", "R2", "X2"}, f"{sorted(answer)}: use the names L2, R2 and X2."
-        assert answer == truth, f"""The {form} loss: it is not {sorted(answer)}. Write down C, Rl
-            and P, and underline every 2."""
+        said = f"The {form} loss: it is not {sorted(answer)}."
+        assert answer == truth, f"{said} Write down C, Rl and P, and underline every 2."
     print("Right: as released, the second exposure teaches through its reflectance alone.")
 
 
@@ -95,5 +93,4 @@ def best_x(function) -> None:
         hint[swapped] = "You gave the weight to the product. It multiplies (image - X)^2."
         hint[...] = "Where is the slope of weight (image - X)^2 + (product - X)^2 zero?"
     far = [100 * abs((w * 0.1 + 0.3) / (w + 1) - 0.1) for w in (500, 5)]
-    print(f"Right: with 500 X stays within {far[0]:.2f} % of full scale of the photograph here,")
-    print(f"with 5 it may leave it by {far[1]:.1f} %.")
+    print(f"Right: X is off by {far[0]:.2f} % of full scale with 500, by {far[1]:.1f} % with 5.")

@@ -54,8 +54,7 @@ def psnr_of_bits(function) -> None:
         truth = -10 * math.log10(np.mean((np.round(x * steps) / steps - x) ** 2))
         hint = Judge(function, (bits,), truth, relative=0, absolute=0.15)
         hint[20 * math.log10(2 * steps)] = "Half a step is the *largest* error, not its RMS."
-        hint[...] = f"""A million random numbers say {truth:.1f}. How long is a step, and what is
-            the mean square of an error between minus and plus half of it?"""
+        hint[...] = f"It is {truth:.1f} here. How long is a step, and its error's mean square?"
     print(f"Right: 6.02 dB a bit, and {truth:.1f} dB with eight.")
 
 
@@ -99,13 +98,10 @@ def put_right(function) -> None:
         minus = F.conv2d(F.pad(signs, (1, 1, 1, 1), value=-1.0), weights)[0]
         outside = 2 * minus - truth, 2 * truth - minus
         hint = Judge(function, (minus.clone(), weights), truth, relative=0)
-        hint[outside[0]] = """Added where it should be taken away, or the other way round: outside
-            stood -1, so a weight of +1 took 1 from the sum."""
+        hint[outside[0]] = "Outside stood -1, so a weight of +1 took 1 from the sum: give it back."
         hint[outside[1]] = "Twice too much: from -1 to 0 is one step, not two."
         wrong = hint.answer != truth.numpy()
-        hint[lambda _, inside=wrong[:, 1:-1, 1:-1]: inside.any()] = """Inside, nothing was wrong,
-            and now it is. Only what lies outside counts."""
-        hint[...] = """Not yet. Which of the nine weights of each channel lie outside, at this
-            pixel? Their sum is what -1 has cost. (Convolve a picture that is 1 outside and 0
-            inside.)"""
+        assert not wrong[:, 1:-1, 1:-1].any(), "Inside, nothing was wrong, and now it is."
+        hint[...] = """Which of the nine weights of each channel lie outside, at this pixel? Their
+            sum is what -1 has cost. (Convolve a picture that is 1 outside and 0 inside.)"""
     print("Right, and exact. It depends on the place, never on the picture: do it beforehand.")

@@ -5,6 +5,8 @@ import numpy as np
 from ..scoreboard import pareto_front
 from .common import Judge, answer_of
 
+_WORDS = ("no", "yes")
+
 
 def _row(**other):
     images = [{"name": f"{i}", "psnr": 20.0 + i} for i in range(3)]
@@ -12,10 +14,6 @@ def _row(**other):
     row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}
     row |= {"camera": "Sony ILCE-7SM2", "match_colour": False, "levels": None, "m": None}
     return row | other
-
-
-def _word(answer):
-    return "yes" if answer else "no"
 
 
 def same_race(function) -> None:
@@ -36,7 +34,7 @@ def same_race(function) -> None:
     for other, truth, why in cases:
         for a, b in ((ours, other), (other, ours)):
             answer = bool(answer_of(function, a, b))
-            assert answer == truth, f"The answer is {_word(truth)}: {why}."
+            assert answer == truth, f"The answer is {_WORDS[truth]}: {why}."
     print("Right: same pictures, same knowledge, same ruler. Only then is a difference one.")
 
 
@@ -68,7 +66,7 @@ def beats(function) -> None:
             hint = "A tie in one of the two is no excuse: the other decides."
         elif (a[0] < b[0]) == (a[1] < b[1]):
             hint = "Each is better at something: then neither beats the other."
-        assert answer == truth, f"{a} against {b}: you say {_word(answer)}. {hint}"
+        assert answer == truth, f"{a} against {b}: you say {_WORDS[answer]}. {hint}"
     print("Right: no worse in both, better in one.")
 
 
@@ -98,12 +96,8 @@ def _one_choice(function, rows, seconds, mib):
     if answer is None:
         hint = "Something fits (at most: the limit itself will do). Is there a `return`?"
     elif answer in rows and answer not in fit:
-        over = "time" if answer["s_per_mp"] > seconds else "memory"
-        hint = f"Your choice needs more {over} than there is."
+        hint = "Your choice needs more time or memory than there is. If nothing fits: None."
         if answer["mib"] is None:
             hint = "Your choice's memory was never measured: it promises nothing."
-        elif truth is None:
-            hint += " Nothing fits this budget, so the answer is None."
-    raise AssertionError(
-        f"{len(rows)} rows, at most {seconds:.1f} s and {mib:.0f} MiB: not {answer}. {hint}"
-    )
+    budget = f"{len(rows)} rows, at most {seconds:.1f} s and {mib:.0f} MiB"
+    raise AssertionError(f"{budget}: not {answer}. {hint}")

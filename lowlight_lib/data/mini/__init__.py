@@ -23,23 +23,22 @@ def ensure(
     A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
 
     Args:
-        root: the data root; what is there of the sets must be absent or mini.
+        root: the data root, which is returned.
         seed: the files are a function of it.
-        camera, cfa, splits: of SID, see `mini.stills.MiniSid`.
+        camera: that takes SID's pictures, by name or a `sensor.cameras.Camera`.
+        cfa: name of other filters on its sensor, such as "grbg" or "xtrans".
+        splits: of SID; the test split alone takes seconds.
         again: make them in any case.
-        sets: which of "SID", "LLRVD", "SMOID", "LOL" and "pairs". None: all of them; but SID alone
-            where a camera, filters or splits are asked for, which the others do not have.
-    Returns:
-        `root`.
+        sets: which of SETS. None: all of them; but SID alone where a camera, filters or splits are
+            asked for, which the others do not have.
     Raises:
         DataError: one of them is there and is no mini set; nothing was changed.
         OptionError, ShapeError: no such set, camera, filters or splits.
         OutputError: a set cannot be written.
     """
-    names = sets_of(sets, camera, cfa, splits)
     wanted = [
         MiniSid(root, seed, camera, cfa, splits) if name == "SID" else _MAKERS[name](root, seed)
-        for name in names
+        for name in sets_of(sets, camera, cfa, splits)
     ]
     for mini in wanted:
         mini.refuse_foreign()

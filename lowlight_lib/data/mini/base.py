@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...io.files import atomic_write
-from ..issues import NOTE, read_note
+from ..base import NOTE, read_note
 
 VERSION = 1  # of what is written; raise it when the content of a set changes
 SPLITS = ("train", "val", "test")
@@ -28,7 +29,6 @@ class MiniSet:
         self.note = {"mini": VERSION, **note}
 
     def is_there(self) -> bool:
-        """Is it there already, complete?"""
         return read_note(self.folder) == self.note
 
     def refuse_foreign(self) -> None:
@@ -38,18 +38,17 @@ class MiniSet:
             raise DataError(f"holds {self.holds}", file=self.folder, todo=todo)
 
     def make(self, progress=True) -> Path:
-        """Make it, in place of another mini set that is there; returns its folder.
+        """Make it, in place of another mini set that is there; returns its folder."""
+        from tqdm.auto import tqdm
 
-        Raises:
-            DataError: the folder holds something else. OutputError: it cannot be written.
-        """
         self.refuse_foreign()
         old = read_note(self.folder)
         if old:
             self._say(old | {"complete": False})  # it is not, from the first file on that goes
             self._clear(old)
         self._say(self.note | {"complete": False})
-        self._write(progress)
+        bar = {"desc": f"mini {self.name}", "unit": "scene", "disable": not progress}
+        self._write(functools.partial(tqdm, **bar))
         self._say(self.note)
         return self.folder
 
@@ -63,18 +62,14 @@ class MiniSet:
     def _clear(self, old):
         """Remove the files of the mini set of which `old` is the note, and nothing else."""
 
-    def _write(self, progress):
-        """Write all files but the note."""
+    def _write(self, bar):
+        """Write all files but the note; `bar` is put around the scenes."""
 
 
 def exposed(light, by=None) -> np.ndarray:
-    """A scene, exposed so that its brightest thousandth just saturates, as a photographer would.
+    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates.
 
     Without a saturated pixel LibRaw would take the brightest one for white (see `isp.develop`).
-
-    Args:
-        light: float32, linear; of a clip all frames.
-        by: what to measure, such as its first frame; None is all of it.
     """
     brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
     return np.clip(light / np.float32(brightest), 0, 1)

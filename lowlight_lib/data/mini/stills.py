@@ -1,8 +1,7 @@
 """Mini SID as real DNG files, mini `pairs/` and mini `LOL/` as 8-bit PNG files.
 
 Photographs go back through an inverse ISP to the light they came from, and a calibrated camera
-takes them in the dark. What it recorded is written as DNG; or it is developed by LibRaw and only
-then rounded to 8 bits, as in a camera that writes pictures.
+takes them in the dark. What it recorded is written as DNG, or developed by LibRaw to 8 bits.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import numpy as np
 
 from ...errors import OptionError
 from ...io.files import atomic_write, to_integers
+from ...sensor import cfa as cfa_module
 from ...sensor import isp, noise
 from ...sensor.raw import RawImage, write_dng
 from .. import scenes
-from ..issues import NOTE, read_note
+from ..base import NOTE, read_note
 from ..photos import LOL_SPLITS
 from .base import SPLITS, MiniSet, exposed
 
@@ -43,36 +43,23 @@ def light_of(name, camera) -> np.ndarray:
 def shoot(light, ratio, camera, iso, seed) -> RawImage:
     """A photograph of a scene with 1/ratio of its light; frames scatter around the calibration."""
     rng = np.random.default_rng(seed)
-    levels = noise.noise_levels(camera, iso, rng=rng)
-    return RawImage(
-        noise.expose(light, ratio, camera, iso, rng, levels=levels),
-        camera.cfa,
-        black_level=camera.black_level,
-        white_level=camera.white_level,
-        white_balance=camera.white_balance,
-        color_matrix=camera.color_matrix,
-    )
+    noisiness = noise.noise_levels(camera, iso, rng=rng)
+    mosaic = noise.expose(light, ratio, camera, iso, rng, levels=noisiness)
+    levels = camera.black_level, camera.white_level
+    return RawImage(mosaic, camera.cfa, *levels, camera.white_balance, camera.color_matrix)
 
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
 
-    The test scenes have a second frame at 0.1 s, so that bursts exist.
-
-    Args:
-        camera: name or `sensor.cameras.Camera`.
-        cfa: name of other filters on the camera's sensor, such as "grbg" or "xtrans".
-        splits: which of "train", "val" and "test" to make; the test split alone takes seconds.
-    Raises:
-        OptionError, ShapeError: no such camera or split, or no such filters.
+    The test scenes have a second frame at 0.1 s, so that bursts exist. Arguments: `mini.ensure`.
     """
 
     def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):
         camera = noise.find_camera(camera)
-        kind = str(cfa or camera.cfa_name).upper().replace("-", "").replace("_", "")
+        kind = cfa_module.name(cfa_module.from_name(cfa or camera.cfa_name))
+        kind = kind.replace("-", "").upper()
         self.camera = dataclasses.replace(camera, cfa_name=kind)
-        self.camera.cfa  # noqa: B018  (raises for a name that is none, before anything is written)
-        splits = [splits] if isinstance(splits, str) else list(splits)
         if not splits or not set(splits) <= set(SPLITS):
             raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
         splits = [s for s in SPLITS if s in splits]
@@ -86,10 +73,9 @@ class MiniSid(MiniSet):
         return enough and there == self.note | {"splits": there["splits"]}
 
     def _foreign(self, note):
-        listed = any(self.folder.glob("*_list.txt"))
-        return (listed and "mini" not in note) or any(
-            p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*")
-        )
+        if "mini" not in note and any(self.folder.glob("*_list.txt")):
+            return True
+        return any(p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*"))
 
     def _clear(self, old):
         for path in self.folder.glob("*_list.txt"):
@@ -98,13 +84,11 @@ class MiniSid(MiniSet):
                     (self.folder / word).unlink(missing_ok=True)
             path.unlink()
 
-    def _write(self, progress):
-        from tqdm.auto import tqdm
-
+    def _write(self, bar):
         name = "Fuji" if self.note["cfa"] == "XTRANS" else "Sony"
         lists = {split: [] for split in self.note["splits"]}
         wanted = [(split, *scene) for split in lists for scene in enumerate(PICTURES[split], 1)]
-        for split, n, picture in tqdm(wanted, desc="mini SID", unit="scene", disable=not progress):
+        for split, n, picture in bar(wanted):
             number = _BEFORE[split] + n
             iso = ISOS[number % len(ISOS)]
             light = light_of(picture, self.camera)
@@ -148,21 +132,18 @@ class MiniPhotos(MiniSet):
             if path.is_file() and path.name != NOTE:
                 path.unlink()
 
-    def _write(self, progress):
+    def _write(self, bar):
         import imageio.v3 as iio
-        from tqdm.auto import tqdm
 
-        bar = tqdm(self.plan.items(), desc=f"mini {self.name}", unit="scene", disable=not progress)
         which = {"pairs": 1, "LOL": 2}[self.name]
-        for k, (picture, shots) in enumerate(bar):
+        for k, (picture, shots) in enumerate(bar(self.plan.items())):
             light = light_of(picture, noise.SONY_A7S2)
             for j, (file, ratio) in enumerate(shots.items()):
                 seed = [self.note["seed"], which, k, j]
                 shown = isp.develop(shoot(light, ratio, noise.SONY_A7S2, PHOTO_ISO, seed))
                 # A third of the time of Pillow's level 6, and no larger for photographs.
-                data = iio.imwrite(
-                    "<bytes>", to_integers(shown, 8), extension=".png", compress_level=4
-                )
+                pixels, how = to_integers(shown, 8), {"extension": ".png", "compress_level": 4}
+                data = iio.imwrite("<bytes>", pixels, **how)
                 with atomic_write(self.folder / file) as f:
                     f.write(data)
 

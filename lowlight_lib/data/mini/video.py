@@ -1,10 +1,9 @@
 """Mini LLRVD and mini SMOID: short clips, made on the spot, in the layouts that BRVE publishes.
 
 A camera pans and zooms over a photograph, two textured leaves fly across it, and each frame goes
-back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark.
-The cameras of the real data sets were never calibrated. Mini LLRVD has the noise of the Sony A7S
-II in place of the A7R IV, mini SMOID that of the Canon EOS 700D, whose pixels are smaller; levels,
-planes, ratios and scene numbers are the published ones.
+back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark:
+those of the real data sets were never calibrated. Levels, planes, ratios and scene numbers are the
+published ones.
 """
 
 from __future__ import annotations
@@ -43,8 +42,6 @@ PICTURES = {
 class MiniVideo(MiniSet):
     """Ten frames a scene, at three ratios or gains."""
 
-    name: str
-
     def __init__(self, root, seed=0):
         self.camera, self.pictures = CAMERAS[self.name], PICTURES[self.name]
         made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
@@ -58,11 +55,8 @@ class MiniVideo(MiniSet):
             for place in (f"ratio_gt/{n}", f"ratio_noisy_all/{n}", f"ISP_info/{n}", f"_Scene{n}"):
                 shutil.rmtree(self.folder / place, ignore_errors=True)
 
-    def _write(self, progress):
-        from tqdm.auto import tqdm
-
-        bar = tqdm(self.pictures, desc=f"mini {self.name}", unit="scene", disable=not progress)
-        for n, scene in enumerate(bar):
+    def _write(self, bar):
+        for n, scene in enumerate(bar(self.pictures)):
             where = SHAPES[self.name], FRAMES, [self.note["seed"], scene], self.camera
             self._write_scene(scene, n, clip(self.pictures[scene], *where))
 
@@ -70,16 +64,15 @@ class MiniVideo(MiniSet):
         """The files of a scene, the n-th, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
 
     def _dark(self, lights, ratio, iso, scene, which):
-        """The clip in the dark, (T, 2H, 2W) DN. Clips scatter around the calibration, frames do
-        not."""
+        """The clip in DN. Clips scatter around the calibration, their frames do not."""
         rng = np.random.default_rng([self.note["seed"], scene, which])
         levels = noise.noise_levels(self.camera, iso, rng=rng)
         dark = [noise.expose(x, ratio, self.camera, iso, rng, levels=levels) for x in lights]
         return np.stack(dark)
 
-    def _save(self, file, planes):
+    def _save(self, file, array):
         with atomic_write(self.folder / file) as f:
-            np.save(f, planes.astype(np.uint16))
+            np.save(f, array)
 
 
 class MiniLlrvd(MiniVideo):
@@ -94,15 +87,15 @@ class MiniLlrvd(MiniVideo):
             dark = self._dark(lights, ratio, ISOS[n % len(ISOS)], scene, ratio)
             clips[f"ratio_noisy_all/{scene}/{ratio}/lq.npy"] = dark
         for file, mosaics in clips.items():
-            self._save(file, cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1))
+            planes = cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1)
+            self._save(file, planes.astype(np.uint16))
         balance = self.camera.white_balance
         colours = {
             "wb": np.array([*balance, balance[1]]),  # R, G, B, G
             "ccm": np.linalg.inv(colorimetry.camera_from_srgb(self.camera.color_matrix)),
         }
         for t in range(1, len(lights) + 1):
-            with atomic_write(self.folder / f"ISP_info/{scene}/{t}.npy") as f:
-                np.save(f, np.array(colours, object), allow_pickle=True)
+            self._save(f"ISP_info/{scene}/{t}.npy", np.array(colours, object))
 
 
 class MiniSmoid(MiniVideo):
@@ -117,29 +110,15 @@ class MiniSmoid(MiniVideo):
             dark = self._dark(lights, ratio, iso, scene, int(gain)).astype(np.float32)
             dark = np.clip((dark - black) / span, 0, 1)  # stored without a black level
             inner = f"_Scene{scene}/Gain{gain}Gain0"
-            for file, mosaics in (
-                ("Dark/RAW/raw_input.npy", dark),
-                ("Bright/RAW/raw_target.npy", lights),
-            ):
-                planes = cfa.pack_mosaic(np.rint(65535 * mosaics))[:, SMOID_PLANES]
-                self._save(f"{inner}/{file}", planes)
-
-
-# ---- motion
+            files = {"Dark/RAW/raw_input.npy": dark, "Bright/RAW/raw_target.npy": lights}
+            for file, x in files.items():
+                planes = cfa.pack_mosaic(np.rint(65535 * x))[:, SMOID_PLANES]
+                self._save(f"{inner}/{file}", planes.astype(np.uint16))
 
 
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
-    """The noise-free mosaics of a clip over a picture.
-
-    Args:
-        picture: a name that `scenes.photograph` knows.
-        shape: (H, W) of the packed planes.
-        frames: T.
-        seed: of all motion.
-        camera: whose filters and colours the light is recorded by.
-    Returns:
-        float32 (T, 2H, 2W) in [0, 1].
-    """
+    """The noise-free mosaics of a clip over a photograph: float32 (frames, 2H, 2W) in [0, 1], for
+    packed planes of `shape` (H, W)."""
     rng = np.random.default_rng(seed)
     source = scenes.photograph(picture)
     out = tuple(2 * s for s in shape)
@@ -158,10 +137,10 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     return exposed(np.stack(lights), by=lights[0])
 
 
-def _path(rng, frames, room, fastest=3.0):
-    """Smooth positions within [0, room]: one way, at most `fastest` pixels a frame, and a shake."""
+def _path(rng, frames, room):
+    """Smooth positions within [0, room]: one way, at most three pixels a frame, and a shake."""
     room = max(room, 0)
-    travel = rng.uniform(0.4, 1) * min(room, fastest * (frames - 1))
+    travel = rng.uniform(0.4, 1) * min(room, 3.0 * (frames - 1))
     start = rng.uniform(0, room - travel)
     t = np.linspace(0, 1, frames)
     shake = 0.7 * np.sin(2 * np.pi * (rng.uniform(1, 2) * t + rng.random()))
@@ -170,8 +149,8 @@ def _path(rng, frames, room, fastest=3.0):
 
 
 def _leaf(rng, shape, frames):
-    """A textured disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way
-    through: texture, radius, centres (T, 2) in pixels of the mosaic."""
+    """A disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way through:
+    texture, radius, centres (T, 2) in pixels of the mosaic."""
     radius = rng.uniform(16, 36)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(3, 8)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
@@ -203,29 +182,15 @@ def resample(picture, corner, step, shape) -> np.ndarray:
     """A window of a picture between its pixels, by cubic interpolation (Catmull-Rom).
 
     Args:
-        picture: float32 (H, W, 3) in [0, 1].
-        corner: (row, column) of the first pixel; its edge goes on beyond it.
-        step: distance of neighbours, in pixels of the picture.
+        picture: float32 (H, W, 3) in [0, 1]; its edge goes on beyond it.
+        corner, step: place of the first pixel and distance of neighbours, in pixels of the picture.
         shape: (h, w) of the window.
-    Returns:
-        float32 (h, w, 3) in [0, 1].
     """
-    for axis in (0, 1):
-        places, weights = _taps(corner[axis] + step * np.arange(shape[axis]), picture.shape[axis])
-        if axis == 0:
-            picture = np.einsum("nk,nkwc->nwc", weights, picture[places])
-        else:
-            picture = np.einsum("nk,hnkc->hnc", weights, picture[:, places])
+    for axis, product in enumerate(("nk,nkwc->nwc", "nk,hnkc->hnc")):
+        where, four = corner[axis] + step * np.arange(shape[axis]), np.arange(-1, 3)
+        first = np.floor(where)
+        a = np.abs((where - first)[:, None] - four)  # distances from the four pixels around
+        weights = np.where(a <= 1, (1.5 * a - 2.5) * a**2 + 1, ((-0.5 * a + 2.5) * a - 4) * a + 2)
+        places = np.clip(first[:, None].astype(int) + four, 0, picture.shape[axis] - 1)
+        picture = np.einsum(product, weights.astype(np.float32), picture.take(places, axis))
     return np.clip(picture, 0, 1, out=picture)
-
-
-def _taps(where, size):
-    """Which four pixels a place between pixels is made of, (n, 4), and their float32 weights."""
-    first = np.floor(where)
-    d = (where - first)[:, None] - np.arange(-1, 3)  # distances from the four
-    a = np.abs(d)
-    near = (1.5 * a - 2.5) * a**2 + 1
-    far = ((-0.5 * a + 2.5) * a - 4) * a + 2
-    weights = np.where(a <= 1, near, far)
-    places = np.clip(first[:, None].astype(int) + np.arange(-1, 3), 0, size - 1)
-    return places, weights.astype(np.float32)

@@ -1,13 +1,8 @@
 """The blocks of BRVE with bits for signs: packed weights, and how a layer runs.
 
-A weight needs its sign and its output channel's alpha, no more: a state of bits, as `pack_state`
-or a packed file gives it, is all that is taken, and no float weight is ever made of it. The
-kernels, and how they treat borders and exact zeros, are in `kernels`.
-
+How borders and exact zeros are treated is said in `kernels`.
 Built in notebooks/13_deploy, section 5.
 """
-
-from __future__ import annotations
 
 import os
 import threading
@@ -18,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ...blocks.binary import BinaryConv2d, DABC2d
+from ...blocks.binary import DABC2d, binary_layers
 from ...blocks.shift import ShiftStep
 from ...errors import ShapeError
 from . import kernels
@@ -32,27 +27,17 @@ _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller a
 
 
 def pack_state(network):
-    """State of a network with each binary weight as bits, as `checkpoint.read_packed` gives it.
+    """State of a module with each binary weight as bits, as `checkpoint.read_packed` gives it.
 
-    Args:
-        network: a `Brve`, or any module with `BinaryConv2d`.
-    Returns:
-        dict of tensors: NAME.bits and NAME.alpha (of `BinaryConv2d.as_bits`) instead of
-        NAME.weight, all others as in `state_dict()`.
-    Raises:
-        OptionError: a binary weight is exactly 0.
+    NAME.bits and NAME.alpha (of `BinaryConv2d.as_bits`) instead of NAME.weight.
+    OptionError: a binary weight is exactly 0, which one bit cannot say.
     """
     state = {k: v.detach().cpu() for k, v in network.state_dict().items()}
-    for name, layer in network.named_modules():
-        if isinstance(layer, BinaryConv2d):
-            key = f"{name}." if name else ""
-            del state[f"{key}weight"]
-            state[f"{key}bits"], state[f"{key}alpha"] = layer.as_bits()
+    for name, layer in binary_layers(network).items():
+        key = f"{name}." if name else ""
+        del state[f"{key}weight"]
+        state[f"{key}bits"], state[f"{key}alpha"] = layer.as_bits()
     return state
-
-
-# ---------------------------------------------------------------------------------------------
-# A binary convolution
 
 
 def filled(channels):
@@ -61,7 +46,7 @@ def filled(channels):
 
 
 def channels_last(x):
-    """(N, C, H, W) tensor -> (N, H, W, filled C) float32 array; added channels are 0."""
+    """(N, C, H, W) tensor -> (N, H, W, filled C) float32 array, filled with 0."""
     x = x.permute(0, 2, 3, 1)
     return F.pad(x, (0, filled(x.shape[-1]) - x.shape[-1])).float().contiguous().numpy()
 
@@ -77,16 +62,11 @@ class PackedConv:
     Args:
         bits: uint8 (outputs, bytes), of `BinaryConv2d.as_bits`.
         shape: of the weight, (outputs, inputs, k, k).
-        stride: 1 or 2.
-        fixed: {input channel: its sign} of those that are the same everywhere in the frame; their
-            part is known beforehand, and what is convolved goes without them.
-    Attributes:
-        weights: (filled outputs / 8, k * k * words, 8) uint64.
+        fixed: {input channel: its sign} of those that are the same everywhere and are not given.
     """
 
     def __init__(self, bits, shape, stride=1, fixed=None):
-        o, c, k, _ = shape
-        fixed = {} if fixed is None else fixed
+        (o, c, k, _), fixed = shape, fixed or {}
         if bits.shape != (o, -(-c * k * k // 8)):
             raise ShapeError(f"bits {bits.shape} are not the signs of weights {tuple(shape)}")
         signs = np.unpackbits(bits, axis=1, count=c * k * k).reshape(o, c, k * k)
@@ -100,29 +80,22 @@ class PackedConv:
             self.fixed[:o] += sign * (2 * signs[:, i].astype(np.int32) - 1).reshape(o, k, k)
         words = np.packbits(ones, -1, "little").view(np.uint64)  # bytes, as `front` writes them
         words = words.reshape(-1, kernels.LANES, k * k * self.words).swapaxes(1, 2)
-        self.weights = np.ascontiguousarray(words)
+        self.weights = np.ascontiguousarray(words)  # (filled outputs / 8, k * k * words, 8)
         self.ones = ones.sum(2, dtype=np.int32).reshape(-1, k, k)
         self._borders = {}
 
     def __call__(self, x):
-        """The sums alone: (N, H, W, C) array -> float32 (N, H', W', outputs), whole numbers.
-
-        What counts of x is its sign, and 0 where it is 0. C and outputs are filled up.
-        """
-        frames, h, w, c = x.shape
-        n, s = len(self.ones), self.stride
-        one, nought = np.ones(n, np.float32), np.zeros(n, np.float32)
-        threshold = np.where(np.arange(c) < self.channels, 0, -1).astype(np.float32)
-        out = np.empty((frames, -(-h // s), -(-w // s), n), np.float32)
-        run(self, x, threshold, out, alpha=one, act=(nought, one, nought))
-        return out
+        """The sums alone: (N, H, W, filled C) array -> float32 (N, H', W', filled outputs)."""
+        one, nought = np.ones(len(self.ones), np.float32), np.zeros(len(self.ones), np.float32)
+        threshold = np.where(np.arange(x.shape[3]) < self.channels, 0, -1).astype(np.float32)
+        return run(self, x, threshold, alpha=one, act=(nought, one, nought))
 
     def borders(self, h, w):
         """(places, start, kinds_y, kinds_x) of `kernels.back`, made once for the last size.
 
-        A sum is (places) - 2 (places that differ), if all bits of the window are signs. Outside
-        the frame they are 0, so that they differ where a weight is 1: twice the number of those is
-        what such a place has to start with, instead of the number of channels (and the fixed sum).
+        A sum is (places) - 2 (places that differ). Outside the frame the bits are 0, so that they
+        differ where a weight is 1: twice the number of those is what such a place has to start
+        with, instead of the number of channels (and the fixed sum).
         """
         made = self._borders.get((h, w))
         if made is None:
@@ -139,7 +112,7 @@ class PackedConv:
         return made
 
     def _inside(self, size):
-        """Which of the k places along an axis are in the frame: (kinds, k), kind of each output."""
+        """Which of the k places along an axis are in the frame: (kinds, k); kind of each output."""
         first = np.arange(0, size, self.stride) - self.pad
         places = first[:, None] + np.arange(self.kernel)
         kinds, of = np.unique((places >= 0) & (places < size), axis=0, return_inverse=True)
@@ -152,23 +125,19 @@ NO_MIX = np.zeros((0, 0, kernels.LANES), np.float32), np.zeros(0, np.float32)
 
 
 def run(
-    conv, x, threshold, out, *, alpha, act, mode=kernels.PLAIN, plan=None, skip=kernels.NOTHING,
-    mix=NO_MIX, add=False, keep=False, attention=NO_ATTENTION,
+    conv, x, threshold, out=None, *, alpha, act, mode=kernels.PLAIN, plan=None,
+    skip=kernels.NOTHING, mix=NO_MIX, add=False, keep=False, attention=NO_ATTENTION,
 ):  # fmt: skip
-    """Both passes of a layer over x into `out`; see `kernels.front` and `back`.
-
-    Raises:
-        ShapeError: x is no float32 array of as many channels as the layer has.
-    """
+    """Both passes of a layer over x into `out`, which it returns; see `kernels`."""
     seen = x.shape[3] if plan is None else len(threshold)
     if x.dtype != np.float32 or not seen == len(threshold) == filled(conv.channels):
-        raise ShapeError(
-            f"a layer of {conv.channels} channels takes (N, H, W, {filled(conv.channels)}) "
-            f"float32, got {x.shape} {x.dtype}"
-        )
+        wanted = f"a layer of {conv.channels} channels takes (N, H, W, {filled(conv.channels)})"
+        raise ShapeError(f"{wanted} float32, got {x.shape} {x.dtype}")
     up = 2 if mode == kernels.UP else 1
     frames, h, w = len(x) if plan is None else len(plan), up * x.shape[1], up * x.shape[2]
-    plan = NO_PLAN if plan is None else plan
+    plan, s = NO_PLAN if plan is None else plan, conv.stride
+    if out is None:
+        out = np.empty((frames, -(-h // s), -(-w // s), len(alpha)), np.float32)
     wanted = torch.get_num_threads()
     others = numba.get_num_threads()  # starts its threads, and tells OpenMP to use them all:
     if torch.get_num_threads() != wanted:  # PyTorch would, too
@@ -186,20 +155,17 @@ def run(
             out, add,
         )  # fmt: skip
         kernels.back(
-            bits, zeros, places, conv.weights, *borders, conv.stride, alpha,
+            bits, zeros, places, conv.weights, *borders, s, alpha,
             totals, attention, conv.channels, *act, out, keep, parts,
         )  # fmt: skip
         numba.set_num_threads(others)
+    return out
 
 
 class PackedBlock:
-    """A `DABC2d` or a `BinaryTransition`, in two passes.
+    """A `DABC2d` or a `BinaryTransition`, its weights from a `pack_state`, where it has that name.
 
-    Args:
-        module: for its shapes and options; its weights are not looked at (it may be on "meta").
-        state: of `pack_state`.
-        name: of the module in that state.
-        zeros: channels of the input that are 0 everywhere and are not given.
+    Of the input, channels `zeros` are 0 everywhere and are not given.
     """
 
     def __init__(self, module, state, name="", zeros=()):
@@ -237,47 +203,31 @@ class PackedBlock:
             self.mix = np.ascontiguousarray(weight), fill(get("skip.bias"), n)
 
     def __call__(self, x, out=None, add=False, plan=None):
-        """(N, H, W, C) -> (N, H', W', C'), float32 with filled channels.
+        """(N, H, W, C) -> (N, H', W', C'), float32 with filled channels, in `out` or added to it.
 
-        Args:
-            out: where to; `x` itself for a `DABC2d` whose input is not needed any more.
-            add: add to what is in `out`.
-            plan: how frames and channels of x move before (see `kernels`), (N', lines, 6).
+        `out` is `x` for a `DABC2d` whose input is not needed any more. `plan`, (N', lines, 6), is
+        how frames and channels of x move before, see `kernels`.
         """
+        if self.resize == "down" and (x.shape[1] % 2 or x.shape[2] % 2):
+            raise ShapeError(f"halving takes even sides, got {x.shape[1:3]}", todo="pad the frame")
         mode = kernels.PLAIN if plan is None else kernels.PLAN
-        frames, h, w = len(x) if plan is None else len(plan), *x.shape[1:3]
-        if self.resize == "down" and (h % 2 or w % 2):
-            raise ShapeError(f"halving takes even sides, got {h}x{w}", todo="pad the frame")
-        if self.resize == "up":
-            mode, h, w = kernels.UP, 2 * h, 2 * w
-        s = self.conv.stride
-        if out is None:
-            out = np.empty((frames, -(-h // s), -(-w // s), len(self.alpha)), np.float32)
-        skip, keep = self.skip, add or self.skip != kernels.NOTHING
-        if out is x:
-            skip = kernels.NOTHING
-        run(
-            self.conv, x, self.threshold, out, mode=mode, plan=plan, skip=skip, mix=self.mix,
-            add=add, keep=keep, alpha=self.alpha, attention=self.attention, act=self.act,
+        return run(
+            self.conv, x, self.threshold, out, mode=kernels.UP if self.resize == "up" else mode,
+            plan=plan, skip=kernels.NOTHING if out is x else self.skip, mix=self.mix, add=add,
+            keep=add or self.skip != kernels.NOTHING, alpha=self.alpha, attention=self.attention,
+            act=self.act,
         )  # fmt: skip
-        return out
 
 
 class PackedShiftStep:
-    """A `ShiftStep`: its shifts are a plan of what is read where, not a pass of their own.
-
-    Args:
-        step, state, name: as of `PackedBlock`.
-    Shapes: (3, H, W, C) -> the same.
-    """
+    """A `ShiftStep`, (3, H, W, C) -> the same: its shifts are a plan of what is read where."""
 
     def __init__(self, step, state, name=""):
         prefix, channels, zeros = f"{name}." if name else "", step.conv.threshold.shape[1], ()
         self.plan = None
         if step.shift != "none":
-            bare = SimpleNamespace(  # the step with convolutions that do nothing
-                shift=step.shift, reverse=step.reverse, fuse=torch.clone, conv=torch.clone
-            )
+            nothing = {"fuse": torch.clone, "conv": torch.clone}  # convolutions that do nothing
+            bare = SimpleNamespace(shift=step.shift, reverse=step.reverse, **nothing)
             self.plan, zeros = read_plan(lambda x: ShiftStep.forward(bare, x), 3, channels)
         self.fuse = PackedBlock(step.fuse, state, f"{prefix}fuse", zeros)
         self.conv = PackedBlock(step.conv, state, f"{prefix}conv")
@@ -290,45 +240,39 @@ class PackedShiftStep:
 def read_plan(shift, frames, channels):
     """What a shift does, read off itself: it is shown frames whose pixels say where they are.
 
-    Args:
-        shift: (1, frames, channels, H, W) -> (1, frames, channels', H, W), moving whole channels.
-    Returns:
-        (plan, zeros): (frames, lines, 6) int64 as `kernels` takes it; the channels that get
-        nothing in any frame, which the plan leaves out.
+    Returns (plan, zeros): (frames, lines, 6) int64 as `kernels` takes it; the channels that get
+    nothing in any frame, which the plan leaves out.
 
     >>> plan, zeros = read_plan(lambda x: x.roll(1, 1), 2, 4)  # each frame from the one before
     >>> plan.tolist(), zeros
     ([[[1, 0, 0, 4, 0, 0]], [[0, 0, 0, 4, 0, 0]]], [])
     """
-    side = 33  # no shift is by more than 16
-    where = torch.arange(1, 1 + frames * channels * side * side, dtype=torch.float64)
-    middle = shift(where.view(1, frames, channels, side, side))[0, :, :, side // 2, side // 2]
+    shape = frames, channels, 33, 33  # no shift is by more than 16
+    where = torch.arange(1, 1 + np.prod(shape), dtype=torch.float64)
+    middle = shift(where.view(1, *shape))[0, :, :, 16, 16]
     given = middle.any(0)
-    plan = [_runs(seen.long().tolist(), channels, side) for seen in middle[:, given]]
+    plan = [_runs(seen.long().tolist(), shape) for seen in middle[:, given]]
     longest = max(map(len, plan))
     plan = np.array([lines + [[0] * 6] * (longest - len(lines)) for lines in plan], np.int64)
     return plan, (~given).nonzero().flatten().tolist()
 
 
-def _runs(labels, channels, side):
+def _runs(labels, shape):
     """Neighbouring channels that come from neighbouring channels of one place make one line."""
-    lines = []
+    lines = [[-1] * 6]
     for here, label in enumerate(labels):
-        if not label:
-            continue  # nothing comes in here
-        (rest, x), last = divmod(label - 1, side), lines[-1] if lines else None
-        rest, y = divmod(rest, side)
-        frame, there = divmod(rest, channels)
-        place = [side // 2 - y, side // 2 - x]
-        if last and [frame, there - last[3], here - last[3], *place] == last[:3] + last[4:]:
-            last[3] += 1
-        else:
-            lines.append([frame, there, here, 1, *place])
-    return lines
+        if label:  # else nothing comes in here
+            frame, there, y, x = map(int, np.unravel_index(label - 1, shape))
+            line, last = [frame, there, here, 1, shape[2] // 2 - y, shape[3] // 2 - x], lines[-1]
+            if line == [last[0], last[1] + last[3], last[2] + last[3], 1, *last[4:]]:
+                last[3] += 1
+            else:
+                lines.append(line)
+    return lines[1:]
 
 
 def side_by_side(n, frames, channels):
-    """Plan of a concatenation: of n times `frames` frames, channels beside each other."""
+    """Plan of a concatenation of n times `frames` frames along the channels."""
     return np.array(
         [[[k * frames + t, 0, k * channels, channels, 0, 0] for k in range(n)]
          for t in range(frames)]

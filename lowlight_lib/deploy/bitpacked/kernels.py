@@ -1,30 +1,19 @@
-"""Binary convolution with bits: XOR, population count, and whatever can be done on the way.
+"""Binary convolution with bits: XOR, population count, and what can be done on the way.
 
-A sign is one bit, and 64 channels of a pixel are one word. Where two signs differ their product is
--1, elsewhere +1, so that a sum of n products is n - 2 popcount(a XOR w): one XOR, one population
-count and one addition for 64 multiply-accumulates.
-
+A sum of n products of signs is n - 2 popcount(a XOR w): three instructions for 64 channels.
 Activations are channels-last, (N, H, W, C) float32, with C filled up to a multiple of `LANES` by
 channels that stay zero. A layer is two passes over its rows:
 
     front   row of the input -> its bits, statistics for the attention, real 1x1 convolution
     back    bits -> sums, times a scale per channel, RPReLU, plus what is in the output already
 
-Here are the loops over frames and rows; what is done to a pixel's channels is in `vectors`.
+Borders are padded with zeros, which no bit can say. The bits there are 0 (as if -1), and
+`PackedConv.borders` puts right what that adds, for each kind of border pixel once.
 
-**Borders.** A convolution pads with zeros, which no bit can say. The bits there are 0 (as if -1),
-and what that adds by mistake depends on the place only: `PackedConv.borders` puts it right, for
-each kind of border pixel once, so that the inner loop does not know borders.
-
-**Zeros among the activations** count 0 as well, and so does what is no number, as in PyTorch. They
-are kept in two planes of bits, in one as -1, in the other as +1; the mean of both sums is exact.
-The second plane is read only if there are any.
-
-Compiled at the first call and kept on disk, by kind of CPU.
+Zeros among the activations count 0 as well, and so does what is no number, as in PyTorch. They are
+-1 in one plane of bits and +1 in another, which is read only if there are any; the mean is exact.
 Built in notebooks/13_deploy, section 5.
 """
-
-from __future__ import annotations
 
 import zlib
 from pathlib import Path
@@ -33,18 +22,7 @@ import numpy as np
 from numba import njit, prange
 
 from . import vectors
-from .vectors import (
-    LANES,
-    REAL_TILE,
-    TILE,
-    binary,
-    move,
-    one_binary,
-    one_product,
-    products,
-    signs,
-    signs_and_sums,
-)
+from .vectors import LANES, REAL_TILE, TILE, binary, one_binary, one_product, products
 
 PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
 NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
@@ -55,11 +33,8 @@ VECTORS = f"{zlib.crc32(Path(vectors.__file__).read_bytes()):x}"
 
 
 def kernel(**options):
-    """njit, cached on disk: beside this file, else in the user's cache, else not at all.
-
-    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
-    """
-    options |= {"nogil": True, "fastmath": {"contract"}}
+    """njit, cached on disk: beside this file, else in the user's cache, else not at all."""
+    options |= {"nogil": True, "fastmath": {"contract"}}  # see `vectors.Lanes`
 
     def compiled(f):
         f.__qualname__ = f"{f.__qualname__}_{VECTORS}"
@@ -71,13 +46,8 @@ def kernel(**options):
     return compiled
 
 
-# ---------------------------------------------------------------------------------------------
-# Front: a row of the input, once
-
-
 @kernel()
 def _put(values, out, add):
-    """Write a row's values into `out`, or add them; both (W, C)."""
     values, out = values.reshape(-1), out.reshape(-1)  # one long loop
     for i in range(out.size):
         out[i] = out[i] + values[i] if add else values[i]
@@ -87,9 +57,8 @@ def _put(values, out, add):
 def _fetch(x, n, y, mode, plan, row, blend):
     """Row y of frame n, as the layer sees it, in `row` (W, C); `blend` is room for work.
 
-    UP: enlarged twofold, bilinearly. PLAN: runs of channels put together from other frames and
-    places; a line of `plan` is (frame, first channel there, first channel here, channels, dy, dx):
-    here[y, x] = there[y - dy, x - dx], zeros coming in from outside. PLAIN rows are not fetched.
+    UP: enlarged twofold, bilinearly. PLAN, lines (frame, first channel there, first channel here,
+    channels, dy, dx): here[y, x] = there[y - dy, x - dx], 0 from outside. PLAIN is not fetched.
     """
     _, h, w, c = x.shape
     if mode == UP:
@@ -116,8 +85,9 @@ def _fetch(x, n, y, mode, plan, row, blend):
             if first < last:
                 there, whole = x[frame, y - dy], count - count % LANES
                 for i in range(first, last):
+                    came, goes = (i - dx) * c + source, i * row.shape[1] + to
                     for k in range(0, whole, LANES):
-                        move(there, (i - dx) * c + source + k, row, i * row.shape[1] + to + k)
+                        vectors.move(there, came + k, row, goes + k)
                     for k in range(whole, count):
                         row[i, to + k] = there[i - dx, source + k]
 
@@ -126,8 +96,7 @@ def _fetch(x, n, y, mode, plan, row, blend):
 def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
     """Signs of row + threshold as bits, into both planes (W + 2 pad, bytes); are there zeros?
 
-    The planes differ where there are: a zero is -1 in `low` and +1 in `high`. If `statistics`,
-    `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2.
+    If `statistics`, `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2.
     """
     w, c = row.shape
     jump, different = low.shape[1], 0
@@ -137,15 +106,17 @@ def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
     for k in range(0, c, LANES):
         j = pad * jump + k // LANES
         if statistics:
-            different |= signs_and_sums(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
+            different |= vectors.signs_and_sums(
+                row, k, c, w, threshold, k, pivot, low, high, j, jump, sums
+            )
         else:
-            different |= signs(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
+            different |= vectors.signs(row, k, c, w, threshold, k, pivot, low, high, j, jump, sums)
     return different != 0
 
 
 @kernel()
 def _mix(row, weight, bias, places, out, add):
-    """The real 1x1 convolution of a row (W, C), into (or added to) `out` (W, outputs)."""
+    """The real 1x1 convolution of a row (W, C), into or on top of `out` (W, outputs)."""
     (w, c), n = row.shape, out.shape[1]
     whole = w - w % REAL_TILE
     for k in range(0, n, LANES):
@@ -173,7 +144,7 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
         bits: (2, N, H' + 2 pad, W' + 2 pad, bytes) uint8, zero above and below; written.
         zeros: (N, parts) bool, was there a zero (or NaN); written. Each part of a frame is a job.
-        totals: (N, parts, 4, C) float64, sums for the attention and their pivot; written. C or 0.
+        totals: (N, parts, 4, C or 0) float64, sums for the attention and their pivot; written.
         skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
         weight, bias: (outputs / LANES, C, LANES) and (outputs,).
         out, add: (N, H'', W'', C''), whether to add to what it holds.
@@ -218,10 +189,6 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         zeros[n, part] = found
 
 
-# ---------------------------------------------------------------------------------------------
-# Back: sums of signs, and what a layer makes of them
-
-
 @kernel()
 def _attention(totals, count, channels, weight, scale):
     """Multiply `scale` by sigmoid(conv1d([mean |z|, mean z, std z])) of one frame."""
@@ -255,11 +222,8 @@ def back(
         places: (words * kernel^2,), where the words of a window are, from its corner on.
         weights: (outputs / LANES, words * kernel^2, LANES) uint64; alpha: their scale, (outputs,).
         start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
-        stride: 1 or 2.
         attention, channels: weights of DACA (3, size), or (3, 0) without it; true channels.
-        before, slope, after: (outputs,), of RPReLU.
-        out, keep: (N, H', W', C'), whether to add to what it holds.
-        parts: number of jobs.
+        out, keep: (N, H', W', C'), whether to add to what it holds. parts: number of jobs.
     """
     _, frames, height, width, words = bits.shape
     h, w = kinds_y.shape[0], kinds_x.shape[0]

@@ -1,14 +1,10 @@
 """BRVE with bits for signs: its binary convolutions as XOR and population count, on the CPU.
 
-    fast = pack_network(network)  # a `Brve`, built or loaded
-    fast = PackedBrve(*checkpoint.read_packed(path))  # its packed file, as it is
-
 Built in notebooks/13_deploy, section 5.
 """
 
-from __future__ import annotations
-
 import copy
+import itertools
 
 import numpy as np
 import torch
@@ -17,52 +13,36 @@ from torch.nn import functional as F
 from ...blocks.binary import BinaryTransition, DABC2d
 from ...blocks.shift import ShiftStep, temporal_shift
 from ...errors import OptionError, ShapeError
-from ...models.brve import Brve
 from ...models.brve_stream import BrveStream
-from .blocks import (
-    PackedBlock,
-    PackedShiftStep,
-    channels_first,
-    channels_last,
-    pack_state,
-    read_plan,
-    side_by_side,
-)
+from . import blocks
+from .blocks import channels_first, channels_last, side_by_side
 
 
 def pack_network(network):
-    """The fast form of a `Brve`, with its weights as they are now: a `PackedBrve`.
-
-    Raises:
-        OptionError: a binary weight is exactly 0, which one bit cannot say.
-    """
-    return PackedBrve(pack_state(network), copy.deepcopy(network).to("meta"))
+    """A `Brve` on bits, with its weights as they are now; OptionError: see `pack_state`."""
+    return PackedBrve(blocks.pack_state(network), copy.deepcopy(network).to("meta"))
 
 
 class PackedBrve:
     """BRVE with bits; takes what `Brve` takes and gives the same.
 
-    A clip is worked through as a stream, frame by frame, so that memory does not grow with it. The
-    real convolutions at both ends are PyTorch's. Threads: as `torch.get_num_threads()` says.
+    A clip is worked through as a stream, in constant memory. The real convolutions at both ends are
+    PyTorch's. Threads: as `torch.get_num_threads()` says.
 
     Args:
-        state: of `pack_state`, from a network or a file.
-        structure: the network's options, the header that `read_packed` gives, or a `Brve` (whose
-            weights are not looked at; on "meta" it has none).
+        state: of `pack_state` or `checkpoint.read_packed`.
+        net: a `Brve`, whose weights are not looked at (it may be on "meta").
     Shapes: (N, T, 4, H, W) or (T, 4, H, W) float32 tensor on the CPU -> the same.
     Raises:
         ShapeError: another number of dimensions or planes.
         OptionError: the state is not of such a network.
     """
 
-    def __init__(self, state, structure=None):
-        if not isinstance(structure, Brve):
-            options = structure or {}
-            with torch.device("meta"):
-                structure = Brve(**options.get("options", options))
-        net = self._net = structure
-        self.spec = structure.spec
-        packed = {DABC2d: PackedBlock, BinaryTransition: PackedBlock, ShiftStep: PackedShiftStep}
+    def __init__(self, state, net):
+        self._net = net
+        self.spec = net.spec
+        packed = {DABC2d: blocks.PackedBlock, BinaryTransition: blocks.PackedBlock}
+        packed[ShiftStep] = blocks.PackedShiftStep
         steps = tuple(f"{k}." for k, m in net.named_modules() if isinstance(m, ShiftStep))
         try:
             self._blocks = {
@@ -77,11 +57,10 @@ class PackedBrve:
         except KeyError as e:
             raise OptionError(f"the state is not of this packed network: no {e}") from e
         c = self._channels = net.conv_in.out_channels
-        self._temporal = {
-            (width, reverse): read_plan(lambda x, r=reverse: temporal_shift(x, r), 3, width)[0]
-            for width in (c, 2 * c)
-            for reverse in (False, True)
-        }
+        self._temporal = {}
+        for width, r in itertools.product((c, 2 * c), (False, True)):
+            plan = blocks.read_plan(lambda x, r=r: temporal_shift(x, r), 3, width)[0]
+            self._temporal[width, r] = plan
 
     def __call__(self, clip):
         if clip.dim() == 4:
@@ -114,10 +93,10 @@ class PackedBrve:
         y = channels_first(self._unet(self._net.stage2, y), self._channels)
         return frames + F.conv2d(y, *self._ends["conv_out"], padding=1) / self._net.gain
 
-    def _row(self, blocks, x, *, own, out=None):
+    def _row(self, row, x, *, own, out=None):
         """DABC blocks, one after the other; `own`: x may be overwritten. `out`: added to there."""
-        for i, block in enumerate(blocks):
-            last = out is not None and i == len(blocks) - 1
+        for i, block in enumerate(row):
+            last = out is not None and i == len(row) - 1
             x = self._blocks[block](x, out if last else x if own or i else None, last)
         return x
 

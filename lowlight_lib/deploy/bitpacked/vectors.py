@@ -1,13 +1,10 @@
 """The inner loops of `kernels`, written with vectors: `LANES` channels of a pixel at a time.
 
-A compiler makes vectors of long loops. Ours are over 24, 48 or 96 channels, too short for that, so
-they are said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
-What a kernel calls is what `@intrinsic` makes; indices are flat, into C-contiguous arrays.
-
+Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
+said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
+Indices are flat, into C-contiguous arrays.
 Built in notebooks/13_deploy, section 5.
 """
-
-from __future__ import annotations
 
 import inspect
 
@@ -26,6 +23,16 @@ _INTS, _WORDS = ir.VectorType(_INT, LANES), ir.VectorType(_WORD, LANES)
 _SIZE = types.intp
 
 
+def _operator(name):
+    def apply(self, other):
+        if isinstance(self.value.type.element, ir.IntType):
+            return Lanes(self.builder, getattr(self.builder, name)(self.value, other.value))
+        emit = getattr(self.builder, f"f{name}")
+        return Lanes(self.builder, emit(self.value, other.value, flags=["contract"]))
+
+    return apply
+
+
 class Lanes:
     """`LANES` numbers while code is emitted: what is written with +, *, > is what will run.
 
@@ -35,17 +42,7 @@ class Lanes:
     def __init__(self, builder, value):
         self.builder, self.value = builder, value
 
-    def __add__(self, other):
-        return self._with("add", other)
-
-    def __sub__(self, other):
-        return self._with("sub", other)
-
-    def __mul__(self, other):
-        return self._with("mul", other)
-
-    def __xor__(self, other):
-        return Lanes(self.builder, self.builder.xor(self.value, other.value))
+    __add__, __sub__, __mul__, __xor__ = map(_operator, ("add", "sub", "mul", "xor"))
 
     def __gt__(self, other):
         return Lanes(self.builder, self.builder.fcmp_ordered(">", self.value, other.value))
@@ -54,28 +51,10 @@ class Lanes:
         """At least as much, or not a number."""
         return Lanes(self.builder, self.builder.fcmp_unordered(">=", self.value, other.value))
 
-    def _with(self, name, other):
-        if isinstance(self.value.type.element, ir.IntType):
-            return Lanes(self.builder, getattr(self.builder, name)(self.value, other.value))
-        emit = getattr(self.builder, f"f{name}")
-        return Lanes(self.builder, emit(self.value, other.value, flags=["contract"]))
-
-    def abs(self):
-        return self._call("llvm.fabs.v8f32")
-
-    def popcount(self):
-        return self._call("llvm.ctpop.v8i64")
-
-    def _call(self, name):
+    def call(self, name):
         kind = self.value.type
         f = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind]), name)
         return Lanes(self.builder, self.builder.call(f, [self.value]))
-
-    def to_ints(self):
-        return Lanes(self.builder, self.builder.trunc(self.value, _INTS))
-
-    def to_floats(self):
-        return Lanes(self.builder, self.builder.sitofp(self.value, _FLOATS))
 
     def to_bits(self):
         """Answers of a comparison as one byte."""
@@ -131,10 +110,7 @@ class _Code:
 
     def variables(self, count, start):
         """Places for `Lanes`, which end up in registers."""
-        made = [cgutils.alloca_once(self.builder, start.value.type) for _ in range(count)]
-        for place in made:
-            self.builder.store(start.value, place)
-        return made
+        return [cgutils.alloca_once_value(self.builder, start.value) for _ in range(count)]
 
     def get(self, place):
         return Lanes(self.builder, self.builder.load(place))
@@ -142,20 +118,18 @@ class _Code:
     def add_to(self, place, lanes):
         self.builder.store((self.get(place) + lanes).value, place)
 
-    def nothing(self):
-        return self._context.get_dummy_value()
-
 
 def _intrinsic(names, returns=types.void):
-    """An intrinsic with these arguments, of a function that emits its code from a `_Code`.
-
-    Whole numbers come in as numba's intp.
-    """
+    """An intrinsic with these arguments (integers as intp), of what emits its code."""
 
     def made(emit):
+        def code(context, *rest):
+            made = emit(_Code(names, context, *rest))
+            return context.get_dummy_value() if made is None else made
+
         def define(typing_context, *given):
             given = [_SIZE if isinstance(t, types.Integer) else t for t in given]
-            return returns(*given), lambda *call: emit(_Code(names, *call))
+            return returns(*given), code
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         define.__signature__ = inspect.Signature(
@@ -167,13 +141,13 @@ def _intrinsic(names, returns=types.void):
 
 
 def _signs(statistics):
-    """Of LANES channels of a row of pixels: threshold, sign, packing, and sums if asked for.
+    """Of LANES channels of a row of pixels: threshold, sign, packing, and perhaps sums (3, step).
 
         z = row[i + p step] + threshold[k], p < pixels
         low[j + p jump], high[...] = bits of z > 0, bits of not z < 0: a byte each
         sums[0, k], [1, k], [2, k] += |z|, z - pivot[k], (z - pivot[k])^2
 
-    It returns 0 if no z is exactly 0 or not a number. `sums` is (3, step).
+    Returns 0 if no z is exactly 0 or not a number.
     """
 
     @_intrinsic("row i step pixels threshold k pivot low high j jump sums", types.uint8)
@@ -193,7 +167,9 @@ def _signs(statistics):
             b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
             if statistics:
                 off = z - pivot
-                for total, value in zip(totals, (z.abs(), off, off * off), strict=True):
+                for total, value in zip(
+                    totals, (z.call("llvm.fabs.v8f32"), off, off * off), strict=True
+                ):
                     c.add_to(total, value)
         if statistics:
             for total, place in zip(totals, places, strict=True):
@@ -204,11 +180,7 @@ def _signs(statistics):
 
 
 def _sums(c, pixels, kind, term):
-    """Sums over `places` for LANES outputs of some pixels, kept in registers; a list of `Lanes`.
-
-    Of pixel p and output o: sum over n of term(x[i + p step + places[n]], w[j + n LANES + o]).
-    A number of a pixel goes to all lanes, the weights are LANES in a row.
-    """
+    """Of pixel p, output o: sum over n of term(x[i + p step + places[n]], w[j + n LANES + o])."""
     totals = c.variables(pixels, c.number(0, kind))
     starts = [c.plus(c["i"], (c["step"], p)) for p in range(pixels)]
     with cgutils.for_range(c.builder, c.array("places").nitems) as loop:
@@ -222,9 +194,8 @@ def _sums(c, pixels, kind, term):
 
 def _to_out(c, lanes, index):
     """Into `out`, on top of what is there if `add`."""
-    nought = c.number(0.0)
     add = Lanes(c.builder, cgutils.as_bool_bit(c.builder, c["add"]))
-    c.store(lanes + c.either(add, c.load("out", index), nought), "out", index)
+    c.store(lanes + c.either(add, c.load("out", index), c.number(0.0)), "out", index)
 
 
 def _products(pixels):
@@ -234,7 +205,6 @@ def _products(pixels):
     def emit(c):
         for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
             _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["outputs"], p)))
-        return c.nothing()
 
     return emit
 
@@ -254,16 +224,16 @@ def _binary(pixels):
     def emit(c):
         scale, one = c.load("scale", c["s"]), c.number(1.0)
         before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
-        differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).popcount())
+        differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).call("llvm.ctpop.v8i64"))
         for p, total in enumerate(differ):
             q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
             row = c.builder.add(c.one("kinds", q), c["kind"])
             first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
-            total = total.to_ints()
-            t = (first - (total + total)).to_floats() * scale + before
+            total = Lanes(c.builder, c.builder.trunc(total.value, _INTS))
+            t = c.builder.sitofp((first - (total + total)).value, _FLOATS)
+            t = Lanes(c.builder, t) * scale + before
             t = t * c.either(t > c.number(0.0), one, slope) + after
             _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
-        return c.nothing()
 
     return emit
 
@@ -272,7 +242,6 @@ def _binary(pixels):
 def move(c):
     """target[j] = source[i], LANES floats."""
     c.store(c.load("source", c["i"]), "target", c["j"])
-    return c.nothing()
 
 
 signs, signs_and_sums = _signs(False), _signs(True)
