@@ -36,9 +36,8 @@ def bench(
     rows = []
     weights, files = (dict(map(split_assignment, words)) for words in (checkpoint, quantised))
     for key in model or models.SYSTEMS:
-        rows += timing.bench(
-            [key], size, weights, backend or None, files, repeats, memory=not no_memory
-        )
+        options = {"repeats": repeats, "memory": not no_memory}
+        rows += timing.bench([key], size, weights, backend or None, files, **options)
         if out is not None:  # what is done stays, whatever comes
             with atomic_write(out, "w") as f:
                 json.dump(rows, f, indent=1)

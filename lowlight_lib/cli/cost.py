@@ -37,10 +37,8 @@ def cost(
     if min(shape) < 1:
         raise OptionError(f"a shape has positive sides, got {shape}")
     if shape[1] != spec.channels:
-        raise OptionError(
-            f"{key} takes {spec.channels} channel{'s'[: spec.channels > 1]}: got {shape}",
-            todo=f"--shape {'FRAMES' if video else 1} {spec.channels} HEIGHT WIDTH",
-        )
+        todo = f"--shape {'FRAMES' if video else 1} {spec.channels} HEIGHT WIDTH"
+        raise OptionError(f"{key} takes channels: {spec.channels}, got {shape}", todo=todo)
     model = models.build(key).eval()
     found = dataclasses.asdict(count(model, shape) if only_count else measure(model, shape))
     if memory:
@@ -50,6 +48,5 @@ def cost(
         found["by_module"] = by_module(model, shape)
     if as_json:
         print(json.dumps({"model": key, "shape": list(shape)} | found))
-        return
-    print(f"{key} on {'x'.join(map(str, shape))}")
-    print(summary(found))
+    else:
+        print(f"{key} on {'x'.join(map(str, shape))}\n{summary(found)}")

@@ -14,7 +14,7 @@ app = typer.Typer(help="Run the notebooks, or write the students' copies.", no_a
 
 @app.command()
 def run(
-    profile: Annotated[Profile, typer.Option(help="How much to compute.")] = Profile.course,
+    profile: Profile = "course",
     only: Annotated[list[str], typer.Option(
         help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
     parameters: Annotated[list[str], typer.Option(
@@ -29,7 +29,7 @@ def run(
     from ..course.run import run_course
 
     given = dict(split_assignment(p) for p in parameters)
-    code = run_course(profile.value, ",".join(only), given, data, out=out, resume=resume)
+    code = run_course(profile, ",".join(only), given, data, out=out, resume=resume)
     raise typer.Exit(code)
 
 

@@ -7,6 +7,7 @@ lowlight restore | train | test | cost | bench | export | data | course
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from typing import Annotated
@@ -23,6 +24,9 @@ from .restore import restore
 from .test import test
 from .train import train
 
+_RENAMED = {"train": {"--run": "--run-dir"}, "test": {"--run": "--run-dir", "--m": "--brightness"}}
+_NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+
 app = typer.Typer(
     help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
     "run the course.",
@@ -33,8 +37,6 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(course.app, name="course")
-
-
 for command in (restore, train, test, cost, bench, export):
     app.command()(command)
 
@@ -53,54 +55,32 @@ def _options(
     pass
 
 
-def _spread(argv):
-    """`--m 1 5 8` -> `--m 1 --m 5 --m 8`, which is how the parser takes several values.
+def _as_parsed(argv):
+    """Words as the parser takes them: `--m 1 5` -> `--m 1 --m 5`, and so for --precision.
 
-    The same for `--precision float32 int8`.
+    Names of version 0.1, which torchrun took for its own, become those of now, with a warning.
     """
+    renamed = _RENAMED.get(argv[0], {}) if argv else {}
     out, many = [], None
     for word in argv:
-        if many and (word in PRECISIONS if many == "--precision" else _is_number(word)):
+        if many and (word in PRECISIONS if many == "--precision" else _NUMBER.fullmatch(word)):
             out += [word] if out[-1] == many else [many, word]
             continue
-        many = word if word in ("--m", "--precision") else None
-        out.append(word)
-    return out
-
-
-def _renamed(argv):
-    """Names of version 0.1, which torchrun took for its own, as they are now; with a warning."""
-    names = {"train": ("--run",), "test": ("--run", "--m")}.get(argv[0] if argv else "", ())
-    out = []
-    for word in argv:
         name, equals, value = word.partition("=")
-        if name in names:
-            new = {"--run": "--run-dir", "--m": "--brightness"}[name]
-            print(f"warning: {name} is called {new} now", file=sys.stderr)
-            word = new + equals + value
-        out.append(word)
+        if name in renamed:
+            print(f"warning: {name} is called {renamed[name]} now", file=sys.stderr)
+        out.append(renamed.get(name, name) + equals + value)
+        many = out[-1] if out[-1] in ("--m", "--precision") else None
     return out
-
-
-def _is_number(word):
-    try:
-        float(word)
-        return True
-    except ValueError:
-        return False
 
 
 def main(argv=None) -> None:
-    """Run a command line: errors on purpose are one line on stderr and exit code 1, no traceback.
-
-    Args:
-        argv: its words, without the program's own name; default those of this process.
-    """
+    """Run a command line: errors on purpose are one line on stderr and exit code 1."""
     allocator.keep_pages()
     for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    words = _spread(_renamed(sys.argv[1:] if argv is None else argv))
+    words = _as_parsed(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +13,7 @@ from ..models import SYSTEMS
 DEFAULT_DATA = Path("datasets/mini")
 
 
-class Profile(StrEnum):
-    """How much to compute: a check of a minute, a lesson on a laptop, the paper's numbers."""
-
-    smoke = "smoke"
-    course = "course"
-    paper = "paper"
-
-
+Profile = Annotated[str, typer.Option(help="smoke (a minute), course (a laptop) or paper.")]
 Key = Annotated[str, typer.Argument(help=f"Which system: {', '.join(SYSTEMS)}.",
                                     show_default=False)]  # fmt: skip
 Weights = Annotated[Path | None, typer.Option(
@@ -37,9 +29,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 Backend = Annotated[str, typer.Option(
     help="What computes: eager (the network as it is), torch, onnxruntime, openvino, for binary "
     "networks bitpacked, or auto, which is bitpacked or torch.")]  # fmt: skip
-Precision = Annotated[
-    str, typer.Option(help="float32, or faster and less exact bfloat16 or float16.")
-]
+Precision = Annotated[str, typer.Option(help="float32; faster and less exact: bfloat16, float16.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N images or clips.")]
 Gamma = Annotated[float | None, typer.Option(
     help="Photographs: brightness, the illumination to this power; 1 leaves it, 0 takes it away.",
@@ -54,10 +44,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def need_weights(checkpoint) -> Path:
     """The file of weights; OptionError where none is given."""
     if checkpoint is None:
-        raise OptionError(
-            "no weights given: --checkpoint is missing",
-            todo="train some with `lowlight train`, or get the authors' and read NOTICE",
-        )
+        todo = "train some with `lowlight train`, or get the authors' and read NOTICE"
+        raise OptionError("no weights given: --checkpoint is missing", todo=todo)
     return checkpoint
 
 

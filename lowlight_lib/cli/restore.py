@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +11,6 @@ import typer
 from ..errors import LowlightError, OptionError, OutputError
 from ..models import SYSTEMS
 from .options import Backend, Force, Gamma, Precision, Tile, Weights, need_weights, number_or_auto
-
-
-class Format(StrEnum):
-    """Of the pictures that are written."""
-
-    png = "png"
-    tiff = "tiff"
-    jpg = "jpg"
 
 
 def restore(
@@ -47,8 +38,8 @@ def restore(
     cfa: Annotated[str | None, typer.Option(
         help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
     = None,
-    format_: Annotated[Format, typer.Option(
-        "--format", help="tiff has 16 bits, jpg quality 95.")] = Format.png,
+    format_: Annotated[str, typer.Option(
+        "--format", help="png; tiff, which has 16 bits; or jpg, of quality 95.")] = "png",
     trained_on: Annotated[str, typer.Option(
         help="The camera whose colours the weights know; auto: what the weights say, or the "
         "A7S II. Files of other cameras are brought to it and back.")] = "auto",
@@ -60,17 +51,14 @@ def restore(
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
     Clips of raw video become a folder of frames and an mp4, before and after, side by side.
-    Photographs (with --model pairlie) are split into illumination and reflectance, and the
-    illumination is raised.
+    Photographs (--model pairlie) are split into illumination and reflectance, the former is raised.
     """
     from .. import models
     from ..deploy.runtime import resolve_backend
-    from ..io.files import write_picture
+    from ..io.files import PICTURES, write_picture
     from ..restore.clip import open_raw_clip, restore_clip
-    from ..restore.photo import check_gamma
     from ..restore.still import open_mosaic
     from ..restore.still import restore as restore_one
-    from ..sensor.cameras import find_camera
     from ..training import checkpoint as checkpoints
 
     factor = number_or_auto(amplification)
@@ -79,75 +67,58 @@ def restore(
     task = models.SYSTEMS[model].spec.task
     video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
     if photos and (factor != "auto" or m):
-        raise OptionError(
-            f"{model} takes photographs, which are not amplified",
-            todo="leave --amplification and --m out; --gamma says how bright",
-        )
-    if gamma is not None:
-        check_gamma(gamma)
-        if not photos:
-            raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
+        what = f"{model} takes photographs, which are not amplified"
+        raise OptionError(what, todo="leave --amplification and --m out; --gamma says how bright")
+    if gamma is not None and not photos:
+        raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
+    if f".{format_}" not in PICTURES:
+        raise OptionError(f"unknown format {format_!r}", todo="use png, tiff or jpg")
     network = resolve_backend(checkpoints.load(model, checkpoint), backend, precision)
-    # 5: REDI's training code
-    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))
+    ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))  # REDI's 5
     camera = None if no_colour_match else trained_on
-    if camera not in (None, "auto"):
-        find_camera(camera)  # a wrong name is an error of the call, not of every file
-    names = _output_names(inputs, out, model, ms, format_.value)
+    names = _output_names(inputs, out, model, ms, format_)
     failed = 0
     for source in inputs:
         try:
-            raw = source
-            if not photos:
-                raw = (open_raw_clip if video else open_mosaic)(source, black, white, cfa)
+            open_raw = open_raw_clip if video else open_mosaic
+            raw = source if photos else open_raw(source, black, white, cfa)
             for value, target in names[source]:
                 if video:
                     done = restore_clip(
                         raw, network, out, target.stem, factor, value, suffix=target.suffix,
                         force=force, **({} if tile is None else {"tile": tile}),
                     )  # fmt: skip
-                    print(
-                        f"{source} -> {done.movie}, {done.frames} frames in {done.folder}  "
-                        f"amplified {done.amplification:.4g} times, {done.seconds:.1f} s"
-                    )
-                    continue
-                if target.exists() and not force:
+                    what = f"{done.movie}, {done.frames} frames in {done.folder}"
+                    seconds = done.seconds
+                elif target.exists() and not force:
                     raise OutputError("exists already", file=target, todo="use --force, or -o")
-                done = restore_one(
-                    raw, network, amplification=factor, m=value, tile=tile, trained_on=camera,
-                    gamma=0.2 if gamma is None else gamma,
-                )  # fmt: skip
-                write_picture(target, done.image)
-                h, w = done.image.shape[:2]
-                how = f"  amplified {done.amplification:.4g} times" * (not photos)
-                print(f"{source} -> {target}  {w}x{h}{how}, {sum(done.seconds.values()):.1f} s")
+                else:
+                    done = restore_one(
+                        raw, network, amplification=factor, m=value, tile=tile, trained_on=camera,
+                        **({} if gamma is None else {"gamma": gamma}),
+                    )  # fmt: skip
+                    write_picture(target, done.image)
+                    what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"
+                    seconds = sum(done.seconds.values())
+                amplified = "" if photos else f"  amplified {done.amplification:.4g} times"
+                print(f"{source} -> {what}{amplified}, {seconds:.1f} s")
                 del done  # before the next one needs the memory
         except LowlightError as e:
             failed += 1
             print(f"error: {e}", file=sys.stderr)
     if failed:
-        if len(inputs) > 1:
-            rest = "" if failed == len(inputs) else ", the others are done"
-            print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
+        print(f"{failed} of {len(inputs)} files failed", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def _output_names(inputs, out, key, ms, suffix):
-    """Where `restore` writes: {source: [(m, path)]}, no two the same.
-
-    Files of one stem keep apart by their extension, then by a number.
-    """
+    """Where `restore` writes: {source: [(m, path)]}; files of one stem keep apart by a number."""
     names, taken = {}, set()
-    stems = [p.stem.casefold() for p in inputs]
     for source in inputs:
-        stem = source.stem
-        if stems.count(stem.casefold()) > 1:
-            stem += "_" + source.suffix.lstrip(".").lower()
-        base, n = stem, 2
+        stem, n = source.stem, 2
         while stem.casefold() in taken:  # some systems hold a and A for one name
-            stem, n = f"{base}_{n}", n + 1
+            stem, n = f"{source.stem}_{n}", n + 1
         taken.add(stem.casefold())
-        names[source] = [
-            (m, out / f"{stem}_{key}{f'_m{m:g}' if len(ms) > 1 else ''}.{suffix}") for m in ms
-        ]
+        ends = {m: f"_m{m:g}" if len(ms) > 1 else "" for m in ms}
+        names[source] = [(m, out / f"{stem}_{key}{end}.{suffix}") for m, end in ends.items()]
     return names

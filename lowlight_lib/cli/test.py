@@ -9,29 +9,16 @@ from typing import Annotated
 import typer
 
 from ..errors import OptionError
-from .options import (
-    DEFAULT_DATA,
-    Backend,
-    DataRoot,
-    Device,
-    Gamma,
-    Key,
-    Limit,
-    Precision,
-    RunDir,
-    Tile,
-    Weights,
-    number_or_auto,
-)
+from . import options as opt
 
 
 def test(
-    key: Key,
-    checkpoint: Weights = None,
-    run_dir: RunDir = None,
+    key: opt.Key,
+    checkpoint: opt.Weights = None,
+    run_dir: opt.RunDir = None,
     dataset: Annotated[str | None, typer.Option(
         help="The layout, e.g. smoid for brve; default the one of the course's recipe.")] = None,
-    data: DataRoot = DEFAULT_DATA,
+    data: opt.DataRoot = opt.DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     protocol: Annotated[str, typer.Option(
         help="How to score: default, truncate, float; video: default, raw_video_released; "
@@ -41,52 +28,48 @@ def test(
     m: Annotated[float | None, typer.Option(
         "--brightness", help="Raw: what the estimate of --amplification auto aims at.",
         show_default="5")] = None,
-    first_of_burst: Annotated[bool, typer.Option(
-        "--first-of-burst", help="Stills: only the first frame of each burst.")] = False,
-    exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
-    = False,
-    limit: Limit = None,
-    device: Device = "auto",
+    limit: opt.Limit = None,
+    device: opt.Device = "auto",
     out: Annotated[Path | None, typer.Option(
         help="A file that gets the scores too, as JSON.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
         help="Where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
-    tile: Tile = None,
-    seams: Annotated[str | None, typer.Option(
-        help='Video: how tiles meet, "blended" or "released" (their plain mean).',
-        show_default="blended")] = None,
-    gamma: Gamma = None,
+    tile: opt.Tile = None,
+    gamma: opt.Gamma = None,
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
         "of weights.", show_default=False)] = None,
     perceptual: Annotated[bool, typer.Option(
         "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
     = False,
-    backend: Backend = "eager",
-    precision: Precision = "float32",
+    backend: opt.Backend = "eager",
+    precision: opt.Precision = "float32",
 ):  # fmt: skip
     """Score a system beside the baseline without a network, and write pictures.
 
     In several processes: torchrun --nproc_per_node=2 -m lowlight_lib.cli test KEY
     """
     from .. import evaluation
+    from ..evaluation.perceptual import find_metrics, score_folder
     from ..evaluation.results import add_rows
-    from ..io.files import atomic_write
-    from ..io.movies import make_folder
+    from ..io.files import atomic_write, make_folder
+    from ..models import SYSTEMS, Task
     from ..training import checkpoint as checkpoints
     from ..training import distributed
     from ..training.train import pick_device
 
-    metrics = _perceptual(key) if perceptual else None
+    task = SYSTEMS[key].spec.task
+    if perceptual and task is Task.RAW_VIDEO:
+        raise OptionError("LPIPS and FID are of pictures", todo="leave --perceptual out for video")
+    metrics = find_metrics() if perceptual else None  # an error now, and not after the work
     if amplification != "ratio":
-        amplification = number_or_auto(amplification)
-    if checkpoint is None and predictions is None:
-        raise OptionError("no weights given: --checkpoint is missing", todo="train some first")
+        amplification = opt.number_or_auto(amplification)
+    if predictions is None:
+        opt.need_weights(checkpoint)
     run = run_dir or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
     if out is not None:
-        make_folder(out.parent)  # an error now, and not after the work
+        make_folder(out.parent)
     network = None
     if (backend, precision) != ("eager", "float32"):
         if checkpoint is None:
@@ -95,9 +78,7 @@ def test(
 
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
         network = resolve_backend(network, backend, precision)
-    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
-    options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
-    options |= {"exclude_misaligned": exclude_misaligned or None}
+    options = {"seed": seed, "tile": tile, "gamma": gamma, "m": m, "predictions": predictions}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=amplification, limit=limit, device=device, save_path=save_path,
@@ -107,7 +88,10 @@ def test(
         return
     pictures = save_path or run / "pictures"
     if metrics:
-        row |= metrics(pictures, row)
+        named = "" if row["amplification"] in (None, "ratio") else f"_{row['amplification']}"
+        baseline = "input" if task is Task.PHOTO else f"baseline{named}"
+        names = [image["name"] for image in row["per_image"]]
+        row |= score_folder(pictures, names, f"result{named}", baseline, metrics)
         add_rows(run / "results.json", [row])
     if out is not None:
         with atomic_write(out, "w") as f:
@@ -124,21 +108,3 @@ def _scores(row, of):
         if row.get(of + name) is not None:
             text += f", {title} {row[of + name]:.4g}"
     return text
-
-
-def _perceptual(key):
-    """A function (folder of pictures, row) -> its LPIPS and FID; an error now where it cannot."""
-    from ..evaluation.perceptual import find_metrics, score_folder
-    from ..models import SYSTEMS, Task
-
-    task = SYSTEMS[key].spec.task
-    if task is Task.RAW_VIDEO:
-        raise OptionError("LPIPS and FID are of pictures", todo="leave --perceptual out for video")
-    metrics, baseline = find_metrics(), "input" if task is Task.PHOTO else "baseline"
-
-    def scores(folder, row):
-        named = "" if row["amplification"] in (None, "ratio") else f"_{row['amplification']}"
-        names = [image["name"] for image in row["per_image"]]
-        return score_folder(folder, names, f"result{named}", baseline + named, metrics)
-
-    return scores

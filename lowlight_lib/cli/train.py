@@ -14,7 +14,7 @@ from .options import DEFAULT_DATA, DataRoot, Device, Key, Profile, RunDir, split
 def train(
     key: Key,
     run_dir: RunDir = None,
-    profile: Annotated[Profile, typer.Option(help="Which recipe.")] = Profile.course,
+    profile: Profile = "course",
     data: DataRoot = DEFAULT_DATA,
     restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")]
@@ -38,13 +38,12 @@ def train(
 
     given = {"steps": steps, "seed": seed, "amp": amp or None}
     changes = dict(map(_assignment, set_)) | {k: v for k, v in given.items() if v is not None}
-    recipe = recipes.find(key, profile.value).replace(**changes)
-    run = run_dir or Path("runs") / f"{key}_{profile.value}"
+    recipe = recipes.find(key, profile).replace(**changes)
+    run = run_dir or Path("runs") / f"{key}_{profile}"
     done = fit(recipe, data, run, resume=not restart, device=device)
     if distributed.is_first():
-        print(
-            f"{done.checkpoint}: {done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}"
-        )
+        took = f"{done.steps} steps in {done.seconds:.0f} s"
+        print(f"{done.checkpoint}: {took}, loss {done.loss:.4f}")
 
 
 def _assignment(text):

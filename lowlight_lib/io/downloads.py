@@ -6,16 +6,19 @@ after its size and hash are right.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import tomllib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from ..errors import DataError, OutputError
+from tqdm import tqdm
+
+from ..errors import DataError
 from .files import atomic_write, output_error
 
 TRIES = 3  # at each address, where a connection breaks
@@ -24,24 +27,15 @@ CHUNK = 2**16  # bytes; what a broken connection loses at most
 
 @dataclass(frozen=True)
 class Item:
-    """One file of a manifest.
+    """One file of a manifest; size and hash only where somebody has really computed them."""
 
-    Attributes:
-        name: where it goes below the root, with forward slashes.
-        licence: one line, said before anything is fetched.
-        urls: addresses in the order to try; none where a script may not or cannot fetch it.
-        size, sha256: bytes, and 64 hexadecimal digits, where somebody has really computed them.
-        about: the size in words, where bytes are not known.
-        by_hand: how to get it without a script; {target} is where to put it.
-    """
-
-    name: str
-    licence: str
-    urls: tuple[str, ...] = ()
-    size: int | None = None
-    sha256: str | None = None
-    about: str = "of unknown size"
-    by_hand: str = ""
+    name: str  # where it goes below the root, with forward slashes
+    licence: str  # one line, said before anything is fetched
+    urls: tuple[str, ...] = ()  # in the order to try; none where a script may not fetch it
+    size: int | None = None  # bytes
+    sha256: str | None = None  # 64 hexadecimal digits
+    about: str = "of unknown size"  # the size in words
+    by_hand: str = ""  # how to get it without a script; {target} is where to put it
 
 
 def read_manifest(path) -> tuple[Item, ...]:
@@ -51,24 +45,16 @@ def read_manifest(path) -> tuple[Item, ...]:
 
 
 def human(size) -> str:
-    """Bytes for people: 133675 -> "133.7 kB"."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} bytes"
+    """Bytes for people: 133675 -> "134kB"."""
+    return tqdm.format_sizeof(size, "B")
 
 
 def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
-    """Print the licences, then get and verify every file; say what to do by hand for the rest.
+    """Print the licences, then `fetch` every file; how many are lacking or wrong afterwards.
 
     Args:
-        items: of `read_manifest`.
-        root: folder that the names are relative to.
         mirrors: folders of addresses (https://host/path) to try first.
         dry_run: say what would happen, and touch neither disk nor network.
-        options: of `fetch`.
-    Returns:
-        How many files are lacking or wrong afterwards; 0 for a dry run.
     Raises:
         OutputError: nothing can be written; the others would fail too.
     """
@@ -76,34 +62,25 @@ def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
         print(f"Licence of {', '.join(i.name for i in items if i.licence == licence)}: {licence}")
     lacking = 0
     for item in items:
-        target, urls = Path(root, item.name), _addresses(item, mirrors)
+        target = Path(root, item.name)
+        urls = [f"{base.rstrip('/')}/{target.name}" for base in mirrors] + [*item.urls]
         if dry_run:
-            how = "would be fetched, from the first that has it:" if urls else "is got by hand"
+            how = ["would be fetched, from the first that has it:", *urls]
+            how = "\n    ".join(how) if urls else "is got by hand"
             size = item.about if item.size is None else human(item.size)
             print(f"{target} ({size}) {'is there' if target.exists() else how}")
-            for url in [] if target.exists() else urls:
-                print(f"    {url}")
-        elif urls or target.exists():
-            try:
-                print(target, fetch(item, root, mirrors=mirrors, **options))
-            except DataError as e:
-                print(f"error: {e}")
-                lacking += 1
-        else:
-            print(f"{target} is not fetched by this script. {item.by_hand.format(target=target)}")
+            continue
+        try:
+            print(target, fetch(replace(item, urls=urls), root, **options))
+        except DataError as e:
+            print(f"error: {e}")
             lacking += 1
-    if dry_run:
-        print("dry run: nothing was touched")
     return lacking
 
 
-def fetch(item, root, *, mirrors=(), timeout=(10, 30), progress=True) -> str:
+def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
     """Get one file unless it is there, verify it, and say in words what was done.
 
-    Args:
-        mirrors: as in `fetch_all`.
-        timeout: seconds to wait for a connection, and for the next packet.
-        progress: show a bar.
     Raises:
         DataError: no address gave the published file (says what each answered), or another file
             lies there already (it is left alone).
@@ -113,121 +90,88 @@ def fetch(item, root, *, mirrors=(), timeout=(10, 30), progress=True) -> str:
 
     target = Path(root, item.name)
     if target.exists():
-        try:
-            return f"is there, {_verify(target, item)}"
-        except DataError as e:
-            what, todo = f"is not the published file: {e.what}", "move it away, then fetch it again"
-            raise DataError(what, file=target, todo=todo) from e
+        return f"is there, {_verify(target, item)}"
     part = target.with_name(target.name + ".part")
-    failures, tries = {}, TRIES * _addresses(item, mirrors)
+    failures, tries = {}, TRIES * [*item.urls]
     while tries:
         url = tries.pop(0)
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            _need_space(part.parent, item.name, (item.size or 0) - _size(part))
-            if item.size is None or _size(part) != item.size:
+            part.touch()
+            have = part.stat().st_size
+            if (item.size or 0) - have > shutil.disk_usage(part.parent).free:
+                raise OSError(errno.ENOSPC, "no space left")
+            if have != item.size:
                 _download(url, part, timeout, progress)
             done = _verify(part, item)
             os.replace(part, target)
             return f"fetched from {url}, {done}"
-        except (DataError, requests.HTTPError) as e:  # asking again would not help
-            failures[url], tries = str(e), [u for u in tries if u != url]
-            if isinstance(e, DataError):  # it gave another file
-                part.unlink()
+        except DataError as e:  # asking again would not help
+            failures[url], tries = e.what, [u for u in tries if u != url]
+            if e.file:  # it gave another file
+                part.write_bytes(b"")
         except requests.RequestException as e:  # before OSError, which it is as well
             failures[url] = f"cannot be reached, or broke off ({type(e).__name__})"
-            if "timed out" in str(e):
-                failures[url] = "gave nothing for too long"
         except OSError as e:
-            todo = "free some space, or choose another folder"
-            if part.exists():
-                todo += f"; what came so far stays in {part.name}"
-            raise OutputError(output_error(target, e).what, file=target, todo=todo) from e
-    todo = item.by_hand.format(target=target) or "try again later, or name another mirror"
-    if _size(part):
-        todo = "try again later: what came so far is kept"
-    else:
-        part.unlink(missing_ok=True)
+            raise output_error(part, e) from e
+    if failures and not part.stat().st_size:
+        part.unlink()
     answers = "; ".join(f"{url} {answer}" for url, answer in failures.items())
-    raise DataError(f"no mirror gave it: {answers}", file=target, todo=todo)
-
-
-def _addresses(item, mirrors):
-    name = PurePosixPath(item.name).name
-    return [f"{base.rstrip('/')}/{name}" for base in mirrors] + list(item.urls)
-
-
-def _size(path):
-    return path.stat().st_size if path.exists() else 0
-
-
-def _need_space(folder, name, needed):
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        what = f"has {human(free)} free, and {name} needs {human(needed)} more"
-        raise OutputError(what, file=folder, todo="free some space, or choose another folder")
+    what = f"no mirror gave it: {answers}" if answers else "is not fetched by a script"
+    todo = "try again later, or name another mirror; what came so far is kept"
+    raise DataError(what, file=target, todo=item.by_hand.format(target=target) or todo)
 
 
 def _verify(path, item):
     """Size and hash in words; DataError where they are not the published ones."""
     import pooch
 
-    size = _size(path)
-    if not size:
-        raise DataError("there is nothing in it (0 bytes)")
-    if item.size not in (None, size):  # spares reading it
-        raise DataError(f"expected {item.size} bytes, found {size}")
-    if item.sha256 is None:
-        return f"{human(size)}; nobody published its hash"
-    found = pooch.file_hash(str(path), alg="sha256")
-    if item.sha256 != found:
-        raise DataError(f"expected sha256 {item.sha256}, found {found}")
-    return f"{human(size)}, verified"
+    size, found = path.stat().st_size, "unread"
+    if size and item.size in (None, size):
+        found = pooch.file_hash(str(path)) if item.sha256 else None
+        if found == item.sha256:
+            return f"{human(size)}, {'verified' if found else 'and nobody published its hash'}"
+    expected = f"expected {item.size or 'some'} bytes, sha256 {item.sha256}"
+    what = f"is not the published file: {expected}; found {size}, {found}"
+    raise DataError(what, file=path, todo="move it away, then fetch it again")
 
 
 def _download(url, part, timeout, progress):
     """Fetch what `part` still lacks, or all of it where the server cannot continue."""
-    import pooch
     import requests
 
-    def begin(response, **_):
-        """Cut the file to where the answer begins."""
-        status, headers = response.status_code, response.headers
+    have = part.stat().st_size
+    headers = {"Accept-Encoding": "identity"}  # the bytes as they lie there
+    headers |= {"Range": f"bytes={have}-"} if have else {}
+    with (
+        requests.get(url, headers=headers, timeout=timeout, stream=True) as response,
+        open(part, "r+b") as file,
+        tqdm(unit="B", unit_scale=True, disable=not progress) as bar,
+    ):
+        status, kind = response.status_code, response.headers.get("Content-Type", "nothing")
         if status == 416:  # this server has no more of it: start again
             file.truncate(0)
-            raise requests.ConnectionError("nothing to continue with")
-        if status >= 400:
-            raise requests.HTTPError(f"answered HTTP {status}")
-        if "text/html" in headers.get("Content-Type", ""):
-            raise requests.HTTPError("answered with a web page instead of the file")
-        if status in (200, 206):
-            span = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-            file.truncate(int(span[1]) if span else 0)
-
-    with open(part, "ab") as file:
-        headers = {"Accept-Encoding": "identity"}  # the bytes as they lie there
-        if file.tell():
-            headers["Range"] = f"bytes={file.tell()}-"
-        options = {"timeout": timeout, "headers": headers, "hooks": {"response": begin}}
-        pooch.HTTPDownloader(progress, CHUNK, **options)(url, file, None)
+            raise requests.ConnectionError
+        if status >= 400 or "text/html" in kind:
+            raise DataError(f"answered HTTP {status} with {kind} instead of the file")
+        span = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+        file.truncate(file.seek(int(span[1]) if span else 0))  # to where the answer begins
+        bar.reset(int(response.headers.get("Content-Length", 0)) or None)
+        for chunk in response.iter_content(CHUNK):
+            bar.update(file.write(chunk))
 
 
 def unpack(archive, folder, wanted) -> int:
-    """Unpack what lies, at any depth of a zip file, in the folders `wanted`.
+    """Unpack what lies, at any depth of a zip file, in the folders `wanted`; how many are new.
 
-    .../Sony/short/a.ARW becomes FOLDER/Sony/short/a.ARW; whatever names the archive holds, nothing
-    is written elsewhere. Checksums have to be right. Files of the right size that are there already
-    are kept, so an interrupted unpacking goes on.
+    With "Sony/short" wanted, .../Sony/short/a.ARW becomes FOLDER/Sony/short/a.ARW, and nothing is
+    written elsewhere. Files of the right size are kept, so an interrupted unpacking goes on.
 
-    Args:
-        wanted: such as ["Sony/short", "Sony/long"].
-    Returns:
-        How many files are new.
     Raises:
         DataError: damaged, encrypted, or with none of these folders.
         OutputError: no space, or no right to write.
     """
-    members = {}
+    members, new = {}, 0
     try:
         with zipfile.ZipFile(archive) as z:
             for member in z.infolist():
@@ -237,11 +181,11 @@ def unpack(archive, folder, wanted) -> int:
                     members |= {Path(folder, name, place.name): member for name in found}
             if not members:
                 raise DataError(f"holds no {' and '.join(wanted)}", file=archive)
-            new = {p: m for p, m in members.items() if not p.exists() or _size(p) != m.file_size}
-            _need_space(folder, archive, sum(m.file_size for m in new.values()))
-            for path, member in new.items():
-                with z.open(member) as source, atomic_write(path) as f:
-                    shutil.copyfileobj(source, f, CHUNK)
-            return len(new)
+            for path, member in members.items():
+                if not path.exists() or path.stat().st_size != member.file_size:
+                    with z.open(member) as source, atomic_write(path) as f:
+                        shutil.copyfileobj(source, f, CHUNK)
+                    new += 1
+            return new
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:
         raise DataError(f"is damaged ({e})", file=archive, todo="get it again") from e

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import uuid
 from pathlib import Path
@@ -13,19 +12,17 @@ import numpy as np
 from ..errors import OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
-# A quarter of the time of zlib's default 6, and a sixth more bytes: a restored 12 MP photograph.
-_PNG = {"compress_level": 1}
+_PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a sixth more bytes
 
 
 @contextlib.contextmanager
 def atomic_write(path, mode="wb"):
     """Open a temporary neighbour of `path`; rename it over `path` once it is complete.
 
-    The data is flushed to the disk before the rename, so after a crash or a kill the name holds
-    either the old file or the whole new one. On any error the temporary file is removed.
+    After a crash or a kill the name holds either the old file or the whole new one.
 
     Raises:
-        OutputError: no space left, no access, or the place does not exist.
+        OutputError: no space left, or no access.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
@@ -45,11 +42,10 @@ def atomic_write(path, mode="wb"):
 
 
 def write_picture(path, picture) -> None:
-    """Write a picture in the format that its name says: whole or not at all.
+    """Write a picture, float (H, W, 3), display-encoded, clipped to [0, 1]: whole or not at all.
 
     Args:
         path: .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95).
-        picture: float (H, W, 3) in [0, 1], display-encoded; what is outside is clipped.
     Raises:
         OptionError: another suffix.
         OutputError: it cannot be written.
@@ -74,9 +70,7 @@ def to_integers(picture, bits) -> np.ndarray:
     """float in [0, 1] -> uint8 (bits = 8) or uint16 (bits = 16), rounded and clipped."""
     picture = np.asarray(picture, np.float32)
     out = np.empty(picture.shape, np.uint8 if bits == 8 else np.uint16)
-    for i in range(
-        0, len(out), 64
-    ):  # lines: a copy in floats would be the larger half of the memory
+    for i in range(0, len(out), 64):  # lines: floats of all would be the larger half of the memory
         scaled = np.clip(picture[i : i + 64], 0, 1) * np.float32(2**bits - 1)
         out[i : i + 64] = np.rint(scaled, out=scaled)
     return out
@@ -97,12 +91,5 @@ def make_folder(folder) -> Path:
 
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
-    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        what, todo = "no space left on the device", "free some space; nothing was left half-written"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        what, todo = "may not be written here", "choose another folder or change its rights"
-    elif error.errno in (errno.EEXIST, errno.ENOTDIR):
-        what, todo = "cannot be written: a file lies where its folder would be", "give a folder"
-    else:
-        what, todo = f"cannot be written ({error.strerror or error})", "check the path"
-    return OutputError(what, file=path, todo=todo)
+    what = f"cannot be written ({(error.strerror or str(error)).lower()})"
+    return OutputError(what, file=path, todo="choose another folder, free space, or change rights")

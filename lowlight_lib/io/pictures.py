@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, LowlightError
+from ..errors import DataError
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows others, for some it runs programs
@@ -40,17 +40,13 @@ def read_pixels(path) -> np.ndarray:
         todo = f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw"
         raise DataError("is not called a picture", file=path, todo=todo)
     try:
-        if not path.stat().st_size:
-            raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged tags, and pictures over 89 megapixels
             pixels, orientation = _decode(path)
-    except FileNotFoundError as e:
-        raise DataError("does not exist", file=path, todo="check the name") from e
-    except (LowlightError, MemoryError):
+    except MemoryError:
         raise
     except Exception as e:  # what is no picture, or a damaged one, fails in a dozen ways
-        todo = "copy it again, or save it as PNG"
+        todo = "copy it again, or save it as PNG or as TIFF without compression"
         raise DataError(f"cannot be read as a picture ({e})", file=path, todo=todo) from e
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     pixels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1].repeat(3, -1)
@@ -71,9 +67,8 @@ def upright(picture, orientation):
 def to_float(pixels) -> np.ndarray:
     """Integers -> float32 in [0, 1]: 255 or 65535 becomes 1; floats stay."""
     pixels = np.asarray(pixels)
-    if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32)
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    top = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    return pixels.astype(np.float32) / np.float32(top)
 
 
 def _decode(path):
@@ -97,32 +92,33 @@ def _decode_deep_tiff(path):
     """The same for a TIFF of more than 8 bits a colour; None for others, which Pillow can read."""
     import tifffile
 
-    def refuse(what, todo, error=None):
-        raise DataError(what, file=path, todo=todo) from error
-
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         bits, kind = page.bitspersample, getattr(page.photometric, "name", page.photometric)
         if kind == "CFA" or _DNG_VERSION in page.tags:
-            refuse("is a camera's raw file, not a photograph", "give it to a system that takes raw")
+            raise ValueError("it is a camera's raw file, for a system that takes raw")
         if bits <= 8:
             return None
         if kind not in ("MINISBLACK", "RGB"):
-            refuse(f"has {bits}-bit {kind} colours", "save it as RGB")
+            raise ValueError(f"it has {bits}-bit {kind} colours")
         if page.size > _MOST:
-            refuse(f"is too large ({page.size} values)", "cut it smaller")
+            raise ValueError(f"it is too large: {page.size} values")
         try:
             pixels = page.asarray()
         except ValueError as e:  # compressed in a way that tifffile alone does not know
             # OpenCV knows more ways, but mixes up other layouts than these without a word.
             samples = (1,) if kind == "MINISBLACK" else (3, 4)
-            if page.planarconfig == 1 and page.samplesperpixel in samples and bits in (16, 32):
-                return _whole(_decode_opencv(path), path), 1  # it turns every TIFF upright
-            refuse(f"cannot be unpacked ({e})", "save it uncompressed, or with ZIP compression", e)
+            if (
+                page.planarconfig != 1
+                or page.samplesperpixel not in samples
+                or bits not in (16, 32)
+            ):
+                raise ValueError(f"it cannot be unpacked: {e}") from e
+            return _whole(_decode_opencv(path)), 1  # it turns every TIFF upright
         if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
             pixels = np.moveaxis(pixels, 0, -1)
         tag = page.tags.get(_ORIENTATION)
-        return _whole(pixels, path), (int(tag.value) if tag else 1)
+        return _whole(pixels), (int(tag.value) if tag else 1)
 
 
 def _decode_opencv(path):
@@ -135,10 +131,10 @@ def _decode_opencv(path):
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0]]
 
 
-def _whole(pixels, path):
+def _whole(pixels):
     """uint16, or floats in [0, 1]; the range of anything else would be a guess."""
     top = 1 if pixels.dtype.kind == "f" else 65535
     if not (pixels.dtype.kind in "uif" and pixels.min() >= 0 and pixels.max() <= top):
-        what = f"holds {pixels.dtype} from {pixels.min()} to {pixels.max()}, not 0 to {top}"
-        raise DataError(what, file=path, todo="save it with 8 or 16 bits a colour")
+        what = f"{pixels.dtype} from {pixels.min()} to {pixels.max()}, not 0 to {top}"
+        raise ValueError(f"it holds {what}")
     return pixels.astype(np.float32 if top == 1 else np.uint16)

@@ -134,7 +134,7 @@ def restore_clip(
     began, count = time.perf_counter(), len(clip.array)
     factor = find_clip_amplification(clip.array, clip.black, clip.white, amplification, m)
     pictures = Frames(out, name, fps=fps, suffix=suffix)
-    for there in () if force else (pictures.movie.path, pictures.folder):
+    for there in () if force else (pictures.movie, pictures.folder):
         if there.exists():
             raise OutputError("exists already", file=there, todo="use --force, or -o")
 
@@ -150,7 +150,7 @@ def restore_clip(
                 for views in zip(*shown, strict=True):
                     pictures.add(views[1], views)
     seconds = time.perf_counter() - began
-    return RestoredClip(pictures.folder, pictures.movie.path, count, factor, seconds)
+    return RestoredClip(pictures.folder, pictures.movie, count, factor, seconds)
 
 
 def find_clip_amplification(array, black, white, amplification="auto", m=1.0) -> float:

@@ -8,7 +8,6 @@ framework has put objects beside these, with one that makes none of them (`io.pi
 from __future__ import annotations
 
 import json
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,10 @@ from ..io.files import atomic_write
 from ..io.pickles import read_mmcv_checkpoint
 from ..models.released import our_name
 
-_NORM = {
-    "weight_g": "parametrizations.weight.original0",
-    "weight_v": "parametrizations.weight.original1",
-}
-
+_NORM = {"weight_g": "original0", "weight_v": "original1"}  # of older PyTorch, and of ours
 _COUNTERS = ("step_counter",)  # what a framework keeps among the weights without being one
+_TENSORFLOW = "TensorFlow's are of other networks: train with `lowlight train sid`"
+_OTHERS = "use weights of this network, or give the options it was trained with"
 
 
 def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
@@ -36,7 +33,6 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
 
     Args:
         model: a network of `models.build` (its key and options go into the header).
-        path: ends in .safetensors by custom.
         packed: store each binary weight as one bit and a scale per output channel: BRVE in 1.3 MB
             instead of 18. Its outputs stay the same; what training needs beyond the sign is gone.
     Raises:
@@ -52,33 +48,27 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
     header = {"lowlight": json.dumps({"format": 2, "spec": spec.to_json()})}
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if packed:
-        tensors = _pack(model, tensors)
+        _pack(model, tensors)
     with atomic_write(path) as f:
         f.write(to_bytes(tensors, metadata=header))
 
 
 def load(key: str, path: Path | str, **options: Any) -> models.Network:
-    """Build a network and fill it with weights from a file.
+    """Build a network and fill it with weights from a file: in eval mode, on the CPU.
 
     Args:
-        key: which system, one of `models.SYSTEMS`.
         path: the authors' .pth (their parameter names are mapped) or our .safetensors.
         options: of the constructor; a file of ours brings its own.
-    Returns:
-        The network in eval mode, on the CPU.
     Raises:
         CheckpointError: missing, damaged, holding code, TensorFlow's, or of another network.
     """
     path = Path(path)
-    card = models.SYSTEMS[key]
+    _ = models.SYSTEMS[key]
     state, about = _read(path)
     if about.get("key", key) != key:
-        raise CheckpointError(
-            f"holds weights of {about['key']!r}, not of {key!r}",
-            file=path,
-            todo=f"use --model {about['key']}, or another file",
-        )
-    model = models.build(card.key, **(about.get("options") or {}) | options)
+        what = f"holds weights of {about['key']!r}, not of {key!r}"
+        raise CheckpointError(what, file=path, todo=f"use --model {about['key']}, or another file")
+    model = models.build(key, **(about.get("options") or {}) | options)
     scales = _unpack(model, state, path)
     fill(model, state, path)
     for name, alpha in scales.items():
@@ -93,38 +83,27 @@ def fill(model: nn.Module, state: dict[str, Tensor], path: Path | str) -> None:
     wanted = model.state_dict()
     key = models.spec_of(model).key
     state = {_our_name(key, k, wanted): v for k, v in state.items() if k not in _COUNTERS}
-    missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
-    shapes = [k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape]
-    if missing or extra or shapes:
-        parts = [
-            f"{len(names)} {label} (such as {names[0]})"
-            for label, names in (
-                ("missing", missing),
-                ("unknown", extra),
-                ("of other shape", shapes),
-            )
-            if names
-        ]
-        raise CheckpointError(
-            f"does not fit {key!r}: parameters {', '.join(parts)}",
-            file=path,
-            todo="use weights of this network, or give the options it was trained with",
-        )
+    both = wanted.keys() & state.keys()
+    wrong = {
+        "missing": wanted.keys() - both,
+        "unknown": state.keys() - both,
+        "of other shape": {k for k in both if wanted[k].shape != state[k].shape},
+    }
+    parts = [f"{len(k)} {what} (such as {min(k)})" for what, k in wrong.items() if k]
+    if parts:
+        what = f"does not fit {key!r}: parameters {', '.join(parts)}"
+        raise CheckpointError(what, file=path, todo=_OTHERS)
     model.load_state_dict(state)
 
 
 def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A file of `save(..., packed=True)` as it is, for kernels that work on bits.
+    """(tensors, header) of a file of `save(..., packed=True)`, for kernels that work on bits.
 
-    Returns:
-        (tensors, header): "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for
-        each binary convolution NAME, all other parameters by their names; header with "key" and
-        "options".
-    Raises:
-        CheckpointError: damaged, or not packed.
+    "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for each binary convolution
+    NAME, all other parameters by their names; header with "key" and "options". CheckpointError
+    for a file that is damaged or not packed.
     """
-    path = Path(path)
-    tensors, header = _read(path)
+    tensors, header = _read(path := Path(path))
     if not any(k.endswith(".bits") for k in tensors):
         raise CheckpointError("holds no packed weights", file=path, todo="save with packed=True")
     return tensors, header
@@ -137,7 +116,6 @@ def _pack(model, tensors):
     for name, layer in layers.items():
         tensors.pop(f"{name}.weight")
         tensors[f"{name}.bits"], tensors[f"{name}.alpha"] = layer.as_bits()
-    return tensors
 
 
 def _unpack(model, state, path):
@@ -150,10 +128,8 @@ def _unpack(model, state, path):
         try:
             state[f"{name}.weight"] = layer.from_bits(bits, alpha)
         except (ShapeError, AttributeError) as e:
-            raise CheckpointError(
-                f"the bits of {name} do not fit ({e})", file=path,
-                todo="use weights of this network, or give the options it was trained with",
-            ) from e  # fmt: skip
+            what = f"the bits of {name} do not fit ({e})"
+            raise CheckpointError(what, file=path, todo=_OTHERS) from e
         scales[name] = alpha
     return scales
 
@@ -162,7 +138,7 @@ def _our_name(key, name, wanted):
     name = our_name(key, name.removeprefix("module."))  # DataParallel's prefix
     stem, _, last = name.rpartition(".")
     if name not in wanted and last in _NORM:
-        return f"{stem}.{_NORM[last]}"
+        return f"{stem}.parametrizations.weight.{_NORM[last]}"
     return name
 
 
@@ -171,29 +147,12 @@ def _read(path):
     try:
         with open(path, "rb") as f:
             head = f.read(16)
-    except FileNotFoundError as e:
-        if path.with_name(path.name + ".index").exists():  # the prefix that TensorFlow goes by
-            raise _tensorflow(path) from e
-        raise CheckpointError("does not exist", file=path, todo="check --checkpoint") from e
     except OSError as e:
-        raise CheckpointError(f"cannot be read ({e.strerror})", file=path) from e
-    tensorflow = path.suffix in (".index", ".meta", ".pb", ".ckpt", ".h5")
-    tensorflow |= ".data-0000" in path.name or path.name == "checkpoint"
-    if tensorflow and not head.startswith(b"PK"):  # a zip is PyTorch's, whatever it is called
-        raise _tensorflow(path)
-    if not head:
-        raise CheckpointError("is empty (0 bytes)", file=path, todo="download it again")
+        what = f"cannot be read ({e.strerror})"
+        raise CheckpointError(what, file=path, todo=f"check --checkpoint. {_TENSORFLOW}") from e
     if head[8:9] == b"{":
         return _read_safetensors(path)
     return _read_pickle(path), {}
-
-
-def _tensorflow(path):
-    return CheckpointError(
-        "is a TensorFlow checkpoint; its network is another one (other order of planes)",
-        file=path,
-        todo="train with `lowlight train sid`, or use weights of a PyTorch port",
-    )
 
 
 def _read_safetensors(path):
@@ -202,13 +161,9 @@ def _read_safetensors(path):
     try:
         with safe_open(path, framework="pt") as f:
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
-            header = (f.metadata() or {}).get("lowlight", "{}")
-    except (SafetensorError, OSError, ValueError) as e:
+            return tensors, _about(json.loads((f.metadata() or {}).get("lowlight", "{}")))
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as e:
         raise CheckpointError(f"is damaged ({e})", file=path, todo="copy it again") from e
-    try:
-        return tensors, _about(json.loads(header))
-    except (ValueError, TypeError, AttributeError) as e:
-        raise CheckpointError("has a damaged header", file=path, todo="copy it again") from e
 
 
 def _about(header) -> dict:
@@ -221,8 +176,8 @@ def _about(header) -> dict:
             about["trained_on"] = str(header["camera"])
         if "white_balance" in about:
             about["white_balance"] = tuple(map(float, about["white_balance"]))
-    if not isinstance(about.get("options") or {}, dict):
-        raise TypeError("options are names and values")
+    if not (isinstance(header, dict) and isinstance(about.get("options") or {}, dict)):
+        raise TypeError("the header holds names and values, and so do its options")
     return about
 
 
@@ -233,24 +188,15 @@ def _read_pickle(path):
             warnings.simplefilter("ignore")  # about pickle protocols
             state = torch.load(f, map_location="cpu", weights_only=True)
     except Exception as e:  # what is no pickle at all fails in a dozen ways
-        if isinstance(e, pickle.UnpicklingError) and "unsupported global" in str(e).lower():
-            if (state := read_mmcv_checkpoint(path)) is not None:
-                return state
-            raise CheckpointError(
-                "holds code or objects beside tensors and is not opened: unpickling can run code",
-                file=path,
-                todo="get a file that holds a plain state_dict",
-            ) from e
-        raise CheckpointError(
-            "is not a checkpoint, or is damaged or truncated", file=path, todo="get it again"
-        ) from e
+        if "unsupported global" not in str(e).lower():
+            what = "is not a checkpoint, or is empty, damaged or truncated"
+            raise CheckpointError(what, file=path, todo=f"get it again. {_TENSORFLOW}") from e
+        state = read_mmcv_checkpoint(path)
     for wrapper in ("model", "state_dict", "weights"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if (
-        not isinstance(state, dict)
-        or not state
-        or not all(isinstance(v, torch.Tensor) for v in state.values())
-    ):
-        raise CheckpointError("does not hold a state_dict of tensors", file=path)
+    tensors = [*state.values()] if isinstance(state, dict) else []
+    if not tensors or not all(isinstance(v, torch.Tensor) for v in tensors):
+        what = "holds no state_dict, or code or objects beside it, which could run when opened"
+        raise CheckpointError(what, file=path, todo="get a file that holds a plain state_dict")
     return state

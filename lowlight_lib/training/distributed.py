@@ -86,11 +86,7 @@ def share(n: int) -> range:
 
 
 def gather(rows: Sequence[Row]) -> list[Row]:
-    """Everybody's rows, in the order of the pieces that `share` dealt out, in every process.
-
-    Args:
-        rows: this process's, one a piece, in their order; anything that pickle carries.
-    """
+    """Everybody's rows, one a piece, in the order of the pieces that `share` dealt out."""
     if world() == 1:
         return list(rows)
     parts: list[Any] = [None] * world()
@@ -153,7 +149,6 @@ def _noticing_losses():
         yield
     except RuntimeError as e:  # gloo has no error of its own
         reason = str(e).partition("\n")[0].split("] ", 1)[-1].partition(". ")[0]
-        raise RunError(
-            f"lost another process of this run: it failed or was killed ({reason})",
-            todo="see its own message; started again, the run goes on from its last checkpoint",
-        ) from e
+        what = f"lost another process of this run: it failed or was killed ({reason})"
+        todo = "see its own message; started again, the run goes on from its last checkpoint"
+        raise RunError(what, todo=todo) from e

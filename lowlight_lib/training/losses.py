@@ -26,7 +26,7 @@ _KNEE = 0.05  # below it the power of a scale is continued, see _power
 
 @dataclass(frozen=True)
 class Loss:
-    """A weighted sum of terms, each 0 unless said.
+    """A weighted sum of terms.
 
         l1 * mean|y - t|  +  ssim * (1 - SSIM over that many scales)
         + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|
@@ -37,7 +37,7 @@ class Loss:
     Attributes:
         first: (steps, tv, blurred): other weights of these two for the first steps.
         source: where the numbers are from.
-        pairs: whether it compares two pictures of a scene; see `PairLoss`.
+        pairs: says to the training loop that the network is to see two pictures, see `PairLoss`.
     """
 
     pairs: ClassVar[bool] = False
@@ -53,11 +53,7 @@ class Loss:
     first: tuple[int, float, float] | None = None
 
     def __call__(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        step: int = 0,
-        parameters: Iterable[Tensor] = (),
+        self, prediction: Tensor, target: Tensor, step: int = 0, parameters: Iterable[Tensor] = ()
     ) -> Tensor:
         """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1].
 
@@ -89,10 +85,8 @@ class PairLoss:
     """A loss without targets: what a network makes of two exposures of one scene has to agree.
 
     Attributes:
-        source: where the numbers are from.
         weights: of consistency, retinex and projection, see `blocks.retinex.pair_loss`.
         symmetric: each picture counts alike.
-        pairs: says to the training loop that the network is to see both pictures.
     """
 
     pairs: ClassVar[bool] = True
@@ -102,19 +96,9 @@ class PairLoss:
     symmetric: bool = False
 
     def __call__(
-        self,
-        predictions: tuple[Decomposition, Decomposition],
-        pictures: tuple[Tensor, Tensor],
-        step: int = 0,
-        parameters: Iterable[Tensor] = (),
+        self, predictions: tuple[Decomposition, Decomposition], pictures: tuple[Tensor, Tensor], *_
     ) -> Tensor:
-        """Scalar loss.
-
-        Args:
-            predictions: the two splits that the network made, (L, R, X) each.
-            pictures: the two exposures, (N, 3, H, W).
-            step, parameters: as of `Loss`; without effect.
-        """
+        """Scalar loss of the two splits that the network made, (L, R, X) each, of two exposures."""
         return pair_loss(*pictures, *predictions, self.weights, self.symmetric)
 
 
@@ -130,9 +114,8 @@ LOSSES = {
         1.0, 0.0, 0, "LLPackNet: Lamba et al., BMVC 2020, released train.py; VGG term left out",
         tv=400.0, blurred=1.0, weights=1e-6, first=(20_000, 1000.0, 10.0),
     ),
-    "charbonnier": Loss(
-        0.0, 0.0, 0, "BRVE: Zhang et al., CVPR 2024, released configurations", charbonnier=1.0
-    ),
+    "charbonnier": Loss(0.0, 0.0, 0, "BRVE: Zhang et al., CVPR 2024, released configurations",
+                        charbonnier=1.0),
     "pairlie": PairLoss("PairLIE: Fu et al., CVPR 2023, released code"),
     "pairlie_symmetric": PairLoss("ours: both pictures count, where PairLIE's code has the first",
                                   symmetric=True),
@@ -162,10 +145,9 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int = 5) -> Tensor:
     """
     need = _WINDOW * 2 ** (scales - 1)
     if min(x.shape[-2:]) < need:
-        raise OptionError(
-            f"MS-SSIM over {scales} scales needs sides of {need} pixels, got {tuple(x.shape[-2:])}",
-            todo="use larger crops, or a loss with fewer scales such as l1_ssim",
-        )
+        what = f"MS-SSIM over {scales} scales needs sides of {need} pixels"
+        todo = "use larger crops, or a loss with fewer scales such as l1_ssim"
+        raise OptionError(f"{what}, got {tuple(x.shape[-2:])}", todo=todo)
     weights = torch.tensor(MS_WEIGHTS[:scales]) / sum(MS_WEIGHTS[:scales])
     powers = []
     for j, w in enumerate(weights.tolist()):
@@ -189,9 +171,8 @@ def charbonnier(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
 
 def total_variation(x: Tensor) -> Tensor:
     """Mean squared difference of vertical and of horizontal neighbours, summed; (N, C, H, W)."""
-    return (x[..., 1:, :] - x[..., :-1, :]).square().mean() + (
-        x[..., 1:] - x[..., :-1]
-    ).square().mean()
+    down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+    return down.square().mean() + right.square().mean()
 
 
 def _soften(x):

@@ -27,10 +27,8 @@ def choose(amp: bool, device: torch.device) -> str:
     if not amp:
         return "float32"
     if device.type != "cuda":
-        raise OptionError(
-            f"mixed precision is for GPUs, and this run is on {str(device)!r}",
-            todo="leave --amp (amp=true) away",
-        )
+        what = f"mixed precision is for GPUs, and this run is on {str(device)!r}"
+        raise OptionError(what, todo="leave --amp (amp=true) away")
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Batch = TypeVar("Batch")
 
 
-class Prefetcher(Generic[Batch]):
-    """Batches, each made in a thread while the network works on the one before.
+def prefetched(make: Callable[[int], Batch], steps: range) -> Iterator[tuple[int, Batch]]:
+    """(step, make(step)), each made in a thread while the network works on the one before.
 
-    A batch is a function of its step, so nothing depends on when it is made.
-
-    Args:
-        make: function of a step -> batch.
-        steps: a range.
-
-    >>> with Prefetcher(lambda step: 10 * step, range(2, 4)) as batches:
-    ...     list(batches)
+    >>> list(prefetched(lambda step: 10 * step, range(2, 4)))
     [(2, 20), (3, 30)]
     """
-
-    def __init__(self, make: Callable[[int], Batch], steps: range) -> None:
-        self._make, self._steps = make, steps
-        self._pool = ThreadPoolExecutor(1)
-        self._since, self._waited = time.perf_counter(), 0.0
-
-    def __iter__(self) -> Iterator[tuple[int, Batch]]:
-        """(step, batch); raises what making a batch raises."""
-        coming = None
-        for step in self._steps:
-            began = time.perf_counter()
-            batch = (coming or self._pool.submit(self._make, step)).result()
-            self._waited += time.perf_counter() - began
-            coming = None if step == self._steps[-1] else self._pool.submit(self._make, step + 1)
+    coming = None
+    with ThreadPoolExecutor(1) as pool:
+        for step in steps:
+            batch = (coming or pool.submit(make, step)).result()
+            coming = None if step == steps[-1] else pool.submit(make, step + 1)
             yield step, batch
-
-    def share(self) -> float:
-        """What part of the time since the last call went by in waiting for a batch."""
-        now = time.perf_counter()
-        share = self._waited / max(now - self._since, 1e-9)
-        self._since, self._waited = now, 0.0
-        return share
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._pool.shutdown(cancel_futures=True)

@@ -13,11 +13,12 @@ steps of one with a batch of 8, up to the order in which numbers are added.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -28,12 +29,13 @@ from ..recipes import Recipe
 from . import checkpoint, distributed
 from .losses import find_loss
 from .precision import Precision, choose
-from .prefetch import Prefetcher
+from .prefetch import prefetched
 from .state import RunDirectory, read_metrics
 
+Folder = Path | str
 
-@dataclass(frozen=True)
-class Trained:
+
+class Trained(NamedTuple):
     """What `fit` leaves: the weights' file, how long it took in all, the last logged loss."""
 
     checkpoint: Path
@@ -43,27 +45,16 @@ class Trained:
 
 
 def fit(
-    recipe: Recipe,
-    data_root: Path | str,
-    run_dir: Path | str,
-    resume: bool = True,
-    *,
-    device: torch.device | str = "auto",
-    progress: bool = True,
+    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *, device="auto", progress=True
 ) -> Trained:
     """Train a system by its recipe.
 
     Args:
-        recipe: see `recipes.base`.
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here. One run directory belongs to one recipe. An entry of metrics.jsonl says `waited`:
-            what part of the time since the one before went by in waiting for data.
+            here. One run directory belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
-        progress: show a bar.
-    Returns:
-        Trained.
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
             processes was lost.
@@ -79,15 +70,12 @@ def fit(
     first = rank == 0  # only this process writes, and shows a bar
     run, progress = RunDirectory(run_dir, recipe, resume), progress and first
     if world > recipe.batch:
-        raise OptionError(
-            f"{world} processes cannot share a batch of {recipe.batch}",
-            todo="start fewer, or --set batch=... (which is another recipe)",
-        )
+        what = f"{world} processes cannot share a batch of {recipe.batch}"
+        raise OptionError(what, todo="start fewer, or --set batch=... (which is another recipe)")
     device = pick_device(device)
     precision = Precision(choose(recipe.amp, device), device)
     loss_of = find_loss(recipe.loss)
-    of_pairs = getattr(loss_of, "pairs", False)  # a plain function is a loss, too
-    if of_pairs != find(recipe.key, recipe.dataset).two_exposures:
+    if loss_of.pairs != find(recipe.key, recipe.dataset).two_exposures:
         raise OptionError(f"the loss {recipe.loss!r} does not go with {recipe.dataset!r}")
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         run.check()
@@ -104,19 +92,19 @@ def fit(
     shape["amplify"] = not model.spec.amplifies_itself
 
     began, last = time.perf_counter(), float("nan")
-    batches = Prefetcher(
+    batches = prefetched(
         lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
         range(start, recipe.steps),
     )
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
-    with run.owned(first), run.log(start, first) as log, bar, batches:
+    with run.log(start, first) as log, bar, contextlib.closing(batches):
         for step, (x, y) in batches:
             lr = recipe.lr_at(step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
             x, y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
             prediction = precision.predict(model, x)
-            if of_pairs:  # y is no target but a second exposure, which the network sees too
+            if loss_of.pairs:  # y is no target but a second exposure, which the network sees too
                 prediction, y = (prediction, precision.predict(model, y)), (x, y)
             # A loss of pairs takes pairs, one of targets tensors.
             loss = loss_of(prediction, y, step, model.parameters())  # type: ignore[arg-type]
@@ -136,20 +124,18 @@ def fit(
             elapsed = seconds + time.perf_counter() - began
             if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
-                entry |= {"seconds": round(elapsed, 3), "waited": round(batches.share(), 4)}
-                log.write(json.dumps(entry) + "\n")
+                log.write(json.dumps(entry | {"seconds": round(elapsed, 3)}) + "\n")
                 log.flush()
                 bar.set_postfix(loss=f"{last:.3f}")
             if saves and first:
-                run.save(model, optimizer, precision, done, elapsed)
-    total = seconds + time.perf_counter() - began
-    if start == recipe.steps:
-        total = seconds  # nothing was left to do
+                run.save(model, optimizer, precision, step=done, seconds=elapsed)
+    if start < recipe.steps:  # else nothing was left to do
+        seconds += time.perf_counter() - began
     if first:
         checkpoint.save(model, run.weights)
     distributed.wait()
     history = read_metrics(run.path)
-    return Trained(run.weights, recipe.steps, total, history[-1]["loss"] if history else last)
+    return Trained(run.weights, recipe.steps, seconds, history[-1]["loss"] if history else last)
 
 
 def pick_device(device: torch.device | str = "auto") -> torch.device:
@@ -159,10 +145,9 @@ def pick_device(device: torch.device | str = "auto") -> torch.device:
     local = distributed.local_rank()
     if str(device) == "cuda" and local is not None and torch.cuda.is_available():
         if local >= torch.cuda.device_count():
-            raise OptionError(
-                f"process {local + 1} on this machine finds {torch.cuda.device_count()} GPUs",
-                todo="start as many as there are (--nproc_per_node), or use --device cpu",
-            )
+            what = f"process {local + 1} on this machine finds {torch.cuda.device_count()} GPUs"
+            todo = "start as many as there are (--nproc_per_node), or use --device cpu"
+            raise OptionError(what, todo=todo)
         torch.cuda.set_device(local)
         device = f"cuda:{local}"
     try:
@@ -176,9 +161,7 @@ def pick_device(device: torch.device | str = "auto") -> torch.device:
 def _finite(loss, step, run_dir):
     value = loss.item()
     if not math.isfinite(value):
-        raise RunError(
-            f"the loss became {value} by step {step}; the last checkpoint is from before that",
-            file=run_dir,
-            todo="lower the learning rate (--set lr=...), in another run directory",
-        )
+        what = f"the loss became {value} by step {step}; the last checkpoint is from before that"
+        todo = "lower the learning rate (--set lr=...), in another run directory"
+        raise RunError(what, file=run_dir, todo=todo)
     return value

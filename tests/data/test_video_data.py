@@ -290,7 +290,7 @@ def test_display_parameters_come_from_the_restricted_reader(root):
     assert [a.shape for a in found] == [(6, 3), (6, 3, 3)]
     np.testing.assert_allclose(found[1].sum(-1), 1, atol=1e-5)
     (root / "LLRVD/ISP_info/1/4.npy").unlink()
-    with pytest.raises(DataError, match=r"4\.npy: is missing"):
+    with pytest.raises(DataError, match=r"4\.npy: cannot be read"):
         data.isp(0)
     shutil.rmtree(root / "LLRVD/ISP_info/1")
     assert data.isp(0) is None

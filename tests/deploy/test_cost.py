@@ -355,8 +355,8 @@ def test_one_window_more_costs_the_same_each_time():
         ("brve --shape 3 4 8 8", "3x4x8x8"),
         ("brve", "4x4x128x128"),
         ("pairlie", "1x3x1024x1024"),
-        ("brve --shape 1 1 8 8", "takes 4 channels: got (1, 1, 8, 8). To fix: --shape FRAMES 4"),
-        ("redi --shape 1 3 8 8", "takes 1 channel: got (1, 3, 8, 8). To fix: --shape 1 1 HEIGHT"),
+        ("brve --shape 1 1 8 8", "takes channels: 4, got (1, 1, 8, 8). To fix: --shape FRAMES 4"),
+        ("redi --shape 1 3 8 8", "takes channels: 1, got (1, 3, 8, 8). To fix: --shape 1 1 HEIGHT"),
     ],
 )
 def test_the_command_knows_what_each_model_takes(words, expected, lowlight):

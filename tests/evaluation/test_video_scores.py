@@ -17,7 +17,7 @@ from lowlight_lib.evaluation import test as score
 from lowlight_lib.evaluation.metrics import PROTOCOLS, find_protocol, score_raw
 from lowlight_lib.evaluation.results import read_rows
 from lowlight_lib.evaluation.strred import strred
-from lowlight_lib.io.movies import Frames, Movie
+from lowlight_lib.io.movies import Frames
 from lowlight_lib.models import Task
 from lowlight_lib.restore import clip
 from lowlight_lib.training import checkpoint
@@ -228,14 +228,14 @@ def test_movies_are_whole_or_not_there(tmp_path):
                 frames.add(picture, [picture, picture])
     assert len(list((tmp_path / "a").iterdir())) == 2
     before = (tmp_path / "a.mp4").read_bytes()
-    with pytest.raises(ShapeError, match="a frame"), Movie(tmp_path / "a.mp4") as movie:
-        movie.add(picture)
-        movie.add(picture[1:])
+    with pytest.raises(ShapeError, match="broken"), Frames(tmp_path, "a") as frames:
+        frames.add(picture, [picture])
+        raise ShapeError("broken")
     assert (tmp_path / "a.mp4").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "a.mp4"]
     (tmp_path / "b.mp4").mkdir()
-    with pytest.raises(OutputError, match=r"b\.mp4"), Movie(tmp_path / "b.mp4") as movie:
-        movie.add(picture)
+    with pytest.raises(OutputError, match=r"b\.mp4"), Frames(tmp_path, "b") as frames:
+        frames.add(picture, [picture])
 
 
 def test_the_command_line_tests_video(root, weights, tmp_path, capsys):

@@ -103,8 +103,13 @@ def test_files_of_np_save_come_back(tmp_path_factory, thing):
     same(load_npy(path), thing)
 
 
-def test_an_empty_numpy_string():
+def test_odd_pickles_of_plain_data():
     same(loads(pickle.dumps(np.str_(""))), np.str_(""))
+    assert loads(b"\x80\x04K\x07r\xff\xff\xff\x7f.") == 7  # memorised at place 2**31 - 1
+    repeated = np.arange(3)
+    same(loads(pickle.dumps({"a": repeated, "b": [repeated]})), {"a": repeated, "b": [repeated]})
+    kinds = [np.ones(2, "<f4"), np.ones(2, ">f4"), np.ones(3, "<f4"), np.ones(3, ">f4")]
+    same(loads(pickle.dumps(kinds)), kinds)
 
 
 def test_arrays_of_objects_and_plain_arrays(tmp_path):
@@ -166,8 +171,8 @@ def test_nothing_is_run(tmp_path, way):
     pickle.loads(evil)
     assert canary.is_dir()  # this is what it does to those who trust it
     canary.rmdir()
-    said = "the instruction" if way in ("INST", "OBJ", "a call of protocol 0") else "asks for"
-    with pytest.raises(DataError, match=rf"1\.npy: .*{said} .*, so it was not read"):
+    said = "the instruction" if way == "INST" else "asks for"
+    with pytest.raises(DataError, match=rf"1\.npy: .*so it was not read \(.*{said} "):
         load(tmp_path, npy(evil))
     assert not canary.exists()
 
@@ -227,7 +232,7 @@ HOSTILE = {
     "codecs": call(b"_codecs\nencode", p("x"), p("rot13")) + b".",
     "a string of a terabyte": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"x.",
     "a bytearray of a terabyte": b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",
-    "a deep list": nested(b"]", b"a", 900),
+    "a deep list": nested(b"]", b"a", 990),
     "a very deep list": nested(b"]", b"a", 50_000),
     "a deep tuple": b"\x80\x04)" + b"\x85" * 1900 + b".",
     "a deep tuple as a key": b"\x80\x04})" + b"\x85" * 1900 + b"K\x01s.",
@@ -240,7 +245,6 @@ HOSTILE = {
     "very many values": pickle.dumps(list(range(3000))),
     "a value for nothing": b"K\x01K\x02K\x03s.",
     "no value": b".",
-    "a place that no memory has": b"\x80\x04K\x07r\xff\xff\xff\x7f.",
     "a mark": b"(.",
     "marks": b"((u.",
     "a lost memo": b"h\x07.",
@@ -277,7 +281,7 @@ def test_large_missing_and_other_files(tmp_path):
     with pytest.raises(DataError, match=r"no \.npy file"):  # a terabyte, says its header
         header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
         load(tmp_path, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
-    with pytest.raises(DataError, match="is missing"):
+    with pytest.raises(DataError, match="cannot be read"):
         load_npy(tmp_path / "none.npy")
     with pytest.raises(DataError, match="cannot be read"):
         load_npy(tmp_path)

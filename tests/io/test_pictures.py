@@ -186,7 +186,7 @@ def test_layouts_that_would_be_mixed_up_are_refused(tmp_path):
     ):
         tifffile.imwrite(path, data, compression="zlib", **options)
         set_tags(path, Compression=LZW)
-        with pytest.raises(DataError, match=r"cannot be unpacked.*save it uncompressed"):
+        with pytest.raises(DataError, match=r"cannot be unpacked.*without compression"):
             read_photo(path)
 
 
@@ -233,8 +233,8 @@ def test_turned_once_as_exif_says(name, orientation, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.png", None, "does not exist"),
-        ("a.png", b"", r"is empty \(0 bytes\)"),
+        ("a.png", None, "cannot be read as a picture .*No such file"),
+        ("a.png", b"", "cannot be read as a picture"),
         ("b.jpg", b"<html>quota exceeded</html>", "cannot be read as a picture"),
         ("d.ARW", b"x", "takes raw"),
         ("e.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read"),

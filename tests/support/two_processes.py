@@ -69,13 +69,13 @@ def score_system(key, root, run):
 @contextlib.contextmanager
 def _float64():
     """Batches and networks are float64, where a sum that is rounded otherwise flips no sign."""
-    real = train.Prefetcher
+    real = train.prefetched
 
-    def prefetcher(make, steps):
+    def prefetched(make, steps):
         return real(lambda step: map(np.float64, make(step)), steps)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "Prefetcher", prefetcher)
+        patch.setattr(train, "prefetched", prefetched)
         torch.set_default_dtype(torch.float64)
         try:
             yield

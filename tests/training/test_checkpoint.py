@@ -97,7 +97,7 @@ def test_an_ordered_dict_in_the_old_file_format(small, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert "does not exist" in complaint("redi", tmp_path / "a.pth")
+    assert "cannot be read" in complaint("redi", tmp_path / "a.pth")
 
 
 def test_a_folder_is_no_checkpoint(tmp_path):
@@ -176,7 +176,7 @@ def test_a_damaged_header(small, tmp_path):
 
     for header in ("{not json", "[1, 2]", '"text"', '{"key": "redi", "options": 3}'):
         save_file(small.state_dict(), tmp_path / "a.safetensors", {"lowlight": header})
-        assert "header" in complaint("redi", tmp_path / "a.safetensors")
+        assert "a.safetensors: is damaged" in complaint("redi", tmp_path / "a.safetensors")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_code_is_not_run(how, name, small, tmp_path):
     text = complaint("redi", path, **SMALL)
     assert not marker.exists()
     if how != "pickle":  # a bare pickle is no checkpoint at all
-        assert "holds code or objects" in text
+        assert "code or objects" in text
     data = io.BytesIO(path.read_bytes())
     pickle.load(data) if how == "pickle" else torch.load(data, weights_only=False)
     assert marker.exists()  # the payload was live

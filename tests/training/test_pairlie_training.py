@@ -75,4 +75,4 @@ def test_the_command_line_trains_and_counts(root, tmp_path, lowlight):
     assert (row["gamma"], row["protocol"]) == (0.3, "pairlie_released")
     code, out, _ = lowlight("cost", "pairlie", "--shape", 1, 3, 400, 600, "--count", "--json")
     assert json.loads(out)["macs"] == pytest.approx(81.84e9, rel=1e-4)
-    assert "3 channels" in lowlight("cost", "pairlie", "--shape", 1, 1, 64, 64)[2]
+    assert "channels: 3" in lowlight("cost", "pairlie", "--shape", 1, 1, 64, 64)[2]

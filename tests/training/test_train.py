@@ -17,7 +17,7 @@ from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
 from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.errors import LowlightError, OptionError, RunError
+from lowlight_lib.errors import LowlightError, OptionError, OutputError, RunError
 from lowlight_lib.sensor.raw import read_raw
 from lowlight_lib.training import checkpoint, losses, state, train
 from lowlight_lib.training.state import RunDirectory
@@ -272,7 +272,7 @@ def test_nothing_is_deleted_before_all_is_right(sid, tmp_path):
         train.fit(SMOKE, sid, tmp_path, progress=False)
     assert done.checkpoint.read_bytes() == before["weights.safetensors"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="is a file"):
+    with pytest.raises(OutputError, match="cannot be written"):
         train.fit(SMOKE, sid, tmp_path / "file", progress=False)
 
 
@@ -381,8 +381,6 @@ def test_unknown_devices_are_refused():
 
 
 def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
-    from lowlight_lib.errors import OutputError
-
     def full(*_):
         raise OSError(28, "No space left on device")
 
