@@ -48,11 +48,12 @@ reproduce: $(READY)
 	  $(if $(RESUME),--resume) $(foreach p,$(P),-p "$(p)")
 
 # LOWLIGHT_OUT is emptied first: a training that only resumes a finished one tests nothing.
+# The mini data are made before, so that tests on several cores find them.
 test: lint types
-	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
-	  $(VPY) -m pytest tests -q -m "not slow and not notebooks" && \
-	  $(VPY) -m pytest tests -q -m "notebooks"
 	$(VPY) -m lowlight_lib.cli data mini datasets/mini
+	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
+	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks" && \
+	  $(VPY) -m pytest tests -q -m "notebooks"
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
 	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks -q -p no:xdist \
