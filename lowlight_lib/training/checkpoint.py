@@ -142,7 +142,7 @@ def _our_name(key, name, wanted):
     return name
 
 
-def _read(path):
+def _read(path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(state dict, header) of a file of weights, whoever wrote it."""
     try:
         with open(path, "rb") as f:
@@ -181,7 +181,7 @@ def _about(header) -> dict:
     return about
 
 
-def _read_pickle(path):
+def _read_pickle(path) -> Any:
     try:
         # An open file, not its name: PyTorch would choose another reader by the suffix.
         with open(path, "rb") as f, warnings.catch_warnings():
