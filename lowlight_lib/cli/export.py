@@ -44,13 +44,11 @@ def export(
     A float32 file agrees with PyTorch within 1e-4 at two sizes, or there is none. Height and width
     are free, multiples of what the file says; brve becomes three files, one for each stage.
     """
-    from .. import models
     from ..deploy import bench
     from ..deploy import calibration as calibrations
     from ..deploy.export import units
     from ..training import checkpoint as checkpoints
 
-    _ = models.SYSTEMS[key]
     say = (lambda text: None) if as_json else print
     if format_ not in SUFFIXES:
         todo = "use onnx or program; TorchScript is deprecated by PyTorch"
@@ -81,7 +79,6 @@ def export(
     inputs = calibrations.calibration_set(key, calibration or DEFAULT_DATA) if int8 else None
     if int8 and not given:
         calibrations.write_calibration(npz, key, inputs)
-        say(f"{npz}: {len(inputs)} inputs")
     chosen = outputs and [n.strip() for n in outputs.split(",")]
     written = []
     for stage in stages:

@@ -55,8 +55,6 @@ def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
     Args:
         mirrors: folders of addresses (https://host/path) to try first.
         dry_run: say what would happen, and touch neither disk nor network.
-    Raises:
-        OutputError: nothing can be written; the others would fail too.
     """
     for licence in dict.fromkeys(i.licence for i in items):
         print(f"Licence of {', '.join(i.name for i in items if i.licence == licence)}: {licence}")
@@ -168,8 +166,7 @@ def unpack(archive, folder, wanted) -> int:
     written elsewhere. Files of the right size are kept, so an interrupted unpacking goes on.
 
     Raises:
-        DataError: damaged, encrypted, or with none of these folders.
-        OutputError: no space, or no right to write.
+        DataError: damaged, encrypted, or with none of these folders. OutputError: no space.
     """
     members, new = {}, 0
     try:

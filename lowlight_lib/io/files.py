@@ -19,10 +19,8 @@ _PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a si
 def atomic_write(path, mode="wb"):
     """Open a temporary neighbour of `path`; rename it over `path` once it is complete.
 
-    After a crash or a kill the name holds either the old file or the whole new one.
-
-    Raises:
-        OutputError: no space left, or no access.
+    After a crash or a kill the name holds either the old file or the whole new one. OutputError
+    where there is no space left, or no access.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
@@ -47,8 +45,7 @@ def write_picture(path, picture) -> None:
     Args:
         path: .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95).
     Raises:
-        OptionError: another suffix.
-        OutputError: it cannot be written.
+        OptionError: another suffix. OutputError: it cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURES:

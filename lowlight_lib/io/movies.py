@@ -23,7 +23,6 @@ class Frames:
     the old file or the whole new one.
 
     Args:
-        fps: frames a second.
         suffix: of the pictures, as in `files.write_picture`.
     Raises:
         OutputError: it cannot be written, or there is no ffmpeg (imageio-ffmpeg brings one).

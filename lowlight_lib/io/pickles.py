@@ -56,10 +56,7 @@ def load_npy(path):
 
 
 def loads(data: bytes):
-    """The object in a pickle, under the same rules; DataError, or what Python says, for others.
-
-    Containers may stand in one place only: a repeated one could hold itself, or double sixty times.
-    """
+    """The object in a pickle, under the same rules; DataError, or what Python says, for others."""
     stack, marks, memo = [], [], {}
 
     def take(count=None):
@@ -84,7 +81,7 @@ def loads(data: bytes):
         elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if value is None else value] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
-            if isinstance(memo[value], list | tuple | dict):
+            if isinstance(memo[value], list | tuple | dict):  # it could hold itself, or double
                 raise DataError("a list, tuple or dict is repeated")
             stack.append(memo[value])
         elif name.startswith("TUPLE"):

@@ -28,8 +28,6 @@ def read_pixels(path) -> np.ndarray:
     first counts. 16 bits stay 16 bits. Colour profiles are not applied: the values are taken for
     sRGB.
 
-    Args:
-        path: a file with one of the suffixes PHOTOS; its content decides how it is read.
     Returns:
         (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats.
     Raises:

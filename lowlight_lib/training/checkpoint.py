@@ -23,7 +23,6 @@ from ..io.pickles import read_mmcv_checkpoint
 from ..models.released import our_name
 
 _NORM = {"weight_g": "original0", "weight_v": "original1"}  # of older PyTorch, and of ours
-_COUNTERS = ("step_counter",)  # what a framework keeps among the weights without being one
 _TENSORFLOW = "TensorFlow's are of other networks: train with `lowlight train sid`"
 _OTHERS = "use weights of this network, or give the options it was trained with"
 
@@ -37,7 +36,6 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
             instead of 18. Its outputs stay the same; what training needs beyond the sign is gone.
     Raises:
         OptionError: `packed` for a network without binary weights, or with one that is 0.
-        OutputError: it cannot be written.
     """
     from safetensors.torch import save as to_bytes
 
@@ -82,7 +80,8 @@ def fill(model: nn.Module, state: dict[str, Tensor], path: Path | str) -> None:
     """Load a state dict strictly: every name there, every shape equal; say what differs."""
     wanted = model.state_dict()
     key = models.spec_of(model).key
-    state = {_our_name(key, k, wanted): v for k, v in state.items() if k not in _COUNTERS}
+    # mmcv keeps a counter among the weights.
+    state = {_our_name(key, k, wanted): v for k, v in state.items() if k != "step_counter"}
     both = wanted.keys() & state.keys()
     wrong = {
         "missing": wanted.keys() - both,

@@ -17,9 +17,7 @@ variables. They share the work like this; in one process the same lines are righ
 
 In training every process works on its part of the same batch, and `add_gradients` makes the sum of
 their gradients everybody's: all take the same step from the same weights, and so stay equal.
-
-Tensors on GPUs travel by nccl, those on CPUs by gloo. When a process dies, the next exchange raises
-`RunError` in the others, and torchrun ends what is left.
+When a process dies, the next exchange raises `RunError` in the others, and torchrun ends them.
 """
 
 from __future__ import annotations

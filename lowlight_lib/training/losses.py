@@ -33,33 +33,26 @@ class Loss:
         + charbonnier * mean sqrt((y - t)^2 + 1e-12)
 
     TV is the mean squared difference of neighbours, G a 3x3 Gaussian.
-
-    Attributes:
-        first: (steps, tv, blurred): other weights of these two for the first steps.
-        source: where the numbers are from.
-        pairs: says to the training loop that the network is to see two pictures, see `PairLoss`.
     """
 
-    pairs: ClassVar[bool] = False
+    pairs: ClassVar[bool] = False  # whether the network is to see two pictures, see `PairLoss`
 
     l1: float
     ssim: float
     scales: int
-    source: str
+    source: str  # where the numbers are from
     tv: float = 0.0
     blurred: float = 0.0
     weights: float = 0.0
     charbonnier: float = 0.0
-    first: tuple[int, float, float] | None = None
+    first: tuple[int, float, float] | None = None  # steps, and tv and blurred during these
 
     def __call__(
         self, prediction: Tensor, target: Tensor, step: int = 0, parameters: Iterable[Tensor] = ()
     ) -> Tensor:
         """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1].
 
-        Args:
-            step: of the training, for losses that change on the way.
-            parameters: of the network, for losses that hold them small.
+        `step` is for losses that change on the way, `parameters` for those that hold these small.
         """
         tv, blurred = self.tv, self.blurred
         if self.first and step < self.first[0]:
@@ -82,18 +75,13 @@ class Loss:
 
 @dataclass(frozen=True)
 class PairLoss:
-    """A loss without targets: what a network makes of two exposures of one scene has to agree.
-
-    Attributes:
-        weights: of consistency, retinex and projection, see `blocks.retinex.pair_loss`.
-        symmetric: each picture counts alike.
-    """
+    """A loss without targets: what a network makes of two exposures of one scene has to agree."""
 
     pairs: ClassVar[bool] = True
 
     source: str
-    weights: tuple[float, float, float] = WEIGHTS
-    symmetric: bool = False
+    weights: tuple[float, float, float] = WEIGHTS  # of consistency, retinex and projection
+    symmetric: bool = False  # each picture counts alike
 
     def __call__(
         self, predictions: tuple[Decomposition, Decomposition], pictures: tuple[Tensor, Tensor], *_

@@ -21,8 +21,7 @@ from ..errors import OptionError
 def choose(amp: bool, device: torch.device) -> str:
     """Name of the format to train in: "float32", or with `amp` what the GPU is fast in.
 
-    Raises:
-        OptionError: mixed precision on anything but a GPU, where it would be slower and worse.
+    Without a GPU mixed precision would be slower and worse: OptionError.
     """
     if not amp:
         return "float32"
@@ -33,12 +32,10 @@ def choose(amp: bool, device: torch.device) -> str:
 
 
 class Precision:
-    """A format, and what the training loop must do for it.
+    """A format ("float32", "bfloat16", "float16"), and what the training loop must do for it.
 
-    Attributes:
-        name: "float32", "bfloat16" or "float16".
-        scaler: makes the loss large and the gradients small again; for float16, else it does
-            nothing. A step whose gradients overflow is left out.
+    For float16 the `scaler` makes the loss large and the gradients small again, and leaves out a
+    step whose gradients overflow; else it does nothing.
     """
 
     def __init__(self, name: str, device: torch.device) -> None:

@@ -1,8 +1,5 @@
 """The training loop, to be read in one sitting.
 
-    lowlight train redi
-    torchrun --nproc_per_node=2 -m lowlight_lib.cli train redi      in several processes
-
 A batch is a function of (seed, step), the learning rate a function of the step, and a checkpoint
 holds the weights and the optimiser's memory. So a run that is killed at any moment and started
 again ends in the same weights, bit for bit on a CPU with the same number of threads and processes.
@@ -58,8 +55,7 @@ def fit(
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
             processes was lost.
-        OptionError: what cannot be: more processes than crops in a batch, mixed precision on a CPU.
-        DataError, OutputError: as the names say.
+        OptionError, DataError, OutputError: as the names say.
     Built in notebooks/10_train_test_stills.
     """
     from tqdm.auto import tqdm
