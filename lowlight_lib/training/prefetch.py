@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Batch = TypeVar("Batch")
 
 
-def prefetched(make: Callable[[int], Batch], steps: range) -> Iterator[tuple[int, Batch]]:
+def prefetched(make: Callable[[int], Batch], steps: range) -> Generator[tuple[int, Batch]]:
     """(step, make(step)), each made in a thread while the network works on the one before.
 
     >>> list(prefetched(lambda step: 10 * step, range(2, 4)))
