@@ -52,7 +52,8 @@ def _links(executed, entry):
         return []
     # Only of what is complete: papermill rewrites the notebook after every cell.
     page = None if entry.get("status") == "running" else _render(executed)
-    return [("read", page.name)] * bool(page) + [("notebook", executed.name)]
+    read = [] if page is None else [("read", page.name)]
+    return [*read, ("notebook", executed.name)]
 
 
 def _folders(run_dir, rows):

@@ -141,7 +141,7 @@ def _our_name(key, name, wanted):
     return name
 
 
-def _read(path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(state dict, header) of a file of weights, whoever wrote it."""
     try:
         with open(path, "rb") as f:
@@ -180,7 +180,7 @@ def _about(header) -> dict:
     return about
 
 
-def _read_pickle(path) -> dict[str, Any]:
+def _read_pickle(path) -> Any:
     try:
         # An open file, not its name: PyTorch would choose another reader by the suffix.
         with open(path, "rb") as f, warnings.catch_warnings():

@@ -155,6 +155,16 @@ def test_the_report_escapes_what_it_shows_and_its_links_are_files_of_the_run(cou
     assert "http" not in text and "prefers-color-scheme" in text and "viewport" in text
 
 
+def test_the_report_of_a_notebook_that_is_no_page_links_to_the_notebook(tmp_path):
+    """One that is still running, or that nbconvert cannot read."""
+    for status in ("running", "finished"):
+        (tmp_path / f"00_{status}.ipynb").write_text("no notebook")
+    entries = {f"00_{status}": {"status": status} for status in ("running", "finished")}
+    (tmp_path / "state.json").write_text(json.dumps({"notebooks": entries}))
+    page = report.write_index(tmp_path).read_text()
+    assert "00_running.ipynb" in page and "00_finished.ipynb" in page and ">read<" not in page
+
+
 def test_the_report_is_written_even_where_files_are_missing_or_damaged(tmp_path):
     (tmp_path / "state.json").write_text('{"notebooks": {"00_x": {"status": "running"}}}')
     (tmp_path / "results.json").write_text("[{")
