@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from ..errors import DataError, OptionError, UnsupportedRawError
+from ..io.files import why_unread
 from ..models import Task
 from ..sensor import cfa, isp
 from ..sensor.raw import RawImage, read_raw
@@ -64,9 +65,11 @@ def read_list(path, folder) -> list[SidPair]:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
+    except OSError as e:
         todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
-        raise DataError(f"cannot be read ({e})", file=path, todo=todo) from e
+        raise DataError(why_unread(e), file=path, todo=todo) from e
+    except UnicodeDecodeError as e:
+        raise DataError(f"is no text ({e})", file=path, todo="get the list again") from e
     pairs = []
     for n, line in enumerate(text.splitlines(), 1):
         words = line.split()[:2]

@@ -86,6 +86,12 @@ def make_folder(folder) -> Path:
     return folder
 
 
+def why_unread(error: OSError) -> str:
+    """In words, why a file was not read: it does not exist, or what the system says."""
+    missing = isinstance(error, FileNotFoundError)
+    return "does not exist" if missing else f"cannot be read ({error.strerror})"
+
+
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
     what = f"cannot be written ({(error.strerror or str(error)).lower()})"

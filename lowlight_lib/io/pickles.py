@@ -17,6 +17,7 @@ import zipfile
 import numpy as np
 
 from ..errors import DataError
+from .files import why_unread
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
 MOST = 2000  # instructions of a pickle
@@ -39,7 +40,7 @@ def load_npy(path):
         with open(path, "rb") as f:
             data = f.read(LARGEST + 1)
     except OSError as e:
-        raise DataError(f"cannot be read ({e.strerror})", file=path, todo="check its place") from e
+        raise DataError(why_unread(e), file=path, todo="check its place") from e
     try:
         if len(data) > LARGEST:
             raise DataError(f"larger than {LARGEST} bytes")

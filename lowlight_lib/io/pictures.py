@@ -75,6 +75,8 @@ def _decode(path):
 
     with open(path, "rb") as f:
         head = f.read(25)
+    if not head:
+        raise ValueError("it is empty: 0 bytes")
     deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
     if deep is not None:
         return deep

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .. import models
 from ..blocks.binary import binary_layers
 from ..errors import CheckpointError, OptionError, ShapeError
-from ..io.files import atomic_write
+from ..io.files import atomic_write, why_unread
 from ..io.pickles import read_mmcv_checkpoint
 from ..models.released import our_name
 
@@ -147,8 +147,9 @@ def _read(path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with open(path, "rb") as f:
             head = f.read(16)
     except OSError as e:
-        what = f"cannot be read ({e.strerror})"
-        raise CheckpointError(what, file=path, todo=f"check --checkpoint. {_TENSORFLOW}") from e
+        raise CheckpointError(
+            why_unread(e), file=path, todo=f"check --checkpoint. {_TENSORFLOW}"
+        ) from e
     if head[8:9] == b"{":
         return _read_safetensors(path)
     return _read_pickle(path), {}

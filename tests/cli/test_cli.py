@@ -231,7 +231,7 @@ def test_weights_are_asked_for_and_checked(lowlight, dark, weights, tmp_path):
     words = ("restore", dark[0], "-o", tmp_path / "out")
     for more, match in (
         ((), "--checkpoint"),
-        (("--checkpoint", tmp_path / "no.pth"), "cannot be read"),
+        (("--checkpoint", tmp_path / "no.pth"), "does not exist"),
         (("--checkpoint", weights, "--model", "sid"), "weights of 'redi'"),
     ):
         code, _, err = lowlight(*words, *more)

@@ -290,14 +290,14 @@ def test_display_parameters_come_from_the_restricted_reader(root):
     assert [a.shape for a in found] == [(6, 3), (6, 3, 3)]
     np.testing.assert_allclose(found[1].sum(-1), 1, atol=1e-5)
     (root / "LLRVD/ISP_info/1/4.npy").unlink()
-    with pytest.raises(DataError, match=r"4\.npy: cannot be read"):
+    with pytest.raises(DataError, match=r"4\.npy: does not exist"):
         data.isp(0)
     shutil.rmtree(root / "LLRVD/ISP_info/1")
     assert data.isp(0) is None
     assert data.pictures(0).shape == (6, 24, 32, 3)  # with grey-world gains
     assert "! LLRVD train: 1 scenes have no display parameters" in str(check(root))
     (root / "LLRVD/ISP_info/2/4.npy").unlink()
-    assert "ISP_info/2/4.npy: is missing" in str(check(root))
+    assert "ISP_info/2/4.npy: does not exist" in str(check(root))
 
 
 def test_pictures_show_the_scene_that_was_photographed(llrvd):

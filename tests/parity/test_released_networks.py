@@ -119,5 +119,5 @@ def test_the_file_of_another_system_is_refused(shared):
 def test_a_truncated_released_file_is_refused(part, shared, tmp_path):
     data = (shared / "checkpoints" / FILES["redi"]).read_bytes()
     (tmp_path / "a.pth").write_bytes(data[: int(part * len(data))])
-    with pytest.raises(CheckpointError, match=r"a\.pth: is not a checkpoint, or is damaged"):
+    with pytest.raises(CheckpointError, match=r"a\.pth: is not a checkpoint, or is empty, damaged"):
         checkpoint.load("redi", tmp_path / "a.pth")

@@ -97,7 +97,7 @@ def test_an_ordered_dict_in_the_old_file_format(small, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert "cannot be read" in complaint("redi", tmp_path / "a.pth")
+    assert "does not exist" in complaint("redi", tmp_path / "a.pth")
 
 
 def test_a_folder_is_no_checkpoint(tmp_path):
