@@ -78,7 +78,7 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
     assert len(both) == 88 and not {p.scene for p in both.pairs} & {*MISALIGNED}
     text = str(check(tmp_path))
     assert "published are" not in text and "SID Sony test: 3 of 3 opened cannot be used" in text
-    assert all(f"Sony_{split}_list.txt: cannot be read" in text for split in ("train", "val"))
+    assert all(f"Sony_{split}_list.txt: does not exist" in text for split in ("train", "val"))
     path.write_text("".join(lines[:-1]))
     assert "SID Sony test: published are 598 items of 50 scenes" in str(check(tmp_path))
     (folder / "mini.json").write_text(NOTE)
@@ -148,7 +148,7 @@ def interrupt(sid):
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (delete_list, ["Sony val: {sid}/Sony_val_list.txt: cannot be read"]),
+        (delete_list, ["Sony val: {sid}/Sony_val_list.txt: does not exist"]),
         (garble_list, ["Sony val: {sid}/Sony_val_list.txt: line 1 is not"]),
         (
             delete_shorts,
@@ -160,7 +160,7 @@ def interrupt(sid):
         ),
         (cut_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0.1s"]),
         (garble_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0"]),
-        (lists_inside, [f"{split}_list.txt: cannot be read" for split in SCENES]),
+        (lists_inside, [f"{split}_list.txt: does not exist" for split in SCENES]),
         (rename_shorts, ["3 of 6 listed", "1 of 2 listed", "2 of 4 listed"]),
         (interrupt, ["an unfinished mini set: `lowlight data mini"]),
     ],

@@ -26,7 +26,7 @@ from lowlight_lib.sensor import cfa, noise
 from lowlight_lib.sensor.cameras import find_camera
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint, train
-from lowlight_lib.training.prefetch import prefetched
+from lowlight_lib.training.prefetch import Prefetcher
 
 GB = 1e9
 
@@ -262,9 +262,17 @@ def test_the_next_batch_is_made_while_the_network_works():
         return step
 
     seen = []
-    with pytest.raises(RawFileError, match=r"a\.dng"):
-        for step, batch in prefetched(make, range(4)):
+    with pytest.raises(RawFileError, match=r"a\.dng"), Prefetcher(make, range(4)) as batches:
+        for step, batch in batches:
             assert step == batch
             assert step == 2 or made[step + 1].wait(10)  # ... while we have this one
             seen.append(step)
     assert seen == [0, 1, 2]
+
+
+def test_training_says_how_long_it_waited(tmp_path):
+    tiny.make_sid(tmp_path)
+    short = recipes.find("redi", "smoke").replace(crop=32, steps=4)
+    train.fit(short, tmp_path, tmp_path / "run", progress=False)
+    waited = [e["waited"] for e in train.read_metrics(tmp_path / "run")]
+    assert len(waited) == 2 and all(0 <= w <= 1 for w in waited)

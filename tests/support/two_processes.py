@@ -69,13 +69,13 @@ def score_system(key, root, run):
 @contextlib.contextmanager
 def _float64():
     """Batches and networks are float64, where a sum that is rounded otherwise flips no sign."""
-    real = train.prefetched
+    real = train.Prefetcher
 
-    def prefetched(make, steps):
+    def prefetcher(make, steps):
         return real(lambda step: map(np.float64, make(step)), steps)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "prefetched", prefetched)
+        patch.setattr(train, "Prefetcher", prefetcher)
         torch.set_default_dtype(torch.float64)
         try:
             yield
