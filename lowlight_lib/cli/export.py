@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -106,7 +106,7 @@ def _write(network, outputs, stage, files, inputs):
             made = to_onnx(network, outputs=outputs, stage=stage)
         difference = verify(network, made, outputs, stage)
         for precision, path in files.items():
-            file, more = made, {"max_difference": difference}
+            file, more = cast(Any, made), {"max_difference": difference}
             if precision == "float16":
                 file, more = quantise.to_float16(made), {}
             elif precision == "int8":

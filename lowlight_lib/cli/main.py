@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -79,7 +79,7 @@ def main(argv=None) -> None:
     allocator.keep_pages()
     for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            cast(Any, stream).reconfigure(errors="backslashreplace")
     words = _as_parsed(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)

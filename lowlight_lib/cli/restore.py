@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -65,7 +65,7 @@ def restore(
 
     factor = number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
-    need_weights(checkpoint)
+    weights = need_weights(checkpoint)
     task = models.SYSTEMS[model].spec.task
     video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
     if photos and (factor != "auto" or m):
@@ -77,7 +77,7 @@ def restore(
         raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
     if f".{format_}" not in PICTURES:
         raise OptionError(f"unknown format {format_!r}", todo="use png, tiff or jpg")
-    network = resolve_backend(checkpoints.load(model, checkpoint), backend, precision)
+    network = resolve_backend(checkpoints.load(model, weights), backend, precision)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))  # REDI's 5
     camera = None if no_colour_match else trained_on
     if camera not in (None, "auto"):
@@ -101,7 +101,7 @@ def restore(
                 else:
                     done = restore_one(
                         raw, network, amplification=factor, m=value, tile=tile, trained_on=camera,
-                        **({} if gamma is None else {"gamma": gamma}),
+                        **cast(dict[str, Any], {} if gamma is None else {"gamma": gamma}),
                     )  # fmt: skip
                     write_picture(target, done.image)
                     what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"

@@ -71,8 +71,7 @@ def test(
     if perceptual and task is Task.RAW_VIDEO:
         raise OptionError("LPIPS and FID are of pictures", todo="leave --perceptual out for video")
     metrics = find_metrics() if perceptual else None  # an error now, and not after the work
-    if amplification != "ratio":
-        amplification = opt.number_or_auto(amplification)
+    factor = amplification if amplification == "ratio" else opt.number_or_auto(amplification)
     if predictions is None:
         opt.need_weights(checkpoint)
     run = run_dir or (checkpoint.parent if checkpoint else Path("runs") / f"{key}_predictions")
@@ -91,7 +90,7 @@ def test(
     options |= {"exclude_misaligned": exclude_misaligned or None}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
-        amplification=amplification, limit=limit, device=device, save_path=save_path,
+        amplification=factor, limit=limit, device=device, save_path=save_path,
         **{name: value for name, value in options.items() if value is not None},
     )  # fmt: skip
     if not distributed.is_first():

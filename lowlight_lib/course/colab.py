@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 from ..errors import LowlightError
 
@@ -40,7 +41,7 @@ def install_missing(extra=None) -> list[str]:
     missing = []
     for requirement in importlib.metadata.requires("lowlight-lab") or ():
         bare, _, marker = requirement.partition(";")
-        name = re.match(r"[\w.-]+", bare)[0]
+        name = cast(re.Match, re.match(r"[\w.-]+", bare))[0]
         if of := re.search(r"""extra\s*==\s*["']([\w.-]+)""", marker):
             requirement = bare  # with its marker pip would leave it out
         wanted = name not in _NEVER_INSTALLED and (not of or of[1] == extra)

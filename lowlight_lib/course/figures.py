@@ -11,6 +11,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython import get_ipython
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..sensor import cfa as cfa_module
@@ -24,13 +25,13 @@ def style() -> None:
     Cividis for maps, dashes and markers beside colours, no box around plots. In a notebook it also
     stores every figure as a PNG of at most 256 colours, a third of the usual size.
     """
-    mpl.rc(("figure", "savefig"), dpi=90)
+    mpl.rc(("figure", "savefig"), dpi=90)  # pyright: ignore[reportArgumentType]  (takes tuples)
     mpl.rc("figure.constrained_layout", use=True)
     mpl.rc("image", cmap="cividis")
     mpl.rc("font", size=9)
     mpl.rc("legend", frameon=False)
     colours, dashes = ["#1b4f8a", "#d1731a", "#3a3a3a", "#7aa6c2"], ["-", "--", "-.", ":"]
-    mpl.rc("axes", titlesize=9, prop_cycle=mpl.cycler(color=colours, linestyle=dashes))
+    mpl.rc("axes", titlesize=9, prop_cycle=mpl.cycler(color=colours, linestyle=dashes))  # pyright: ignore[reportAttributeAccessIssue]  (not in its stubs)
     mpl.rc("axes.spines", top=False, right=False)
     if shell := get_ipython():
         import matplotlib_inline.backend_inline  # noqa: F401  (sets its own formatter when imported)
@@ -66,7 +67,7 @@ def show_cells(cells, titles=None) -> None:
     Args:
         cells: a list of (h, w) arrays of 0=R 1=G 2=B.
     """
-    colours = np.array([mpl.colors.to_rgb(colour) for colour in _FILTERS])
+    colours = np.array([to_rgb(colour) for colour in _FILTERS])
     for ax, cell in _panels(cells, titles, None, 8):
         ax.imshow(colours[cell])
         for (i, j), colour in np.ndenumerate(cell):

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import cast
 from unittest.mock import patch
 
 from ..errors import DataError, OptionError, OutputError
@@ -97,7 +98,7 @@ def _run_all(jobs, out, state):
         state["notebooks"][job.name] = entry
         _save(out, state)
         try:
-            entry |= _run_one(job, out, state, label)
+            entry |= cast(dict, _run_one(job, out, state, label))
         except KeyboardInterrupt:
             entry["status"] = status = "interrupted"
             break
@@ -169,7 +170,7 @@ def _earlier_run(out, settings, resume):
     try:
         earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
         process = earlier["process"]
-        earlier["notebooks"], earlier["started"]
+        _ = earlier["notebooks"], earlier["started"]
     except (OSError, ValueError, KeyError, TypeError) as e:
         what = "is not the folder of an earlier run, so nothing is written there"
         raise OptionError(what, file=out, todo="give another --out") from e

@@ -68,7 +68,7 @@ def pareto_front(costs, qualities) -> np.ndarray:
     costs, qualities = np.asarray(costs, float), np.asarray(qualities, float)
     no_worse = (costs[:, None] <= costs) & (qualities[:, None] >= qualities)
     better = (costs[:, None] < costs) | (qualities[:, None] > qualities)
-    return ~(no_worse & better).any(0)
+    return ~(no_worse & better).any(0)  # pyright: ignore[reportReturnType]  (one axis of two)
 
 
 def _in_run(out_dir, name):

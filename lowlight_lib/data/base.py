@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,10 +35,13 @@ class Dataset:
         white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.
     """
 
+    task: Task
+    folder_name: str
     splits: tuple[str, ...] | dict = ("train", "val", "test")
     recipe_options: tuple[str, ...] = ()
     two_exposures = False
     tested_on: str | None = None
+    pairs: list
     published: tuple[int, int] | None = None
     camera: str | None = None
     white_balance: tuple[float, float, float] | None = None
@@ -144,10 +148,10 @@ class Dataset:
                 x[n], y[n] = self._cut(i, where, turns, crop, amplify)
         return x, y
 
-    def _draw(self, i, rng, crop, frames):
+    def _draw(self, i, rng, crop, frames) -> Any:
         """Where item i is cut, drawn at random, for `_cut`."""
 
-    def _cut(self, i, where, turns, crop, amplify):
+    def _cut(self, i, where, turns, crop, amplify) -> Any:
         """The input and the target there, turned."""
 
 

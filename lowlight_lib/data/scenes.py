@@ -6,6 +6,8 @@ count as one), no face is trained on, and the three scientific images are only t
 
 from __future__ import annotations
 
+from typing import BinaryIO, cast
+
 import numpy as np
 
 from ..errors import OptionError
@@ -40,7 +42,7 @@ def _load(name):
         import imageio.v3 as iio
         from matplotlib.cbook import get_sample_data
 
-        with get_sample_data("grace_hopper.jpg") as f:
+        with cast(BinaryIO, get_sample_data("grace_hopper.jpg")) as f:
             return iio.imread(f)
     if name not in TRAIN + VAL + TEST:
         raise OptionError(f"unknown photograph {name!r}", todo=f"use {TRAIN + VAL + TEST}")

@@ -12,6 +12,7 @@ import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def read_list(path, folder) -> list[SidPair]:
         words = line.split()[:2]
         if not words:
             continue
-        names = [_NAME.search(w) for w in words]
+        names: list[Any] = [_NAME.search(w) for w in words]
         if len(words) < 2 or None in names or names[0][1] != names[1][1]:
             refuse(f"line {n} is not `short long ISO F` of one scene: {line!r}")
         files = [Path(w.replace("\\", "/")) for w in words]
@@ -87,7 +88,8 @@ def read_list(path, folder) -> list[SidPair]:
         if min(seconds) <= 0:
             refuse(f"line {n} has an exposure of 0 s: {line!r}")
         numbers = int(names[0][1]), int(names[0][2])
-        pairs.append(SidPair(*(folder / f for f in files), *numbers, *seconds))
+        short, long = (folder / f for f in files)
+        pairs.append(SidPair(short, long, *numbers, *seconds))
     if not pairs:
         refuse("lists no image")
     return pairs

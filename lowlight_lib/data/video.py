@@ -63,6 +63,10 @@ class VideoDataset(Dataset):
 
     task = Task.RAW_VIDEO
     recipe_options = ("levels",)
+    channels_last: bool
+    planes: tuple[int, ...]
+    places: tuple[str, ...]
+    named_by: str
 
     def __init__(self, data_root, split, *, levels=None):
         opener = functools.partial(open_clip, channels_last=self.channels_last)
@@ -121,7 +125,7 @@ class VideoDataset(Dataset):
         """The dark clip as stored, a memory map: (T, H, W, 4) of LLRVD, (T, 4, H, W) of SMOID."""
         return self._map(self.pairs[i].input)
 
-    def input(self, i, frames=slice(None), ratio=None) -> np.ndarray:
+    def input(self, i, frames: slice | int | list[int] = slice(None), ratio=None) -> np.ndarray:
         """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
 
         Args:
@@ -135,7 +139,7 @@ class VideoDataset(Dataset):
         clip = self.pairs[i]
         return self._signal(clip.input, (_frames(frames),), clip.ratio if ratio is None else ratio)
 
-    def target(self, i, frames=slice(None)) -> np.ndarray:
+    def target(self, i, frames: slice | int | list[int] = slice(None)) -> np.ndarray:
         """The target normalised and clipped to [0, 1], float32 (T, 4, H, W)."""
         return self._signal(self.pairs[i].target, (_frames(frames),), 1)
 

@@ -9,6 +9,7 @@ Built in notebooks/13_deploy, sections 3 and 6.
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,7 +128,8 @@ class _Case:
         }  # fmt: skip
 
     def rows(self, backends, repeats, memory):
-        forms, rows, failed = {("eager", "float32"): self.net}, [], []
+        forms: dict[tuple[str, str], Callable] = {("eager", "float32"): self.net}
+        rows, failed = [], []
         for backend, precision in self._wanted(backends):
             self._say(f"preparing {self.key} for {backend}, {precision}")
             try:
@@ -164,7 +166,7 @@ class _Case:
     def _time(self, rows, forms, repeats):
         side = _PEAK_SIDE[self.size]
         squares = {p: torch.rand(side, side).to(dtype) for p, dtype in _PEAKS.items()}
-        calls = {p: lambda a=a: a @ a for p, a in squares.items()}
+        calls: dict[object, Callable] = {p: lambda a=a: a @ a for p, a in squares.items()}
         in_turns(calls, 1)  # the first starts threads and chooses kernels
         calls |= {name: lambda form=form: form(self.x) for name, form in forms.items()}
         self._say(f"timing {self.key}, {repeats} rounds")
@@ -238,7 +240,8 @@ def compare(
 
     engines = engines or [e for e in ("onnxruntime", "openvino") if find_spec(e)]
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    forms = {("torch", "float32"): (models.with_spec(eager, model.spec), weights, None)}
+    forms: dict[tuple[str, str], tuple[Callable, int, dict | None]] = {}
+    forms["torch", "float32"] = models.with_spec(eager, model.spec), weights, None
     for precision, units in files.items():
         size = sum(len(as_bytes(file)) for file in units.values())
         for engine in engines:

@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     found = _pictures(card.spec, source, count)
     if not found:
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
-    side = card.int8.side if side is None else side
+    side = cast(Any, card.int8).side if side is None else side
     return [_middle(x, side, card.spec.multiple, file) for x, file in found]
 
 
@@ -96,6 +97,7 @@ def _pictures(spec, source, count):
     """[((C, H, W) as the network takes it, amplified, and its file)]."""
     photos = spec.task is Task.PHOTO
     name = "LOL" if photos else "SID"
+    found: list[tuple[Any, Any, Path | str | None]]
     if (source / name).is_dir():
         recipe = recipes.usual(spec.key).replace(dataset=name.lower())
         data = open_dataset(recipe, source, "train")

@@ -10,6 +10,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch.func import functional_call
@@ -151,7 +152,7 @@ def _run(model, input_shape, device, training):
             hooks.enter_context(module.register_forward_hook(tracer.leave, always_call=True))
         out = functional_call(model, tensors, (x,))
         if training:
-            sum(t.sum() for t in _listed(out)).backward()
+            cast(torch.Tensor, sum(t.sum() for t in _listed(out))).backward()
     return tracer.ops
 
 

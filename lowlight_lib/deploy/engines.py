@@ -100,7 +100,7 @@ def _arrays(inputs):
     return [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
 
 
-def precisions(backend, device="cpu") -> tuple[str, ...]:
+def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
     """What a backend can compute in on this machine, OpenVINO asked what the CPU has."""
     if backend == "bitpacked":
         return ("float32",)

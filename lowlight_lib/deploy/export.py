@@ -14,6 +14,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -60,10 +61,11 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     unit, about = _unit(model, outputs, stage)
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        proto = torch.onnx.export(
-            unit.module, args, dynamo=True, dynamic_shapes=free, opset_version=OPSET,
-            input_names=unit.inputs, output_names=unit.outputs, external_data=False, verbose=False,
-        ).model_proto  # fmt: skip
+        proto = cast("torch.onnx.ONNXProgram", torch.onnx.export(
+            cast(nn.Module, unit.module), args, dynamo=True, dynamic_shapes=free,
+            opset_version=OPSET, input_names=unit.inputs, output_names=unit.outputs,
+            external_data=False, verbose=False,
+        )).model_proto  # fmt: skip
     # They name inner sizes by products such as 16*height; runtimes find them anew.
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -79,7 +81,7 @@ def to_program(model, path, outputs=None, stage=None):
     (unit, about), buffer = _unit(model, outputs, stage), io.BytesIO()
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        program = torch.export.export(unit.module, args, dynamic_shapes=free)
+        program = torch.export.export(cast(nn.Module, unit.module), args, dynamic_shapes=free)
         torch.export.save(program, buffer, extra_files={HEADER: _to_json(about)})
     return write(path, buffer.getvalue())
 
@@ -98,7 +100,7 @@ def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
     run, worst = open_file(file), 0.0
     for h, w in sizes or [(2 * m, 3 * m), (4 * m, m)]:
         found = []
-        for seed in range(DRAWS if binary_layers(unit.module) else 1):
+        for seed in range(DRAWS if binary_layers(cast(nn.Module, unit.module)) else 1):
             args = unit.draw(h, w, torch.Generator().manual_seed(seed))
             with torch.no_grad():
                 pairs = zip(run(*args), _listed(unit.module(*args)), strict=True)
@@ -142,7 +144,7 @@ def read_about(file) -> dict:
                 torch.export.load(path, extra_files=text)
             about = json.loads(text[HEADER])
         else:
-            proto = onnx.load(path, load_external_data=False) if path else file
+            proto = onnx.load(path, load_external_data=False) if path else cast(Any, file)
             about = json.loads({p.key: p.value for p in proto.metadata_props}["lowlight"])
         return about | {"spec": _spec(about)}
     except FileNotFoundError as e:

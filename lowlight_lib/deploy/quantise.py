@@ -13,6 +13,7 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def to_int8(proto, calibration, keep=None):
     check_key(key)
     if not len(calibration):
         raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
-    keep = models.SYSTEMS[key].int8.keep if keep is None else tuple(keep)
+    keep = cast(Any, models.SYSTEMS[key].int8).keep if keep is None else tuple(keep)
     shapes, q, calibrate, qdq = need(
         "onnx.shape_inference", "onnxruntime.quantization",
         "onnxruntime.quantization.calibrate", "onnxruntime.quantization.qdq_quantizer",

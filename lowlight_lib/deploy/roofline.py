@@ -91,7 +91,8 @@ def blocks(model, input_shape, repeats=3) -> list[Block]:
         for n, module in modules.items():
             enters = module.register_forward_pre_hook(lambda *_, n=n: enter(n))
             leaves = module.register_forward_hook(lambda _, x, y, n=n: leave(n, x, y))
-            hooks.enter_context(enters), hooks.enter_context(leaves)
+            hooks.enter_context(enters)
+            hooks.enter_context(leaves)
         for _ in range(repeats + 1):
             passes.append(dict.fromkeys(work, 0.0))
             moved = dict.fromkeys(work, 0)

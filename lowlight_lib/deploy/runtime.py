@@ -7,8 +7,10 @@ Built in notebooks/13_deploy, section 4.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -100,6 +102,8 @@ class Fast:
     ShapeError: another number of dimensions or channels, no pixels, or not floating.
     """
 
+    stream: Callable  # of raw video only
+
     def __init__(self, spec, run, backend, precision, engines):
         self.spec, self.backend, self.precision = spec, backend, precision
         self._run, self.engines = run, engines
@@ -188,7 +192,7 @@ def _with_engines(model, backend, precision, file):
             return OnnxRuntimeEngine(files[name])
         return OpenVinoEngine(files[name], precision)
 
-    amplifier = units.pop("amplifier", None)
+    amplifier = cast(Any, units.pop("amplifier", None))
     engines = {name: engine(name, unit) for name, unit in units.items()}
     calls = {name: _over(engines[name], unit) for name, unit in units.items()}
     if model.spec.task is Task.RAW_VIDEO:
@@ -209,7 +213,7 @@ def _with_engines(model, backend, precision, file):
     return Fast(model.spec, run, backend, precision, engines)
 
 
-def _over(engine, unit):
+def _over(engine, unit) -> Callable[..., Any]:
     """A unit as the network calls it; an engine takes one picture of a batch at a time."""
 
     def call(*inputs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .metrics import SCORES, Protocol
 from .results import mean
@@ -34,7 +34,7 @@ class Evaluation:
         """(amplification, m) for item i, as `restore` takes them."""
         if self.amplification == "ratio":
             return self.data.ratio(i), 1.0
-        return self.amplification, self.m if self.amplification == "auto" else 1.0
+        return self.amplification, cast(Any, self).m if self.amplification == "auto" else 1.0
 
     def data_options(self) -> dict:
         """What the data set is opened with."""

@@ -18,8 +18,8 @@ from ..io.pictures import read_photo
 def find_metrics():
     """torchmetrics' (LPIPS, FID) classes; OptionError where a package lacks or does not fit."""
     try:
-        import torch_fidelity  # noqa: F401  (the network of FID)
-        import torchvision  # noqa: F401  (the network of LPIPS)
+        import torch_fidelity  # pyright: ignore[reportMissingImports]  # noqa: F401  (the network of FID)
+        import torchvision  # pyright: ignore[reportMissingImports]  # noqa: F401  (the network of LPIPS)
     except (ImportError, OSError, RuntimeError) as e:  # a build for another torch ends in the last
         what = f"LPIPS and FID need torchvision and torch-fidelity ({e})"
         todo = 'pip install "lowlight-lab[perceptual]", with a torchvision made for your torch'

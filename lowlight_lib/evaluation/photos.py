@@ -6,6 +6,7 @@ import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Photos(Evaluation):
         name, dark, target = self.data.name(i), self.data.input(i), self.data.target(i)
         began = time.perf_counter()
         if self._made:
-            views = {"I": read_prediction(self._made[name], self.gamma)}
+            views = {"I": read_prediction(self._made[name], cast(float, self.gamma))}
         else:
             views = decompose_photo(self.network, dark)
             views["I"] = recompose_photo(views, self.gamma)
@@ -87,9 +88,9 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     if pair:
         L, R = (_pixels(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))
         if L.shape[:2] == R.shape[:2]:
-            return recompose(L, R, gamma).clip(0, 1)
+            return cast(np.ndarray, recompose(L, R, gamma)).clip(0, 1)
     elif len(arrays) == 1:
-        return _pixels(*arrays.values(), 3, path)
+        return _pixels(*arrays.values(), channels=3, path=path)
     inside = ", ".join(f"{n} {a.shape}" for n, a in arrays.items()) or "nothing"
     todo = "keep one picture in it, or L and R of one size"
     raise DataError(f"holds {inside}", file=path, todo=todo)

@@ -44,7 +44,7 @@ class Stills(Evaluation):
             raise DataError(f"is {raw.mosaic.shape}, its target {target.shape[:2]}")
         target = target / np.float32(65535)
         factor = find_amplification(raw, *self.amplification_of(i))
-        colours = {} if self.match_colour else {"trained_on": None}
+        colours: dict = {} if self.match_colour else {"trained_on": None}
         done = restore(raw, self.network, amplification=factor, upright=False, **colours)
         recorded, name = self.data.recorded(i), self.data.name(i)
         baseline = isp.develop(amplified(recorded, factor))

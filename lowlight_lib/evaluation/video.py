@@ -44,8 +44,9 @@ class Video(Evaluation):
 
     def score(self, i):
         data, clip = self.data, self.data.pairs[i]
+        levels: tuple[float, float] = data.levels
         asked = self.amplification_of(i)
-        factor = find_clip_amplification(data.stored_input(i), *data.levels, *asked)
+        factor = find_clip_amplification(data.stored_input(i), *levels, *asked)
 
         def read(frames):
             return data.input(i, frames, factor)
@@ -67,6 +68,7 @@ class Video(Evaluation):
                     frames = slice(start + t, start + t + len(some[0]))
                     views = [data.pictures(i, v, frames, colours) for v in some]
                     for shown in zip(*views, strict=True):
+                        assert pictures is not None
                         pictures.add(shown[1], shown)
                 del result, dark, target  # the next piece needs their place
                 began = time.perf_counter()

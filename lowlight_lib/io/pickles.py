@@ -13,6 +13,7 @@ import pickletools
 import re
 import types
 import zipfile
+from typing import Any, cast
 
 import numpy as np
 
@@ -173,13 +174,13 @@ def read_mmcv_checkpoint(path) -> dict | None:
     import torch
 
     names = {"collections.OrderedDict": collections.OrderedDict, "torch.Size": torch.Size}
-    names["torch._utils._rebuild_tensor_v2"] = lambda *a: torch._utils._rebuild_tensor_v2(*a)
+    names["torch._utils._rebuild_tensor_v2"] = lambda *a: torch._utils._rebuild_tensor_v2(*a)  # pyright: ignore[reportAttributeAccessIssue]  (torch imports it by itself)
 
     class TensorUnpickler(pickle.Unpickler):
         def find_class(self, module, name):
             return names.get(f"{module}.{name}", _Empty)
 
-    reader = types.ModuleType("restricted")  # torch.load takes it for the module pickle
+    reader = cast(Any, types.ModuleType("restricted"))  # torch.load takes it for the module pickle
     reader.Unpickler = TensorUnpickler
     try:
         if zipfile.is_zipfile(path):

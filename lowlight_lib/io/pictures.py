@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def _decode_deep_tiff(path):
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
+        page = cast("tifffile.TiffPage", file.pages[0])
         bits, kind = page.bitspersample, getattr(page.photometric, "name", page.photometric)
         if kind == "CFA" or _DNG_VERSION in page.tags:
             raise ValueError("it is a camera's raw file, for a system that takes raw")

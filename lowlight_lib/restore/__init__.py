@@ -1,6 +1,6 @@
 """From a dark file to a picture: `restore` for stills and photographs, `clip` for raw video."""
 
-__all__ = ["Restored", "restore"]
+__all__ = ["Restored", "restore"]  # pyright: ignore[reportUnsupportedDunderAll]  (see __getattr__)
 
 
 def __getattr__(name):

@@ -6,12 +6,13 @@ import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from ..data import DATASETS
-from ..data.video import open_clip
+from ..data.video import VideoDataset, open_clip
 from ..errors import DataError, OptionError, OutputError, ShapeError
 from ..io.movies import Frames
 from ..sensor import cfa as cfa_module
@@ -105,12 +106,13 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
         raise ShapeError(f"is {array.shape}: which axis has the planes cannot be told", file=path)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = DATASETS["llrvd" if last else "smoid"].planes
+    planes = cast(type[VideoDataset], DATASETS["llrvd" if last else "smoid"]).planes
     if cfa is not None:
         planes = cfa_module.from_name(cfa).ravel()
         if len(planes) != 4:
             raise OptionError(f"packed frames have four planes, which {cfa} has not", file=path)
-    return RawClip(array, last, float(black), float(white), tuple(map(int, planes)), path)
+    four = cast(tuple[int, int, int, int], tuple(map(int, planes)))
+    return RawClip(array, last, float(black), float(white), four, path)
 
 
 @dataclass(frozen=True)

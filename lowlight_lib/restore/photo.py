@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from typing import cast
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def as_photo(source) -> np.ndarray:
 
 def check_gamma(gamma) -> None:
     """Raise OptionError unless gamma is a finite number >= 0."""
-    if not isinstance(gamma, numbers.Real) or not 0 <= gamma < np.inf:
+    if not isinstance(gamma, numbers.Real) or not 0 <= cast(float, gamma) < np.inf:
         raise OptionError(f"gamma is a number from 0 up, got {gamma!r}", todo="give 0.2, say")
 
 
@@ -66,4 +67,5 @@ def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
 
 def recompose_photo(views, gamma) -> np.ndarray:
     """The brightened picture (H, W, 3) of what `decompose_photo` gives: L^gamma R."""
-    return (views["I"] if "I" in views else recompose(views["L"], views["R"], gamma)).clip(0, 1)
+    picture = views["I"] if "I" in views else recompose(views["L"], views["R"], gamma)
+    return cast(np.ndarray, picture).clip(0, 1)

@@ -7,6 +7,7 @@ import numbers
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,12 +43,12 @@ def restore(
     source,
     network,
     *,
-    amplification="auto",
-    m=1.0,
-    gamma=0.2,
-    tile=None,
+    amplification: Any = "auto",
+    m: float = 1.0,
+    gamma: float = 0.2,
+    tile: int | None = None,
     upright=True,
-    trained_on="auto",
+    trained_on: Any = "auto",
 ) -> Restored:
     """Restore one dark raw still, or with a network for photographs (PairLIE) one dark photograph.
 
@@ -131,12 +132,12 @@ def _match(raw, spec, trained_on):
         return colour.match(raw, spec.trained_on, spec.white_balance)
 
 
-def find_amplification(raw: RawImage, amplification="auto", m=1.0) -> float:
+def find_amplification(raw: RawImage, amplification: Any = "auto", m=1.0) -> float:
     """The factor for a raw still, see `restore`; OptionError for what is no number above 0."""
     if callable(amplification):
         x = torch.from_numpy(to_network_cfa(raw)[0].normalized())[None, None]
         with torch.inference_mode():
-            amplification = float(amplification(x.to(device_of(amplification))))
+            amplification = float(cast(Any, amplification)(x.to(device_of(amplification))))
     return factor_of(raw.mosaic, raw.black_level, raw.white_level, amplification, m)
 
 
@@ -146,7 +147,7 @@ def factor_of(mosaic, black_level, white_level, amplification, m) -> float:
         raise OptionError(f"m is above 0, got {m}")
     if amplification == "auto":
         return estimate_amplification(mosaic, black_level, white_level, m)
-    if not (isinstance(amplification, numbers.Real) and 0 < amplification < np.inf):
+    if not (isinstance(amplification, numbers.Real) and 0 < cast(float, amplification) < np.inf):
         what = f"amplification is 'auto' or a number above 0, not {amplification!r}"
         raise OptionError(what, todo="give auto, or a number such as 100")
     return float(amplification) * m

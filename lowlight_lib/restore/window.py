@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from typing import cast
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ def run(network, x, tile=None, *, overlap=None, blend=True, **options):
             weight = np.outer(_ramp(rows, h, overlap), _ramp(columns, w, overlap))
         out[..., rows, columns] += part.numpy() * weight
         total[rows, columns] += weight
-    return torch.from_numpy(np.divide(out, total, out=out))
+    return torch.from_numpy(np.divide(cast(np.ndarray, out), total, out=out))
 
 
 def _along(side, tile, overlap):

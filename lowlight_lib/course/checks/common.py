@@ -1,5 +1,7 @@
 """What all checks share: they ask the student's function, and Judge what it answers."""
 
+from typing import cast
+
 import numpy as np
 
 ANY = float("nan")  # in a wrong answer of several numbers: whatever this one is
@@ -73,4 +75,4 @@ def _shown(value):
     if isinstance(value, (int, float, np.ndarray, np.generic)) and np.ndim(value) == 0:
         return f"{float(value):.6g}"
     short = isinstance(value, (tuple, list, np.ndarray)) and np.size(value) <= 8
-    return f"({', '.join(map(_shown, value))})" if short else "..."
+    return f"({', '.join(map(_shown, cast(tuple, value)))})" if short else "..."

@@ -106,7 +106,7 @@ def _flat(cell=cfa.RGGB, shape=(24, 24), dn=4000, black=512, orientation=1):
     """A grey frame of the course's camera."""
     mosaic, camera = np.full(shape, dn, np.uint16), noise.SONY_A7S2
     levels = black, camera.white_level, camera.white_balance, camera.color_matrix
-    return raw.RawImage(mosaic, cell, *levels, orientation)
+    return raw.RawImage(mosaic, cell, *levels, orientation)  # pyright: ignore[reportArgumentType]  (made arrays)
 
 
 def _in_libraw(image):

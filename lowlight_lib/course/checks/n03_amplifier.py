@@ -83,7 +83,7 @@ def collapse(function) -> None:
     torch.manual_seed(0)
     net = LearnedAmplifier("histogram")
     with torch.no_grad():
-        net.out.bias.fill_(40.0)
+        net.out.get_parameter("bias").fill_(40.0)
         shares = torch.rand(16, 63).softmax(1)
         truth = net.out(net.hidden(shares)).flatten()
         answer = answer_of(function, net)

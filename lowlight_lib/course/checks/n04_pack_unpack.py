@@ -80,6 +80,7 @@ def receptive_field(function) -> None:
     x = torch.zeros(1, 1, 16 * cells, 16, dtype=torch.float64, requires_grad=True)
     net(x)
     seen[0][0, :, cells // 2].sum().backward()
+    assert x.grad is not None
     truth = int((x.grad[0, 0].sum(1) != 0).sum())
     radius = (truth // 16 - 1) // 2
     one_side = "A 3x3 convolution sees one cell further on *each* side."

@@ -45,7 +45,7 @@ def grouped_cost(function) -> None:
     for case in ((64, 64, 3, 1, 10, 20), (128, 32, 3, 4, 7, 9), (1024, 128, 3, 128, 4, 4)):
         c_in, c_out, k, groups, h, w = case
         layer = conv(c_in, c_out, k, groups=groups, bias=False, norm=False)
-        weights = layer.weight.numel()
+        weights = layer.get_parameter("weight").numel()
         truth = weights, weights * layer(torch.zeros(1, c_in, h, w))[0, 0].numel()
         hint = Judge(function, case, truth, relative=0)
         hint[(weights, ANY)] = "The weights are right. How often is each used on one picture?"

@@ -48,7 +48,7 @@ def teachers(function) -> None:
         drawn = [torch.rand(1, c, 6, 6, generator=g).requires_grad_() for c in (1, 3, 3, 1, 3, 3)]
         one, two = Decomposition(*drawn[:3]), Decomposition(*drawn[3:])
         images = torch.rand(2, 1, 3, 6, 6, generator=g)
-        pair_loss(*images, one, two, symmetric=symmetric).backward()
+        pair_loss(images[0], images[1], one, two, symmetric=symmetric).backward()
         truth = {f"{n}2" for n, t in zip("LRX", two, strict=True) if t.grad is not None}
         answer = set(answer_of(function, symmetric))
         assert answer <= {"L2", "R2", "X2"}, f"{sorted(answer)}: use the names L2, R2 and X2."

@@ -8,7 +8,7 @@ from .common import Judge, answer_of
 _WORDS = ("no", "yes")
 
 
-def _row(**other):
+def _row(**other) -> dict:
     images = [{"name": f"{i}", "psnr": 20.0 + i} for i in range(3)]
     row = {"model": "redi", "dataset": "sid", "split": "test", "protocol": "default"}
     row |= {"amplification": "ratio", "images": 3, "psnr": 21.0, "per_image": images}

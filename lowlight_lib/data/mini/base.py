@@ -56,7 +56,7 @@ class MiniSet:
         with atomic_write(self.folder / NOTE, "w") as f:
             json.dump(note, f)
 
-    def _foreign(self, note) -> bool:
+    def _foreign(self, note) -> bool | None:
         """Is there what is not ours, by the note that is there?"""
 
     def _clear(self, old):
