@@ -28,7 +28,7 @@ def run_course(
     parameters=None,
     data_root=None,
     notebooks_dir=None,
-    out="runs/latest",
+    out: Path | str = "runs/latest",
     resume=False,
 ) -> int:
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.

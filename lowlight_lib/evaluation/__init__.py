@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,7 +36,7 @@ def test(
     dataset=None,
     split="test",
     protocol="default",
-    amplification="ratio",
+    amplification: Any = "ratio",
     *,
     profile=None,
     seconds_train=None,

@@ -125,7 +125,8 @@ class RestoredClip:
 
 
 def restore_clip(
-    clip, network, out, name, amplification="auto", m=1.0, *, suffix=".png", fps=10, force=False,
+    clip, network, out, name, amplification: Any = "auto", m=1.0, *,
+    suffix=".png", fps=10, force=False,
     **tiles,
 ) -> RestoredClip:  # fmt: skip
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
@@ -155,7 +156,7 @@ def restore_clip(
     return RestoredClip(pictures.folder, pictures.movie, count, factor, seconds)
 
 
-def find_clip_amplification(array, black, white, amplification="auto", m=1.0) -> float:
+def find_clip_amplification(array, black, white, amplification: Any = "auto", m=1.0) -> float:
     """One factor for a clip as stored, so that it does not flicker; of up to eight frames."""
     some = np.unique(np.linspace(0, len(array) - 1, 8).astype(int))
     dark = np.concatenate([np.asarray(array[i]).reshape(1, -1) for i in some])
