@@ -42,7 +42,7 @@ def read_pixels(path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged tags, and pictures over 89 megapixels
             pixels, orientation = _decode(path)
-    except MemoryError:
+    except (MemoryError, DataError):
         raise
     except Exception as e:  # what is no picture, or a damaged one, fails in a dozen ways
         todo = "copy it again, or save it as PNG or as TIFF without compression"
@@ -77,7 +77,7 @@ def _decode(path):
     with open(path, "rb") as f:
         head = f.read(25)
     if not head:
-        raise ValueError("it is empty: 0 bytes")
+        raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
     deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
     if deep is not None:
         return deep

@@ -312,9 +312,7 @@ def test_check_of_lol(tmp_path):
     high.write_text("no")
     assert f"{high}: cannot be read as a picture" in said()
     high.write_text("")
-    assert (
-        f"{high}: cannot be read as a picture (it is empty" in said() and "copy it again" in said()
-    )
+    assert f"{high}: is empty" in said() and "copy it again" in said()
     high.unlink()
     assert "no counterpart" in said()
     (folder / "our485").rename(folder / "our")
