@@ -234,7 +234,7 @@ def test_turned_once_as_exif_says(name, orientation, tmp_path):
     ("name", "content", "says"),
     [
         ("a.png", None, "cannot be read as a picture .*No such file"),
-        ("a.png", b"", "cannot be read as a picture"),
+        ("a.png", b"", "is empty"),
         ("b.jpg", b"<html>quota exceeded</html>", "cannot be read as a picture"),
         ("d.ARW", b"x", "takes raw"),
         ("e.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be read"),
