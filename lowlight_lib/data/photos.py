@@ -144,7 +144,8 @@ class LolDataset(PhotoDataset):
 def _read_scene(folder):
     files = photos_in(folder)
     if len(files) < 2:
-        what = f"holds {len(files)} pictures, and a scene needs two or more exposures"
+        held = "one picture" if files else "no picture"
+        what = f"holds {held}, and a scene needs two or more exposures"
         todo = "pairs/ is pairs/SCENE/PICTURE: add one, move it, or take it out"
         raise DataError(what, file=folder, todo=todo)
     return Scene(folder.name, tuple(files))
