@@ -140,9 +140,9 @@ def test_a_folder_of_one_picture_is_named(tmp_path):
     [
         ([], "no folder of exposures"),
         (["a.png", "b.png"], "into a folder of its own"),
-        (["train/1/a.png", "train/1/b.png"], "train: holds 0 pictures"),
+        (["train/1/a.png", "train/1/b.png"], "train: holds no picture"),
         (["1/a.png", "2/a.png"], "two or more exposures (and 1 more like it)"),
-        (["1/a.txt"], "1: holds 0 pictures"),
+        (["1/a.txt"], "1: holds no picture"),
     ],
 )
 def test_other_trees_than_pairs(layout, says, tmp_path):
@@ -323,7 +323,7 @@ def test_check_of_pairs(three):
     text = str(check(three, deep=True))
     assert "pairs train: 3 items of 3 scenes; opened 3" in text and "nothing is lacking" in text
     (three / "pairs/10/a.bmp").unlink()
-    assert f"! pairs train: {three}/pairs/10: holds 1 pictures" in str(check(three))
+    assert f"! pairs train: {three}/pairs/10: holds one picture" in str(check(three))
 
 
 def test_get_lol_says_how_and_unpacks(tmp_path, capsys):
