@@ -36,7 +36,13 @@ def find(key, name) -> type[Dataset]:
 
 
 def open_dataset(recipe, data_root, split, **changes) -> Dataset:
-    """The data set that a recipe names, for a split, with the recipe's options or others."""
+    """The data set that a recipe names, for a split, with the recipe's options or others.
+
+    OptionError where its crops would lose the phase of a mosaic.
+    """
     dataset = find(recipe.key, recipe.dataset)
+    if recipe.crop % dataset.crop_multiple:
+        what = f"crops of {recipe.dataset} are even, or the Bayer phase is lost; not {recipe.crop}"
+        raise OptionError(what, todo="choose another crop")
     options = {n: getattr(recipe, n) for n in dataset.recipe_options} | changes
     return dataset(data_root, split, **options)

@@ -27,6 +27,7 @@ class Dataset:
         recipe_options: fields of a recipe that the constructor takes.
         two_exposures: `batch` gives two exposures of a scene for PairLIE's losses, in place of an
             input and its target.
+        crop_multiple: of the side of crops, so that they keep a mosaic's phase.
         tested_on: the data set to be tested on, where this one is for training alone.
         pairs: the items of the split: each says its name, its scene, its files `input` and
             `target`, and its ratio.
@@ -40,6 +41,7 @@ class Dataset:
     splits: tuple[str, ...] | dict = ("train", "val", "test")
     recipe_options: tuple[str, ...] = ()
     two_exposures = False
+    crop_multiple = 1
     tested_on: str | None = None
     pairs: list
     published: tuple[int, int] | None = None

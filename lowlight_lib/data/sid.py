@@ -117,6 +117,7 @@ class SidDataset(Dataset):
     task = Task.RAW_STILL
     folder_name = "SID"
     recipe_options = ("first_of_burst", "exclude_misaligned", "levels")
+    crop_multiple = 2
     _one_generator = True
 
     def __init__(

@@ -74,8 +74,6 @@ class Recipe:
                 raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
         if not isinstance(self.options, dict):
             raise OptionError(f"options are names and values, not {self.options!r}")
-        if self.dataset == "sid" and self.crop % 2:
-            raise OptionError(f"crop is even, or the Bayer phase is lost; not {self.crop}")
         pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
         for name, pair in pairs.items():
             if name == "levels" and pair is None:

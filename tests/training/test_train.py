@@ -294,7 +294,7 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
     [
         {"steps": "abc"}, {"steps": 2.5}, {"steps": 0}, {"checkpoint_every": 0}, {"seed": -1},
         {"flips": [1]}, {"flips": [0.5, 2]}, {"schedule": "foo"}, {"lr": -1}, {"lr": "fast"},
-        {"crop": 33}, {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
+        {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
         {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1},
     ],
 )  # fmt: skip
@@ -503,3 +503,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         assert done.returncode == 0, done.stderr
         peaks[n] = int(done.stdout.split()[-1])
     assert peaks[200] - peaks[10] < 150 * 1024, peaks  # kB
+
+
+def test_a_crop_that_loses_the_phase_is_refused_before_anything_is_decoded(sid, tmp_path):
+    with pytest.raises(OptionError, match="Bayer phase is lost; not 33"):
+        train.fit(SMOKE.replace(crop=33), sid, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
