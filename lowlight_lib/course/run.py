@@ -16,7 +16,7 @@ from typing import cast
 from unittest.mock import patch
 
 from ..errors import DataError, OptionError, OutputError
-from ..io.files import atomic_write
+from ..io.files import atomic_write, is_running, this_process
 from .plan import find_notebooks, literal, plan, select, typed
 from .progress import cells_begun, progress, runs, say
 from .report import write_index
@@ -77,7 +77,7 @@ def run_course(
         state = None
     state = state or {"started": _now(), **settings, "notebooks": {}}
     state |= {"status": "running", "versions": versions(), "commit": commit()}
-    state |= {"finished": None, "process": _process(os.getpid())}
+    state |= {"finished": None, "process": this_process()}
     return _run_all(jobs, out, state)
 
 
@@ -169,12 +169,12 @@ def _earlier_run(out, settings, resume):
         return None
     try:
         earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
-        process = earlier["process"]
         _ = earlier["notebooks"], earlier["started"]
-    except (OSError, ValueError, KeyError, TypeError) as e:
+        at_work = earlier.get("status") == "running" and is_running(earlier.get("process"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         what = "is not the folder of an earlier run, so nothing is written there"
         raise OptionError(what, file=out, todo="give another --out") from e
-    if earlier["status"] == "running" and _process(process[0]) == process:
+    if at_work:
         raise OptionError("another run is at work there", file=out, todo="wait, or use --out")
     for key, value in settings.items() if resume else ():
         if earlier.get(key) != value:
@@ -213,10 +213,3 @@ def _save(out, state):
 
 def _now():
     return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-
-
-def _process(pid):
-    """[id, start time] of a living process, else None: ids are used again."""
-    import psutil
-
-    return [pid, psutil.Process(pid).create_time()] if psutil.pid_exists(pid) else None

@@ -87,6 +87,24 @@ def make_folder(folder) -> Path:
     return folder
 
 
+def this_process() -> list:
+    """[id, start time] of this process, for a file that says who is at work in a folder."""
+    import psutil
+
+    return [os.getpid(), psutil.Process().create_time()]
+
+
+def is_running(process) -> bool:
+    """Whether what `this_process` said is still there: ids are used again. False for other data."""
+    import psutil
+
+    try:
+        pid, began = process
+        return psutil.Process(pid).create_time() == began
+    except (psutil.Error, TypeError, ValueError, OverflowError):
+        return False
+
+
 def why_unread(error: OSError) -> str:
     """In words, why a file was not read: it does not exist, or what the system says."""
     missing = isinstance(error, FileNotFoundError)

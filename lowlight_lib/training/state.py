@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 
 from .. import models
 from ..errors import RunError
-from ..io.files import atomic_write, make_folder, output_error
+from ..io.files import atomic_write, is_running, make_folder, output_error, this_process
 from ..models.released import our_name
 from ..recipes import Recipe
 from . import distributed
@@ -68,14 +68,12 @@ class RunDirectory:
 
     def claim(self) -> None:
         """Make the folder this recipe's, and this process its owner; RunError where another is."""
-        import psutil
-
         make_folder(self.path)
         self._refuse_owner()
         (self.path / OWNER).unlink(missing_ok=True)  # of a process that is no more
         try:
             with open(self.path / OWNER, "x", encoding="utf-8") as f:
-                json.dump([os.getpid(), psutil.Process().create_time()], f)
+                json.dump(this_process(), f)
         except OSError as e:
             raise output_error(self.path / OWNER, e) from e
         if not self.resume:
@@ -88,16 +86,13 @@ class RunDirectory:
                 json.dump(content, f, indent=1)
 
     def _refuse_owner(self):
-        """RunError where the process of owner.json still runs; process ids are used again."""
-        import psutil
-
+        """RunError where another process, which owner.json names, is at work."""
         try:
-            pid, began = json.loads((self.path / OWNER).read_text(encoding="utf-8"))
-            alive = pid != os.getpid() and psutil.Process(pid).create_time() == began
-        except (OSError, ValueError, TypeError, RecursionError, psutil.Error):
+            owner = json.loads((self.path / OWNER).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             return
-        if alive:
-            what = f"another training is at work there (process {pid})"
+        if owner != this_process() and is_running(owner):
+            what = f"another training is at work there (process {owner[0]})"
             todo = "wait for it, or use another run directory"
             raise RunError(what, file=self.path, todo=todo)
 

@@ -152,6 +152,10 @@ def test_a_file_that_computes_something_else_is_found(small):
     other = models.build("pairlie", width=8)  # other weights
     with pytest.raises(DataError, match="differs from PyTorch"):
         export.verify(other, small[0], ("L", "R"))
+    with torch.no_grad():
+        other.reflectance.layers[0].weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(DataError, match="differs from PyTorch by nan"):
+        export.verify(other, small[0], ("L", "R"))
 
 
 def test_what_is_no_file_of_ours(tmp_path):
