@@ -70,3 +70,12 @@ def lowlight(capsys):
         return code, out.out, out.err
 
     return call
+
+
+@pytest.fixture
+def cores():
+    """A number of threads that leaves some for every branch; the other tests run on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield 4
+    torch.set_num_threads(before)

@@ -10,15 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from lowlight_lib.blocks.concurrent import run_together
 
 
-@pytest.fixture
-def cores():
-    """A number of threads that leaves some for every branch; the other tests run on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield 4
-    torch.set_num_threads(before)
-
-
 def threads_of_new_threads():
     """How many threads a thread that is born now would compute on."""
     seen = []

@@ -59,15 +59,6 @@ def count_by_hand(
 
 
 @pytest.fixture
-def cores():
-    """A number of threads that leaves some for every branch; the other tests run on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield 4
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def small():
     """A small network in training mode (not clamped) and a batch for it."""
     torch.manual_seed(0)

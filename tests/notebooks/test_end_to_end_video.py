@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 
 import imageio.v3 as iio
 import pytest
+from support.course import smoke_run
 from support.results import FIELDS
 
 pytestmark = pytest.mark.notebooks
@@ -16,11 +14,7 @@ pytestmark = pytest.mark.notebooks
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, mini_root, root):
     out = tmp_path_factory.mktemp("runs") / "latest"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
-    command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
-    command += ["--only", "11", "-p", "limit=4", "--data", str(mini_root), "--out", str(out)]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    smoke_run(root, out, mini_root, "11", 4)
     return out
 
 
