@@ -1,12 +1,11 @@
 """Keep freed memory in the process: glibc gives large blocks back, and PyTorch wants them again.
 
 glibc maps every large block of its own and unmaps it when it is freed. A network frees and asks for
-such blocks all the time, and each new one costs a page fault for every 4 KB. So the programs of
-this project (commands, notebooks of the course, trainings, fast forms) ask glibc to keep its pages;
-results stay the same to the last bit. `import lowlight_lib` alone changes nothing, and
-LOWLIGHT_MALLOC=system leaves everything as it comes.
+such blocks all the time, and each new one costs a page fault for every 4 KB. So commands and
+trainings of this project ask glibc to keep its pages; results stay the same to the last bit.
+`import lowlight_lib` alone changes nothing, and LOWLIGHT_MALLOC=system leaves all as it comes.
 
-Source: mallopt(3). See docs/performance.md for what it is worth.
+Source: mallopt(3).
 """
 
 from __future__ import annotations
