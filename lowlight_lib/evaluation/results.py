@@ -39,7 +39,7 @@ def read_rows(path) -> list[dict]:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise DataError(f"is damaged ({e})", file=path, todo="move it away") from e
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
         raise DataError("is no list of results", file=path, todo="move it away")

@@ -113,5 +113,7 @@ def why_unread(error: OSError) -> str:
 
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
-    what = f"cannot be written ({(error.strerror or str(error)).lower()})"
+    # numpy says but "96 requested and 0 written" where there is no space.
+    short = " requested and " in str(error) and "not all was written: is the disk full?"
+    what = f"cannot be written ({(error.strerror or short or str(error)).lower()})"
     return OutputError(what, file=path, todo="choose another folder, free space, or change rights")

@@ -6,8 +6,8 @@ instructions that plain data and arrays need, and nothing is imported or called.
 
 from __future__ import annotations
 
+import functools
 import io
-import math
 import os
 import pickletools
 import re
@@ -19,14 +19,15 @@ from ..errors import DataError
 from .files import why_unread
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
+LARGEST_NPZ = 2**31  # bytes in it
 MOST = 2000  # instructions of its pickle
 MOST_OF_CHECKPOINT = 2**21
 _VALUE = re.compile("NONE|(BIN|LONG_)?INT[12]?|LONG[14]?|(BIN)?FLOAT|BYTEARRAY8|"
-                    "((SHORT_)?BIN)?(STRING|UNICODE8?)|(SHORT_)?BINBYTES8?")  # fmt: skip
+                    "((SHORT_)?BIN)?(STRING|(UNICODE|BYTES)8?)")  # fmt: skip
 _NEW = {"NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
-_COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}  # else: from the mark
-_OBJECT = {"NEWOBJ": 2, "NEWOBJ_EX": 3, "EMPTY_SET": 0, "FROZENSET": None, "OBJ": None,
-           "INST": None}  # fmt: skip
+_COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2,  # else: from the mark
+          "EMPTY_SET": 0, "NEWOBJ": 2, "NEWOBJ_EX": 3}  # fmt: skip
+_OBJECTS = "EMPTY_SET", "FROZENSET", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"
 _KEYS = str, bytes, int, float, type(None)
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O8?)")
 
@@ -60,14 +61,29 @@ def load_npy(path):
         raise DataError(what, file=path, todo=todo) from e
 
 
-class Unknown:
-    """In the place of whatever is no plain data in a checkpoint: nothing of it is made."""
+def read_npz(path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz, none of objects; DataError for whatever is no such file."""
+    try:
+        with zipfile.ZipFile(path) as z:
+            if sum(m.file_size for m in z.infolist()) > LARGEST_NPZ:
+                raise DataError(f"more than {LARGEST_NPZ} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except FileNotFoundError as e:
+        raise DataError("does not exist", file=path, todo="check its place") from e
+    except Exception as e:  # a damaged header fails in a dozen ways
+        what = f"cannot be read as npz ({e!s:.200})"
+        raise DataError(what, file=path, todo="write it again") from e
+
+
+class _Unknown:
+    """In the place of what is no plain data: nothing of it is made."""
 
     def __call__(self, *_):
         return self
 
 
-UNKNOWN = Unknown()
+UNKNOWN = _Unknown()
 
 
 def loads(data, storage=None):
@@ -75,14 +91,15 @@ def loads(data, storage=None):
 
     Args:
         data: bytes, or a file, which is read up to the end of the pickle.
-        storage: of a checkpoint, a function of what a pickle says of a tensor's numbers, kept
-            elsewhere. Tensors are made of these, and what else is unknown becomes `UNKNOWN`.
+        storage: for a checkpoint, a function from what it says of a tensor's numbers to these. All
+            that is no tensor and no plain data becomes `UNKNOWN`.
     """
-    stack, marks, memo, strict = [], [], {}, storage is None
-    names, most = (_NAMES, MOST) if strict else (_torch_names(), MOST_OF_CHECKPOINT)
+    stack, marks, memo = [], [], {}
+    names, most = (_torch_names(), MOST_OF_CHECKPOINT) if storage else (_NAMES, MOST)
 
-    def take(count=None):
-        """The last values, or all since the last mark."""
+    def take(name):
+        """The last values, as many as the instruction wants, or all since the last mark."""
+        count = _COUNT.get(name)
         start = marks.pop() if count is None else len(stack) - count
         taken = stack[start:]
         del stack[start:]
@@ -103,72 +120,60 @@ def loads(data, storage=None):
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if value is None else value] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
-            found = memo[value]
-            # What is in two places could hold itself, or double, and double again.
-            if isinstance(found, list | tuple | dict) and (strict or not _flat(found)):
-                if strict:
-                    raise DataError("a list, tuple or dict is repeated")
-                found = UNKNOWN
-            stack.append(found)
+            # What repeats others could hold itself, or double, and double again.
+            plain = not isinstance(memo[value], list | dict) and _flat(memo[value])
+            stack.append(memo[value] if plain else UNKNOWN)
         elif name.startswith("TUPLE"):
-            stack.append(tuple(take(_COUNT.get(name))))
-        elif name == "LIST":
-            stack.append(take())
-        elif name == "DICT":
-            items = take()
-            stack.append(_filled({}, items, strict))
-        elif name in ("APPEND", "APPENDS", "ADDITEMS"):
-            items = take(_COUNT.get(name))
+            stack.append(tuple(take(name)))
+        elif name in ("LIST", "DICT"):
+            items = take(name)
+            stack.append(items if name == "LIST" else _filled({}, items))
+        elif name in ("APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"):
+            items = take(name)
             if stack[-1] is not UNKNOWN:
-                list.extend(stack[-1], items)
-        elif name.startswith("SETITEM"):
-            items = take(_COUNT.get(name))
-            if stack[-1] is not UNKNOWN:
-                _filled(stack[-1], items, strict)
+                (_filled if name.startswith("SET") else list.extend)(stack[-1], items)
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            asked = re.sub(r"^numpy\._?core\.multiarray ", "numpy ", value or " ".join(take(2)))
-            if strict and asked not in names:
+            asked = value or " ".join(take("TUPLE2"))
+            asked = re.sub(r"^numpy\._?core\.multiarray ", "numpy ", asked)
+            if asked not in names and not storage:
                 raise DataError(f"asks for {asked.replace(' ', '.'):.80}")
             stack.append(names.get(asked, UNKNOWN))
         elif name == "REDUCE":  # there is nothing else to be called than the functions in names
-            function, args = take(2)
+            function, args = take("TUPLE2")
             stack.append(function(*args))
         elif name == "BUILD":  # what begins as an empty object or a dtype gets its content
-            old, state = take(2)
-            if not strict:
-                stack.append(old)
-                continue
-            if isinstance(old, np.dtype):
-                stack.append(np.dtype(old.newbyteorder(state[1]).str))
-            else:
-                _, shape, dtype, fortran, content = state
-                stack.append(_array(content, dtype, shape, fortran))
-            memo |= {place: stack[-1] for place, it in memo.items() if it is old}
-        elif not strict and name == "BINPERSID":
-            stack.append(storage(*take(1)[0]))
-        elif not strict and name in _OBJECT:
-            take(_OBJECT[name])
+            old, state = take("TUPLE2")
+            stack.append(old if storage else _built(old, state))
+            memo |= {p: stack[-1] for p, it in memo.items() if it is old} if not storage else {}
+        elif storage and name == "BINPERSID":
+            stack.append(storage(*stack.pop()))
+        elif storage and name in _OBJECTS:
+            take(name)
             stack.append(UNKNOWN)
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise DataError(f"the instruction {name}, which plain data do not need")
     [found] = stack
-    if strict:
+    if not storage:
         _check(found)
     return found
 
 
 def _flat(value):
-    return isinstance(value, tuple) and all(isinstance(v, _KEYS) for v in value)
+    return not isinstance(value, tuple) or all(isinstance(v, _KEYS) for v in value)
 
 
-def _filled(target, items, strict):
-    """A dict with more keys and values; its keys are plain, since hashing others may never end."""
-    for key, value in zip(items[::2], items[1::2], strict=True):
-        if isinstance(key, _KEYS):
-            dict.__setitem__(target, key, value)
-        elif strict:
-            raise DataError("a key that is no text or number")
+def _filled(target, items):
+    """A dict with more of them; other keys than plain ones are not hashed, which may never end."""
+    keys = (k if isinstance(k, _KEYS) else UNKNOWN for k in items[::2])
+    dict.update(target, zip(keys, items[1::2], strict=True))
     return target
+
+
+def _built(old, state):
+    if isinstance(old, np.dtype):
+        return np.dtype(old.newbyteorder(state[1]).str)
+    _, shape, dtype, fortran, content = state
+    return _array(content, dtype, shape, fortran)
 
 
 def _dtype(code, *_):
@@ -210,11 +215,9 @@ _NAMES = {
 }
 
 
-_STORAGES = {
-    "Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
-    "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
-    "Bool": "bool",
-}  # fmt: skip
+_STORAGES = {"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
+             "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
+             "Bool": "bool"}  # fmt: skip
 _MAGIC = 0x1950A86A20F9469CFC6C  # what files of PyTorch before 1.6 begin with
 
 
@@ -222,16 +225,10 @@ def _torch_names():
     import torch
 
     def tensor(storage, offset, size, stride, *_):
-        if storage is UNKNOWN:
-            return UNKNOWN
-        if not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
-            raise DataError("a tensor of impossible size")
-        if math.prod(size) > len(storage):  # one number repeated takes no bytes here, but later
-            raise DataError("a tensor larger than its numbers")
-        return storage.as_strided(size, stride, offset)
+        return UNKNOWN if storage is UNKNOWN else storage.as_strided(size, stride, offset)
 
     return {
-        "collections OrderedDict": lambda pairs=(): _filled({}, [v for p in pairs for v in p], 0),
+        "collections OrderedDict": lambda pairs=(): _filled({}, [v for p in pairs for v in p]),
         "torch Size": tuple,
         "numpy scalar": lambda *_: None,
         "torch._utils _rebuild_tensor": tensor,
@@ -243,68 +240,68 @@ def _torch_names():
 
 def read_checkpoint(path):
     """What torch.save wrote: dicts, lists, plain values and tensors on the CPU, and in the place of
-    all else `UNKNOWN`. Whatever is damaged raises a DataError, or what Python says.
+    all else `UNKNOWN`. Damage raises a DataError, or what Python says.
 
-    PyTorch's own reader takes one protocol of pickles, no objects beside the tensors, and does not
-    look at the checksums of the file.
+    PyTorch's own reader takes one protocol of pickles and no objects beside the tensors, can be
+    made to hash for ever, and does not look at the checksums of a file.
     """
     with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
         if zipfile.is_zipfile(file):
-            return _zipped(file)
+            return _zipped(file, size)
         file.seek(0)
-        return _before_zip(file)
+        return _before_zip(file, size)
 
 
-def _zipped(file):
+def _zipped(file, size):
+    import torch
+
     with zipfile.ZipFile(file) as z:
         members = {m.filename.partition("/")[2]: m for m in z.infolist()}
-        for member in members.values():
-            if not member.CRC:  # written without
-                del member.CRC
         if "constants.pkl" in members:
             todo = "save the weights alone: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
             raise DataError("is a TorchScript archive, a program, which is not run", todo=todo)
-        if sum(m.file_size for m in members.values()) > os.fstat(file.fileno()).st_size:
+        if sum(m.file_size for m in members.values()) > size:
             raise DataError("is compressed, or damaged")
+        for member in members.values():
+            if not member.CRC:  # written without
+                del member.CRC
         if "byteorder" in members and z.read(members["byteorder"]) != b"little":
             raise DataError("was written by another kind of machine")
-        there = {}
+
+        @functools.cache
+        def numbers(dtype, key):
+            content = bytearray(z.read(members[f"data/{key}"]))
+            return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0)
 
         def storage(word, dtype, key, *_):
-            if word != "storage" or dtype is UNKNOWN:
-                return UNKNOWN
-            if (dtype, key) not in there:
-                there[dtype, key] = _numbers(z.read(members[f"data/{key}"]), dtype)
-            return there[dtype, key]
+            known = word == "storage" and dtype is not UNKNOWN
+            return numbers(dtype, key) if known else UNKNOWN
 
         return loads(z.read(members["data.pkl"]), storage)
 
 
-def _before_zip(file):
-    """PyTorch's format until 1.6: pickles, then the numbers, for which the last is read twice."""
-    magic, _, system = (loads(file, lambda *_: UNKNOWN) for _ in range(3))
-    if magic != _MAGIC or not system["little_endian"]:
-        raise DataError("is no file of PyTorch, or of another kind of machine")
-    start, kinds = file.tell(), {}
-
-    def seen(word, dtype, key, *_):
-        if word == "storage" and dtype is not UNKNOWN:
-            kinds[key] = dtype
-        return UNKNOWN
-
-    loads(file, seen)
-    there, size = {}, os.fstat(file.fileno()).st_size
-    for key in loads(file, seen):
-        count = int.from_bytes(file.read(8), "little")
-        content = file.read(min(count * kinds[key].itemsize, size))
-        there[key] = _numbers(content, kinds[key])
-        if len(there[key]) != count:
-            raise DataError("is cut short")
-    file.seek(start)
-    return loads(file, lambda word, dtype, key, *_: there.get(key, UNKNOWN))
-
-
-def _numbers(content, dtype):
+def _before_zip(file, left):
+    """PyTorch's format until 1.6: pickles, then the numbers that they name."""
     import torch
 
-    return torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0)
+    there = {}
+
+    def storage(word, dtype, key, _, count, *_more):
+        nonlocal left
+        if word == "storage" and key not in there:
+            left -= count * dtype.itemsize
+            if left < 0:
+                raise DataError("is cut short")
+            there[key] = torch.empty(count, dtype=dtype)
+        return there.get(key, UNKNOWN)
+
+    magic, _, system, found, keys = (loads(file, storage) for _ in range(5))
+    if magic != _MAGIC or not system["little_endian"]:
+        raise DataError("is no file of PyTorch, or of another kind of machine")
+    for key in keys:
+        numbers = there.pop(key).view(torch.uint8).numpy()
+        file.seek(8, os.SEEK_CUR)  # their count, which the pickle has too
+        if file.readinto(numbers) < numbers.nbytes:
+            raise DataError("is cut short")
+    return found

@@ -108,7 +108,7 @@ class Spec:
         return spec
 
 
-_LARGEST = 4096  # number in a description: more take long to build even without memory
+_LARGEST = 2048  # number in a description: more take long to build even without memory
 
 
 def _is_option(value):

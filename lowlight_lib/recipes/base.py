@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper")
+LARGEST = 2**63 - 1  # of any number
+MOST_PIXELS = 2**28  # of a step: several GB for input and target alone
 SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
 
 
@@ -67,33 +69,21 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        whole = ("steps", "batch", "crop", "frames", "drop_at", "halve_every", "seed")
-        for name in (*whole, "checkpoint_every", "log_every"):
-            value, least = getattr(self, name), int(name not in ("drop_at", "halve_every", "seed"))
-            if type(value) is not int or value < least:
-                raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
-        if not isinstance(self.options, dict):
-            raise OptionError(f"options are names and values, not {self.options!r}")
-        pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
-        for name, pair in pairs.items():
-            if name == "levels" and pair is None:
-                continue
-            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_real, pair))):
-                raise OptionError(f"{name} is two numbers, not {pair!r}")
-            object.__setattr__(self, name, tuple(pair))  # a list comes from JSON
-        if not (_real(self.lr) and self.lr > 0):
-            raise OptionError(f"lr is a number above 0, not {self.lr!r}")
-        if not (_real(self.lr_min) and 0 <= self.lr_min <= self.lr):
+        for name in ("betas", "flips", "levels"):
+            if isinstance(getattr(self, name), list):  # from JSON
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for names, sound, what in _FIELDS:
+            for name in names.split():
+                if not sound(value := getattr(self, name)):
+                    raise OptionError(f"{name} is {what}, not {value!r:.200}")
+        if not 0 <= self.lr_min <= self.lr:
             raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
-        for p in (*self.flips, self.transpose, self.reverse):
-            if not (_real(p) and 0 <= p <= 1):
-                raise OptionError(f"flips, transpose and reverse are probabilities, not {p!r}")
-        if type(self.amp) is not bool:
-            raise OptionError(f"amp is true or false, not {self.amp!r}")
+        if self.batch * self.frames * self.crop**2 > MOST_PIXELS:
+            todo = "take a smaller batch, crop, or number of frames"
+            raise OptionError(f"a step has at most {MOST_PIXELS} pixels", todo=todo)
         if self.schedule not in SCHEDULES:
-            raise OptionError(
-                f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
-            )
+            todo = f"use {', '.join(SCHEDULES)}"
+            raise OptionError(f"unknown schedule {self.schedule!r}", todo=todo)
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
@@ -121,9 +111,28 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
-def _real(x):
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+def _real(x, least=-LARGEST, most=LARGEST):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and least <= x <= most
 
 
+def _pair(x, *ends):
+    return isinstance(x, tuple) and len(x) == 2 and all(_real(v, *ends) for v in x)
+
+
+_FIELDS = (
+    ("key profile loss dataset schedule source", lambda v: isinstance(v, str), "a name"),
+    ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
+    ("options", lambda v: isinstance(v, dict), "a set of names and values"),
+    ("steps batch crop frames checkpoint_every log_every",
+     lambda v: type(v) is int and _real(v, 1), "a whole number of at least 1 and below 2^63"),
+    ("drop_at halve_every seed",
+     lambda v: type(v) is int and _real(v, 0), "a whole number of at least 0 and below 2^63"),
+    ("betas", lambda v: _pair(v, 0, 1 - 1e-9), "two numbers from 0 to below 1"),
+    ("flips", lambda v: _pair(v, 0, 1), "two probabilities, from 0 to 1"),
+    ("levels", lambda v: v is None or (_pair(v) and v[0] < v[1]), "two numbers, the first lower"),
+    ("lr", lambda v: _real(v) and v > 0, "a number above 0"),
+    ("lr_min", _real, "a number from 0 to lr"),
+    ("transpose reverse", lambda v: _real(v, 0, 1), "a probability, from 0 to 1"),
+)  # fmt: skip
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
 SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,11 @@ from ..models.released import our_name
 _NORM = {"weight_g": "original0", "weight_v": "original1"}  # of older PyTorch, and of ours
 _TENSORFLOW = "TensorFlow's are of other networks: train with `lowlight train sid`"
 LONGEST_NAME, MOST_SETS = 500, 16  # of a parameter; state dicts of a file that are tried
-# What wrappers of networks put before names, anywhere, and in front; and what they put among them.
-_INSIDE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-_FRONT = re.compile(r"(module|_forward_module|(ema_?)?model(_ema)?|net(work)?|net_?g|generator|ema|"
-                    r"state_dict|params(_ema)?)\.", re.I)  # fmt: skip
-_EXTRA = re.compile(r"(^|.*\.)(total_ops|total_params|step_counter|n_averaged)")
+# What wrappers of networks put anywhere into names, or before them, and what they add.
+_WRAPPER = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.|"
+                      r"^(module|_forward_module|net(work)?|net_?g|generator|state_dict|"
+                      r"(ema_?)?model(_ema)?|ema|params(_ema)?)\.", re.I)  # fmt: skip
+_EXTRA = re.compile(r"(.*\.)?(total_ops|total_params|step_counter|n_averaged)")
 _OTHERS = "use weights of this network, or give the options it was trained with"
 
 
@@ -73,20 +74,18 @@ def load(key: str, path: Path | str, **options: Any) -> models.Network:
     if about.get("key", key) != key:
         what = f"holds weights of {about['key']!r}, not of {key!r}"
         raise CheckpointError(what, file=path, todo=f"use --model {about['key']}, or another file")
-    options = (about.get("options") or {}) | options
-    try:
-        # Shapes alone take no memory, whatever the options of a file say.
-        with torch.device("meta" if about.get("options") else "cpu"):
-            wanted = models.build(key, **options)
-    except OptionError as e:
-        if not about.get("options"):
-            raise
-        what = f"was saved with options that do not fit: {e.what}"
-        raise CheckpointError(what, file=path, todo=_OTHERS) from e
-    state = _chosen(key, sets, wanted, path)
-    scales = _unpack(wanted, state, path)
-    state = _fitting(wanted, state, path)
-    model = models.build(key, **options)
+    if own := about.get("options"):
+        try:
+            with torch.device("meta"):  # shapes take no memory, whatever a file says
+                like = models.build(key, **own | options)
+        except OptionError as e:
+            raise CheckpointError(f"has options of its own: {e.what}", file=path) from e
+    else:
+        like = models.build(key, **options)
+    state = _chosen(like, sets, path)
+    scales = _unpack(like, state, path)
+    state = _fitting(like, state, path)
+    model = models.build(key, **own | options) if own else like
     model.load_state_dict(state)
     for name, alpha in scales.items():
         model.get_submodule(name).alpha = alpha
@@ -112,17 +111,19 @@ def check_finite(tensors: dict[str, Tensor], path: Path | str) -> None:
 def _fitting(model, state, path):
     """The state dict by our names; CheckpointError where it is not that of this network."""
     wanted, key = model.state_dict(), models.spec_of(model).key
-    found = _renamed(key, state, wanted)
+    named = _by_our_names(key, state, wanted)
+    found, counts = dict(named), Counter(name for name, _ in named)
     both = wanted.keys() & found.keys()
     wrong = {
         "missing": wanted.keys() - both,
         "unknown": found.keys() - both,
+        "there twice": {k for k, count in counts.items() if count > 1},
         "of other shape": {k for k in both if wanted[k].shape != found[k].shape},
-        "of integers": {k for k in both if not found[k].is_floating_point()},
+        "of integers": {
+            k for k in both if wanted[k].is_floating_point() > found[k].is_floating_point()
+        },
     }
     parts = [f"{len(k)} {what} (such as {min(k):.80})" for what, k in wrong.items() if k]
-    if len(found) < len(state) - sum(1 for k in state if _EXTRA.fullmatch(k)):
-        parts.append("several of one name")
     if parts:
         what = f"does not fit {key!r}: parameters {', '.join(parts)}"
         raise CheckpointError(what, file=path, todo=_OTHERS)
@@ -130,21 +131,18 @@ def _fitting(model, state, path):
     return found
 
 
-def _chosen(key, sets, model, path):
-    """That of several state dicts in a file which is this network's; a moving average first."""
-    shapes = {k: v.shape for k, v in model.state_dict().items()}
-
-    def fit(item):
-        found = _renamed(key, item[1], shapes)
-        return sum(shapes.get(k) == v.shape for k, v in found.items())
-
-    most = max(map(fit, sets))
-    best = [s for s in sets if fit(s) == most]
-    best = [s for s in best if "ema" in s[0].lower()] or best
-    if len(best) > 1 and most == len(shapes):
-        what = f"holds several networks that fit: {', '.join(name for name, _ in best)}"
+def _chosen(model, sets, path):
+    """Of several state dicts in a file that of this network; a moving average before others."""
+    wanted, fits = model.state_dict(), []
+    for name, state in sets:
+        named = _by_our_names(models.spec_of(model).key, state, wanted)
+        fit = sum(k in wanted and wanted[k].shape == v.shape for k, v in named)
+        fits.append((fit, "ema" in name.lower(), name, state))
+    best = [f for f in fits if f[:2] == max(f[:2] for f in fits)]
+    if len(best) > 1 and best[0][0] == len(wanted):
+        what = f"holds several networks that fit: {', '.join(f[2] for f in best)}"
         raise CheckpointError(what, file=path, todo="save one of them alone")
-    return best[0][1]
+    return best[0][3]
 
 
 def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -154,7 +152,7 @@ def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     NAME, all other parameters by their names; header with "key" and "options". CheckpointError
     for a file that is damaged or not packed.
     """
-    [(_, tensors)], header = _read(path := Path(path))
+    [(_, tensors), *_], header = _read(path := Path(path))
     check_finite(tensors, path)
     if not any(k.endswith(".bits") for k in tensors):
         raise CheckpointError("holds no packed weights", file=path, todo="save with packed=True")
@@ -186,21 +184,21 @@ def _unpack(model, state, path):
     return scales
 
 
-def _renamed(key, state, wanted):
-    return {_our_name(key, k, wanted): v for k, v in state.items() if not _EXTRA.fullmatch(k)}
-
-
-def _our_name(key, name, wanted):
-    rest = _INSIDE.sub("", name)
-    while True:
-        ours = our_name(key, rest)
-        stem, _, last = ours.rpartition(".")
-        if ours not in wanted and last in _NORM:
-            ours = f"{stem}.parametrizations.weight.{_NORM[last]}"
-        front = _FRONT.match(rest)
-        if ours in wanted or not front:
-            return ours
-        rest = rest[front.end() :]
+def _by_our_names(key, state, wanted):
+    """[(our name, tensor)] of a state dict, without what wrappers of networks add."""
+    found = []
+    for name in state:
+        rest, more = name[:LONGEST_NAME], not _EXTRA.fullmatch(name)
+        while more:
+            ours = our_name(key, rest)
+            stem, _, last = ours.rpartition(".")
+            if ours not in wanted and last in _NORM:
+                ours = f"{stem}.parametrizations.weight.{_NORM[last]}"
+            rest, more = _WRAPPER.subn("", rest, 1)
+            if ours in wanted or not more:
+                found.append((ours, state[name]))
+                break
+    return found
 
 
 def _read(path) -> tuple[list[tuple[str, dict[str, Tensor]]], dict[str, Any]]:
@@ -254,10 +252,10 @@ def _read_pickle(path):
     sets = []
     for name, value in todo:
         if isinstance(value, dict):
-            todo += [(str(k), v) for k, v in value.items()]
+            todo += [(f"{name}/{k}"[-LONGEST_NAME:], v) for k, v in value.items()]
             tensors = {k: v for k, v in value.items() if isinstance(v, Tensor)}
-            names = all(isinstance(k, str) and len(k) < LONGEST_NAME for k in tensors)
-            if tensors and names and UNKNOWN not in value.values():
+            odd = any(v is UNKNOWN or not isinstance(k, str) for k, v in value.items())
+            if tensors and not odd:
                 sets.append((name, tensors))
     if not sets:
         what = "holds no plain state_dict: none, or code or objects among its tensors"

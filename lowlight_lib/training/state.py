@@ -35,7 +35,6 @@ from .precision import Precision
 
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
 OWNER, VERSIONS = "owner.json", "versions.json"
-_ADAM = {"step", "exp_avg", "exp_avg_sq"}  # what it keeps of a parameter
 _ANOTHER = "use another run directory, or resume=False (--restart) to start over"
 _OVER = "start over with resume=False"
 
@@ -133,15 +132,16 @@ class RunDirectory:
             if before == "float16" == precision.name:
                 precision.scaler.load_state_dict(state["scaler"])
             key = model.spec.key
-            check_finite(state["model"], path)
             model.load_state_dict({our_name(key, k): v for k, v in state["model"].items()})
+            check_finite(model.state_dict(), path)
             # The numbers of its groups are the recipe's, which may have been edited there.
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
-            for parameter, of in optimizer.state.items():
-                check_finite(of, path)
-                if {*of} != _ADAM or any(of[k].shape != parameter.shape for k in _ADAM - {"step"}):
+            for parameter, adam in optimizer.state.items():
+                wanted = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+                if {k: v.shape for k, v in adam.items()} != wanted:
                     raise ValueError
+                check_finite(adam, path)
         except Exception as e:  # whatever a damaged file raises
             raise RunError(f"is damaged ({type(e).__name__})", file=path, todo=_OVER) from e
         if before != precision.name:  # amp=True chooses by the GPU
