@@ -148,10 +148,10 @@ def read_about(file) -> dict:
             proto = onnx.load(path, load_external_data=False) if path else cast(Any, file)
             about = json.loads({p.key: p.value for p in proto.metadata_props}["lowlight"])
         about |= {"spec": _spec(about)}
-        names = [*about["inputs"], *about["outputs"], about["stage"], about["precision"]]
-        sizes = models.Spec.from_json(about["spec"].replace(multiple=about["multiple"]).to_json())
-        if not all(isinstance(n, str) for n in names) or sizes.multiple != about["multiple"]:
-            raise ValueError
+        names = [*about.get("inputs", ()), *about.get("outputs", ())]
+        models.Spec.from_json(about["spec"].replace(multiple=about["multiple"]).to_json())
+        if not all(isinstance(n, str) for n in (*names, about["stage"], about["precision"])):
+            raise ValueError("names are text")
         return about
     except FileNotFoundError as e:
         raise DataError("does not exist", file=path, todo="check the name") from e

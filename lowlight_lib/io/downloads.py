@@ -44,7 +44,9 @@ class Item:
             and all(
                 isinstance(v, str) for v in (self.licence, self.about, self.by_hand, *self.urls)
             )
-            and not (place.is_absolute() or ".." in place.parts or "\\" in self.name)
+            and not (
+                not place.name or place.is_absolute() or ".." in place.parts or "\\" in self.name
+            )
             and (self.size is None or (type(self.size) is int and self.size >= 0))
             and (self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256))
         )

@@ -104,7 +104,7 @@ class RunDirectory:
 
         CheckpointError for weights that are not finite: the state before stays.
         """
-        check_finite(model.state_dict(), self.path)
+        check_finite(model.state_dict(), self.path / STATE)
         buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **done}
         state |= {"precision": precision.name, "scaler": precision.scaler.state_dict()}

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from torch import nn
 
 from lowlight_lib import models
 from lowlight_lib.blocks.dense import fold_weight_norm
-from lowlight_lib.errors import CheckpointError, OptionError, OutputError
+from lowlight_lib.errors import CheckpointError, LowlightError, OptionError, OutputError
 from lowlight_lib.training import checkpoint
 
 SMALL = {"growth": 4, "layers": [1, 2]}  # a REDI that is quick to make and to write
@@ -96,7 +97,7 @@ WAYS = {  # {name: what is written of a state dict}
     "deeper": lambda s: {"checkpoint": {"model": s, "step": 3}},
     "ema": lambda s: {"params": {k: v + 1 for k, v in s.items()}, "params_ema": s},
     "GAN": lambda s: {"netD": {"lse.bias": torch.zeros(3)}, "netG": s},
-    "optimizer": lambda s: {"net": s, "optimizer": {"state": {0: {"step": torch.ones(())}}, "b": (1, 2)}},
+    "optimizer": lambda s: {"net": s, "optimizer": {"state": {0: {"step": torch.ones(())}}, }},
     "numpy beside": lambda s: {"state_dict": s, "psnr": np.float64(3), "curve": np.ones(3)},
     "numpy within": lambda s: s | {"psnr": np.float64(3), "epoch": 3},
     "objects beside": lambda s: {"state_dict": s, "hparams": pathlib.Path("x"), (1, (2,)): {4, 5}},
@@ -368,6 +369,76 @@ def test_code_is_not_run(how, name, small, tmp_path):
     data = io.BytesIO(path.read_bytes())
     pickle.load(data) if how == "pickle" else torch.load(data, weights_only=False)
     assert marker.exists()  # the payload was live
+
+
+def zipped(path, pickled):
+    """A checkpoint around a pickle."""
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("a/data.pkl", pickled)
+        z.writestr("a/version", b"3")
+
+
+@pytest.mark.parametrize("pickled", [
+    b"}" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(200)) + b"K\x01s.",
+    b"}K\x01K\x02\x86" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(60)) + b"K\x01s.",
+    b"}(" + b"K\x01" + b"\x85" * 100_000 + b"K\x01u.",
+    b"\x80\x04" + b"]" * 100_000 + b"a" * 99_999 + b".",
+    b"ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb.",
+    b"ccollections\nOrderedDict\n}X\x08\x00\x00\x00__init__K\x01sb.",
+    b"ctorch\nFloatStorage\n}X\x04\x00\x00\x00nameK\x01sb.",
+    b"}X\x01\x00\x00\x00aq\x00h\x00s.",
+    b"(dq\x00X\x01\x00\x00\x00ah\x00s.",
+    b"N" * 3_000_000 + b".",
+])  # fmt: skip
+def test_a_pickle_neither_hangs_nor_changes_anything(pickled, small, tmp_path):
+    zipped(tmp_path / "bad.pth", pickled)
+    complaint("redi", tmp_path / "bad.pth", **SMALL)
+    torch.save(small.state_dict(), tmp_path / "good.pth")
+    back = checkpoint.load("redi", tmp_path / "good.pth", **SMALL)
+    assert_same_weights(back.state_dict(), small.state_dict())
+    assert torch._utils._rebuild_tensor_v2.__dict__ == {}
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_damage_is_found_or_does_no_harm(count, tmp_path):
+    """Bytes changed within the pickle, whose checksum is then right, and in the other formats."""
+    model, canary = models.build("pairlie", width=1), tmp_path / "canary"
+    state, payload = dict(model.state_dict()), Payload(canary)
+    kinds, rng = {}, np.random.default_rng(count)
+    for old in (True, False):
+        for more in ({}, {"payload": payload}):
+            torch.save({"state_dict": state, **more}, tmp_path / "a",
+                       _use_new_zipfile_serialization=not old)  # fmt: skip
+            kinds[old, len(more)] = (tmp_path / "a").read_bytes()
+    checkpoint.save(model, tmp_path / "a")
+    kinds["safetensors"] = (tmp_path / "a").read_bytes()
+    names, outcomes = list(kinds), Counter()
+    for _ in range(count):
+        data = kinds[kind := names[rng.integers(len(names))]]
+        parts = {"": data}
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            with zipfile.ZipFile(io.BytesIO(data)) as z:
+                parts = {n: z.read(n) for n in z.namelist()}
+        hit = next((n for n in parts if n.endswith("data.pkl")), "")
+        broken, most = bytearray(parts[hit]), 3000 if kind == "safetensors" else len(parts[hit])
+        for _ in range(rng.integers(1, 4)):
+            at, new = rng.integers(min(most, len(broken))), rng.bytes(rng.integers(0, 4))
+            broken[at : at + rng.integers(0, 4)] = new
+        if len(parts) == 1:
+            (tmp_path / "b").write_bytes(broken)
+        else:
+            with zipfile.ZipFile(tmp_path / "b", "w") as z:
+                for name, content in (parts | {hit: bytes(broken)}).items():
+                    z.writestr(name, content)
+        try:
+            back = checkpoint.load("pairlie", tmp_path / "b", width=1)
+            assert all(v.isfinite().all() for v in back.state_dict().values())
+            outcomes["result"] += 1
+        except LowlightError as e:
+            assert str(tmp_path / "b") in str(e)
+            outcomes["own error"] += 1
+    assert not canary.exists() and outcomes.total() == count
+    print(outcomes)
 
 
 def test_a_whole_pickled_model_is_refused(small, tmp_path):
