@@ -38,15 +38,12 @@ class Item:
     by_hand: str = ""  # how to get it without a script; {target} is where to put it
 
     def __post_init__(self):
-        place = PurePosixPath(self.name)
+        place, texts = PurePosixPath(self.name), (self.licence, self.about, self.by_hand)
+        inside = place.name and not place.is_absolute() and ".." not in place.parts
         sound = (
             isinstance(self.urls, list | tuple)
-            and all(
-                isinstance(v, str) for v in (self.licence, self.about, self.by_hand, *self.urls)
-            )
-            and not (
-                not place.name or place.is_absolute() or ".." in place.parts or "\\" in self.name
-            )
+            and all(isinstance(text, str) for text in (*texts, *self.urls))
+            and (inside and "\\" not in self.name)
             and (self.size is None or (type(self.size) is int and self.size >= 0))
             and (self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256))
         )
