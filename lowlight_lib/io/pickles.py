@@ -24,7 +24,13 @@ MOST = 2000  # instructions of its pickle
 MOST_OF_CHECKPOINT = 2**21
 _VALUE = re.compile("NONE|(BIN|LONG_)?INT[12]?|LONG[14]?|(BIN)?FLOAT|BYTEARRAY8|"
                     "((SHORT_)?BIN)?(STRING|(UNICODE|BYTES)8?)")  # fmt: skip
-_NEW = {"NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
+_NEW = {
+    "NEWFALSE": bool,
+    "NEWTRUE": lambda: True,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+}
 _COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2,  # else: from the mark
           "EMPTY_SET": 0, "NEWOBJ": 2, "NEWOBJ_EX": 3}  # fmt: skip
 _OBJECTS = "EMPTY_SET", "FROZENSET", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"
@@ -113,21 +119,22 @@ def loads(data, storage=None):
             stack.append(value)
         elif name in _NEW:
             stack.append(_NEW[name]())
-        elif name == "NEWTRUE":
-            stack.append(True)
         elif name == "MARK":
             marks.append(len(stack))
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if value is None else value] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             # What repeats others could hold itself, or double, and double again.
-            plain = not isinstance(memo[value], list | dict) and _flat(memo[value])
-            stack.append(memo[value] if plain else UNKNOWN)
+            found = memo[value]
+            parts = found if isinstance(found, tuple) else ()
+            plain = not isinstance(found, list | dict) and all(isinstance(v, _KEYS) for v in parts)
+            stack.append(found if plain else UNKNOWN)
         elif name.startswith("TUPLE"):
             stack.append(tuple(take(name)))
-        elif name in ("LIST", "DICT"):
-            items = take(name)
-            stack.append(items if name == "LIST" else _filled({}, items))
+        elif name == "LIST":
+            stack.append(take(name))
+        elif name == "DICT":
+            stack.append(_filled({}, take(name)))
         elif name in ("APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"):
             items = take(name)
             if stack[-1] is not UNKNOWN:
@@ -144,7 +151,8 @@ def loads(data, storage=None):
         elif name == "BUILD":  # what begins as an empty object or a dtype gets its content
             old, state = take("TUPLE2")
             stack.append(old if storage else _built(old, state))
-            memo |= {p: stack[-1] for p, it in memo.items() if it is old} if not storage else {}
+            if not storage:
+                memo |= {place: stack[-1] for place, it in memo.items() if it is old}
         elif storage and name == "BINPERSID":
             stack.append(storage(*stack.pop()))
         elif storage and name in _OBJECTS:
@@ -156,10 +164,6 @@ def loads(data, storage=None):
     if not storage:
         _check(found)
     return found
-
-
-def _flat(value):
-    return not isinstance(value, tuple) or all(isinstance(v, _KEYS) for v in value)
 
 
 def _filled(target, items):

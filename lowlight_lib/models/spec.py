@@ -92,16 +92,15 @@ class Spec:
             known = {f.name for f in dataclasses.fields(cls)}
             spec = cls(**{k: v for k, v in fields.items() if k in known})
             sizes = (spec.channels, 1), (spec.multiple, 1), (spec.halo, 0)
-            gains = (1, 1, 1) if spec.white_balance is None else spec.white_balance
-            options = {} if spec.options is None else spec.options
+            gains, options = spec.white_balance, spec.options
             sound = (
                 isinstance(spec.key, str)
                 and all(type(n) is int and least <= n <= _LARGEST for n, least in sizes)
                 and spec.cfa in ("Bayer", "X-Trans")
                 and isinstance(spec.amplifies_itself, bool)
                 and isinstance(spec.trained_on, str | None)
-                and [1e-6 < gain < 1e6 for gain in gains] == [True] * 3
-                and all(map(_is_option, options.values()))
+                and (gains is None or [1e-6 < gain < 1e6 for gain in gains] == [True] * 3)
+                and (options is None or all(map(_is_option, options.values())))
             )
         except Exception as e:  # whatever an edited file makes of this
             raise OptionError(f"is no description of a network ({e!s:.200})") from e
