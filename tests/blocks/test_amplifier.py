@@ -19,7 +19,6 @@ from lowlight_lib.blocks.amplifier import (
 from lowlight_lib.errors import OptionError, ShapeError
 from lowlight_lib.sensor import cfa
 
-quick = settings(derandomize=True, deadline=None, max_examples=40)
 KINDS = ("histogram", "conv")
 
 # ---------------------------------------------------------------------------------------------
@@ -36,47 +35,17 @@ def by_masks(mosaic, black, white, m):
     return np.clip(a, 1, 300)
 
 
-def slow_amplification(mosaic, black, white, m):
-    """Equation 5, pixel by pixel in float64."""
-    total_w = total_wx = 0.0
-    edges = [(2 ** (8 * k / 127) - 1) / 255 for k in range(128)]
-    for value in mosaic.ravel():
-        x = max(float(value) - black, 0) / (white - black)
-        k = next((k for k in range(127) if edges[k] <= x < edges[k + 1]), None)
-        weight = 0.0 if k is None else 10 ** (-5 * k / 126)
-        total_w, total_wx = total_w + weight, total_wx + weight * x
-    if total_wx == 0:
-        return 300.0 if total_w else 1.0
-    return min(max(0.01 * m * total_w / total_wx, 1.0), 300.0)
-
-
-mosaics = given(
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(
     seed=st.integers(0, 1000),
     scale=st.floats(1, 16000),
     m=st.sampled_from([0.1, 1, 5, 8]),
     kind=st.sampled_from([np.int32, np.int64, np.float32, np.float64]),
 )
-
-
-def draw(seed, scale):
-    light = np.random.default_rng(seed).exponential(scale, (6, 9))
-    return np.minimum(light + 500, 16383).astype(np.uint16)
-
-
-@quick
-@mosaics
-def test_against_a_slow_loop(seed, scale, m, kind):
-    mosaic = draw(seed, scale)
-    ours = estimate_amplification(mosaic.astype(kind), 512, 16383, m)
-    # 1e-5: float32 signal and weights against float64.
-    np.testing.assert_allclose(ours, slow_amplification(mosaic, 512, 16383, m), rtol=1e-5)
-
-
-@quick
-@mosaics
 def test_counts_pixels_and_masks_give_one_float32(seed, scale, m, kind):
     """The sums are float64, so another order shows far behind the digits of a float32."""
-    mosaic = draw(seed, scale)
+    light = np.random.default_rng(seed).exponential(scale, (6, 9))
+    mosaic = np.minimum(light + 500, 16383).astype(np.uint16)
     counted = estimate_amplification(mosaic, 512, 16383, m)
     assert counted == estimate_amplification(mosaic.astype(kind), 512, 16383, m)
     if (mosaic > 512).any() and mosaic.min() < 16383:  # the masks divide 0 by 0 otherwise
@@ -140,8 +109,8 @@ def test_twelve_megapixels_take_little_memory(kind, black):
 def test_constants():
     edges, weights = bin_edges(), bin_weights()
     assert edges.shape == (128,) and weights.shape == (127,) and weights.dtype == np.float32
-    assert edges[0] == 0 and edges[-1] == 1 and (np.diff(edges) > 0).all()
-    np.testing.assert_allclose(weights[[0, 63, 126]], [1, 10**-2.5, 1e-5], rtol=1e-6)  # float32
+    np.testing.assert_allclose(edges, (2 ** (8 * np.arange(128) / 127) - 1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(weights, 10 ** (-5 * np.arange(127) / 126), rtol=1e-6)  # float32
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,6 @@ def test_gradients_of_the_sign_are_their_formulas(values):
         assert x.grad.tolist() == pytest.approx([3 * formula(v) for v in values])
 
 
-def test_quadratic_gradient_is_that_of_the_curve():
-    x = torch.linspace(-0.95, 0.95, 20, dtype=torch.float64, requires_grad=True)
-    sign_ste(x).sum().backward()
-    y = x.detach().requires_grad_()
-    (y * (2 - y.abs())).sum().backward()
-    torch.testing.assert_close(x.grad, y.grad)
-
-
 @pytest.mark.parametrize("wrong", [{"gradient": "none"}, {"zero": -1}])
 def test_other_signs_are_refused(wrong):
     with pytest.raises(OptionError, match="no sign with"):

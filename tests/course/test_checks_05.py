@@ -40,7 +40,6 @@ RIGHT = {
 }
 
 WRONG = [
-    ("share_of_padding", lambda crop: None, "return"),
     ("share_of_padding", lambda crop: 1 - padding(crop), "the rest"),
     ("share_of_padding", lambda crop: 100 * padding(crop), "between 0 and 1"),
     ("share_of_padding", lambda crop: 1 - max(crop // 32 - 2, 0) ** 2 / (crop // 32) ** 2, "taps"),

@@ -45,7 +45,6 @@ RIGHT = {
     "light_of_half": (lambda w: (w - 1) ** -0.5,),
 }
 WRONG = [
-    ("halo_width", lambda r: None, "return"),
     ("halo_width", lambda r: r, "mean behind it"),
     ("halo_width", lambda r: 2 * r + 1, "side of a window"),
     ("halo_width", lambda r: 4 * r, "both sides"),

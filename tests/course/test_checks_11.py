@@ -20,7 +20,6 @@ RIGHT = {
     "packed_bytes": (lambda b, r, c: (b / 8, 4 * r, 4 * c),),
 }
 WRONG = [
-    ("offset_after_mirror", lambda offset: None, "return"),
     ("offset_after_mirror", lambda offset: offset, "Follow one R"),
     ("offset_after_mirror", lambda offset: 0, "distance"),
     ("two_means", lambda rows: 1, "numbers of shape"),

@@ -85,12 +85,10 @@ def test_its_engines(backend, file):
 
 def test_its_cost_and_its_times():
     assert cost.count(built("stranger"), (1, 1, 8, 8)).macs == 16 * (4 * 4 * 9 + 4 * 12)
-    rows = bench.bench(["stranger", "strange_clip"], "small", backends=["torch"], repeats=1,
-                       memory=False, progress=False)  # fmt: skip
-    assert [r["input"] for r in rows if r["backend"] == "eager"] == [
-        [1, 1, 128, 160],
-        [4, 4, 16, 20],
-    ]
+    how = {"backends": ["torch"], "repeats": 1, "memory": False, "progress": False}
+    rows = bench.bench(["stranger", "strange_clip"], "small", **how)
+    eager = [r["input"] for r in rows if r["backend"] == "eager"]
+    assert eager == [[1, 1, 128, 160], [4, 4, 16, 20]]
     assert [r["model"] for r in rows if "error" in r] == ["strange_clip"] * 2
     assert "stages" in bench.table(rows)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.networks import drawn_weights
+from support.networks import drawn_weights, near
 from torch.nn import functional as F
 
 from lowlight_lib import models
@@ -230,6 +230,9 @@ def test_streaming_is_the_clip_form(reference):
     done = [stream.push(frame) for frame in x[0]]
     assert [len(d) for d in done] == [0, 0, 1, 1, 1]
     assert torch.equal(torch.stack([f for d in done for f in d] + stream.close()), fast(x[0]))
+    for shape in ((4, 8, 8), (3, 3, 8, 8), (0, 4, 8, 8), (1, 1, 1, 4, 8, 8)):
+        with pytest.raises(ShapeError, match="a clip is"):
+            fast(torch.zeros(shape))
 
 
 OPTIONS = [
@@ -258,29 +261,6 @@ def test_stage_by_stage(options):
             near(blocks.channels_first(got, y.shape[1]), y)
         near(fast.reconstruct(x, *(last(v) for v in (first, deep, deep))),
              model.reconstruct(x, first, deep, deep))  # fmt: skip
-
-
-def near(a, b):
-    """Equal but for what a flipped sign spreads in one stage."""
-    assert (a - b).abs().mean() < 2e-3 * b.abs().mean() + 1e-6
-    assert ((a - b).abs() < 1e-4 * b.abs().max()).float().mean() > 0.99
-
-
-@pytest.mark.parametrize("t, h, w", [(1, 8, 8), (2, 5, 7), (3, 1, 1), (4, 13, 22)])
-def test_any_length_and_size(t, h, w):
-    torch.manual_seed(0)
-    fast = xnor.pack_network(models.build("brve", channels=4).eval())
-    x = draw(t, 4, h, w).abs() * 0.3
-    y = fast(x)
-    assert y.shape == x.shape and torch.isfinite(y).all()
-    padded = np.pad(x, [(0, 0)] * 2 + [(0, -h % 8), (0, -w % 8)], "reflect")
-    assert torch.equal(fast(torch.from_numpy(padded))[..., :h, :w], y)  # padding, cropping, no more
-
-
-@pytest.mark.parametrize("shape", [(4, 8, 8), (3, 3, 8, 8), (0, 4, 8, 8), (1, 1, 1, 4, 8, 8)])
-def test_what_is_no_clip(reference, shape):
-    with pytest.raises(ShapeError, match="a clip is"):
-        reference[1](torch.zeros(shape))
 
 
 def test_a_packed_file_is_used_as_it_is(tmp_path, reference):
