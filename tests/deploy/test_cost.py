@@ -297,6 +297,8 @@ def test_a_process_that_fails_says_why():
 
 
 def test_the_command_counts_and_measures(lowlight):
+    code, _, err = lowlight("cost", "sid", "--shape", 1, 1, 10**6, 10**6)
+    assert code == 1 and "memory" in err
     code, out, _ = lowlight("cost", "redi", "--shape", *SONY, "--count", "--by-module")
     assert code == 0
     [fuse] = [line for line in out.splitlines() if line.split()[0] == "fuse"]

@@ -8,6 +8,8 @@ import pytest
 from lowlight_lib.errors import OptionError
 from lowlight_lib.sensor import cameras, cfa, isp, noise
 
+GREY = np.full((6, 6, 3), 0.5, np.float32)
+
 
 @pytest.mark.parametrize("key", cameras.CAMERAS)
 def test_a_calibrated_camera_records_what_its_profile_says(key):
@@ -20,7 +22,7 @@ def test_a_calibrated_camera_records_what_its_profile_says(key):
     mean, variance = noise.noise_levels(camera, 100).moments(0.5 * span)
     row = noise.noise_levels(camera, 100).row ** 2
     assert abs(x.mean() - mean) < 5 * math.sqrt(variance / x.size + row / 60)  # five errors
-    grey = isp.undevelop(np.full((6, 6, 3), 0.5, np.float32), camera)
+    grey = isp.undevelop(GREY, camera)
     balanced = grey * np.asarray(camera.white_balance)[cfa.tile(camera.cfa, grey.shape)]
     np.testing.assert_allclose(balanced, balanced[0, 0], rtol=1e-5)  # float32
 
@@ -45,6 +47,7 @@ def test_published_lines_of_the_others():
 @pytest.mark.parametrize(
     "key, names",
     [
+        ("sony_a7s2", ("SonyA7S2", "Sony A7S II", "ilce-7sm2", "Sony ILCE-7SM2")),
         ("nikon_d850", ("NIKON D850", "d850", "Nikon-D850")),
         ("canon_5d4", ("Canon EOS 5D Mark IV", "EOS 5D4", "canon_5d4")),
         ("canon_70d", ("Canon EOS 70D", "eos 70d")),
@@ -54,5 +57,7 @@ def test_published_lines_of_the_others():
 def test_a_camera_answers_to_several_names(key, names):
     for name in names:
         assert cameras.find_camera(name) is cameras.CAMERAS[key]
+        by_name, by_camera = (isp.undevelop(GREY, c) for c in (name, cameras.CAMERAS[key]))
+        assert np.array_equal(by_name, by_camera)
     with pytest.raises(OptionError, match="canon_700d"):
         cameras.find_camera("7000D")

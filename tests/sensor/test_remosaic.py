@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.mosaics import PHASES
 
 from lowlight_lib.data import scenes
 from lowlight_lib.errors import ShapeError, UnsupportedRawError
 from lowlight_lib.sensor import cfa, isp, noise, remosaic
 from lowlight_lib.sensor.raw import RawImage
 
-PHASES = [np.roll(cfa.XTRANS, s, (0, 1)) for s in np.ndindex(6, 6)]
 STRIPES = np.array([[0, 1], [2, 1]], np.uint8)
 GAINS = [(1.0, 1.0, 1.0), *(c.white_balance for c in noise.CAMERAS.values())]
 
