@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlight_lib.blocks import amplifier
@@ -16,13 +16,10 @@ from lowlight_lib.blocks.amplifier import (
     bin_weights,
     estimate_amplification,
 )
-from lowlight_lib.errors import OptionError, ShapeError
+from lowlight_lib.errors import ShapeError
 from lowlight_lib.sensor import cfa
 
 KINDS = ("histogram", "conv")
-
-# ---------------------------------------------------------------------------------------------
-# the fixed one
 
 
 def by_masks(mosaic, black, white, m):
@@ -35,7 +32,6 @@ def by_masks(mosaic, black, white, m):
     return np.clip(a, 1, 300)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 1000),
     scale=st.floats(1, 16000),
@@ -130,10 +126,6 @@ def test_what_is_no_mosaic_is_refused(mosaic, black, white, words):
         estimate_amplification(mosaic, black, white)
 
 
-# ---------------------------------------------------------------------------------------------
-# the learned ones
-
-
 def learned(kind, seed=0):
     torch.manual_seed(seed)
     return LearnedAmplifier(kind)
@@ -141,16 +133,6 @@ def learned(kind, seed=0):
 
 def dark(n=2, shape=(20, 26), seed=0):
     return torch.rand(n, 1, *shape, generator=torch.Generator().manual_seed(seed)) ** 3
-
-
-@pytest.mark.parametrize("kind, count", [("histogram", 8_321), ("conv", 2_897)])
-def test_parameter_counts(kind, count):
-    assert sum(p.numel() for p in learned(kind).parameters()) == count
-
-
-def test_unknown_kinds_are_refused():
-    with pytest.raises(OptionError, match="histogram or conv"):
-        LearnedAmplifier("median")
 
 
 def test_the_histogram_is_numpys_in_shares():
@@ -200,12 +182,3 @@ def test_gradient_with_respect_to_the_picture(kind):
     net(x).sum().backward()
     assert (x.grad is None) == (kind == "histogram")
     assert all(p.grad is not None and p.grad.any() for p in net.parameters())
-
-
-def test_the_two_layers_are_one():
-    net = learned("histogram")
-    with torch.no_grad():
-        v = net.out.weight @ net.hidden.weight  # (1, 63)
-        c = net.out.weight @ net.hidden.bias + net.out.bias
-        x = dark()
-        torch.testing.assert_close(net.histogram(x) @ v[0] + c, net(x), rtol=1e-5, atol=0)

@@ -1,22 +1,17 @@
 """Residual dense blocks, channel shuffle and weight normalisation, against their formulas."""
 
-import copy
-
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.networks import count
 from torch import nn
 from torch.nn import functional as F
 
 from lowlight_lib import models
-from lowlight_lib.blocks.dense import ResidualDenseBlock, channel_shuffle, conv, fold_weight_norm
-
-quick = settings(derandomize=True, deadline=None, max_examples=40)
+from lowlight_lib.blocks.dense import ResidualDenseBlock, channel_shuffle, fold_weight_norm
 
 
-@quick
 @given(groups=st.integers(1, 4), n=st.integers(1, 4), size=st.integers(1, 3))
 def test_channel_shuffle(groups, n, size):
     x = torch.arange(2.0 * groups * n * size * size).view(2, groups * n, size, size)
@@ -68,19 +63,6 @@ def test_a_short_starred_block_is_linear(layers, linear):
     assert (difference < 1e-5) == linear  # float32 sums of a few dozen terms around 1
 
 
-# ---- weight normalisation
-
-
-def test_weight_norm_is_g_v_over_length():
-    torch.manual_seed(0)
-    layer = conv(3, 5, 3)
-    g = layer.parametrizations.weight.original0.detach()
-    v = layer.parametrizations.weight.original1.detach()
-    length = v.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-    torch.testing.assert_close(layer.weight.detach(), g * v / length, rtol=1e-6, atol=1e-7)
-    assert g.numel() == 5
-
-
 @pytest.mark.parametrize("inference", [False, True])
 def test_folding_weight_norm(inference):
     torch.manual_seed(1)
@@ -102,17 +84,6 @@ def test_folding_weight_norm(inference):
         torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
     model(x).sum().backward()  # still a network that can be trained
     assert count(fold_weight_norm(model)) == 783_432  # a second time does nothing
-
-
-def test_folding_a_copy_leaves_the_network():
-    model = models.build("redi").eval()
-    x = torch.rand(1, 1, 32, 32)
-    with torch.no_grad():
-        before = model(x)
-        folded = fold_weight_norm(copy.deepcopy(model))
-        assert torch.equal(model(x), before) and count(model) == 784_768
-        torch.testing.assert_close(folded(x), before, rtol=1e-5, atol=1e-5)
-    assert torch.equal(copy.deepcopy(model)(x), before)
 
 
 @pytest.mark.parametrize("key", ["brve", "pairlie"])

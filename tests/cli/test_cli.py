@@ -1,5 +1,6 @@
 """The command line, as a newcomer types it and as files go wrong."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -9,13 +10,15 @@ import sys
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import tifffile
 import typer
 from support import tiny
+from support.mosaics import COLOURS, of_colour
 from torch.distributed.run import get_args_parser
 
 from lowlight_lib import __version__, models
 from lowlight_lib.cli.main import app
-from lowlight_lib.sensor import isp
+from lowlight_lib.sensor import cameras, isp
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint
 
@@ -219,6 +222,23 @@ def test_train_and_test(lowlight, tmp_path):
     assert (fast["backend"], fast["precision"]) == ("torch", "bfloat16")
     assert eager == row and 0 < abs(fast["psnr"] - row["psnr"]) < 0.5
     assert fast["weights"] == row["weights"]
+
+
+def test_restore_matches_colours_and_writes_other_formats(restore, tmp_path):
+    camera = dataclasses.replace(cameras.CANON_700D, cfa_name="XTRANS")
+    source = tmp_path / "x.dng"
+    write_dng(source, of_colour(camera, COLOURS[1], (33, 40)))
+    code, _, err = restore(source, "--trained-on", "kodak")
+    assert code == 1 and "kodak" in err
+    pictures = []
+    for n, more in enumerate(((), ("--trained-on", "Canon EOS 700D"), ("--no-colour-match",))):
+        words = (source, "--amplification", 1, "--format", "tiff", *more)
+        assert restore(*words, out=f"{n}")[0] == 0
+        pictures.append(tifffile.imread(restore.out / "x_redi.tiff"))
+    assert pictures[0].shape == (33, 40, 3) and np.array_equal(pictures[1], pictures[2])
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert restore(source, "--format", "jpg")[0] == 0
+    assert iio.imread(restore.out / "x_redi.jpg").shape == (33, 40, 3)
 
 
 def test_module_and_script_are_the_same_program(root):

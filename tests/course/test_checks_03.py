@@ -43,7 +43,6 @@ WRONG = [
     ("two_gains", lambda a, m: (np.clip(a, 1, 300) * m, np.clip(a * m, 1, 300)), "other way round"),
     ("two_gains", lambda a, m: (np.clip(a * m, 1, 300),) * 2, "clips first"),
     ("two_gains", lambda a, m: (a * m, np.clip(a, 1, 300) * m), "Both clip"),
-    ("two_gains", lambda a, m: (a,), "numbers of shape"),
     ("fit_m", lambda r, e: np.mean(r / e), "shouts louder"),
     ("fit_m", lambda r, e: np.mean(r) / np.mean(e), "shouts louder"),
     ("fit_m", lambda r, e: geometric(e / r), "Upside down"),

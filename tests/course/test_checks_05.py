@@ -54,7 +54,6 @@ WRONG = [
     ("grouped_cost", lambda i, o, k, g, h, w: cost(i, o // g, k, g, h, w), "divided by the groups"),
     ("grouped_cost", lambda i, o, k, g, h, w: (cost(i, o, k, g, h, w)[0],) * 2, "How often"),
     ("grouped_cost", lambda i, o, k, g, h, w: (1, 1), "Outputs, times inputs"),
-    ("grouped_cost", lambda *_: (1,), "numbers of shape"),
     ("layers_until_curved", lambda: 1, "sum of what it makes"),
     ("layers_until_curved", lambda: 2, "sum of what it makes"),
     ("layers_until_curved", lambda: 4, "fewer do"),

@@ -49,7 +49,6 @@ WRONG = [
     ("halo_width", lambda r: 2 * r + 1, "side of a window"),
     ("halo_width", lambda r: 4 * r, "both sides"),
     ("halo_width", lambda r: 7, "Write the row down"),
-    ("contrast_left", lambda ratio, gamma: (1.0,), "numbers of shape"),
     ("contrast_left", lambda ratio, gamma: (ratio, ratio**gamma), "other order"),
     ("contrast_left", lambda ratio, gamma: (ratio * gamma, ratio), "First number"),
     ("contrast_left", lambda ratio, gamma: (ratio**gamma, ratio**gamma), "Second number"),

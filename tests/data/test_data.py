@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import tiny
 from support.system import few_open_files
@@ -102,15 +102,6 @@ def test_bad_lists_say_which_line(tmp_path, text, match):
     assert "Sony_train_list.txt" in str(e.value)
 
 
-def test_missing_list_and_missing_images(tmp_path):
-    with pytest.raises(DataError, match="lowlight data mini"):
-        SidDataset(tmp_path, "train")
-    folder = tiny.make_sid(tmp_path)
-    (folder / "Sony/short/00002_00_0.1s.dng").unlink()
-    with pytest.raises(DataError, match="1 of 6 listed images are missing or empty, such as Sony"):
-        SidDataset(tmp_path, "train")
-
-
 def test_options_of_the_protocol(tmp_path):
     tiny.make_sid(tmp_path, split="test", first=10034, scenes=2)
     folder = tmp_path / "SID"
@@ -132,7 +123,6 @@ def test_options_of_the_protocol(tmp_path):
 # ---- batches
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
 @given(
     name=st.sampled_from(["RGGB", "GRBG", "GBRG", "BGGR"]),
     shape=st.tuples(st.integers(30, 50), st.integers(30, 50)),
@@ -304,11 +294,3 @@ def test_many_images_need_few_file_descriptors(tmp_path):
     with few_open_files(150):
         x, _ = SidDataset(tmp_path, "train").batch(0, seed=0, size=90, crop=16)
     assert np.isfinite(x).all()
-
-
-def test_a_damaged_image_is_named(tmp_path):
-    folder = tiny.make_sid(tmp_path)
-    bad = folder / "Sony/short/00002_00_0.1s.dng"
-    bad.write_bytes(bad.read_bytes()[:3000])
-    with pytest.raises(RawFileError, match=r"00002_00_0\.1s\.dng"):
-        SidDataset(tmp_path, "train").prepare(progress=False)

@@ -85,9 +85,6 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
     assert "published are" not in str(check(tmp_path))
 
 
-# ---- whole
-
-
 def test_a_whole_set_is_found_whole_and_left_as_it_was(root):
     before = snapshot(root)
     for deep, count in ((False, 3), (True, 6)):
@@ -96,13 +93,6 @@ def test_a_whole_set_is_found_whole_and_left_as_it_was(root):
         assert f"SID Sony train: 3 items of 3 scenes; opened {count}" in str(report)
     assert snapshot(root) == before
     assert str(report).endswith("nothing is lacking")
-
-
-def test_the_mini_set_is_whole(mini_root):
-    assert not check(mini_root).errors
-
-
-# ---- what may be wrong, one at a time: (what happens to SID/, what is said about it)
 
 
 LONG, SHORT = "Sony/long/00001_00_10s.dng", "Sony/short/00001_00_0.1s.dng"
@@ -185,9 +175,6 @@ def test_fuji_is_looked_at_where_it_is(root):
     assert not report.errors and "SID Fuji train: 3 items of 3 scenes" in str(report)
     (sid / "mini.json").unlink()
     assert "published are 1655 items of 135 scenes" in str(check(root))
-
-
-# ---- the wrong folder, and one that may not be read
 
 
 def test_the_wrong_folder(root, tmp_path):

@@ -15,9 +15,6 @@ from lowlight_lib.data.mini import video as mini_video
 SPLITS = ("train", "val", "test")
 
 
-# ---- what they are
-
-
 @pytest.mark.parametrize(("dataset", "shape"), [("llrvd", (128, 160)), ("smoid", (120, 160))])
 def test_mini_clips(mini_root, dataset, shape):
     groups = set()
@@ -79,9 +76,6 @@ def test_mini_sets_are_whole(mini_root):
     assert total < 250e6
 
 
-# ---- resampling
-
-
 def test_resampling_moves_smoothly():
     y, x = np.mgrid[0:30, 0:40]
     picture = np.stack([x / 50, y / 50, (x + y) / 100], -1).astype(np.float32)
@@ -93,9 +87,6 @@ def test_resampling_moves_smoothly():
                                   picture[4:12, 5:14])  # fmt: skip
     edge = mini_video.resample(picture, (-3, -3), 1, (36, 46))
     np.testing.assert_allclose(edge[:3, 10], np.tile(picture[0, 7], (3, 1)), atol=1e-6)
-
-
-# ---- the scripts
 
 
 @pytest.mark.parametrize(

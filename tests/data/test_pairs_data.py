@@ -29,8 +29,7 @@ def complaint(read, *args):
     return str(caught.value)
 
 
-# ---------------------------------------------------------------------------------------------
-# pairs/
+# ---- pairs/
 
 
 def exposures(root, layout, shape=(20, 26)):
@@ -112,12 +111,6 @@ def test_decoding_once(three, monkeypatch):
     assert again._map(data.pairs[2].files[3]).dtype == np.uint8
 
 
-def test_a_folder_of_one_picture_is_named(tmp_path):
-    exposures(tmp_path, {"1": ["a.png", "b.png"], "lonely": ["a.png"]})
-    said = complaint(pairs.PairsDataset, tmp_path)
-    assert str(tmp_path / "pairs" / "lonely") in said and "two or more" in said
-
-
 @pytest.mark.parametrize(
     "layout, says",
     [
@@ -154,8 +147,7 @@ def test_a_bad_file_or_size_is_named(tmp_path):
         pairs.PairsDataset(root, "test")
 
 
-# ---------------------------------------------------------------------------------------------
-# LOL
+# ---- LOL
 
 
 def make_lol(root, split="eval15", names=("1.png", "22.png", "3.png"), shape=(20, 26)):
@@ -192,8 +184,7 @@ def test_lol_that_is_not_whole(tmp_path):
     assert "twice" in complaint(pairs.LolDataset, tmp_path)
 
 
-# ---------------------------------------------------------------------------------------------
-# what `lowlight data check` says, and the scripts
+# ---- what `lowlight data check` says, and the scripts
 
 
 def test_check_of_lol(tmp_path):

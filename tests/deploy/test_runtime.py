@@ -16,7 +16,6 @@ from lowlight_lib.blocks.retinex import Decomposition
 from lowlight_lib.deploy import engines, export, runtime
 from lowlight_lib.deploy.runtime import prepare, resolve_backend
 from lowlight_lib.errors import OptionError, ShapeError
-from lowlight_lib.restore.still import restore
 
 # key, options, an odd size
 SMALL = {
@@ -53,8 +52,7 @@ def close(y, wanted, tolerance=1e-4):
         torch.testing.assert_close(torch.as_tensor(a), b, rtol=0, atol=tolerance)
 
 
-# ---------------------------------------------------------------------------------------------
-# results
+# ---- results
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -155,17 +153,6 @@ def test_what_is_no_input(wrong, said):
         prepare(net, wrong)
 
 
-def test_it_carries_what_restore_reads(make_raw):
-    net = models.build("sid", cfa="xtrans").eval()
-    net.spec = net.spec.replace(trained_on="fuji_xt2", white_balance=(2.0, 1.0, 1.5))
-    fast = prepare(net, None, "torch")
-    assert fast.spec == net.spec
-    raw = make_raw((48, 60), "XTRANS")
-    wanted, got = (restore(raw, n, amplification=2.0, trained_on=None).image
-                   for n in (net, fast))  # fmt: skip
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4)
-
-
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_result_is_its_owners(name, files):
     """What an engine hands out stays as it is whatever it computes after that."""
@@ -225,8 +212,7 @@ def test_few_shapes_stay_compiled(files):
         close(fast(torch.ones(1, 3, 4, 4)), net(torch.ones(1, 3, 4, 4)))
 
 
-# ---------------------------------------------------------------------------------------------
-# which engine
+# ---- which engine
 
 
 @pytest.fixture
@@ -290,8 +276,7 @@ def test_engines_that_fail_are_an_option_error():
         prepare(torch.nn.Conv2d(1, 1, 1), None)
 
 
-# ---------------------------------------------------------------------------------------------
-# commands
+# ---- commands
 
 
 @pytest.mark.filterwarnings("error")

@@ -120,9 +120,6 @@ def test_the_first_stage_packs_each_colour_by_itself():
         assert torch.equal(packed, F.pixel_unshuffle(plane, 8))  # one channel: the same order
 
 
-# ---- the loss
-
-
 def test_the_terms_of_the_loss_by_hand():
     """A 4x4 picture, black but for one pixel of one colour, beside a black target."""
     prediction, target = torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)

@@ -33,9 +33,6 @@ def test_it_is_initialised_after_he():
         assert (layer.bias == 0).all()
 
 
-# ---- X-Trans
-
-
 def test_the_form_for_x_trans_has_other_ends():
     bayer, xtrans = build(), build(cfa="xtrans")
     assert bayer.spec == models.SYSTEMS["sid"].spec.replace(options={})

@@ -1,11 +1,9 @@
 """Packing, phases and flips, as properties over all orders and sizes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.mosaics import PHASES
 
@@ -14,7 +12,6 @@ from lowlight_lib.sensor import cfa
 from lowlight_lib.sensor.raw import RawImage
 
 ORDERS = sorted(cfa.BAYER)
-quick = settings(derandomize=True, deadline=None, max_examples=40)
 leads = st.lists(st.integers(1, 3), max_size=2).map(tuple)
 halves = st.integers(1, 9)
 
@@ -23,8 +20,7 @@ def numbers(shape, dtype=np.float32):
     return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
 
 
-# ---------------------------------------------------------------------------------------------
-# names
+# ---- names
 
 
 @pytest.mark.parametrize("text", [*ORDERS, "X-Trans"])
@@ -55,7 +51,6 @@ def test_from_name_does_not_lend_its_own_arrays():
     assert cfa.RGGB.max() == 2 and cfa.XTRANS.max() == 2
 
 
-@quick
 @given(h=st.integers(1, 20), w=st.integers(1, 20), order=st.sampled_from([*ORDERS, "XTRANS"]))
 def test_tile_is_the_cell_at_every_place(h, w, order):
     cell = cfa.from_name(order)
@@ -65,11 +60,9 @@ def test_tile_is_the_cell_at_every_place(h, w, order):
     )
 
 
-# ---------------------------------------------------------------------------------------------
-# packing
+# ---- packing
 
 
-@quick
 @given(lead=leads, h=halves, w=halves)
 def test_pack_is_by_position_and_unpack_inverts_it(lead, h, w):
     x = numbers((*lead, 2 * h, 2 * w))
@@ -83,7 +76,6 @@ def test_pack_is_by_position_and_unpack_inverts_it(lead, h, w):
     np.testing.assert_array_equal(cfa.pack_mosaic(cfa.unpack_mosaic(planes)), planes)
 
 
-@quick
 @given(lead=leads, h=halves, w=halves, dtype=st.sampled_from([np.uint16, np.float32]))
 def test_numpy_and_torch_give_the_same(lead, h, w, dtype):
     x = numbers((*lead, 6 * h, 6 * w), dtype)
@@ -130,28 +122,17 @@ FUJI = {
 FUJI_GREENS = {5: (1, 0), 6: (1, 1), 7: (2, 0), 8: (2, 1)}
 
 
-def slow_pack_xtrans(x):
-    h, w = x.shape
-    out = np.full((9, h // 3, w // 3), -1.0)
-    for top in range(0, h, 6):
-        for left in range(0, w, 6):
-            for plane, places in FUJI.items():
-                for phase, (r, c) in enumerate(places):
-                    i, j = top // 3 + phase // 2, left // 3 + phase % 2
-                    out[plane, i, j] = x[top + r, left + c]
+@given(h=st.integers(1, 4), w=st.integers(1, 4), lead=leads)
+def test_pack_xtrans_plane_by_plane(h, w, lead):
+    x = numbers((*lead, 6 * h, 6 * w))
+    packed = cfa.pack_xtrans(x)
+    assert packed.shape == (*lead, 9, 2 * h, 2 * w)
+    for plane, places in FUJI.items():
+        for phase, (r, c) in enumerate(places):
+            i, j = divmod(phase, 2)
+            np.testing.assert_array_equal(packed[..., plane, i::2, j::2], x[..., r::6, c::6])
     for plane, (r, c) in FUJI_GREENS.items():
-        for i in range(h // 3):
-            for j in range(w // 3):
-                out[plane, i, j] = x[3 * i + r, 3 * j + c]
-    return out
-
-
-@quick
-@given(h=st.integers(1, 4), w=st.integers(1, 4), seed=st.integers(0, 9))
-def test_pack_xtrans_against_a_slow_loop(h, w, seed):
-    x = np.random.default_rng(seed).random((6 * h, 6 * w))
-    np.testing.assert_array_equal(cfa.pack_xtrans(x), slow_pack_xtrans(x))
-    np.testing.assert_array_equal(cfa.pack_xtrans(x[None, None])[0, 0], slow_pack_xtrans(x))
+        np.testing.assert_array_equal(packed[..., plane, :, :], x[..., r::3, c::3])
 
 
 def test_pack_xtrans_planes_have_one_colour_each():
@@ -159,79 +140,16 @@ def test_pack_xtrans_planes_have_one_colour_each():
     assert [np.unique(p).tolist() for p in packed] == [[c] for c in (0, 1, 2, 0, 2, 1, 1, 1, 1)]
 
 
-# ---------------------------------------------------------------------------------------------
-# every Bayer order as RGGB
+# ---- every Bayer order as RGGB
 
 
-def bilinear(raw):
-    """A picture from a mosaic, treating every pixel by its position as if it were RGGB.
-
-    Stands in for a network that packs by position: fed with another phase it gives other colours.
-    """
-    x = raw.normalized().astype(np.float64)
-    h, w = x.shape
-    picture = np.empty((3, h, w))
-    for colour in range(3):
-        mask = cfa.tile(cfa.RGGB, (h, w)) == colour
-        value, weight = np.pad(x * mask, 1), np.pad(mask.astype(float), 1)
-        total = norm = 0
-        for i in range(3):
-            for j in range(3):
-                k = (2 - abs(i - 1)) * (2 - abs(j - 1))
-                total = total + k * value[i : i + h, j : j + w]
-                norm = norm + k * weight[i : i + h, j : j + w]
-        picture[colour] = total / np.maximum(norm, 1)
-    return picture
-
-
-def scene(h, w, seed=0):
-    """One large RGGB mosaic, sampled from a random colour picture, with four black levels."""
-    rng = np.random.default_rng(seed)
-    picture = rng.integers(100, 4000, (h, w, 3)) + np.array([0, 4000, 8000])  # colours far apart
-    filters = cfa.tile(cfa.RGGB, (h, w))[..., None].astype(int)
-    light = np.take_along_axis(picture, filters, 2)[..., 0]
-    black = np.array([[10, 200], [400, 777]])
-    mosaic = (light + cfa.tile(black, (h, w))).astype(np.uint16)
-    return RawImage(mosaic, black_level=black, white_level=16383)
-
-
-def crop(raw, i, j):
-    """The same exposure on a sensor that starts `i` rows and `j` columns later: a phase shift."""
-    return dataclasses.replace(
-        raw,
-        mosaic=raw.mosaic[i:, j:],
-        cfa=np.roll(raw.cfa, (-i, -j), (0, 1)),
-        black_level=np.roll(raw.black_level, (-i, -j), (0, 1)),
-    )
-
-
-@quick
-@given(h=st.integers(8, 21), w=st.integers(8, 21), seed=st.integers(0, 50))
-def test_to_rggb_gives_one_picture_for_every_phase(h, w, seed):
-    raw = scene(h, w, seed)
-    reference = bilinear(raw)
-    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        shifted = crop(raw, i, j)
-        assert cfa.name(shifted.cfa) == ["RGGB", "GRBG", "GBRG", "BGGR"][2 * i + j]
-        red_first, (top, left) = cfa.to_rggb(shifted)
-        assert cfa.name(red_first.cfa) == "RGGB"
-        picture = bilinear(red_first)[:, top:, left:]
-        assert picture.shape[1:] == shifted.mosaic.shape
-        # The kernel sees one pixel around: inside of two pixels nothing differs but the summation
-        # order of float64 (none here, so 1e-12 is generous).
-        ours, theirs = picture[:, 2:-2, 2:-2], reference[:, i + 2 : -2, j + 2 : -2]
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
-        if (i, j) != (0, 0):  # and the stand-in does depend on the phase
-            assert np.abs(bilinear(shifted)[:, 2:-2, 2:-2] - theirs).max() > 0.1
-
-
-@quick
 @given(h=st.integers(2, 15), w=st.integers(2, 15), order=st.sampled_from(ORDERS))
 def test_to_rggb_moves_filters_and_black_levels_along(h, w, order):
     cell = cfa.from_name(order)
     black = np.array([[1, 2], [3, 4]])
     colours = cfa.tile(cell, (h, w)).astype(np.uint16)
     padded, (top, left) = cfa.to_rggb(RawImage(colours, cell, black, path="a.dng", iso=400))
+    assert cfa.name(padded.cfa) == "RGGB"
     np.testing.assert_array_equal(padded.mosaic, cfa.tile(cfa.RGGB, (h + top, w + left)))
     np.testing.assert_array_equal(padded.mosaic[top:, left:], colours)
     np.testing.assert_array_equal(
@@ -247,11 +165,9 @@ def test_to_rggb_refuses_other_mosaics(make_raw):
         cfa.to_rggb(make_raw((1, 8), "BGGR"))
 
 
-# ---------------------------------------------------------------------------------------------
-# every phase of X-Trans as one
+# ---- every phase of X-Trans as one
 
 
-@quick
 @given(cell=st.sampled_from(PHASES), shape=st.tuples(st.integers(6, 40), st.integers(6, 40)))
 def test_to_xtrans_keeps_every_filter(cell, shape):
     """The mosaic holds its filters' numbers and black levels of their own: both must fit after."""
@@ -273,32 +189,19 @@ def test_to_xtrans_refuses_other_mosaics(make_raw):
         cfa.to_xtrans(RawImage(np.zeros((5, 9), np.uint16), PHASES[1]))
 
 
-# ---------------------------------------------------------------------------------------------
-# augmentations
+# ---- augmentations
 
 
-@quick
-@given(
-    h=st.integers(2, 9),
-    w=st.integers(2, 9),
-    order=st.sampled_from(ORDERS),
-    direction=st.sampled_from(["horizontal", "vertical"]),
-)
-def test_a_flip_keeps_the_filters_in_place(h, w, order, direction):
-    colours = cfa.tile(cfa.from_name(order), (2 * h, 2 * w))
-    flipped = cfa.flip(colours, direction)
-    np.testing.assert_array_equal(flipped, cfa.tile(cfa.from_name(order), flipped.shape))
-
-
-@quick
-@given(lead=leads, h=st.integers(2, 9), w=st.integers(2, 9))
-def test_a_flip_is_a_mirror_without_the_outer_lines(lead, h, w):
+@given(lead=leads, h=st.integers(2, 9), w=st.integers(2, 9), order=st.sampled_from(ORDERS))
+def test_a_flip_is_a_mirror_without_the_outer_lines(lead, h, w, order):
     x = numbers((*lead, 2 * h, 2 * w))
     np.testing.assert_array_equal(cfa.flip(x, "horizontal"), x[..., 1:-1][..., ::-1])
     np.testing.assert_array_equal(cfa.flip(x, "vertical"), x[..., 1:-1, :][..., ::-1, :])
+    for direction in ("horizontal", "vertical"):  # the filters stay in place
+        flipped = cfa.flip(cfa.tile(cfa.from_name(order), (2 * h, 2 * w)), direction)
+        np.testing.assert_array_equal(flipped, cfa.tile(cfa.from_name(order), flipped.shape))
 
 
-@quick
 @given(h=st.integers(3, 9), w=st.integers(3, 9), order=st.sampled_from(["RGGB", "BGGR"]))
 def test_rot90_turns_the_scene_and_keeps_the_filters(h, w, order):
     x = numbers((2 * h, 2 * w))
