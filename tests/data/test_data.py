@@ -1,7 +1,6 @@
 """The SID layout, mini and real, and the cache under it."""
 
-import dataclasses
-import json
+import errno
 import os
 
 import numpy as np
@@ -14,7 +13,7 @@ from support.system import few_open_files
 from lowlight_lib.data.cache import ArrayCache
 from lowlight_lib.data.sid import SidDataset, SidPair, read_list
 from lowlight_lib.errors import DataError, OutputError, RawFileError
-from lowlight_lib.sensor import isp
+from lowlight_lib.sensor import cfa, isp
 from lowlight_lib.sensor.raw import read_raw
 
 
@@ -116,8 +115,7 @@ def test_options_of_the_protocol(tmp_path):
     left = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
     assert [p.scene for p in left.pairs] == [10035]
     levels = SidDataset(tmp_path, "test", levels=(500, 16000)).input(0)
-    assert (levels.black_level == 500).all()
-    assert levels.white_level == 16000
+    assert (levels.black_level == 500).all() and levels.white_level == 16000
 
 
 # ---- batches
@@ -134,8 +132,6 @@ def test_crops_start_on_red_and_fit_their_target(name, shape, crop, step):
 
     The mosaic holds the filter colours themselves, the target numbers its own pixels by filter.
     """
-    from lowlight_lib.sensor import cfa
-
     cell = cfa.from_name(name)
     colours = cfa.tile(cell, shape).astype(int)
     place = np.arange(shape[0] * shape[1]).reshape(shape)
@@ -155,8 +151,6 @@ def test_batches_of_a_foreign_phase_keep_their_black_levels(tmp_path):
     """Per-place black levels move with the crop."""
     levels = np.array([[10, 20], [30, 40]], np.float32)
     mosaic = np.tile(levels, (20, 20)).astype(np.uint16)  # everything black
-    from lowlight_lib.sensor import cfa
-
     data = SidDataset.__new__(SidDataset)
     data.pairs = [SidPair(None, None, 1, 0, 1.0, 10.0)]
     raw = tiny.raw_of(mosaic, cfa.from_name("BGGR"), black_level=levels)
@@ -204,10 +198,8 @@ def test_cache_decodes_once_and_maps(cache):
     store, source = cache
     for _ in range(3):
         array, notes = store.get(source, "raw", counting)
-    assert counting.calls == 1
-    assert isinstance(array, np.memmap)
-    assert notes == {"n": 1}
-    assert bytes(array) == b"12345678"
+    assert counting.calls == 1 and notes == {"n": 1}
+    assert isinstance(array, np.memmap) and bytes(array) == b"12345678"
 
 
 def test_cache_notices_a_changed_source(cache):
@@ -234,10 +226,9 @@ def test_cache_survives_an_interrupted_build(cache, damage):
         "no array": array.unlink,
         "short array": lambda: array.write_bytes(array.read_bytes()[:-4]),
     }[damage]()
-    assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
-    assert counting.calls == 2
-    store.get(source, "raw", counting)
-    assert counting.calls == 2
+    for _ in range(2):
+        assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
+        assert counting.calls == 2
 
 
 def test_cache_leaves_nothing_of_a_failed_decode(cache):
@@ -252,8 +243,6 @@ def test_cache_leaves_nothing_of_a_failed_decode(cache):
 
 
 def test_cache_on_a_full_disk_says_where_else(cache, monkeypatch):
-    import errno
-
     store, source = cache
 
     def full(*_):
@@ -272,20 +261,6 @@ def test_cache_can_be_elsewhere(tmp_path, monkeypatch):
     shapes = [SidDataset(tmp_path / r, "train").input(0).mosaic.shape for r in "ab"]
     assert shapes == [(80, 96), (64, 64)]
     assert not (tmp_path / "a" / "cache").exists()
-
-
-def test_dataset_decodes_each_file_once(sid, tmp_path, monkeypatch):
-    import lowlight_lib.data.sid as module
-
-    SidDataset(sid, "train").prepare(progress=False)
-    monkeypatch.setattr(module, "read_raw", lambda p: pytest.fail("decoded again"))
-    monkeypatch.setattr(module.isp, "develop", lambda p: pytest.fail("developed again"))
-    data = SidDataset(sid, "train").prepare(progress=False)
-    assert isinstance(data.input(0).mosaic, np.memmap)
-    notes = dataclasses.asdict(data.input(0))
-    assert notes["exposure_s"] == pytest.approx(0.1) or notes["exposure_s"] is None
-    note = next((sid / "cache").rglob("*mosaic.json"))
-    assert "sha256" in json.loads(note.read_text())
 
 
 def test_many_images_need_few_file_descriptors(tmp_path):

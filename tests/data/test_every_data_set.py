@@ -5,6 +5,7 @@ import pytest
 from support import tiny
 
 from lowlight_lib.data import DATASETS
+from lowlight_lib.data.cache import ArrayCache
 from lowlight_lib.errors import DataError, OptionError
 
 TURNS = {"flips": (0.5, 0.5), "transpose": 0.5, "reverse": 0.5}
@@ -70,3 +71,13 @@ def test_what_is_not_there(root, name, tmp_path):
     for change in ({"part": (2, 2)}, {"size": 0}, {"crop": 0}, {"frames": 0}):
         with pytest.raises(OptionError, match="no batch"):
             data.batch(0, **BATCH | change)
+
+
+@pytest.mark.parametrize("name", ["sid", "pairs", "lol"])
+def test_files_are_decoded_once_and_then_mapped(root, name, monkeypatch):
+    DATASETS[name](root, "train").prepare(progress=False)
+    monkeypatch.setattr(ArrayCache, "_build", lambda *_: pytest.fail("decoded again"))
+    data = DATASETS[name](root, "train").prepare(progress=False)
+    data.batch(0, **BATCH)
+    stored = data.input(0).mosaic if name == "sid" else data._map(data.pairs[0].files[0])
+    assert isinstance(stored, np.memmap)

@@ -102,15 +102,6 @@ def test_small_pictures_go_on_by_reflection(tmp_path):
     np.testing.assert_allclose(x[0, 1] * 255, np.repeat(rows[:, None], 12, 1), atol=1e-4)
 
 
-def test_decoding_once(three, monkeypatch):
-    data = pairs.PairsDataset(three).prepare(progress=False)
-    monkeypatch.setattr(pairs, "read_pixels", lambda p: pytest.fail(f"decoded {p} again"))
-    again = pairs.PairsDataset(three)
-    assert isinstance(again._map(again.pairs[0].files[0]), np.memmap)
-    again.batch(0, seed=0, size=3, crop=8)
-    assert again._map(data.pairs[2].files[3]).dtype == np.uint8
-
-
 @pytest.mark.parametrize(
     "layout, says",
     [

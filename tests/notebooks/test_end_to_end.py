@@ -7,8 +7,14 @@ import subprocess
 import sys
 
 import imageio.v3 as iio
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from support.notebook_files import NOTEBOOKS, tagged
 from support.results import FIELDS
+
+from lowlight_lib.course.students import student_copies
 
 pytestmark = pytest.mark.notebooks
 
@@ -129,3 +135,21 @@ def test_videos_and_frames_are_there_and_in_the_report(video):
     assert len(pictures) == 10 and iio.imread(pictures[0]).shape == (128, 160, 3)
     page = (video / "index.html").read_text()
     assert all(v.name in page for v in videos) and "<video" in page
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOWLIGHT_PROFILE", "smoke")
+    monkeypatch.setenv("LOWLIGHT_DATA", str(mini_root))
+    monkeypatch.setenv("LOWLIGHT_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    student_copies(root / "notebooks", tmp_path / "copies")
+    notebook = nbformat.read(tmp_path / "copies" / f"{name}.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client.resources["metadata"] = {"path": str(tmp_path)}
+    with pytest.raises(CellExecutionError, match="NotImplementedError") as e:
+        client.execute()
+    assert e.value.ename == "NotImplementedError"
+    outputs = [(c, o.output_type) for c in notebook.cells for o in c.get("outputs", ())]
+    [failed] = [c for c, kind in outputs if kind == "error"]
+    assert failed is next(c for c in notebook.cells if tagged(c, "check"))

@@ -1,11 +1,13 @@
 """Networks, amplifier and losses give the outputs of the released code."""
 
+import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from support.mosaics import restored
 from support.networks import FILES, drawn_weights, reference, reference_network, tensors
 
 from lowlight_lib import models
@@ -14,6 +16,8 @@ from lowlight_lib.blocks.amplifier import estimate_amplification
 from lowlight_lib.blocks.dense import fold_weight_norm
 from lowlight_lib.blocks.retinex import Decomposition
 from lowlight_lib.errors import CheckpointError
+from lowlight_lib.sensor import isp
+from lowlight_lib.sensor.raw import read_raw
 from lowlight_lib.training import checkpoint
 
 # Float32 sums in another order; a picture's smallest step is 4e-3. Binary networks are chaotic, but
@@ -128,3 +132,26 @@ def test_the_released_loss(shared, term):
     }[term]()
     # float32 sums in another order
     torch.testing.assert_close(found.double(), wanted.double(), rtol=1e-5, atol=1e-5)
+
+
+def test_released_weights_leave_no_violet_cast(shared):
+    """Nikon D1: what is grey in LibRaw's own picture comes out violet, or grey, lawns green."""
+    raw = read_raw(shared / "samples" / "nikon_d1_bggr.nef")
+    window = np.s_[400:912, 600:1368]
+    raw = dataclasses.replace(raw, mosaic=raw.mosaic[window])
+    truth = isp.develop(raw)
+    network = reference_network(shared, "redi")
+    with_, without = (restored(raw, network, trained_on=t) for t in ("auto", None))
+    truth, with_, without = (
+        v.reshape(64, 8, 96, 8, 3).mean((1, 3)) for v in (truth, with_, without)
+    )
+    grey = (np.ptp(truth, axis=2) < 0.03) & (truth.mean(2) > 0.2)
+    assert grey.sum() > 100
+    violet = [float((v[..., 0] + v[..., 2] - 2 * v[..., 1])[grey].mean()) for v in (with_, without)]
+    cast = [np.ptp(v[grey].mean(0)) for v in (with_, without)]
+    for left, before in (violet, cast):  # a fifth of what it was, whatever the colour
+        assert before > 0.1 and abs(left) < before / 5
+    # And no colour in the place of another.
+    for k in (0, 2):
+        own, theirs = ((v[..., k] - v[..., 1]).ravel() for v in (with_, truth))
+        assert np.corrcoef(own, theirs)[0, 1] > 0.6

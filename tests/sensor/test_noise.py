@@ -1,8 +1,4 @@
-"""The sensor model against its own theory, statistically.
-
-Tolerances are five standard errors throughout: a correct model fails once in two million draws, and
-the draws are seeded, so never by chance.
-"""
+"""The sensor model against its own theory; tolerances are five standard errors, draws seeded."""
 
 import math
 import types
