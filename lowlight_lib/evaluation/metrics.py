@@ -75,9 +75,8 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 
 def score(picture, target, protocol="default") -> tuple[float, float]:
     """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
-    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11, DataError
-    for a picture that is not finite.
-    """
+    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11; DataError
+    for what is not finite."""
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
     rounding = find_protocol(protocol, Task.PHOTO).rounding

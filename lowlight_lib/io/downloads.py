@@ -204,7 +204,7 @@ def unpack(archive, folder, wanted) -> int:
             for path, member in members.items():
                 if not path.exists() or path.stat().st_size != member.file_size:
                     if member.file_size > LARGEST:
-                        raise DataError(f"holds {member.filename:.200} of {member.file_size} bytes")
+                        raise DataError(f"holds a file of {member.file_size} bytes")
                     content = z.read(member)  # first, so that an error of this is not of writing
                     with atomic_write(path) as f:
                         f.write(content)

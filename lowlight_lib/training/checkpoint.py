@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -111,17 +110,13 @@ def check_finite(tensors: dict[str, Tensor], path: Path | str) -> None:
 def _fitting(model, state, path):
     """The state dict by our names; CheckpointError where it is not that of this network."""
     wanted, key = model.state_dict(), models.spec_of(model).key
-    named = _by_our_names(key, state, wanted)
-    found, counts = dict(named), Counter(name for name, _ in named)
-    both = wanted.keys() & found.keys()
+    found = _by_our_names(key, state, wanted)
+    both, floats = wanted.keys() & found.keys(), torch.is_floating_point
     wrong = {
         "missing": wanted.keys() - both,
         "unknown": found.keys() - both,
-        "there twice": {k for k, count in counts.items() if count > 1},
         "of other shape": {k for k in both if wanted[k].shape != found[k].shape},
-        "of integers": {
-            k for k in both if wanted[k].is_floating_point() > found[k].is_floating_point()
-        },
+        "of integers": {k for k in both if floats(wanted[k]) > floats(found[k])},
     }
     parts = [f"{len(k)} {what} (such as {min(k):.80})" for what, k in wrong.items() if k]
     if parts:
@@ -135,8 +130,8 @@ def _chosen(model, sets, path):
     """Of several state dicts in a file that of this network; a moving average before others."""
     wanted, fits = model.state_dict(), []
     for name, state in sets:
-        named = _by_our_names(models.spec_of(model).key, state, wanted)
-        fit = sum(k in wanted and wanted[k].shape == v.shape for k, v in named)
+        found = _by_our_names(models.spec_of(model).key, state, wanted)
+        fit = sum(k in wanted and wanted[k].shape == v.shape for k, v in found.items())
         fits.append((fit, "ema" in name.lower(), name, state))
     best = [f for f in fits if f[:2] == max(f[:2] for f in fits)]
     if len(best) > 1 and best[0][0] == len(wanted):
@@ -185,9 +180,9 @@ def _unpack(model, state, path):
 
 
 def _by_our_names(key, state, wanted):
-    """[(our name, tensor)] of a state dict, without what wrappers of networks add."""
-    found = []
-    for name in state:
+    """A state dict by our names, without what wrappers of networks add to it."""
+    found = {}
+    for name, value in state.items():
         rest, more = name[:LONGEST_NAME], not _EXTRA.fullmatch(name)
         while more:
             ours = our_name(key, rest)
@@ -196,7 +191,7 @@ def _by_our_names(key, state, wanted):
                 ours = f"{stem}.parametrizations.weight.{_NORM[last]}"
             rest, more = _WRAPPER.subn("", rest, 1)
             if ours in wanted or not more:
-                found.append((ours, state[name]))
+                found[f"{ours}, there twice" if ours in found else ours] = value
                 break
     return found
 
