@@ -70,9 +70,8 @@ def load_npy(path):
 def read_npz(path) -> dict[str, np.ndarray]:
     """The arrays of a .npz, none of objects; DataError for whatever is no such file."""
     try:
-        with zipfile.ZipFile(path) as z:
-            if sum(m.file_size for m in z.infolist()) > LARGEST_NPZ:
-                raise DataError(f"more than {LARGEST_NPZ} bytes")
+        if sum(m.file_size for m in zipfile.ZipFile(path).infolist()) > LARGEST_NPZ:
+            raise DataError(f"more than {LARGEST_NPZ} bytes")
         with np.load(path, allow_pickle=False) as file:
             return {name: np.asarray(file[name]) for name in file.files}
     except FileNotFoundError as e:
@@ -125,10 +124,9 @@ def loads(data, storage=None):
             memo[len(memo) if value is None else value] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             # What repeats others could hold itself, or double, and double again.
-            found = memo[value]
-            parts = found if isinstance(found, tuple) else ()
-            plain = not isinstance(found, list | dict) and all(isinstance(v, _KEYS) for v in parts)
-            stack.append(found if plain else UNKNOWN)
+            parts = memo[value] if isinstance(memo[value], tuple | list | dict) else ()
+            plain = isinstance(parts, tuple) and all(isinstance(v, _KEYS) for v in parts)
+            stack.append(memo[value] if plain else UNKNOWN)
         elif name.startswith("TUPLE"):
             stack.append(tuple(take(name)))
         elif name == "LIST":
@@ -244,11 +242,7 @@ def _torch_names():
 
 def read_checkpoint(path):
     """What torch.save wrote: dicts, lists, plain values and tensors on the CPU, and in the place of
-    all else `UNKNOWN`. Damage raises a DataError, or what Python says.
-
-    PyTorch's own reader takes one protocol of pickles and no objects beside the tensors, can be
-    made to hash for ever, and does not look at the checksums of a file.
-    """
+    all else `UNKNOWN`. Damage raises a DataError, or what Python says."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if zipfile.is_zipfile(file):

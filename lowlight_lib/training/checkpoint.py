@@ -50,6 +50,7 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
         raise OptionError("only networks of models.build can be saved: others cannot be rebuilt")
     # One entry: safetensors writes several in an order that changes from run to run.
     header = {"lowlight": json.dumps({"format": 2, "spec": spec.to_json()})}
+    models.Spec.from_json(spec.to_json())  # what could not be loaded is an error now
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     check_finite(tensors, path)
     if packed:
