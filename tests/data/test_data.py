@@ -1,6 +1,7 @@
 """The SID layout, mini and real, and the cache under it."""
 
 import errno
+import json
 import os
 import time
 
