@@ -82,7 +82,7 @@ def load(key: str, path: Path | str, **options: Any) -> models.Network:
             raise CheckpointError(f"has options of its own: {e.what}", file=path) from e
     else:
         like = models.build(key, **options)
-    state = _chosen(like, sets, path)
+    state = _chosen(like, sets, path) if len(sets) > 1 else sets[0][1]
     scales = _unpack(like, state, path)
     state = _fitting(like, state, path)
     model = models.build(key, **own | options) if own else like
@@ -186,7 +186,7 @@ def _by_our_names(key, state, wanted):
     for name, value in state.items():
         rest, more = name[:LONGEST_NAME], not _EXTRA.fullmatch(name)
         while more:
-            ours = our_name(key, rest)
+            ours = rest if rest in wanted else our_name(key, rest)
             stem, _, last = ours.rpartition(".")
             if ours not in wanted and last in _NORM:
                 ours = f"{stem}.parametrizations.weight.{_NORM[last]}"
