@@ -1,95 +1,14 @@
-"""The command line: thin, every command a call of the library.
+"""Where the command line begins: Ctrl-C ends it with a word, also while PyTorch is imported."""
 
-lowlight restore | train | test | cost | bench | export | data | course
-(or python -m lowlight_lib.cli)
-"""
-
-from __future__ import annotations
-
-import os
-import re
 import sys
-import warnings
-from typing import Annotated, Any, cast
-
-import typer
-
-from .. import __version__, allocator
-from ..errors import LowlightError
-from . import course, data
-from .bench import bench
-from .cost import cost
-from .export import PRECISIONS, export
-from .restore import restore
-from .test import test
-from .train import train
-
-_RENAMED = {"train": {"--run": "--run-dir"}, "test": {"--run": "--run-dir", "--m": "--brightness"}}
-_NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
-
-app = typer.Typer(
-    help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
-    "run the course.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(data.app, name="data")
-app.add_typer(course.app, name="course")
-for command in (restore, train, test, cost, bench, export):
-    app.command()(command)
-
-
-def _version(show: bool):
-    if show:
-        print(__version__)
-        raise typer.Exit()
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option(
-        "--version", callback=_version, is_eager=True, help="Print the version.")] = False,
-):  # fmt: skip
-    pass
-
-
-def _as_parsed(argv):
-    """Words as the parser takes them: `--m 1 5` -> `--m 1 --m 5`, and so for --precision.
-
-    Names of version 0.1, which torchrun took for its own, become those of now, with a warning.
-    """
-    renamed = _RENAMED.get(argv[0], {}) if argv else {}
-    out, many = [], None
-    for word in argv:
-        if many and (word in PRECISIONS if many == "--precision" else _NUMBER.fullmatch(word)):
-            out += [word] if out[-1] == many else [many, word]
-            continue
-        name, equals, value = word.partition("=")
-        if name in renamed:
-            print(f"warning: {name} is called {renamed[name]} now", file=sys.stderr)
-        out.append(renamed.get(name, name) + equals + value)
-        many = out[-1] if out[-1] in ("--m", "--precision") else None
-    return out
 
 
 def main(argv=None) -> None:
     """Run a command line: errors on purpose are one line on stderr and exit code 1."""
-    allocator.keep_pages()
-    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
-        if hasattr(stream, "reconfigure"):
-            cast(Any, stream).reconfigure(errors="backslashreplace")
-    words = _as_parsed(sys.argv[1:] if argv is None else argv)
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
-        try:
-            app(args=words, prog_name="lowlight")
-        except LowlightError as e:
-            rank = os.environ.get("RANK", "0")  # under torchrun: which of the processes
-            where = "error" if rank == "0" else f"error in process {rank}"
-            print(f"{where}: {e}", file=sys.stderr)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+    try:
+        from .app import run
+
+        run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

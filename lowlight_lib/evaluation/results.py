@@ -18,6 +18,9 @@ ROW_KEY = (
     "camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels",
     "piece", "tile", "overlap", "seams", "gamma", "predictions", "backend", "precision",
 )  # fmt: skip
+_TYPES = dict.fromkeys(("model", "dataset", "split", "profile", "weights", "name"), str)
+_TYPES |= dict.fromkeys(("psnr", "ssim", "baseline_psnr", "baseline_ssim"), (int, float))
+_TYPES |= {"images": int, "per_image": list}
 EAGER = {"backend": "eager", "precision": "float32"}  # what rows without these two mean
 
 
@@ -39,11 +42,21 @@ def read_rows(path) -> list[dict]:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise DataError(f"is damaged ({e})", file=path, todo="move it away") from e
-    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+    if not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise DataError("is no list of results", file=path, todo="move it away")
     return rows
+
+
+def _is_row(row):
+    """Whether a row, or one of its images, has the types that readers rely on where it has them."""
+    if not isinstance(row, dict):
+        return False
+    known = [(row[k], kinds) for k, kinds in _TYPES.items() if row.get(k) is not None]
+    return all(isinstance(v, kinds) for v, kinds in known) and all(
+        map(_is_row, row.get("per_image") or ())
+    )
 
 
 def computed_by(network) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OptionError, OutputError
+from ..errors import LowlightError, OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 _PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a sixth more bytes
@@ -33,8 +33,15 @@ def atomic_write(path, mode="wb"):
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
-    except OSError as e:
-        raise output_error(path, e) from e
+    except LowlightError:
+        raise
+    except Exception as e:
+        cause: BaseException | None = e
+        while cause and not isinstance(cause, OSError):  # torch.save makes a RuntimeError of it
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise output_error(path, cause) from e
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -32,11 +32,13 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from ..errors import RunError
+from ..errors import OptionError, RunError
 
 Row = TypeVar("Row")
 _STEP = timedelta(minutes=10)  # the longest that one step of training waits for another process
 _WORK = timedelta(days=7)  # for what takes long in one of them, such as decoding a data set
+_LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_ALONE = f"start with torchrun, which sets it, or unset {', '.join(_LAUNCHED)} for one process"
 _patient: Any = None  # the group that waits that long; beside torch's own, which is as global
 
 
@@ -46,16 +48,27 @@ def join() -> None:
     if not is_launched() or _is_joined():
         return
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    with _noticing_losses():
+    try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_STEP)
         _patient = dist.new_group(backend="gloo", timeout=_WORK)
+    except (RuntimeError, ValueError) as e:
+        raise _not_met(str(e)) from e
     atexit.register(dist.destroy_process_group)
 
 
 def is_launched() -> bool:
-    """Was this process started by torchrun, or by a launcher that sets the same variables?"""
-    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return dist.is_available() and all(n in os.environ for n in names)
+    """Was this process started by torchrun, or by a launcher that sets the same variables?
+
+    OptionError where they are set to what they cannot be.
+    """
+    if not dist.is_available() or not all(name in os.environ for name in _LAUNCHED):
+        return False
+    number, count, _ = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
+    if number >= count:
+        raise OptionError(f"RANK is {number} of WORLD_SIZE {count}: they count from 0", todo=_ALONE)
+    if not os.environ["MASTER_ADDR"].strip():
+        raise OptionError("the variable MASTER_ADDR is empty", todo=_ALONE)
+    return True
 
 
 def rank() -> int:
@@ -70,7 +83,7 @@ def world() -> int:
 
 def local_rank() -> int | None:
     """The number of this process on its machine, and of its GPU; None without torchrun."""
-    return int(os.environ.get("LOCAL_RANK", 0)) if is_launched() else None
+    return _number("LOCAL_RANK", "0") if is_launched() else None
 
 
 def is_first() -> bool:
@@ -135,6 +148,28 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     has, *sums = total.split([len(grads), *(g.numel() for g in grads)])
     for p, somebody, g in zip(parameters, has.tolist(), sums, strict=True):
         p.grad = g.view_as(p).to(p.dtype) if somebody else None
+
+
+def _number(name, default=""):
+    text = os.environ.get(name, default)
+    if not (text.isascii() and text.isdigit()):
+        what = f"the variable {name} is {text!r}" if text else f"the variable {name} is empty"
+        raise OptionError(what, todo=_ALONE)
+    return int(text)
+
+
+def _not_met(said):
+    """Why the processes did not meet: which of the variables is wrong, and what to do."""
+    port, interface = os.environ["MASTER_PORT"], os.environ.get("GLOO_SOCKET_IFNAME")
+    if "EADDRINUSE" in said or "address already in use" in said.lower():
+        what, todo = f"MASTER_PORT {port} is taken", "give another: torchrun --master_port"
+    elif "Unable to find address" in said or "ifa != nullptr" in said:
+        what = f"GLOO_SOCKET_IFNAME is {interface!r}, which is no network interface here"
+        todo = "name one of those that `ip link` lists, or unset it"
+    else:
+        what = f"the processes of this run do not meet ({said.strip().splitlines()[0]})"
+        todo = f"check MASTER_ADDR ({os.environ['MASTER_ADDR']}), MASTER_PORT ({port}), WORLD_SIZE"
+    return RunError(what, todo=todo)
 
 
 def _is_joined():

@@ -95,13 +95,35 @@ def test_which_runs_there_are(quick):
     quick.calls.clear()
     quick(parameters={"model": "redi", "kind": "9"})
     assert [name for name, _ in quick.calls][1:] == ["10_train_test_stills_redi", "11_video"]
-    assert quick.calls[-1][1] == {"kind": 9}
+    assert quick.calls[-1][1] == {"kind": "9"}  # as the notebook says
 
 
-def test_parameters_are_typed_as_papermill_types_them():
-    texts = ["5", "0.5", "True", "None", "redi", "x=y", "1e-4", "true", (1, 2)]
-    values = [5, 0.5, True, None, "redi", "x=y", 1e-4, "true", (1, 2)]
-    assert [typed(text) for text in texts] == values
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"),
+    [
+        ("int", "5", 5), ("int", 5, 5), ("int", "-1", -1), ("float", "1e-4", 1e-4),
+        ("float", "7", 7.0), ("bool", "True", True), ("bool", "false", False), ("bool", True, True),
+        ("str", "007", "007"), ("str", "x=y", "x=y"), ("str", "", ""), ("list", "[1]", "[1]"),
+        ("None", (1, 2), (1, 2)),
+    ],
+)  # fmt: skip
+def test_parameters_are_of_the_type_that_the_notebook_gives_them(kind, value, wanted):
+    assert typed(value, kind) == wanted and type(typed(value, kind)) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int", "abc"), ("int", "1.5"), ("int", ""), ("int", "True"), ("int", "9" * 5000),
+        ("float", "x"), ("float", "nan"), ("float", "-inf"), ("float", "1e999"), ("bool", "1"),
+        ("bool", ""), ("bool", None),
+    ],
+)  # fmt: skip
+def test_other_values_are_refused_before_anything_runs(quick, kind, value):
+    write_notebook(quick.top / "notebooks" / "05_x.ipynb", parameters=f"x: {kind} = 0")
+    with pytest.raises(OptionError, match=f"x is .*05_x wants {kind}"):
+        quick(parameters={"x": value})
+    assert not quick.calls and not quick.out.exists()
 
 
 def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeypatch):
