@@ -35,10 +35,9 @@ def set_up(profile, data_root=None, out_dir=None, *, number=0, mini=None) -> tup
         data_root = str(_home() / "datasets" / "mini")
     if out_dir == "":
         out_dir = str(_home() / "runs" / "notebooks" / f"{number:02}")
-    places = [
-        f"{what} in {place}" for what, place in (("Data", data_root), ("Results", out_dir)) if place
-    ]
-    print(*(f"{what} in {where}" for what, where in places if where), sep="\n")
+    for what, folder in (("Data", data_root), ("Results", out_dir)):
+        if folder:
+            print(f"{what} in {folder}")
     if data_root and Path(data_root).parts[-2:] == ("datasets", "mini"):
         from ..data import mini as mini_data
 
