@@ -17,6 +17,7 @@ import typer
 
 from .. import __version__, allocator
 from ..errors import LowlightError
+from ..io.files import output_error
 from . import course, data
 from .bench import bench
 from .cost import cost
@@ -99,11 +100,11 @@ class _Stream:
 def run(argv) -> None:
     """What `main` does: the command in `argv`, with errors and warnings as sentences."""
     allocator.keep_pages()
-    words, out, err = _as_parsed(argv), _Stream(sys.stdout), _Stream(sys.stderr)
+    out, err = _Stream(sys.stdout), _Stream(sys.stderr)
     with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):  # type: ignore
         warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
         try:
-            app(args=words, prog_name="lowlight")
+            app(args=_as_parsed(argv), prog_name="lowlight")
         except LowlightError as e:
             rank = os.environ.get("RANK") or "0"  # under torchrun: which of the processes
             where = "error" if rank == "0" else f"error in process {rank}"
@@ -112,6 +113,5 @@ def run(argv) -> None:
         finally:
             if lost := out.lost or err.lost:
                 if not isinstance(lost, BrokenPipeError):  # as after `| head`
-                    print(f"error: what is printed cannot be written ({lost.strerror.lower()}); "
-                          "the work was done. To fix: free space", file=sys.stderr)  # fmt: skip
+                    print(f"error: {output_error('standard output', lost)}", file=sys.stderr)
                 sys.exit(1)

@@ -1,8 +1,8 @@
 """What each notebook does first: it checks its profile and says where data and results are.
 
-Its parameters say where, and by default the variables LOWLIGHT_DATA and LOWLIGHT_OUT. Without them
-both are in the clone of the project around the current folder, or where there is none, as with a
-student's copy, in ~/.cache/lowlight-lab, and on Colab in /content.
+Its parameters say where, by default LOWLIGHT_DATA and LOWLIGHT_OUT. Without them both are in the
+clone of the project around the current folder, on Colab else in /content, and where there is
+neither, as with a student's copy, in ~/.cache/lowlight-lab.
 """
 
 from __future__ import annotations
@@ -15,26 +15,21 @@ from .. import allocator
 from ..errors import OptionError
 
 
-def set_up(profile, data_root=None, out_dir=None, *, number=0, mini=None) -> tuple[str, str]:
+def set_up(profile, data_root=None, out_dir=None, *, number=0, mini=None):
     """Settle a notebook's parameters, print the folders, and make the mini data if they are meant.
 
     Args:
-        profile: "smoke", "course" or "paper".
-        data_root: "" is datasets/mini; None where the notebook needs no data.
-        out_dir: "" is runs/notebooks/NUMBER; None where it writes nothing.
-        number: the notebook's.
+        data_root, out_dir: "" is datasets/mini or runs/notebooks/NUMBER; None: it needs none.
         mini: which mini sets it needs, as for `data.mini.ensure`.
     Returns:
-        (data_root, out_dir), each "" where it was None.
+        (data_root, out_dir).
     Raises:
-        OptionError, OutputError: no such profile, no home folder; the mini data cannot be written.
+        OptionError: no such profile. OutputError: the mini data cannot be written.
     """
-    check_profile(profile)
     allocator.keep_pages()
-    if data_root == "":
-        data_root = str(_home() / "datasets" / "mini")
-    if out_dir == "":
-        out_dir = str(_home() / "runs" / "notebooks" / f"{number:02}")
+    check_profile(profile)
+    data_root = str(_home() / "datasets/mini") if data_root == "" else data_root
+    out_dir = str(_home() / f"runs/notebooks/{number:02}") if out_dir == "" else out_dir
     for what, folder in (("Data", data_root), ("Results", out_dir)):
         if folder:
             print(f"{what} in {folder}")
@@ -44,7 +39,7 @@ def set_up(profile, data_root=None, out_dir=None, *, number=0, mini=None) -> tup
         if not Path(data_root).exists():
             print("The mini data are made there now, once: in seconds, or a minute or two.")
         mini_data.ensure(data_root, progress=False, sets=mini)
-    return data_root or "", out_dir or ""
+    return data_root, out_dir
 
 
 def check_profile(profile) -> None:
@@ -60,12 +55,7 @@ def _home():
     """The folder that has datasets/ and runs/."""
     here = Path.cwd()
     for folder in (here, *here.parents):
-        is_clone = (folder / "notebooks").is_dir() and (folder / "lowlight_lib/course").is_dir()
-        if is_clone and os.access(folder, os.W_OK):
+        if (folder / "notebooks").is_dir() and (folder / "lowlight_lib/course").is_dir():
             return Path(os.path.relpath(folder, here))
-    if "google.colab" in sys.modules:
-        return Path("/content")
-    try:
-        return Path.home() / ".cache" / "lowlight-lab"
-    except RuntimeError as e:  # an unknown user
-        raise OptionError("no home folder", todo="set LOWLIGHT_DATA and LOWLIGHT_OUT") from e
+    colab = "google.colab" in sys.modules
+    return Path("/content") if colab else Path.home() / ".cache" / "lowlight-lab"

@@ -50,17 +50,18 @@ def select(notebooks, only) -> list[Path]:
     return [p for p in notebooks if not names or names & {p.stem, p.stem[:2]}]
 
 
-def typed(value, kind):
+def typed(name, value, kind):
     """A parameter's value, or its text, as the type that its notebook gives it, such as "int".
 
-    ValueError where it is none; a parameter of another type, or of none, stays as it is.
+    OptionError where it is none; a parameter of another type, or of none, stays as it is.
     """
-    if kind not in _KINDS:
-        return value
-    value = _KINDS[kind](str(value))
-    if kind == "float" and not math.isfinite(value):
-        raise ValueError
-    return value
+    try:
+        as_kind = _KINDS[kind](str(value)) if kind in _KINDS else value
+        if isinstance(as_kind, float) and not math.isfinite(as_kind):
+            raise ValueError
+        return as_kind
+    except (ValueError, KeyError) as e:
+        raise OptionError(f"{name} is {value!r}", todo=f"give it a value of type {kind}") from e
 
 
 def plan(notebooks, given, fixed) -> list[Job]:
@@ -87,13 +88,7 @@ def plan(notebooks, given, fixed) -> list[Job]:
             raise OptionError(f"no selected notebook has a parameter {name!r}", todo=todo)
     jobs = []
     for path, kinds in declared.items():
-        values = {}
-        for name, value in (fixed | given).items():
-            try:
-                values |= {name: typed(value, kinds[name])} if name in kinds else {}
-            except (ValueError, KeyError) as e:
-                what = f"{name} is {value!r}, and {path.stem} wants {kinds[name]}"
-                raise OptionError(what, todo=f"give -p {name}=... such a value") from e
+        values = {k: typed(k, v, kinds[k]) for k, v in (fixed | given).items() if k in kinds}
         if path.stem[3:] != _ONCE_A_NETWORK:
             jobs.append(Job(path, path.stem, values))
             continue

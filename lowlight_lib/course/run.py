@@ -71,8 +71,7 @@ def run_course(
     jobs = plan(select(notebooks, only), given, fixed)
     given = {k: v for job in jobs for k, v in job.parameters.items() if k in given}
     settings = fixed | {"parameters": given}
-    state = _earlier_run(out, settings, resume)
-    make_folder(out)
+    state = _earlier_run(make_folder(out), settings, resume)
     if root == mini_root:
         from ..data import mini
 
@@ -132,7 +131,6 @@ def _run_one(job, out, state, label, cell_timeout):
     import nbformat
     import papermill
     from jupyter_client import KernelManager
-    from nbclient.exceptions import CellTimeoutError
     from traitlets.config import Config
 
     config = Config()
@@ -161,10 +159,8 @@ def _run_one(job, out, state, label, cell_timeout):
                 papermill.execute_notebook(literal(job.path), literal(executed), **options)
         except Exception as e:  # whatever it is, the other notebooks still run
             name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
-            if isinstance(e, CellTimeoutError):
-                message = (
-                    f"ran for more than {cell_timeout} s. To fix: give a longer --cell-timeout"
-                )
+            if isinstance(e, TimeoutError):
+                message = f"took over {cell_timeout} s. To fix: give a longer --cell-timeout"
             entry |= {"status": "failed", "cell": cells_begun(executed)}
             entry["error"] = {"name": name, "message": message.strip()}
             # Kernels choose their ports before they bind them, so another program can be faster.
@@ -177,7 +173,7 @@ def _run_one(job, out, state, label, cell_timeout):
 
 def _earlier_run(out, settings, resume):
     """The state of an earlier run in `out`, or None; refuses a folder that is no run's."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not any(out.iterdir()):
         return None
     earlier = read_state(out)
     if not earlier or "started" not in earlier or "notebooks" not in earlier:

@@ -20,7 +20,7 @@ ROW_KEY = (
 )  # fmt: skip
 _TYPES = dict.fromkeys(("model", "dataset", "split", "profile", "weights", "name"), str)
 _TYPES |= dict.fromkeys(("psnr", "ssim", "baseline_psnr", "baseline_ssim"), (int, float))
-_TYPES |= {"images": int, "per_image": list}
+_TYPES |= {"images": int}
 EAGER = {"backend": "eager", "precision": "float32"}  # what rows without these two mean
 
 
@@ -51,11 +51,10 @@ def read_rows(path) -> list[dict]:
 
 def _is_row(row):
     """Whether a row, or one of its images, has the types that readers rely on where it has them."""
-    if not isinstance(row, dict):
-        return False
-    known = [(row[k], kinds) for k, kinds in _TYPES.items() if row.get(k) is not None]
-    return all(isinstance(v, kinds) for v, kinds in known) and all(
-        map(_is_row, row.get("per_image") or ())
+    parts = isinstance(row, dict) and (row.get("per_image") or [])
+    return isinstance(parts, list) and all(
+        [isinstance(row[k], t) for k, t in _TYPES.items() if row.get(k) is not None]
+        + [_is_row(part) for part in parts]
     )
 
 

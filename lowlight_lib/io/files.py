@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LowlightError, OptionError, OutputError
+from ..errors import OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 _PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a sixth more bytes
@@ -33,13 +33,9 @@ def atomic_write(path, mode="wb"):
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
-    except LowlightError:
-        raise
-    except Exception as e:
-        cause: BaseException | None = e
-        while cause and not isinstance(cause, OSError):  # torch.save makes a RuntimeError of it
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
+    except (OSError, RuntimeError) as e:  # torch.save makes the latter of the former
+        cause = e if isinstance(e, OSError) else e.__context__
+        if not isinstance(cause, OSError):
             raise
         raise output_error(path, cause) from e
     finally:
@@ -120,5 +116,6 @@ def why_unread(error: OSError) -> str:
 
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
-    what = f"cannot be written ({(error.strerror or str(error)).lower()})"
+    why = (error.strerror or f"perhaps no space left: {error}").lower()  # numpy's has no strerror
+    what = f"cannot be written ({why})"
     return OutputError(what, file=path, todo="choose another folder, free space, or change rights")

@@ -39,6 +39,11 @@ _STEP = timedelta(minutes=10)  # the longest that one step of training waits for
 _WORK = timedelta(days=7)  # for what takes long in one of them, such as decoding a data set
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _ALONE = f"start with torchrun, which sets it, or unset {', '.join(_LAUNCHED)} for one process"
+_FAULTS = {  # words of an error: the variable, what is wrong with it, what to do
+    "address already in use": ("MASTER_PORT", "which is taken", "torchrun --master_port another"),
+    "port must have": ("MASTER_PORT", "which is no port", "torchrun --master_port 29500"),
+    "ifa != nullptr": ("GLOO_SOCKET_IFNAME", "no network here", "take one of `ip link`, or unset"),
+}
 _patient: Any = None  # the group that waits that long; beside torch's own, which is as global
 
 
@@ -52,7 +57,11 @@ def join() -> None:
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_STEP)
         _patient = dist.new_group(backend="gloo", timeout=_WORK)
     except (RuntimeError, ValueError) as e:
-        raise _not_met(str(e)) from e
+        said = str(e).strip().splitlines()[0]
+        known = (fault for words, fault in _FAULTS.items() if words in said.lower())
+        name, why, todo = next(known, ("MASTER_ADDR", said, f"check {', '.join(_LAUNCHED)}"))
+        what = f"the processes cannot meet: {name} is {os.environ.get(name)!r}, {why}"
+        raise RunError(what, todo=todo) from e
     atexit.register(dist.destroy_process_group)
 
 
@@ -63,12 +72,11 @@ def is_launched() -> bool:
     """
     if not dist.is_available() or not all(name in os.environ for name in _LAUNCHED):
         return False
-    number, count, _ = map(_number, ("RANK", "WORLD_SIZE", "MASTER_PORT"))
-    if number >= count:
-        raise OptionError(f"RANK is {number} of WORLD_SIZE {count}: they count from 0", todo=_ALONE)
     if not os.environ["MASTER_ADDR"].strip():
         raise OptionError("the variable MASTER_ADDR is empty", todo=_ALONE)
-    return True
+    if _number("RANK") >= _number("WORLD_SIZE"):
+        raise OptionError("RANK is not below WORLD_SIZE: the first is 0", todo=_ALONE)
+    return _number("MASTER_PORT") >= 0
 
 
 def rank() -> int:
@@ -153,23 +161,8 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
 def _number(name, default=""):
     text = os.environ.get(name, default)
     if not (text.isascii() and text.isdigit()):
-        what = f"the variable {name} is {text!r}" if text else f"the variable {name} is empty"
-        raise OptionError(what, todo=_ALONE)
+        raise OptionError(f"the variable {name} is {text!r}, which is no number", todo=_ALONE)
     return int(text)
-
-
-def _not_met(said):
-    """Why the processes did not meet: which of the variables is wrong, and what to do."""
-    port, interface = os.environ["MASTER_PORT"], os.environ.get("GLOO_SOCKET_IFNAME")
-    if "EADDRINUSE" in said or "address already in use" in said.lower():
-        what, todo = f"MASTER_PORT {port} is taken", "give another: torchrun --master_port"
-    elif "Unable to find address" in said or "ifa != nullptr" in said:
-        what = f"GLOO_SOCKET_IFNAME is {interface!r}, which is no network interface here"
-        todo = "name one of those that `ip link` lists, or unset it"
-    else:
-        what = f"the processes of this run do not meet ({said.strip().splitlines()[0]})"
-        todo = f"check MASTER_ADDR ({os.environ['MASTER_ADDR']}), MASTER_PORT ({port}), WORLD_SIZE"
-    return RunError(what, todo=todo)
 
 
 def _is_joined():
