@@ -49,8 +49,8 @@ def write_index(run_dir) -> Path:
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = page.render(facts, folders=list(_folders(run_dir, rows)))
-    with atomic_write(run_dir / "index.html", "w") as f:
-        f.write(page)
+    with atomic_write(run_dir / "index.html") as f:
+        f.write(page.encode("utf-8", "backslashreplace"))
     return run_dir / "index.html"
 
 
@@ -59,9 +59,11 @@ def read_state(run_dir) -> dict | None:
     try:
         state = json.loads(Path(run_dir, "state.json").read_text(encoding="utf-8"))
         datetime.datetime.strptime(state.get("started", "1970-01-01_00-00-00"), STARTED)
+        for facts in (state.get("parameters"), state.get("versions")):
+            _ = (facts or {}).items()
         for entry in state.get("notebooks", {}).values():
             _ = entry.get("status", "") + "", entry.get("seconds", 0) + 0.0
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     return state
 

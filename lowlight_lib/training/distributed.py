@@ -25,6 +25,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -160,7 +161,7 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
 
 def _number(name, default=""):
     text = os.environ.get(name, default)
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise OptionError(f"the variable {name} is {text!r}, which is no number", todo=_ALONE)
     return int(text)
 
