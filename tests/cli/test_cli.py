@@ -338,7 +338,7 @@ def test_no_option_of_train_and_test_begins_one_of_torchruns():
     import typer
     from torch.distributed.run import get_args_parser
 
-    from lowlight_lib.cli.app import app
+    from lowlight_lib.cli.main import app
 
     theirs = [o for a in get_args_parser()._actions for o in a.option_strings]
     for command in ("train", "test"):

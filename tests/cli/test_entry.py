@@ -46,8 +46,9 @@ class Interrupts:
         if name == {module!r}:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupts())
-from lowlight_lib.cli.main import main
-main(["cost", "redi"])
+sys.argv[1:] = ["cost", "redi"]
+from lowlight_lib.cli.__main__ import main
+main()
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.returncode == 130 and done.stdout == ""
