@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from support.notebook_files import NOTEBOOKS, write_notebook
 
@@ -13,6 +14,7 @@ from lowlight_lib import models
 from lowlight_lib.course import report, run, scoreboard
 from lowlight_lib.course.plan import plan, typed
 from lowlight_lib.course.students import student_copies
+from lowlight_lib.data import mini
 from lowlight_lib.errors import DataError, OptionError, OutputError
 
 
@@ -29,8 +31,6 @@ def quick(tmp_path, monkeypatch):
     def execute(source, target, **options):
         calls.append((Path(target).stem, options["parameters"]))
 
-    import papermill
-
     monkeypatch.setattr(papermill, "execute_notebook", execute)
 
     def course(**options):
@@ -45,10 +45,7 @@ def quick(tmp_path, monkeypatch):
     ("options", "says"),
     [
         ({"parameters": {"stepz": "3"}}, "choose from .*steps"),
-        (
-            {"parameters": {"steps": "3"}, "only": "11"},
-            "no selected notebook has a parameter 'steps'",
-        ),
+        ({"parameters": {"steps": "3"}, "only": "11"}, "no selected notebook has a .* 'steps'"),
         ({"parameters": {"profile": "smoke"}}, "--profile"),
         ({"parameters": {"model": "unet"}}, "choose sid or llpacknet or redi"),
         ({"only": "12"}, "there is no notebook '12'"),
@@ -129,8 +126,6 @@ def test_other_values_are_refused_before_anything_runs(quick, kind, value):
 
 
 def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeypatch):
-    from lowlight_lib.data import mini
-
     made = []
     monkeypatch.setattr(mini, "ensure", lambda root: made.append(root))
     assert quick(data_root=None, only="00") == 0
@@ -138,14 +133,11 @@ def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeyp
     monkeypatch.setenv("LOWLIGHT_DATA", str(quick.top / "data"))
     assert quick(data_root=None, only="00") == 0
     assert len(made) == 1
-    assert json.loads((quick.out / "state.json").read_text())["data_root"] == str(
-        quick.top / "data"
-    )
+    state = json.loads((quick.out / "state.json").read_text())
+    assert state["data_root"] == str(quick.top / "data")
 
 
 def test_a_taken_port_is_tried_once_more_and_other_errors_are_not(quick, monkeypatch):
-    import papermill
-
     calls = []
 
     def execute(*a, **k):
@@ -173,8 +165,6 @@ DAMAGED = [
 
 @pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:30]))
 def test_a_damaged_results_file_is_a_failure_and_the_course_goes_on(quick, monkeypatch, content):
-    import papermill
-
     def execute(source, target, **k):
         if "00_first" in target:
             Path(target).with_suffix("").joinpath("results.json").write_bytes(content)
@@ -215,7 +205,7 @@ def mutated(value, rng):
     return value
 
 
-@pytest.mark.parametrize("tries", [60, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [60, pytest.param(1_500, marks=pytest.mark.slow)])
 def test_edited_states_and_results_are_refused_or_shown(tmp_path, tries):
     """Nothing else happens: no traceback, and no folder is renamed to a place elsewhere."""
     rng, out = random.Random(tries), tmp_path / "runs" / "latest"
