@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import OptionError
 
-PROFILES = ("smoke", "course", "paper")
+PROFILES = ("smoke", "course", "paper", "released")
+FLIPS_KEEP = ("phase", "planes", "pixels")
 SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
 
 
@@ -31,10 +32,15 @@ class Recipe:
         betas: of Adam.
         options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
         flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
-        first_of_burst, exclude_misaligned, levels: options of the data set.
+        repeat: so many crops in a row are of one picture.
+        split: what is trained on; "train+val" is both.
+        first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every: steps.
+        validate_every: steps between scores of the validation split (`training.validation`), whose
+            best weights are kept; 0 for none.
+        keep_every: steps between weights that are kept; 0 keeps the last alone.
         source: where the numbers come from.
     """
 
@@ -55,45 +61,33 @@ class Recipe:
     frames: int = 1
     reverse: float = 0.0
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    repeat: int = 1
     dataset: str = "sid"
+    split: str = "train"
     first_of_burst: bool = False
+    exposure: float | None = None
     exclude_misaligned: bool = False
     levels: tuple[float, float] | None = None
+    flips_keep: str = "phase"
     amp: bool = False
     seed: int = 0
     checkpoint_every: int = 100
     log_every: int = 10
+    validate_every: int = 0
+    keep_every: int = 0
     source: str = ""
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        whole = ("steps", "batch", "crop", "frames", "drop_at", "halve_every", "seed")
-        for name in (*whole, "checkpoint_every", "log_every"):
-            value, least = getattr(self, name), int(name not in ("drop_at", "halve_every", "seed"))
-            if type(value) is not int or value < least:
-                raise OptionError(f"{name} is a whole number of at least {least}, not {value!r}")
-        if not isinstance(self.options, dict):
-            raise OptionError(f"options are names and values, not {self.options!r}")
-        pairs = {"betas": self.betas, "flips": self.flips, "levels": self.levels}
-        for name, pair in pairs.items():
-            if name == "levels" and pair is None:
-                continue
-            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_real, pair))):
-                raise OptionError(f"{name} is two numbers, not {pair!r}")
-            object.__setattr__(self, name, tuple(pair))  # a list comes from JSON
-        if not (_real(self.lr) and self.lr > 0):
-            raise OptionError(f"lr is a number above 0, not {self.lr!r}")
-        if not (_real(self.lr_min) and 0 <= self.lr_min <= self.lr):
+        for rule, (fits, names) in _RULES.items():
+            for name in names:
+                value = getattr(self, name)
+                if not fits(value) and not (value is None and name in ("levels", "exposure")):
+                    raise OptionError(f"{name} is {rule}, not {value!r}")
+                if isinstance(value, list):  # of JSON
+                    object.__setattr__(self, name, tuple(value))
+        if self.lr_min > self.lr:
             raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
-        for p in (*self.flips, self.transpose, self.reverse):
-            if not (_real(p) and 0 <= p <= 1):
-                raise OptionError(f"flips, transpose and reverse are probabilities, not {p!r}")
-        if type(self.amp) is not bool:
-            raise OptionError(f"amp is true or false, not {self.amp!r}")
-        if self.schedule not in SCHEDULES:
-            raise OptionError(
-                f"unknown schedule {self.schedule!r}", todo=f"use {', '.join(SCHEDULES)}"
-            )
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
@@ -123,6 +117,27 @@ class Recipe:
 
 def _real(x):
     return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _two(x):
+    return isinstance(x, (tuple, list)) and len(x) == 2 and all(map(_real, x))
+
+
+_RULES = {  # what fields may hold, in words: (a test of it, these fields)
+    "a whole number of at least 1": (lambda x: type(x) is int and x > 0, (
+        "steps", "batch", "crop", "frames", "repeat", "checkpoint_every", "log_every")),
+    "a whole number of at least 0": (lambda x: type(x) is int and x >= 0, (
+        "drop_at", "halve_every", "seed", "validate_every", "keep_every")),
+    "a number above 0": (lambda x: _real(x) and x > 0, ("lr", "exposure")),
+    "a number from 0 to lr": (lambda x: _real(x) and x >= 0, ("lr_min",)),
+    "a probability": (lambda x: _real(x) and 0 <= x <= 1, ("transpose", "reverse")),
+    "two probabilities": (lambda x: _two(x) and 0 <= min(x) <= max(x) <= 1, ("flips",)),
+    "two numbers": (_two, ("betas", "levels")),
+    "true or false": (lambda x: type(x) is bool, ("amp", "first_of_burst", "exclude_misaligned")),
+    "names and values": (lambda x: isinstance(x, dict), ("options",)),
+    f"one of {', '.join(SCHEDULES)}": (lambda x: x in SCHEDULES, ("schedule",)),
+    f"one of {', '.join(FLIPS_KEEP)}": (lambda x: x in FLIPS_KEEP, ("flips_keep",)),
+}  # fmt: skip
 
 
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
