@@ -91,8 +91,8 @@ def test(
         network = resolve_backend(network, backend, precision)
     options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
     options |= {"predictions": predictions, "exposure": exposure}
-    options |= {"first_of_burst": None if first_of_burst else False}
     options |= {"exclude_misaligned": exclude_misaligned or None}
+    options |= {} if first_of_burst else {"first_of_burst": False}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=factor, limit=limit, device=device, save_path=save_path,

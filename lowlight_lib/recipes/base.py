@@ -35,6 +35,7 @@ class Recipe:
         repeat: so many crops in a row are of one picture.
         split: what is trained on; "train+val" is both.
         first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
+            The short recipes take every frame that a list names.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every: steps.
@@ -134,6 +135,7 @@ _RULES = {  # what fields may hold, in words: (a test of it, these fields)
     "two probabilities": (lambda x: _two(x) and 0 <= min(x) <= max(x) <= 1, ("flips",)),
     "two numbers": (_two, ("betas", "levels")),
     "true or false": (lambda x: type(x) is bool, ("amp", "first_of_burst", "exclude_misaligned")),
+    "a name": (lambda x: isinstance(x, str), ("loss", "dataset", "split")),
     "names and values": (lambda x: isinstance(x, dict), ("options",)),
     f"one of {', '.join(SCHEDULES)}": (lambda x: x in SCHEDULES, ("schedule",)),
     f"one of {', '.join(FLIPS_KEEP)}": (lambda x: x in FLIPS_KEEP, ("flips_keep",)),

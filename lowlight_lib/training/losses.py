@@ -148,15 +148,14 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int = 5, released: bool = False) -> Te
         what = f"MS-SSIM over {scales} scales needs sides of {need} pixels"
         todo = "use larger crops, or a loss with fewer scales such as l1_ssim"
         raise OptionError(f"{what}, got {tuple(x.shape[-2:])}", todo=todo)
-    weights = torch.tensor(MS_WEIGHTS[:scales])
-    weights = weights if released else weights / sum(MS_WEIGHTS[:scales])
-    power = _relu_power if released else _power
+    total = 1 if released else sum(MS_WEIGHTS[:scales])
+    weights = torch.tensor(MS_WEIGHTS[:scales]) / total
     powers = []
     for j, w in enumerate(weights.tolist()):
         luminance, contrast = _ssim_terms(x, y)
         last = j == scales - 1
         term = (luminance * contrast if last else contrast).mean((2, 3))  # (N, C)
-        powers.append(term if scales == 1 else power(term, w))
+        powers.append(term if scales == 1 else _power(term, w, released))
         if not last:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return functools.reduce(torch.mul, powers).mean()
@@ -189,20 +188,18 @@ def _soften(x, released=False):
     return F.conv2d(x, kernel, groups=x.shape[1])
 
 
-def _power(x, w):
-    """x^w; below a small knee an exponential with the same value and slope takes over.
+def _power(x, w, released):
+    """x^w; below a small knee an exponential with the same value and slope takes over, or as
+    released 0 below 0.
 
     The power of a negative number is NaN, its slope at 0 infinite, and a clamp would leave no
     gradient to get away with. The exponential stays positive, finite, and falls with x.
     """
+    if released:
+        return torch.where(x > 0, x.clamp(min=1e-30) ** w, 0.0)
     knee = torch.as_tensor(_KNEE, dtype=x.dtype, device=x.device)
     below = knee**w * torch.exp(w * (x.clamp(max=_KNEE) - knee) / knee)
     return torch.where(x > knee, x.clamp(min=_KNEE) ** w, below)
-
-
-def _relu_power(x, w):
-    """max(x, 0)^w, without a gradient where that is 0."""
-    return torch.where(x > 0, torch.where(x > 0, x, 1.0) ** w, 0.0)
 
 
 def _ssim_terms(x, y):

@@ -142,7 +142,8 @@ class RunDirectory:
     def best(self, after_step: int) -> float:
         """The highest PSNR of the validations up to a step; -inf without any."""
         entries = (e for e in read_metrics(self.path) if e["step"] <= after_step)
-        return max((e.get("val_psnr", -math.inf) for e in entries), default=-math.inf)
+        scores = (e.get("val_psnr") for e in entries)
+        return max((s for s in scores if isinstance(s, float)), default=-math.inf)
 
     @contextlib.contextmanager
     def log(self, after_step: int, write: bool = True) -> Iterator[TextIO]:

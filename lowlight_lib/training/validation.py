@@ -25,8 +25,7 @@ class Validation:
         self.shape = {"crop": recipe.crop, "frames": recipe.frames, "seed": 0}
 
     def __call__(self, model, loss_of, step, precision) -> dict[str, float]:
-        """{"val_loss", "val_psnr"}: the means of the loss, and of the PSNR in dB of predictions
-        clipped to [0, 1]."""
+        """{"val_loss", "val_psnr"}: means over the crops; PSNR in dB, clipped to [0, 1]."""
         amplify, scores = not model.spec.amplifies_itself, []
         batch = self.data.batch(0, size=min(len(self.data), CROPS), amplify=amplify, **self.shape)
         model.eval()

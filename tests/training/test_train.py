@@ -339,7 +339,7 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
         {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
         {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1}, {"first_of_burst": "no"},
         {"repeat": 0}, {"validate_every": -1}, {"keep_every": 0.5}, {"exposure": 0},
-        {"flips_keep": "colours"}, {"options": []},
+        {"flips_keep": "colours"}, {"options": []}, {"loss": 5}, {"dataset": []}, {"split": 1},
     ],
 )  # fmt: skip
 def test_recipes_refuse_what_would_fail_later(wrong):
