@@ -24,7 +24,7 @@ def train(
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision, on GPUs.")] = False,
     set_: Annotated[list[str], typer.Option(
         "--set", metavar="NAME=VALUE",
-        help="Change a number of the recipe, e.g. --set batch=4 or --set dataset=smoid.")]
+        help="Change a number of the recipe, e.g. --set batch=4 or --set validate_every=500.")]
     = [],  # noqa: B006
     device: Device = "auto",
 ):  # fmt: skip

@@ -41,7 +41,7 @@ def run_course(
     Where a notebook fails, its cell and error are reported, and the others still run.
 
     Args:
-        profile: "smoke", "course" or "paper".
+        profile: a name in `recipes.PROFILES`.
         only: which notebooks, as "10,12_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
         data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, else the mini data,

@@ -105,7 +105,7 @@ class Dataset:
         return []
 
     def batch(self, step, *, seed, size, crop, frames=1, flips=(0.0, 0.0), transpose=0.0,
-              reverse=0.0, amplify=True, part=(0, 1)):  # fmt: skip
+              reverse=0.0, amplify=True, repeat=1, part=(0, 1)):  # fmt: skip
         """Training crops, a function of (seed, step) alone; each epoch sees every item once.
 
         Args:
@@ -118,6 +118,7 @@ class Dataset:
             transpose: probability of exchanging rows and columns (the two greens change roles).
             reverse: probability that a clip runs backwards.
             amplify: multiply raw inputs by their ratio; not for a network that amplifies itself.
+            repeat: so many crops in a row, of this batch and the next ones, are of one item.
             part: (rank, world): the slice of the batch that this process gets.
         Returns:
             x, y float32 of n items, `size` or the part of it: inputs and targets, both in [0, 1]
@@ -129,7 +130,7 @@ class Dataset:
             DataError: a file is damaged, or a target has another size than its input.
         """
         rank, world = part
-        if not 0 <= rank < world or min(size, crop, frames) < 1:
+        if not 0 <= rank < world or min(size, crop, frames, repeat) < 1:
             what = f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
             raise OptionError(what)
         mine = range(size * rank // world, size * (rank + 1) // world)
@@ -139,7 +140,7 @@ class Dataset:
         chances = (reverse, *flips, transpose) if lead else (*flips, transpose)
         rng = np.random.default_rng([seed, 1, step])
         for k in range(size) if self._one_generator else mine:
-            epoch, place = divmod(step * size + k, len(self))
+            epoch, place = divmod((step * size + k) // repeat, len(self))
             i = int(np.random.default_rng([seed, 0, epoch]).permutation(len(self))[place])
             if not self._one_generator:
                 rng = np.random.default_rng([seed, 1, step, k])

@@ -52,7 +52,7 @@ def _check_set(dataset, root, deep, progress):
     if note and not note.get("complete"):
         yield f"! {folder.name}: an unfinished mini set: `lowlight data mini {root}` makes it"
     for options in dataset.parts(folder):
-        label = " ".join([folder.name, *options.values()])
+        label = " ".join([folder.name, *filter(None, options.values())])
         try:
             data = dataset(root, **options)
         except (LowlightError, OSError) as e:

@@ -102,22 +102,30 @@ class SidDataset(Dataset):
 
     Args:
         data_root: the folder that holds SID/.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test", or "train+val" for both.
         camera: name of the folder and prefix of the lists; None is the one of Sony and Fuji that
             is there, Sony where both are.
-        first_of_burst: only the first frame of each burst (93 of 598 test pairs of Sony).
+        first_of_burst: only the first frame of each burst, as the paper has it (93 of 598 test
+            pairs of Sony).
+        exposure: only inputs of so many seconds, as REDI's baselines have it: 0.1 (50 of the 93).
         exclude_misaligned: leave out the three test scenes whose target moved.
         levels: (black, white) to use instead of the files' own; the papers hard-code (512, 16383).
+        flips_keep: what a mirrored crop of a mosaic keeps: its "phase", so that it starts on red
+            and lies on its target; "planes", packed planes as if each were a picture (SID's code),
+            which moves the pixels of a cell against their target; or "pixels" (REDI's and
+            LLPackNet's), where red and blue change with the greens.
         native: give X-Trans mosaics as they are. Otherwise they are turned into RGGB (see
             `sensor.remosaic`), once, into the cache, so that they train every network.
     Raises:
-        DataError: no list, a bad one, or images that it names are missing.
+        DataError: no list, a bad one, images that it names are missing, or no pair is left.
     """
 
     task = Task.RAW_STILL
     folder_name = "SID"
-    recipe_options = ("first_of_burst", "exclude_misaligned", "levels")
+    splits = ("train", "val", "test", "train+val")
+    recipe_options = ("first_of_burst", "exposure", "exclude_misaligned", "levels", "flips_keep")
     crop_multiple = 2
+    flips_keep = "phase"
     _one_generator = True
 
     def __init__(
@@ -126,20 +134,27 @@ class SidDataset(Dataset):
         split,
         *,
         camera=None,
-        first_of_burst=False,
+        first_of_burst=True,
+        exposure=None,
         exclude_misaligned=False,
         levels=None,
+        flips_keep="phase",
         native=False,
     ):
         self.cache, self.levels, self.native = ArrayCache(data_root), levels, native
+        self.flips_keep, lists = flips_keep, split.split("+")
         super().__init__(data_root, split, self.cache.get)
-        there = (c for c in PUBLISHED if (self.folder / f"{c}_{split}_list.txt").exists())
+        there = (c for c in PUBLISHED if (self.folder / f"{c}_{lists[0]}_list.txt").exists())
         camera = camera or next(there, "Sony")
-        pairs = read_list(self.folder / f"{camera}_{split}_list.txt", self.folder)
+        files = (self.folder / f"{camera}_{name}_list.txt" for name in lists)
         misaligned = MISALIGNED if exclude_misaligned else ()
-        keep = [p for p in pairs if p.scene not in misaligned]
-        self.pairs = [p for p in keep if p.burst == 0 or not first_of_burst]
-        self.published = PUBLISHED[camera][split]
+        pairs = [p for f in files for p in read_list(f, self.folder) if p.scene not in misaligned]
+        pairs = [p for p in pairs if p.burst == 0 or not first_of_burst]
+        self.pairs = [p for p in pairs if exposure in (None, p.input_s)]
+        if not self.pairs:
+            what = f"the {split} split holds no image with these options"
+            raise DataError(what, file=self.folder, todo="leave first_of_burst or exposure out")
+        self.published = PUBLISHED[camera].get(split)
         missing = [f for f in self.files if not (f.is_file() and f.stat().st_size)]
         if missing:
             example = missing[0].relative_to(self.folder.resolve()).as_posix()
@@ -155,7 +170,8 @@ class SidDataset(Dataset):
     @classmethod
     def parts(cls, folder):
         cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
-        return [{"camera": c, "split": s} for c in cameras for s in cls.splits]
+        everything = {"first_of_burst": False}
+        return [{"camera": c, "split": s} | everything for c in cameras for s in PUBLISHED[c]]
 
     def inspections(self):
         return [functools.partial(read_raw, f) for f in self.files]
@@ -223,15 +239,21 @@ class SidDataset(Dataset):
         if target.shape[:2] != raw.mosaic.shape:
             what = f"is {target.shape[:2]} but {self.file(i).name} is {raw.mosaic.shape}"
             raise DataError(what, file=self.pairs[i].target)
-        later, n = _later(cfa.name(like), turns), len(like)
+        n, keep = len(like), self.flips_keep
+        if keep == "planes" and n != 2:
+            raise OptionError("packed planes of X-Trans are not turned", todo="keep the phase")
+        later = _later(cfa.name(like), turns) if keep == "phase" else (0, 0)
         rows, cols = (
             lines(s, size, crop + n, n) for s, size in zip(start, raw.mosaic.shape, strict=True)
         )
         inner = tuple(slice(more, more + crop) for more in later)
-        mosaic, target = (turn(a[rows][:, cols][inner], turns) for a in (raw.mosaic, target))
+        mosaic, target = (a[rows][:, cols][inner] for a in (raw.mosaic, target))
         moved = [-s - more for s, more in zip(start, later, strict=True)]
-        black = turn(np.roll(raw.black_level, moved, (0, 1)), turns)
+        black = np.roll(raw.black_level, moved, (0, 1))
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
+        inside = n if keep == "planes" else 1  # of what changes places: whole cells, or pixels
+        blocks = signal.reshape(crop // inside, inside, crop // inside, inside)
+        signal, target = turn(blocks, turns, (0, 2)).reshape(crop, crop), turn(target, turns)
         factor = np.float32(self.ratio(i) if amplify else 1)
         return signal[None] * factor, (target / np.float32(65535)).transpose(2, 0, 1)
 

@@ -15,8 +15,9 @@ from ..io.files import atomic_write
 # Rows that agree in these are of the same test: the newer one takes the older one's place.
 ROW_KEY = (
     "model", "dataset", "split", "profile", "protocol", "amplification", "m", "checkpoint",
-    "camera", "match_colour", "weights", "limit", "first_of_burst", "exclude_misaligned", "levels",
-    "piece", "tile", "overlap", "seams", "gamma", "predictions", "backend", "precision",
+    "camera", "match_colour", "weights", "limit", "first_of_burst", "exposure",
+    "exclude_misaligned", "levels", "piece", "tile", "overlap", "seams", "gamma", "predictions",
+    "backend", "precision",
 )  # fmt: skip
 _CHECKED = (  # what readers rely on: the words, and the numbers
     ("model", "dataset", "split", "profile", "weights", "name"),

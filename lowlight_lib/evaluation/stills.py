@@ -28,13 +28,14 @@ class Stills(Evaluation):
     """
 
     m: float = 5.0  # brightness of the estimate, as in REDI's released training code
-    first_of_burst: bool = False  # of the data set, as the next one
+    first_of_burst: bool = True  # of the data set, as the next two
+    exposure: float | None = None
     exclude_misaligned: bool = False
     levels: tuple[float, float] | None = None  # not the files' own; by default the training's
     match_colour: bool = False  # another camera's, see `restore`
 
     def data_options(self):
-        names = ("first_of_burst", "exclude_misaligned", "levels")
+        names = ("first_of_burst", "exposure", "exclude_misaligned", "levels")
         native = self.network.spec.cfa == "X-Trans"
         return {name: getattr(self, name) for name in names} | {"native": native}
 

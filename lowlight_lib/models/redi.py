@@ -74,8 +74,10 @@ class Redi(nn.Module):
         kernel: side of the two large convolutions at 1/2.
         parallel: evaluate the encoders at the same time, as the paper promises, see
             `blocks.concurrent`. Also an attribute, to be set at any time.
+        clamp_in_training: clamp in training too, as the released code does. What lies outside then
+            has no gradient: at the start that is more than half of all values.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).
-        Clamped to [0, 1] in eval mode; in training the loss has to see what lies outside.
+        Clamped to [0, 1] in eval mode.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Redi(nn.Module):
         kernel: Literal[3, 5] = 5,
         weight_norm: bool = True,
         parallel: bool = False,
+        clamp_in_training: bool = False,
     ) -> None:
         super().__init__()
         deep = [name for name in ("mse", "hse") if name in scales]
@@ -98,7 +101,7 @@ class Redi(nn.Module):
             raise OptionError(f"kernel is 5 or 3, not {kernel!r}")
         if not layers or any(type(n) is not int or n < 1 for n in (growth, *layers)):
             raise OptionError(f"growth {growth!r} and layers {layers!r} are counts of at least 1")
-        self.spec, self.parallel = SPEC, parallel
+        self.spec, self.parallel, self.clamp_in_training = SPEC, parallel, clamp_in_training
         norm, star = weight_norm, block == "rdb*"
         self.lse = conv(4, 12, kernel, norm=norm) if "lse" in scales else None
         self.mse = MidScaleEncoder(norm) if "mse" in scales else None
@@ -120,7 +123,7 @@ class Redi(nn.Module):
         y = F.pixel_shuffle(F.leaky_relu(y, SLOPE), 4)  # (N, 12, H/2, W/2)
         y = self.fuse(y if fine is None else torch.cat([fine, y], 1))  # (N, 12, H/2, W/2)
         y = F.pixel_shuffle(y, 2)
-        return y if self.training else y.clamp(0, 1)
+        return y.clamp(0, 1) if self.clamp_in_training or not self.training else y
 
     def encode(self, x: Tensor) -> list[Any]:
         """The encoders' results: LSE's or None, then those of MSE and HSE that there are."""

@@ -1,4 +1,8 @@
-"""How each system is trained: one file a system, `find(key, profile)` gives a `Recipe`."""
+"""How each system is trained: one file a system, `find(key, profile)` gives a `Recipe`.
+
+`paper` is what the paper says, `released` what the authors' code does, which is the same recipe
+where nothing is known to differ.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,9 @@ def add(recipe: Recipe) -> None:
 def _of(key):
     card, found = SYSTEMS[key], {p: r for (k, p), r in _ADDED.items() if k == key}
     if card.network.__module__.startswith(__name__.partition(".")[0] + "."):
-        found = {r.profile: r for r in import_module(f".{key}", __name__).RECIPES} | found
+        shipped = {r.profile: r for r in import_module(f".{key}", __name__).RECIPES}
+        shipped.setdefault("released", shipped["paper"].replace(profile="released"))
+        found = shipped | found
     if not found:
         raise OptionError(f"no recipe for {key!r}", todo="add one with recipes.add(recipe)")
     return found

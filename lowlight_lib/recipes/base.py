@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import OptionError
 
-PROFILES = ("smoke", "course", "paper")
+PROFILES = ("smoke", "course", "paper", "released")
+FLIPS_KEEP = ("phase", "planes", "pixels")
 LARGEST = 2**63 - 1  # of any number
 MOST_PIXELS = 2**28  # of a step: several GB for input and target alone
 SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
@@ -33,10 +34,16 @@ class Recipe:
         betas: of Adam.
         options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
         flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
-        first_of_burst, exclude_misaligned, levels: options of the data set.
+        repeat: so many crops in a row are of one picture.
+        split: what is trained on; "train+val" is both.
+        first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
+            The short recipes take every frame that a list names.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every: steps.
+        validate_every: steps between scores of the validation split (`training.validation`), whose
+            best weights are kept; 0 for none.
+        keep_every: steps between weights that are kept; 0 keeps the last alone.
         source: where the numbers come from.
     """
 
@@ -57,33 +64,36 @@ class Recipe:
     frames: int = 1
     reverse: float = 0.0
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    repeat: int = 1
     dataset: str = "sid"
+    split: str = "train"
     first_of_burst: bool = False
+    exposure: float | None = None
     exclude_misaligned: bool = False
     levels: tuple[float, float] | None = None
+    flips_keep: str = "phase"
     amp: bool = False
     seed: int = 0
     checkpoint_every: int = 100
     log_every: int = 10
+    validate_every: int = 0
+    keep_every: int = 0
     source: str = ""
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        for name in ("betas", "flips", "levels"):
-            if isinstance(getattr(self, name), list):  # from JSON
-                object.__setattr__(self, name, tuple(getattr(self, name)))
         for names, sound, what in _FIELDS:
             for name in names.split():
-                if not sound(value := getattr(self, name)):
+                if isinstance(value := getattr(self, name), list):  # from JSON
+                    value = tuple(value)
+                    object.__setattr__(self, name, value)
+                if not sound(value):
                     raise OptionError(f"{name} is {what}, not {value!r:.200}")
-        if not 0 <= self.lr_min <= self.lr:
+        if self.lr_min > self.lr:
             raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
         if self.batch * self.frames * self.crop**2 > MOST_PIXELS:
             todo = "take a smaller batch, crop, or number of frames"
             raise OptionError(f"a step has at most {MOST_PIXELS} pixels", todo=todo)
-        if self.schedule not in SCHEDULES:
-            todo = f"use {', '.join(SCHEDULES)}"
-            raise OptionError(f"unknown schedule {self.schedule!r}", todo=todo)
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
@@ -120,19 +130,22 @@ def _pair(x, *ends):
 
 
 _FIELDS = (
-    ("key profile loss dataset schedule source", lambda v: isinstance(v, str), "a name"),
+    ("key profile loss dataset split source", lambda v: isinstance(v, str), "a name"),
     ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
     ("options", lambda v: isinstance(v, dict), "a set of names and values"),
-    ("steps batch crop frames checkpoint_every log_every",
+    ("steps batch crop frames repeat checkpoint_every log_every",
      lambda v: type(v) is int and _real(v, 1), "a whole number of at least 1 and below 2^63"),
-    ("drop_at halve_every seed",
+    ("drop_at halve_every seed validate_every keep_every",
      lambda v: type(v) is int and _real(v, 0), "a whole number of at least 0 and below 2^63"),
     ("betas", lambda v: _pair(v, 0, 1 - 1e-9), "two numbers from 0 to below 1"),
     ("flips", lambda v: _pair(v, 0, 1), "two probabilities, from 0 to 1"),
     ("levels", lambda v: v is None or (_pair(v) and v[0] < v[1]), "two numbers, the first lower"),
     ("lr", lambda v: _real(v) and v > 0, "a number above 0"),
-    ("lr_min", _real, "a number from 0 to lr"),
+    ("exposure", lambda v: v is None or (_real(v) and v > 0), "a number above 0"),
+    ("lr_min", lambda v: _real(v, 0), "a number from 0 to lr"),
     ("transpose reverse", lambda v: _real(v, 0, 1), "a probability, from 0 to 1"),
+    ("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
+    ("flips_keep", lambda v: v in FLIPS_KEEP, f"one of {', '.join(FLIPS_KEEP)}"),
 )  # fmt: skip
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
 SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -7,6 +7,7 @@ is negative (a bad prediction early in training) and refuse crops under 176 pixe
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,7 +33,8 @@ class Loss:
         + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|
         + charbonnier * mean sqrt((y - t)^2 + 1e-12)
 
-    TV is the mean squared difference of neighbours, G a 3x3 Gaussian.
+    TV is the mean squared difference of neighbours, G a 3x3 Gaussian. `released` takes SSIM (see
+    `ms_ssim`) and G as the authors' code has them.
     """
 
     pairs: ClassVar[bool] = False  # whether the network is to see two pictures, see `PairLoss`
@@ -45,6 +47,7 @@ class Loss:
     blurred: float = 0.0
     weights: float = 0.0
     charbonnier: float = 0.0
+    released: bool = False
     first: tuple[int, float, float] | None = None  # steps, and tv and blurred during these
 
     def __call__(
@@ -61,11 +64,12 @@ class Loss:
             prediction, target = prediction.flatten(0, 1), target.flatten(0, 1)
         loss = self.l1 * F.l1_loss(prediction, target)
         if self.ssim:
-            loss = loss + self.ssim * (1 - ms_ssim(prediction, target, self.scales))
+            loss = loss + self.ssim * (1 - ms_ssim(prediction, target, self.scales, self.released))
         if tv:
             loss = loss + tv * total_variation(prediction) / prediction[0].numel()
         if blurred:
-            loss = loss + blurred * F.mse_loss(_soften(prediction), _soften(target))
+            softened = (_soften(x, self.released) for x in (prediction, target))
+            loss = loss + blurred * F.mse_loss(*softened)
         if self.weights:
             loss = loss + self.weights * sum(p.abs().sum() for p in parameters)
         if self.charbonnier:
@@ -93,14 +97,20 @@ class PairLoss:
 LOSSES = {
     "l1": Loss(1.0, 0.0, 0, "SID: Chen et al., CVPR 2018, section 4.1"),
     "redi_paper": Loss(0.8, 0.2, 5, "REDI: Lamba & Mitra, CVPR 2021, as the paper says"),
-    "redi_code": Loss(1.0, 0.2, 5, "REDI: the released training code, which differs"),
+    "redi_code": Loss(1.0, 0.2, 5, "REDI: the weights of the released training code"),
+    "redi_released": Loss(1.0, 0.2, 5, "REDI: the released training code, its MS-SSIM too",
+                          released=True),
     "l1_ssim": Loss(0.8, 0.2, 1, "REDI's weights on one scale, for crops too small for five"),
     # Without the published perceptual term, 3 * VGG19: the released code computed its features
     # under no-grad for both pictures, so that it added a number to the loss and nothing to any
     # gradient. The division of TV by C H W is theirs too: "1000 TV" is about 1e-3.
     "llpacknet": Loss(
-        1.0, 0.0, 0, "LLPackNet: Lamba et al., BMVC 2020, released train.py; VGG term left out",
+        1.0, 0.0, 0, "LLPackNet: Lamba et al., BMVC 2020; VGG term left out",
         tv=400.0, blurred=1.0, weights=1e-6, first=(20_000, 1000.0, 10.0),
+    ),
+    "llpacknet_released": Loss(  # its TV is twice ours
+        1.0, 0.0, 0, "LLPackNet: released train.py, its blur and its TV; VGG term left out",
+        tv=800.0, blurred=1.0, weights=1e-6, first=(20_000, 2000.0, 10.0), released=True,
     ),
     "charbonnier": Loss(0.0, 0.0, 0, "BRVE: Zhang et al., CVPR 2024, released configurations",
                         charbonnier=1.0),
@@ -122,13 +132,15 @@ def find_loss(name: str) -> Loss | PairLoss:
     return LOSSES[name]
 
 
-def ms_ssim(x: Tensor, y: Tensor, scales: int = 5) -> Tensor:
+def ms_ssim(x: Tensor, y: Tensor, scales: int = 5, released: bool = False) -> Tensor:
     """Multi-scale structural similarity of (N, C, H, W) in [0, 1]: mean over the batch, a scalar.
 
         MS-SSIM = l_M^w_M * prod_j (cs_j)^w_j,   weights normalised over the scales in use
 
     Args:
         scales: 1 (plain SSIM) to 5; the shorter side must be at least 11 * 2^(scales - 1).
+        released: as REDI's code has it: weights not normalised, and a scale of negative contrast
+            makes all 0, without a gradient (there NaN). Otherwise see `_power`.
     Source: Wang et al., 2003, equation 7; SSIM window of 11 pixels, sigma 1.5.
     """
     need = _WINDOW * 2 ** (scales - 1)
@@ -136,13 +148,14 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int = 5) -> Tensor:
         what = f"MS-SSIM over {scales} scales needs sides of {need} pixels"
         todo = "use larger crops, or a loss with fewer scales such as l1_ssim"
         raise OptionError(f"{what}, got {tuple(x.shape[-2:])}", todo=todo)
-    weights = torch.tensor(MS_WEIGHTS[:scales]) / sum(MS_WEIGHTS[:scales])
+    total = 1 if released else sum(MS_WEIGHTS[:scales])
+    weights = torch.tensor(MS_WEIGHTS[:scales]) / total
     powers = []
     for j, w in enumerate(weights.tolist()):
         luminance, contrast = _ssim_terms(x, y)
         last = j == scales - 1
         term = (luminance * contrast if last else contrast).mean((2, 3))  # (N, C)
-        powers.append(term if scales == 1 else _power(term, w))
+        powers.append(term if scales == 1 else _power(term, w, released))
         if not last:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
     return functools.reduce(torch.mul, powers).mean()
@@ -163,19 +176,27 @@ def total_variation(x: Tensor) -> Tensor:
     return down.square().mean() + right.square().mean()
 
 
-def _soften(x):
-    """3x3 Gaussian (1 2 1 / 2 4 2 / 1 2 1) / 16, without padding."""
-    g = torch.tensor([1.0, 2.0, 1.0], dtype=x.dtype, device=x.device)
-    kernel = (g[:, None] * g / 16).expand(x.shape[1], 1, 3, 3)
+def _soften(x, released=False):
+    """3x3 Gaussian (1 2 1 / 2 4 2 / 1 2 1) / 16, without padding.
+
+    The released one is nearly flat and sums to 0.384: 0.053 exp(-(i^2 + j^2) / 6), which is the
+    kernel of Ignatov et al., "DSLR-Quality Photos on Mobile Devices", ICCV 2017, cut to 3x3.
+    """
+    side, scale = (math.exp(-1 / 6), 0.053) if released else (0.5, 0.25)
+    g = torch.tensor([side, 1.0, side], dtype=x.dtype, device=x.device)
+    kernel = (g[:, None] * g * scale).expand(x.shape[1], 1, 3, 3)
     return F.conv2d(x, kernel, groups=x.shape[1])
 
 
-def _power(x, w):
-    """x^w; below a small knee an exponential with the same value and slope takes over.
+def _power(x, w, released):
+    """x^w; below a small knee an exponential with the same value and slope takes over, or as
+    released 0 below 0.
 
     The power of a negative number is NaN, its slope at 0 infinite, and a clamp would leave no
     gradient to get away with. The exponential stays positive, finite, and falls with x.
     """
+    if released:
+        return torch.where(x > 0, x.clamp(min=1e-30) ** w, 0.0)
     knee = torch.as_tensor(_KNEE, dtype=x.dtype, device=x.device)
     below = knee**w * torch.exp(w * (x.clamp(max=_KNEE) - knee) / knee)
     return torch.where(x > knee, x.clamp(min=_KNEE) ** w, below)

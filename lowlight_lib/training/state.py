@@ -1,6 +1,7 @@
 """A run directory: whose it is, how far it has come, and how it goes on after a kill.
 
     config.json  versions.json  metrics.jsonl  state.pt  weights.safetensors
+    weights_best.safetensors  weights_1000.safetensors  (by validate_every and keep_every)
 
 config.json is the recipe: one run directory belongs to one recipe. state.pt holds all that the next
 step depends on. owner.json is there while a process is at work, so that no second one joins it.
@@ -34,7 +35,7 @@ from .checkpoint import check_finite
 from .precision import Precision
 
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
-OWNER, VERSIONS = "owner.json", "versions.json"
+OWNER, VERSIONS, BEST = "owner.json", "versions.json", "weights_best.safetensors"
 _ANOTHER = "use another run directory, or resume=False (--restart) to start over"
 _OVER = "start over with resume=False"
 
@@ -80,8 +81,9 @@ class RunDirectory:
         except OSError as e:
             raise output_error(self.path / OWNER, e) from e
         if not self.resume:
-            for name in (STATE, METRICS, WEIGHTS):
-                (self.path / name).unlink(missing_ok=True)
+            kept = self.path.glob("weights_[0-9]*.safetensors")
+            for file in (*(self.path / name for name in (STATE, METRICS, WEIGHTS, BEST)), *kept):
+                file.unlink(missing_ok=True)
         for left in self.path.glob(".*.part"):  # of a run that was killed while it wrote
             left.unlink(missing_ok=True)
         for name, content in ((CONFIG, _config(self.recipe)), (VERSIONS, versions())):
@@ -148,6 +150,12 @@ class RunDirectory:
             what = f"was trained in {before}, and this device would go on in {precision.name}"
             raise RunError(what, file=path, todo="go on where it began, or " + _OVER)
         return step, seconds
+
+    def best(self, after_step: int) -> float:
+        """The highest PSNR of the validations up to a step; -inf without any."""
+        entries = (e for e in read_metrics(self.path) if e["step"] <= after_step)
+        scores = (e.get("val_psnr") for e in entries)
+        return max((s for s in scores if isinstance(s, float)), default=-math.inf)
 
     @contextlib.contextmanager
     def log(self, after_step: int, write: bool = True) -> Iterator[TextIO]:

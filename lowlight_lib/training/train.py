@@ -26,7 +26,8 @@ from . import checkpoint, distributed
 from .losses import find_loss
 from .precision import Precision, choose
 from .prefetch import Prefetcher
-from .state import RunDirectory, read_metrics
+from .state import BEST, RunDirectory, read_metrics
+from .validation import Validation
 
 Folder = Path | str
 
@@ -48,7 +49,7 @@ def fit(
     Args:
         data_root: the folder that holds SID/ and its like.
         run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here. One run directory belongs to one recipe.
+            here; with a validation its best weights too. One run directory belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
     Raises:
@@ -77,20 +78,22 @@ def fit(
         torch.manual_seed(recipe.seed)
         model = models.build(recipe.key, **recipe.options).to(device).train()
         native = {"native": True} if model.spec.cfa == "X-Trans" else {}
-        data = open_dataset(recipe, data_root, "train", **native).prepare(progress)
+        data = open_dataset(recipe, data_root, recipe.split, **native).prepare(progress)
+        validate = recipe.validate_every and Validation(recipe, data_root, progress, **native)
         model.spec = model.spec.replace(trained_on=data.camera, white_balance=data.white_balance)
         if first:  # last: what is there already goes only when all else is right
             run.claim()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
     start, seconds = run.restore(model, optimizer, precision, device)
-    shape = {n: getattr(recipe, n) for n in ("crop", "frames", "flips", "transpose", "reverse")}
-    shape["amplify"] = not model.spec.amplifies_itself
+    names = ("crop", "frames", "flips", "transpose", "reverse", "repeat")
+    shape = {n: getattr(recipe, n) for n in names} | {"amplify": not model.spec.amplifies_itself}
 
-    began, last = time.perf_counter(), float("nan")
+    began, last, best = time.perf_counter(), float("nan"), run.best(start)
     batches = Prefetcher(
         lambda step: data.batch(step, seed=recipe.seed, size=recipe.batch, part=part, **shape),
         range(start, recipe.steps),
     )
+    shown: dict[str, str] = {}
     bar = tqdm(total=recipe.steps, initial=start, desc=f"train {recipe.key}", disable=not progress)
     with run.log(start, first) as log, bar, batches:
         for step, (x, y) in batches:
@@ -105,8 +108,9 @@ def fit(
             loss = loss_of(prediction, y, step, model.parameters())  # type: ignore[arg-type]
             loss = loss * (len(x) / recipe.batch)  # this part's share of the mean over the batch
             done = step + 1
-            logs = done % recipe.log_every == 0 or done == recipe.steps
-            saves = done % recipe.checkpoint_every == 0 or done == recipe.steps
+            every = recipe.log_every, recipe.checkpoint_every, recipe.validate_every
+            logs, saves, validates = (n and (done % n == 0 or done == recipe.steps) for n in every)
+            logs = logs or validates
             if logs or saves:  # now and then only: on a GPU reading the loss waits for it
                 last = _finite(distributed.add(loss), done, run.path)
             optimizer.zero_grad(set_to_none=True)
@@ -120,9 +124,17 @@ def fit(
             if logs:
                 entry = {"step": done, "steps": recipe.steps, "loss": last, "lr": lr}
                 entry |= {"seconds": round(elapsed, 3), "waited": round(batches.share(), 4)}
+                if validate and validates and first:
+                    entry |= validate(model, loss_of, step, precision)
+                    shown["val"] = f"{entry['val_psnr']:.2f} dB"
+                    if entry["val_psnr"] > best:
+                        best, saves = entry["val_psnr"], True  # so that no state is from before it
+                        checkpoint.save(model, run.path / BEST)
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
-                bar.set_postfix(loss=f"{last:.3f}")
+                bar.set_postfix(shown | {"loss": f"{last:.3f}"})
+            if first and recipe.keep_every and done % recipe.keep_every == 0:
+                checkpoint.save(model, run.path / f"weights_{done}.safetensors")
             if saves and first:
                 run.save(model, optimizer, precision, step=done, seconds=elapsed)
     if start < recipe.steps:  # else nothing was left to do

@@ -216,6 +216,12 @@ def test_train_and_test(lowlight, tmp_path):
     [row] = json.loads((run / "results.json").read_text())
     assert code == 0 and f"{row['psnr']:.2f} dB" in out
     assert (row["backend"], row["precision"]) == ("eager", "float32")
+    code, _, err = lowlight(*words, "--exposure", 0.04)
+    assert code == 1 and "holds no image with these options" in err
+    every = ("--all-bursts", "--exposure", 0.1, "--run-dir", tmp_path / "all")
+    assert row["first_of_burst"] and lowlight(*words, *every)[0] == 0
+    [other] = json.loads((tmp_path / "all/results.json").read_text())
+    assert (other["first_of_burst"], other["exposure"]) == (False, 0.1)
     code, _, err = lowlight(*words, "--backend", "torch", "--precision", "bfloat16")
     assert (code, err.count("warning")) == (0, 0)
     eager, fast = json.loads((run / "results.json").read_text())

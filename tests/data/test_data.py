@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from support import tiny
 from support.system import few_open_files
 
+from lowlight_lib.data.base import turn
 from lowlight_lib.data.cache import ArrayCache
 from lowlight_lib.data.sid import SidDataset, SidPair, read_list
-from lowlight_lib.errors import DataError, OutputError, RawFileError
+from lowlight_lib.errors import DataError, OptionError, OutputError, RawFileError
 from lowlight_lib.sensor import cfa, isp
 from lowlight_lib.sensor.raw import read_raw
 
@@ -112,9 +113,11 @@ def test_options_of_the_protocol(tmp_path):
     path = folder / "Sony_test_list.txt"
     more = path.read_text().splitlines()[1].replace("10035_00_0.1s", "10035_01_0.1s")
     path.write_text(path.read_text() + more + "\n")
-    assert len(SidDataset(tmp_path, "test")) == 3
-    assert len(SidDataset(tmp_path, "test", first_of_burst=True)) == 2
-    left = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
+    assert len(SidDataset(tmp_path, "test", first_of_burst=False)) == 3
+    assert len(SidDataset(tmp_path, "test")) == len(SidDataset(tmp_path, "test", exposure=0.1)) == 2
+    with pytest.raises(DataError, match="holds no image with these options"):
+        SidDataset(tmp_path, "test", exposure=0.04)
+    left = SidDataset(tmp_path, "test", exclude_misaligned=True)
     assert [p.scene for p in left.pairs] == [10035]
     levels = SidDataset(tmp_path, "test", levels=(500, 16000)).input(0)
     assert (levels.black_level == 500).all() and levels.white_level == 16000
@@ -177,6 +180,39 @@ def test_sizes_that_differ_are_reported(tmp_path):
     (folder / name).write_bytes((tmp_path / "other/SID" / name).read_bytes())
     with pytest.raises(DataError, match="00001_00_10s"):
         SidDataset(tmp_path, "train").batch(0, seed=0, size=1, crop=16)
+
+
+@pytest.mark.parametrize("turns", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])
+def test_flips_as_the_authors_have_them(sid, turns):
+    """Of packed planes each is turned like the target; of pixels the mosaic is."""
+    chances = {"flips": turns[:2], "transpose": turns[2]}
+    data = SidDataset(sid, "train")
+    options = {"seed": 0, "size": 1, "crop": 32}
+    x, y = data.batch(3, **options)  # as it lies
+    for kept in ("planes", "pixels"):
+        data.flips_keep = kept
+        turned, target = data.batch(3, **options, **chances)
+        assert np.array_equal(target[0], turn(y[0], turns, (1, 2)))
+        seen, before = (a[0] if kept == "pixels" else cfa.pack_mosaic(a[0, 0]) for a in (turned, x))
+        assert np.array_equal(seen, turn(before, turns, (1, 2)))
+
+
+def test_crops_in_a_row_are_of_one_picture(sid, monkeypatch):
+    data, seen = SidDataset(sid, "train"), []
+    real = data._cut
+    monkeypatch.setattr(data, "_cut", lambda i, where, *a: seen.append(i) or real(i, where, *a))
+    for step in range(12):
+        data.batch(step, seed=0, size=1, crop=8, repeat=4)
+    assert [len(set(seen[i : i + 4])) for i in (0, 4, 8)] == [1, 1, 1]
+    assert sorted(seen[::4]) == [0, 1, 2]
+
+
+def test_both_splits_are_trained_on(tmp_path):
+    for split, first, count in (("train", 1, 2), ("val", 20001, 1)):
+        tiny.make_sid(tmp_path, split=split, first=first, scenes=count)
+    assert [p.scene for p in SidDataset(tmp_path, "train+val").pairs] == [1, 2, 20001]
+    with pytest.raises(OptionError, match=r"no 'train\+all' split"):
+        SidDataset(tmp_path, "train+all")
 
 
 # ---- the cache

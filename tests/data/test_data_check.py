@@ -70,11 +70,12 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
                         (folder / name).write_text("x")
     path = folder / "Sony_test_list.txt"
     path.write_text("".join(lines))
-    assert SidDataset(tmp_path, "test").counts == (598, 50)
-    first = SidDataset(tmp_path, "test", first_of_burst=True)
-    assert len(first) == 93 and sum(p.input_s == 0.1 for p in first.pairs) == 50
-    assert len(SidDataset(tmp_path, "test", exclude_misaligned=True)) == 562
-    both = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
+    every = {"first_of_burst": False}
+    assert SidDataset(tmp_path, "test", **every).counts == (598, 50)
+    assert SidDataset(tmp_path, "test").counts == (93, 50)
+    assert SidDataset(tmp_path, "test", exposure=0.1).counts == (50, 50)
+    assert len(SidDataset(tmp_path, "test", exclude_misaligned=True, **every)) == 562
+    both = SidDataset(tmp_path, "test", exclude_misaligned=True)
     assert len(both) == 88 and not {p.scene for p in both.pairs} & {*MISALIGNED}
     text = str(check(tmp_path))
     assert "published are" not in text and "SID Sony test: 3 of 3 opened cannot be used" in text

@@ -145,7 +145,7 @@ def test_no_term_of_the_loss_is_perceptual_and_it_says_so():
     assert "VGG" in LOSSES["llpacknet"].source and "left out" in LOSSES["llpacknet"].source
     paper = recipes.find("llpacknet", "paper")
     assert (paper.loss, paper.lr, paper.steps, paper.crop) == ("llpacknet", 1e-4, 400_000, 512)
-    assert (paper.batch, paper.flips) == (4, (0.5, 0.2))
+    assert (paper.batch, paper.flips, paper.options) == (4, (0.2, 0.5), {"form": "2020"})
     # "1000 TV" of a 512 crop: 1000 / (3 * 512 * 512) = 1000 / 786,432.
     y = rand(1, 3, 64, 64)
     with_tv = dataclasses.replace(LOSSES["llpacknet"], l1=0.0, blurred=0.0, first=None, tv=1000.0)

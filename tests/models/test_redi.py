@@ -77,13 +77,16 @@ def test_parallel_can_be_chosen_when_loading(tmp_path):
     assert not loaded.parallel and loaded.lse is None
 
 
-def test_it_clamps_in_eval_mode_only():
+def test_it_clamps_in_eval_mode_only_or_as_released():
     torch.manual_seed(0)
     model = models.build("redi")
+    released = models.build("redi", clamp_in_training=True)
+    released.load_state_dict(model.state_dict())
     x = torch.rand(1, 1, 32, 32) * 30
     with torch.no_grad():
         free = model(x)
         assert free.min() < 0 and free.max() > 1
+        assert torch.equal(released(x), free.clamp(0, 1))
         torch.testing.assert_close(model.eval()(x), free.clamp(0, 1))
 
 

@@ -83,6 +83,30 @@ def test_gradients_on_a_bad_prediction_are_finite_and_not_zero(name, kind):
     assert bad.grad.abs().max() > 0
 
 
+def test_the_released_ms_ssim_differs_on_bad_pictures_alone():
+    y, x = pictures()
+    ours, released = (losses.ms_ssim(y, x, 5, r).item() for r in (False, True))
+    assert 0 < abs(ours - released) < 1e-4  # their weights sum to 1.0001
+    bad = (1 - x).requires_grad_()  # a scale of negative contrast
+    value = losses.ms_ssim(bad, x, 5, released=True)
+    value.backward()
+    assert value == 0 and torch.isfinite(bad.grad).all()
+    assert losses.ms_ssim(1 - x, x, 5) > 0
+
+
+def test_the_released_llpacknet_blurs_weakly_and_counts_tv_twice():
+    y, x = pictures(noise=0)
+    alone = {"l1": 0.0, "weights": 0.0, "first": None}
+    kinds = [losses.LOSSES[name] for name in ("llpacknet", "llpacknet_released")]
+    tv = [dataclasses.replace(k, **alone, blurred=0.0)(y, x).item() for k in kinds]
+    assert tv[1] == pytest.approx(2 * tv[0])
+    blurred = [dataclasses.replace(k, **alone, tv=0.0) for k in kinds]
+    flat, rough = torch.full_like(x, 0.1), 0.1 * torch.randn(x.shape)
+    # The kernel sums to 0.384; the squares of its nine numbers are 8.5 times smaller than ours.
+    for off, least, most in ((flat, 6.7, 6.9), (rough, 8, 9)):
+        assert least < blurred[0](x + off, x) / blurred[1](x + off, x) < most
+
+
 @pytest.mark.parametrize("scales", [1, 2, 5])
 def test_the_ssim_term_alone_pulls_an_inverted_picture(scales):
     _, x = pictures()
@@ -131,6 +155,7 @@ def test_paper_recipes_have_the_papers_numbers():
     assert r.lr_at(0) == r.lr_at(499_999) == pytest.approx(1e-4)
     assert r.lr_at(500_000) == r.lr_at(999_999) == pytest.approx(1e-5)
     assert r.flips == (0.5, 0.2)
+    assert r.options == {"clamp_in_training": True} and r.first_of_burst
     s = recipes.find("sid", "paper")
     assert (s.loss, s.crop, s.lr_at(0), s.lr_at(s.steps - 1)) == ("l1", 1024, 1e-4, 1e-5)
 
@@ -147,6 +172,23 @@ def test_paper_recipes_have_the_papers_numbers():
     assert rates == pytest.approx([1e-4, 1e-4, 5e-5, 2.5e-5, 1.25e-5, 1.25e-5])
     assert losses.LOSSES["pairlie"].weights == (1, 1, 500)
     assert not losses.LOSSES["pairlie"].symmetric and losses.LOSSES["pairlie_symmetric"].symmetric
+
+
+def test_released_recipes_have_the_codes_numbers():
+    r, s, n = (recipes.find(key, "released") for key in ("redi", "sid", "llpacknet"))
+    assert (r.loss, r.options, r.flips_keep) == (
+        "redi_released", {"clamp_in_training": True}, "pixels",
+    )  # fmt: skip
+    assert (r.first_of_burst, r.exposure, r.split) == (True, 0.1, "train+val")
+    epoch = 161  # above 2000, counted from 0
+    assert [s.lr_at(epoch * e) for e in (2000, 2001)] == pytest.approx([1e-4, 1e-5])
+    assert s.lr_at(epoch * 2001 - 1) == pytest.approx(1e-4)
+    assert (s.first_of_burst, s.flips_keep, s.transpose) == (True, "planes", 0.5)
+    assert (n.loss, n.batch, n.repeat, n.flips) == ("llpacknet_released", 1, 4, (0.2, 0.5))
+    assert (n.options, n.flips_keep) == ({"form": "2020"}, "pixels")
+    for key in ("brve", "pairlie"):  # nothing is known to differ
+        paper = recipes.find(key, "paper")
+        assert recipes.find(key, "released") == paper.replace(profile="released")
 
 
 def test_every_recipe_is_complete():
@@ -299,6 +341,8 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
         {"betas": [0.9, -0.1]}, {"seed": 10**26}, {"dataset": [1]}, {"loss": None}, {"key": {}},
         {"levels": [5, 5]}, {"lr": 10**400}, {"lr": True}, {"options": [1]}, {"first_of_burst": 1},
         {"exclude_misaligned": "no"}, {"halve_every": 10**30},
+        {"repeat": 0}, {"validate_every": -1}, {"keep_every": 0.5}, {"exposure": 0},
+        {"flips_keep": "colours"}, {"options": []}, {"loss": 5}, {"dataset": []}, {"split": 1},
     ],
 )  # fmt: skip
 def test_recipes_refuse_what_would_fail_later(wrong):
@@ -316,7 +360,8 @@ def test_runs_of_older_recipes_go_on(sid, tmp_path):
     """A run directory from before there were video and mixed precision."""
     train.fit(SMOKE, sid, tmp_path, progress=False)
     config, state = tmp_path / "config.json", tmp_path / "state.pt"
-    new = ("frames", "reverse", "lr_min", "amp")
+    new = ("frames", "reverse", "lr_min", "amp", "repeat", "split", "exposure", "flips_keep")
+    new += ("validate_every", "keep_every")
     old = {k: v for k, v in json.loads(config.read_text()).items() if k not in new}
     config.write_text(json.dumps(old))
     kept = torch.load(state, weights_only=True)
@@ -402,6 +447,70 @@ def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
 def test_no_data_no_run(tmp_path):
     with pytest.raises(LowlightError, match="Sony_train_list"):
         train.fit(SMOKE, tmp_path / "nothing", tmp_path / "run", progress=False)
+
+
+# ---- validation
+
+PLAIN = SMOKE.replace(schedule="constant", steps=6)
+VALIDATED = PLAIN.replace(validate_every=2, keep_every=3, log_every=4)
+
+
+def test_validation_is_shown_kept_and_changes_nothing(sid, tmp_path, monkeypatch):
+    tiny.make_sid(sid, split="val", scenes=2, first=20001)
+    plain = train.fit(PLAIN, sid, tmp_path / "plain", progress=False)
+    scores = iter([10.0, 12.0, 11.0])
+    real = train.Validation.__call__
+
+    def scored(*args):
+        found = real(*args)
+        assert np.isfinite([found["val_loss"], found["val_psnr"]]).all()
+        return found | {"val_psnr": next(scores)}
+
+    monkeypatch.setattr(train.Validation, "__call__", scored)
+    done = train.fit(VALIDATED, sid, tmp_path / "run", progress=False)
+    assert done.checkpoint.read_bytes() == plain.checkpoint.read_bytes()
+    history = {e["step"]: e.get("val_psnr") for e in train.read_metrics(tmp_path / "run")}
+    assert history == {2: 10.0, 4: 12.0, 6: 11.0}
+    at = {}
+    for steps in (3, 4, 6):
+        run = train.fit(PLAIN.replace(steps=steps), sid, tmp_path / str(steps), progress=False)
+        at[steps] = run.checkpoint.read_bytes()
+    kept = {p.stem: p.read_bytes() for p in (tmp_path / "run").glob("weights_*.safetensors")}
+    assert kept == {"weights_best": at[4], "weights_3": at[3], "weights_6": at[6]}
+    train.fit(PLAIN.replace(steps=1), sid, tmp_path / "run", resume=False, progress=False)
+    assert not list((tmp_path / "run").glob("weights_*"))  # of another training
+
+
+def test_a_killed_training_resumes_with_its_validation(sid, tmp_path, monkeypatch):
+    tiny.make_sid(sid, split="val", scenes=2, first=20001)
+    whole = train.fit(VALIDATED, sid, tmp_path / "whole", progress=False)
+    calls = iter(range(100))
+    real = train.Validation.__call__
+
+    def dies(self, *args):
+        if next(calls) == 1:
+            raise KeyboardInterrupt("killed")
+        return real(self, *args)
+
+    monkeypatch.setattr(train.Validation, "__call__", dies)
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        train.fit(VALIDATED, sid, tmp_path / "cut", progress=False)
+    train.fit(VALIDATED, sid, tmp_path / "cut", progress=False)
+    for file in whole.checkpoint.parent.glob("weights*"):
+        assert (tmp_path / "cut" / file.name).read_bytes() == file.read_bytes()
+    logs = [
+        [{k: e.get(k) for k in ("step", "loss", "val_loss", "val_psnr")} for e in entries]
+        for entries in map(train.read_metrics, (tmp_path / "whole", tmp_path / "cut"))
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_there_is_no_validation_on_what_is_trained_on(sid, tmp_path):
+    tiny.make_photos(sid)
+    pairs = recipes.find("pairlie", "smoke").replace(validate_every=1)
+    for recipe in (pairs, VALIDATED.replace(split="train+val")):
+        with pytest.raises(OptionError, match="has no validation split"):
+            train.fit(recipe, sid, tmp_path / "run", progress=False)
 
 
 KILLER = """
