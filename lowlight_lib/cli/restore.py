@@ -10,7 +10,7 @@ import typer
 
 from ..errors import LowlightError, OptionError, OutputError
 from ..models import SYSTEMS
-from .options import Backend, Force, Gamma, Precision, Tile, Weights, need_weights, number_or_auto
+from . import options as opt
 
 
 def restore(
@@ -23,16 +23,17 @@ def restore(
     model: Annotated[str, typer.Option(
         help=f"Which system restores: {', '.join(SYSTEMS)}. Each takes its own kind of files: "
         "raw stills, brve raw video, pairlie photographs.")] = "redi",
-    checkpoint: Weights = None,
+    checkpoint: opt.Weights = None,
     amplification: Annotated[str, typer.Option(
         help='How much light is missing: "auto" estimates it, or a number such as 100.')] = "auto",
     m: Annotated[list[float] | None, typer.Option(
         "--m", show_default="5 with auto, else 1",
         help="Brightness: multiplies the amplification. Several give a picture each, --m 1 5 8; "
         "5 suits SID's nights, about 12 the mini data.")] = None,
-    gamma: Gamma = None,
-    tile: Tile = None,
-    force: Force = False,
+    gamma: opt.Gamma = None,
+    tile: opt.Tile = None,
+    result_only: opt.ResultOnly = False,
+    force: opt.Force = False,
     black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
     white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
@@ -45,8 +46,8 @@ def restore(
         "A7S II. Files of other cameras are brought to it and back.")] = "auto",
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
-    backend: Backend = "auto",
-    precision: Precision = "float32",
+    backend: opt.Backend = "auto",
+    precision: opt.Precision = "float32",
 ):  # fmt: skip
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
@@ -63,9 +64,9 @@ def restore(
     from ..sensor.cameras import find_camera
     from ..training import checkpoint as checkpoints
 
-    factor = number_or_auto(amplification)
+    factor = opt.number_or_auto(amplification)
     inputs = list(dict.fromkeys(inputs))
-    weights = need_weights(checkpoint)
+    weights = opt.need_weights(checkpoint)
     task = models.SYSTEMS[model].spec.task
     video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
     if photos and (factor != "auto" or m):
@@ -92,7 +93,7 @@ def restore(
                 if video:
                     done = restore_clip(
                         raw, network, out, target.stem, factor, value, suffix=target.suffix,
-                        force=force, **({} if tile is None else {"tile": tile}),
+                        force=force, alone=result_only, **({} if tile is None else {"tile": tile}),
                     )  # fmt: skip
                     what = f"{done.movie}, {done.frames} frames in {done.folder}"
                     seconds = done.seconds

@@ -27,11 +27,16 @@ class Protocol:
     task: Task = Task.RAW_STILL  # what it is for; those of RAW_STILL are for PHOTO too
     joint: bool = False  # PSNR from the squared error of the four planes together
     gamma: float = 0.2  # that an illumination is raised to, where nobody says another
+    window: int = 11  # side of SSIM's window: 11 is a Gaussian, 7 scikit-image's even one
 
 
 _PICTURES = (
     "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
     "picture, mean over RGB; per image, then the mean over images"
+)
+_EVEN = (
+    "both pictures truncated to 8 bits; PSNR over RGB; scikit-image's SSIM as it comes, an even "
+    "window of 7x7, mean over RGB; per image, then the mean over images"
 )
 _RAW = (
     "raw in [0, 1], {}; PSNR of {}, at most 100 dB; SSIM of each packed plane, with scikit-image's "
@@ -43,9 +48,12 @@ PROTOCOLS = {
     p.name: p
     for p in (
         Protocol("default", "round", f"both pictures rounded to 8 bits; {_PICTURES}"),
-        Protocol("truncate", "truncate",
-                 f"both pictures truncated to 8 bits, as REDI's code does; {_PICTURES}"),
+        Protocol("truncate", "truncate", f"both pictures truncated to 8 bits; {_PICTURES}"),
         Protocol("float", "none", f"no rounding; {_PICTURES}"),
+        *(Protocol(f"{name}_released", "truncate", f"as {who}: {_EVEN}", window=7)
+          for name, who in (("redi", "REDI's code scores while it trains"),
+                            ("llpacknet", "LLPackNet's inference.py prints"),
+                            ("sid", "REDI's code scores the port of SID that it brings"))),
         Protocol("raw_video", "none",
                  _RAW.format("results clipped to it", "each packed plane", "planes and "),
                  Task.RAW_VIDEO),
@@ -75,16 +83,20 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 
 def score(picture, target, protocol="default") -> tuple[float, float]:
     """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
-    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11.
+    infinity dB for equal ones. ShapeError where a side is shorter than SSIM's window.
     """
+    from skimage.metrics import structural_similarity
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-    rounding = find_protocol(protocol, Task.PHOTO).rounding
-    a, b = (_prepare(v, rounding) for v in (picture, target))
+    how = find_protocol(protocol, Task.PHOTO)
+    a, b = (_prepare(v, how.rounding) for v in (picture, target))
     if a.shape != b.shape:
         raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")
-    if min(a.shape[-2:]) < 11:
-        raise ShapeError(f"SSIM needs sides of 11 pixels, got {tuple(a.shape[-2:])}")
+    if min(a.shape[-2:]) < how.window:
+        raise ShapeError(f"SSIM needs sides of {how.window} pixels, got {tuple(a.shape[-2:])}")
+    if how.window == 7:
+        x, y = ((v[0].numpy() * 255).round().astype(np.uint8) for v in (a, b))
+        return psnr(a, b), float(structural_similarity(x, y, channel_axis=0))
     # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
     full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())

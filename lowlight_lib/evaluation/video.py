@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from ..io.movies import Frames, need_ffmpeg
-from ..restore.clip import AT_A_TIME, OVERLAP, PIECE, TILE, enhance, find_clip_amplification
+from ..restore.clip import (
+    AT_A_TIME,
+    OVERLAP,
+    PIECE,
+    enhance,
+    find_clip_amplification,
+    published_tile,
+)
 from .base import Evaluation
 from .metrics import score_raw
 from .results import mean
@@ -23,16 +31,17 @@ class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
     Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side), by the data set's display ISP.
+    target side by side, or the result only), by the data set's display ISP.
     """
 
     m: float = 5.0  # brightness of the estimate, which is one for each clip
     levels: tuple[float, float] | None = None  # not the layout's own; by default the training's
     seed: int = 0  # of torch, for a network that draws numbers
     piece: int = PIECE  # this and the next see `clip.enhance`; as published, but blended
-    tile: int = TILE
+    tile: int | None = None  # by default as published: 256, and None, the whole, for SMOID
     overlap: int = OVERLAP
     seams: str = "blended"
+    result_only: bool = False  # in the mp4
 
     def data_options(self):
         return {"levels": self.levels}
@@ -41,6 +50,9 @@ class Video(Evaluation):
         if self.folder:
             need_ffmpeg()
         torch.manual_seed(self.seed)
+        if self.tile is None:
+            first = self.data.pairs[0]
+            self.tile = published_tile(type(self.data), first.height, first.width)
 
     def score(self, i):
         data, clip = self.data, self.data.pairs[i]
@@ -52,7 +64,9 @@ class Video(Evaluation):
             return data.input(i, frames, factor)
 
         ours, baseline = (_Scores(self.protocol) for _ in range(2))
-        album = Frames(self.folder, data.name(i)) if self.folder else contextlib.nullcontext()
+        album: Any = contextlib.nullcontext()
+        if self.folder:
+            album = Frames(self.folder, data.name(i), fps=data.fps, alone=self.result_only)
         tiles = {k: getattr(self, k) for k in ("piece", "tile", "overlap", "seams")}
         seconds, began = 0.0, time.perf_counter()
         with album as pictures:
