@@ -10,7 +10,9 @@ import json
 import re
 from pathlib import Path
 
+from ..evaluation import published
 from ..io.files import atomic_write
+from ..models import SYSTEMS
 
 VIEWS = ("input", "baseline", "result", "target")
 
@@ -40,6 +42,8 @@ def write_index(run_dir) -> Path:
     facts = {"state": state, "entries": entries, "links": links, "rows": rows, "shown": _shown}
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    tested = [key for key in SYSTEMS if any(row.get("model") == key for row in rows)]
+    facts["published"] = published.html(rows, *tested) if tested else ""
     page = page.render(facts, folders=list(_folders(run_dir, rows)))
     with atomic_write(run_dir / "index.html", "w") as f:
         f.write(page)

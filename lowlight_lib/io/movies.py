@@ -1,4 +1,4 @@
-"""Writing clips: pictures one by one, and an mp4 of them, or of several views side by side."""
+"""Writing clips: pictures one by one, and an mp4 of several views side by side."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ class Frames:
 
     Args:
         suffix: of the pictures, as in `files.write_picture`.
-        alone: the mp4 shows the pictures, and no other view.
     Raises:
         OutputError: it cannot be written, or there is no ffmpeg (imageio-ffmpeg brings one).
     """
 
-    def __init__(self, folder, name, *, fps=10, suffix=".png", alone=False):
+    def __init__(self, folder, name, *, fps=10, suffix=".png"):
         self.folder, self.movie = Path(folder, name), Path(folder, f"{name}.mp4")
-        self.fps, self.suffix, self.alone, self.count = fps, suffix, alone, 0
+        self.fps, self.suffix, self.count = fps, suffix, 0
         self._part = self.movie.with_name(f".{name}.{uuid.uuid4().hex[:8]}.part.mp4")
 
     def __enter__(self):
@@ -49,8 +48,7 @@ class Frames:
     def add(self, picture, views) -> None:
         """The next picture, and views of one height for the mp4; float (H, W, 3) in [0, 1]."""
         write_picture(self.folder / f"{self.count:08d}{self.suffix}", picture)
-        shown = [picture] if self.alone else list(views)
-        frame = to_integers(np.concatenate(shown, axis=1), 8)
+        frame = to_integers(np.concatenate(list(views), axis=1), 8)
         odd = [(0, side % 2) for side in frame.shape[:2]]  # 4:2:0 halves the colours' sides
         self._writer.append_data(np.pad(frame, [*odd, (0, 0)], mode="edge"))
         self.count += 1

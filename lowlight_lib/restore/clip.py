@@ -133,13 +133,12 @@ class RestoredClip:
 
 def restore_clip(
     clip, network, out, name, amplification: Any = "auto", m=1.0, *,
-    suffix=".png", force=False, alone=False,
-    **tiles,
+    suffix=".png", force=False, alone=False, **tiles,
 ) -> RestoredClip:  # fmt: skip
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
 
-    With `alone` the mp4 shows the result only.
-    Both are shown through `sensor.display`, with gains that make the first restored frame grey.
+    Both (with `alone` the latter only) are shown through `sensor.display`, with gains that make the
+    first restored frame grey.
     `tiles` are options of `enhance`; `force` overwrites what is there.
     """
     began, count = time.perf_counter(), len(clip.array)
@@ -148,7 +147,7 @@ def restore_clip(
     factor = factor_of(*levels, factor, m)  # m comes after the clip, as in `still.restore`
     sides = clip.array.shape[1:3] if clip.like.channels_last else clip.array.shape[2:]
     tiles = {"tile": published_tile(clip.like, *sides)} | tiles
-    pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix, alone=alone)
+    pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix)
     for there in () if force else (pictures.movie, pictures.folder):
         if there.exists():
             raise OutputError("exists already", file=there, todo="use --force, or -o")
@@ -163,7 +162,7 @@ def restore_clip(
                 before = read(slice(start + t, start + t + len(after)))
                 shown = [display.display(v, gains, planes=clip.planes) for v in (before, after)]
                 for views in zip(*shown, strict=True):
-                    pictures.add(views[1], views)
+                    pictures.add(views[1], views[1:] if alone else views)
     seconds = time.perf_counter() - began
     return RestoredClip(pictures.folder, pictures.movie, count, factor, seconds)
 
