@@ -17,7 +17,7 @@ def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
                       help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
                       "clips, (T, H, W, 4) or (T, 4, H, W); for pairlie photographs (.jpg .png "
-                      ".tif ...).")],
+                      ".tif ...), or folders of them.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
@@ -55,6 +55,7 @@ def restore(
     Photographs (--model pairlie) are split into illumination and reflectance, the former is raised.
     """
     from .. import models
+    from ..data.photos import photos_in
     from ..deploy.runtime import resolve_backend
     from ..io.files import PICTURES, write_picture
     from ..restore.clip import open_raw_clip, restore_clip
@@ -65,10 +66,12 @@ def restore(
     from ..training import checkpoint as checkpoints
 
     factor = opt.number_or_auto(amplification)
-    inputs = list(dict.fromkeys(inputs))
     weights = opt.need_weights(checkpoint)
     task = models.SYSTEMS[model].spec.task
     video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
+    folders = [photos_in(p) if photos and p.is_dir() else [] for p in inputs]
+    inputs = list(dict.fromkeys(f for p, files in zip(inputs, folders, strict=True)
+                                for f in files or [p]))  # fmt: skip
     if photos and (factor != "auto" or m):
         what = f"{model} takes photographs, which are not amplified"
         raise OptionError(what, todo="leave --amplification and --m out; --gamma says how bright")

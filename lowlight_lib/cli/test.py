@@ -51,6 +51,9 @@ def test(
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
         "of weights.", show_default=False)] = None,
+    by_order: Annotated[bool, typer.Option(
+        "--by-order", help="--predictions have any names: the first is of the first picture.")]
+    = False,
     perceptual: Annotated[bool, typer.Option(
         "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
     = False,
@@ -91,7 +94,7 @@ def test(
     options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
     options |= {"predictions": predictions, "first_of_burst": first_of_burst or None}
     options |= {"exclude_misaligned": exclude_misaligned or None}
-    options |= {"result_only": result_only or None}
+    options |= {"result_only": result_only or None, "by_order": by_order or None}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=factor, limit=limit, device=device, save_path=save_path,

@@ -9,13 +9,9 @@ from pathlib import Path
 def beside(rows, *models) -> list[dict]:
     """The published tables on these systems, all where none is named, with ours in them.
 
-    Args:
-        rows: of results.json. Of a system's tests with a table's data set and amplification that
-            with its number of images and its protocol counts, else the last.
-    Returns:
-        The tables of published.toml. Their rows are dicts of the columns, and "ours", in words,
-        with its data and protocol, and "close": "yes", or what is different. A test can be close
-        enough only where camera, images and protocol are the same.
+    Their rows are dicts of the columns, of "ours", the score with its data and protocol, and of
+    "close": "yes", or what is different. Of `rows`, as results.json has them, the last counts that
+    has a table's data set and amplification, before it one with its images or protocol too.
     """
     text = Path(__file__).with_name("published.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)["tables"]
@@ -36,29 +32,22 @@ def html(rows, *models) -> str:
 
 
 def _ours(rows, table, row):
-    wanted = {"model": row["model"], "dataset": table.get("dataset"), "split": "test"}
-    mine = [
-        r
-        for r in reversed(rows)
-        if all(r.get(k) == v for k, v in wanted.items())
-        and (r.get("amplification") or "") == table.get("amplification")
-        and all(isinstance(r.get(k), float) for k in ("psnr", "ssim"))
-    ]
+    def differs(r):
+        same = str(r.get("camera") or "").startswith(table.get("camera", ""))
+        found = {"images": same and r.get("images") == table.get("images")}
+        found["protocol"] = r.get("protocol") == table.get("protocol")
+        return ", ".join(f"other {name}" for name, fits in found.items() if not fits)
+
+    of = {"model": row["model"], "dataset": table.get("dataset"), "split": "test"}
+    of["amplification"] = table.get("amplification")
+    mine = [r for r in reversed(rows) if {k: r.get(k) for k in of} == of]
+    mine = [r for r in mine if isinstance(r.get("psnr"), float) and isinstance(r["ssim"], float)]
     if not mine:
         return "", ""
-
-    def other(r):
-        """What is different in how a test was made."""
-        same = str(r.get("camera") or "").startswith(table.get("camera", ""))
-        yield from ["other images"] * (not same or r.get("images") != table.get("images"))
-        yield from ["other protocol"] * (r.get("protocol") != table.get("protocol"))
-
-    best = min(mine, key=lambda r: len([*other(r)]))
-    made = best.get("profile") or best.get("checkpoint") or "pictures"
-    ours = f"{best['psnr']:.2f} / {best['ssim']:.3f} ({made}, {best.get('images')} images, "
-    ours += f"{best.get('protocol')})"
-    if differs := ", ".join(other(best)):
-        return ours, differs
+    best = min(mine, key=lambda r: len(differs(r)))
+    made = f"{best.get('profile') or best.get('checkpoint')}, {best.get('images')} images"
+    ours = f"{best['psnr']:.2f} / {best['ssim']:.3f} ({made}, {best.get('protocol')})"
     off = [best[k] - row[k] for k in ("psnr", "ssim")]
-    close = all(abs(d) <= most for d, most in zip(off, table["within"], strict=True))
-    return ours, "yes" if close else f"{off[0]:+.2f} dB, {off[1]:+.3f}"
+    if not differs(best) and all(abs(d) <= m for d, m in zip(off, table["within"], strict=True)):
+        return ours, "yes"
+    return ours, differs(best) or f"{off[0]:+.2f} dB, {off[1]:+.3f}"
