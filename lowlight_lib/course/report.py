@@ -10,7 +10,6 @@ import json
 import re
 from pathlib import Path
 
-from ..evaluation import published
 from ..io.files import atomic_write
 from ..models import SYSTEMS
 
@@ -34,6 +33,8 @@ def write_index(run_dir) -> Path:
         OutputError: it cannot be written.
     """
     import jinja2
+
+    from ..evaluation import published
 
     run_dir = Path(run_dir)
     state, rows = _read(run_dir / "state.json", {}), _read(run_dir / "results.json", [])

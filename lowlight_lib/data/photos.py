@@ -156,7 +156,8 @@ class LolTestDataset(LolDataset):
 
     def _folders(self, split):
         there = sorted(_listing(self.folder, Path.is_dir), key=lambda p: p.name not in _DARK)
-        return there if len(there) == 2 else [self.folder / "raw", self.folder / "high"]
+        known = [p.name in _DARK for p in there] == [True, False]
+        return there if known else [self.folder / "raw", self.folder / "high"]
 
 
 class SiceTestDataset(LolTestDataset):

@@ -47,7 +47,8 @@ def _ours(rows, table, row):
     best = min(mine, key=lambda r: len(differs(r)))
     made = f"{best.get('profile') or best.get('checkpoint')}, {best.get('images')} images"
     ours = f"{best['psnr']:.2f} / {best['ssim']:.3f} ({made}, {best.get('protocol')})"
+    if differs(best) or "within" not in table:
+        return ours, differs(best)
     off = [best[k] - row[k] for k in ("psnr", "ssim")]
-    if not differs(best) and all(abs(d) <= m for d, m in zip(off, table["within"], strict=True)):
-        return ours, "yes"
-    return ours, differs(best) or f"{off[0]:+.2f} dB, {off[1]:+.3f}"
+    close = all(abs(d) <= most for d, most in zip(off, table["within"], strict=True))
+    return ours, "yes" if close else f"{off[0]:+.2f} dB, {off[1]:+.3f}"

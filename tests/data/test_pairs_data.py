@@ -265,7 +265,7 @@ def test_test_folders_as_pairlie_has_them(tmp_path, key, folder, dark, bright):
     assert data.input(0).mean() < data.target(0).mean() / 3
     report = str(check(tmp_path))
     assert f"{folder} test: 2 items of 2 scenes" in report and "nothing is lacking" in report
-    (tmp_path / folder / "third").mkdir()
+    (tmp_path / folder / dark).rename(tmp_path / folder / "other")  # which is the dark one?
     with pytest.raises(DataError, match="is not there, or holds no picture"):
         find("pairlie", key)(tmp_path, "test")
     with pytest.raises(OptionError, match="use test"):
