@@ -40,6 +40,8 @@ class Photos(Evaluation):
             todo = "leave amplification out; gamma says how bright"
             raise OptionError("photographs are not amplified", todo=todo)
         self.amplification = None
+        if self.by_order and self.predictions is None:
+            raise OptionError("by_order is for predictions", todo="give --predictions")
         gamma = self.protocol.gamma if self.gamma is None else self.gamma
         check_gamma(gamma)
         self.gamma, self._made = float(gamma), None  # {name: file} of the predictions

@@ -141,6 +141,9 @@ def test_pictures_go_out_as_npz_and_come_back_in_their_order(root, weights, tmp_
     assert row["by_order"] and row["psnr"] == pytest.approx(row["baseline_psnr"])
     assert "no picture called 101, 102" in lowlight(*words)[2]
     (made / "output_10.npz").unlink()
+    assert (
+        "for predictions" in lowlight("test", "pairlie", "--checkpoint", weights, "--by-order")[2]
+    )
     assert "holds 1 pictures, not 2" in lowlight(*words, "--by-order", "--limit", 1)[2]
     with pytest.raises(DataError, match="holds no picture"):
         script("pictures_to_npz").main([str(tmp_path / "no"), str(made)])
