@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,8 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
         raise ShapeError(f"SSIM needs sides of {how.window} pixels, got {tuple(a.shape[-2:])}")
     if how.window == 7:
         x, y = ((v[0].numpy() * 255).round().astype(np.uint8) for v in (a, b))
-        return psnr(a, b), float(structural_similarity(x, y, channel_axis=0))
+        similar: Any = structural_similarity(x, y, channel_axis=0)
+        return psnr(a, b), float(similar)
     # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
     full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())

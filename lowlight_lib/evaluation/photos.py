@@ -101,7 +101,7 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     raise DataError(f"holds {inside}", file=path, todo=todo)
 
 
-def pixels_of(a, channels, path) -> np.ndarray:
+def pixels_of(a, channels, path):
     """An array of an npz as float32 (H, W, channels) in [0, 1], see `read_prediction`."""
     a = a[0] if a.ndim == 4 and len(a) == 1 else a
     a = a[..., None] if a.ndim == 2 and channels == 1 else a

@@ -25,7 +25,8 @@ SEAMS = ("blended", "released")
 AT_A_TIME = 4  # frames that become pictures together
 
 
-def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
+def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, overlap=OVERLAP,
+            seams="blended"):  # fmt: skip
     """Apply a network to a clip of any length and size, a piece at a time.
 
     Memory: two arrays of a piece of frames (the caller's last result is a third), and what the
@@ -133,20 +134,20 @@ class RestoredClip:
 
 def restore_clip(
     clip, network, out, name, amplification: Any = "auto", m=1.0, *,
-    suffix=".png", force=False, alone=False, **tiles,
+    suffix=".png", force=False, alone=False, **options,
 ) -> RestoredClip:  # fmt: skip
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
 
     Both (with `alone` the latter only) are shown through `sensor.display`, with gains that make the
     first restored frame grey.
-    `tiles` are options of `enhance`; `force` overwrites what is there.
+    `options` are those of `enhance`; `force` overwrites what is there.
     """
     began, count = time.perf_counter(), len(clip.array)
     levels = clip.array, clip.black, clip.white
     factor = find_clip_amplification(*levels, amplification)
     factor = factor_of(*levels, factor, m)  # m comes after the clip, as in `still.restore`
     sides = clip.array.shape[1:3] if clip.like.channels_last else clip.array.shape[2:]
-    tiles = {"tile": published_tile(clip.like, *sides)} | tiles
+    options.setdefault("tile", published_tile(clip.like, *sides))
     pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix)
     for there in () if force else (pictures.movie, pictures.folder):
         if there.exists():
@@ -154,7 +155,7 @@ def restore_clip(
 
     read = functools.partial(clip.read, amplification=factor)
     with pictures:
-        for start, result in enhance(network, read, count, **tiles):
+        for start, result in enhance(network, read, count, **options):
             if start == 0:
                 gains = display.grey_world(result[0].clip(0, 1), clip.planes)
             for t in range(0, len(result), AT_A_TIME):
