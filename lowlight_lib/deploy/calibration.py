@@ -15,8 +15,8 @@ from .. import models, recipes
 from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
+from ..evaluation.photos import pixels_of, read_prediction
 from ..io.pickles import read_npz
-from ..io.pictures import read_photo
 from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
@@ -29,9 +29,10 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     """Inputs of a system; none should be of a test picture.
 
     Args:
-        source: an npz of `write_calibration`; or a data root, of which LOL's or SID's training
-            inputs are taken, mosaics multiplied by their exposure ratio; or a folder of
-            photographs, or of raw files, these amplified by the estimate with m = 5.
+        source: an npz of `write_calibration`, or with pictures of 8 bits; or a data root, of which
+            LOL's or SID's training inputs are taken, mosaics multiplied by their exposure ratio;
+            or a folder of photographs (or of npz, one in each), or of raw files, these amplified
+            by the estimate with m = 5.
         count: this many of them, evenly spread.
         side: of the crop from each one's middle, by default as the card says, at most.
     Returns float32 arrays (1, C, h, w), sides multiples of the network's.
@@ -73,6 +74,9 @@ def read_calibration(path, key) -> list[np.ndarray]:
         raise DataError("holds no inputs", file=path, todo="write it again")
     m = spec.multiple
     for name, a in arrays.items():
+        if a.dtype == np.uint8 and spec.task is Task.PHOTO:
+            arrays[name] = pixels_of(a, 3, path).transpose(2, 0, 1)
+    for name, a in arrays.items():
         good = a.ndim == 3 and a.shape[0] == spec.channels and a.dtype.kind == "f" and min(a.shape)
         if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
             todo = f"finite floats ({spec.channels}, H, W), H and W multiples of {m}"
@@ -100,8 +104,8 @@ def _pictures(spec, source, count):
         data = open_dataset(recipe, source, "train")
         found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     elif photos:
-        files = photos_in(source)
-        found = [(read_photo(files[i]), 1, files[i]) for i in _spread(len(files), count)]
+        files = photos_in(source, also=(".npz",))
+        found = [(read_prediction(files[i]), 1, files[i]) for i in _spread(len(files), count)]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
         raws = [read_raw(files[i]) for i in _spread(len(files), count)]

@@ -88,6 +88,8 @@ def summary(found) -> str:
     if "process_peak_bytes" in found:
         before, peak = found["process_before_bytes"] / 2**20, found["process_peak_bytes"] / 2**20
         lines.append(f"process peak      {peak:.0f} MiB, {peak - before:.0f} of them for the pass")
+    for name, billions in found.get("as_published", {}).items():
+        lines.append(f"{name:26}{billions:.3f} G")
     if found["seconds"] is not None:
         lines.append(f"time              {found['seconds']:.3f} s")
     for name, macs in found.get("by_module", {}).items():

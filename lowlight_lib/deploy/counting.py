@@ -135,6 +135,22 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     return found
 
 
+def as_published(model, input_shape) -> dict[str, float]:
+    """What the counters of released code print for a network, in units of 1e9, by their names.
+
+    For a network with binary layers BRVE's, for all frames and for one. Else ptflops, later with
+    the width first; and thop / 0.9 * 2, as the zoo that deploys PairLIE has it, with biases.
+    """
+    if binary_layers(model):
+        whole = sum(as_published_binary(model, input_shape).values()) / 1e9
+        return {"get_flops_bnn": whole, "get_flops_bnn, a frame": whole / input_shape[0]}
+    biased = (op for op in trace(model, input_shape) if op.kind.endswith("convolution"))
+    thop = sum(op.macs + op.bias * math.prod(op.output) for op in biased) / 1e9
+    later = ptflops_gmacs(model, (*input_shape[:2], *input_shape[:1:-1]), "later")
+    found = {"ptflops, old": ptflops_gmacs(model, input_shape), "ptflops, later": later}
+    return found | {"thop / 0.9 * 2": thop / 0.9 * 2}
+
+
 @torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
 def _run(model, input_shape, device, training):
     tensors = {}
