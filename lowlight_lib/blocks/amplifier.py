@@ -5,8 +5,6 @@ Fixed (`estimate_amplification`, REDI's formula) or learned (`LearnedAmplifier`,
 Built in notebooks/03_amplifier.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -12,8 +12,6 @@ Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVP
 Built in notebooks/06_binarized_conv.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, Literal

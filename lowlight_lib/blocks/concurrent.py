@@ -3,8 +3,6 @@
 Built in notebooks/05_scales_and_dense_blocks, section 6.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -3,8 +3,6 @@
 Built in notebooks/05_scales_and_dense_blocks.
 """
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 import torch

@@ -10,8 +10,6 @@ Source: Lamba, Balaji & Mitra, "Towards Fast and Light-Weight Restoration of Dar
 2020, section 3. Built in notebooks/04_pack_unpack, sections 1, 2 and 4.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

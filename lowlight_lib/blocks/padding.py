@@ -1,7 +1,5 @@
 """Any image size: pad by reflection to a network's multiple, crop back after it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

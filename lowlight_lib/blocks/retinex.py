@@ -7,8 +7,6 @@ Source: Fu et al., "Learning a Simple Low-Light Image Enhancer From Paired Low-L
 CVPR 2023.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -7,8 +7,6 @@ Shift", CVPR 2023.
 Built in notebooks/07_shifts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -4,8 +4,6 @@ A second torch or numpy under a running notebook is what breaks such machines, s
 there stay, at the very version they have.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import re

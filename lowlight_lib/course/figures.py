@@ -3,8 +3,6 @@
 A figure is drawn when its cell ends, as pyplot does; no function here returns one.
 """
 
-from __future__ import annotations
-
 import io
 
 import matplotlib as mpl

@@ -1,7 +1,5 @@
 """What a run of the course has left behind, for the table of notebooks/14_scoreboard."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The notebooks as students get them: without solutions, and not yet run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ..errors import OutputError

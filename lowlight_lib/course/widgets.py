@@ -1,7 +1,5 @@
 """Sliders for the notebooks: one function, so that every slider of the course behaves the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets

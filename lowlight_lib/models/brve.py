@@ -6,8 +6,6 @@ binary but the first, the last, and the 1x1 skips where the number of channels c
 Built in notebooks/06_binarized_conv and 07_shifts.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """BRVE on video without end: a frame goes in, a finished frame comes out, two late."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ The mosaic is packed down to 1/16 of its size, where a pixel costs 1/256. The wo
 Built in notebooks/04_pack_unpack.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Literal
 

@@ -5,8 +5,6 @@ done at 1/32, where a pixel costs a thousandth. The method is patent pending (se
 Built in notebooks/05_scales_and_dense_blocks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

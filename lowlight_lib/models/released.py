@@ -1,7 +1,5 @@
 """The authors' names of parameters, and our own of before, brought to ours of now, by patterns."""
 
-from __future__ import annotations
-
 import re
 
 _REDI = (

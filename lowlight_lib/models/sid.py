@@ -3,8 +3,6 @@
 A U-Net on the packed mosaic. Parameters are called as in the PyTorch port that papers compare with.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch

@@ -9,8 +9,6 @@ and put C' C^-1 after it, so that C W x' becomes C' W' x. Rows of C' C^-1 sum to
 W is of the light that the network learned in as much as of its camera: daylight where nobody says.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -11,8 +11,6 @@ grey. (SMOID's authors demosaic to full resolution first; the colours are the sa
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

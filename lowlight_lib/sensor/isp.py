@@ -5,8 +5,6 @@ inverts its colour and tone steps, so that a photograph becomes the light a sens
 Built in notebooks/01_raw_and_bayer, section 5.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 from pathlib import Path

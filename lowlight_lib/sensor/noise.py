@@ -10,8 +10,6 @@ CVPR 2020 (TPAMI 2021), and the calibration its authors publish (MIT licence).
 Built in notebooks/02_noise_and_darkness.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """Any filter array as an RGGB mosaic, for networks that know Bayer only."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -3,13 +3,16 @@
 from math import comb
 
 import numpy as np
+import torch
 from support.checks import laws
+from torch.nn import functional as F
 
 from lowlight_lib.course import checks
 
 
 def padding(crop):
-    return 1 - (1 - 2 / (3 * crop / 32)) ** 2
+    inside = F.conv2d(torch.ones(1, 1, crop // 32, crop // 32), torch.ones(1, 1, 3, 3), padding=1)
+    return 1 - inside.mean().item() / 9
 
 
 def order():

@@ -5,6 +5,7 @@ import itertools
 import torch
 from support.checks import laws
 
+from lowlight_lib.blocks import retinex
 from lowlight_lib.course import checks
 
 
@@ -75,6 +76,17 @@ WRONG = [
     ("light_of_half", lambda w: 0.3, "There the share is 2%"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
+
+
+def test_at_the_light_of_half_the_library_s_loss_leaves_half_of_the_noise():
+    for weight in (5.0, 500.0):
+        L, R = (
+            torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in ((weight - 1) ** -0.5, 0.6)
+        )
+        image, X = L * R + 0.01, (L * R + 0.005).requires_grad_()
+        loss = retinex.retinex(image, retinex.Decomposition(L, R, X))
+        (loss + weight * retinex.projection(image, X)).backward()
+        assert X.grad.abs().max() < 1e-9
 
 
 def test_a_light_of_numpy_is_light_too():

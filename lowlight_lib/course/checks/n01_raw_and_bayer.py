@@ -41,8 +41,7 @@ def value_of_black(function) -> None:
     """Exercise 01/2.1: function(true_black, used_black, white, ratio) -> amplified signal."""
     for true, used in ((512, 512), (512, 500), (512, 524)):
         image = _flat(dn=true, black=used)
-        truth = float(image.normalized().max()) * 100
-        args = true, used, image.white_level, 100
+        args, truth = (true, used, image.white_level, 100), 100 * image.normalized().max()
         hint = Judge(function, args, truth, relative=1e-5, absolute=1e-4)
         hint[lambda answer: answer < 0] = "Both raw systems, and normalized(), clip below black."
         hint[...] = "True black in the formula, used black above and below the line; amplify last."
@@ -70,8 +69,7 @@ def sid_planes(function) -> None:
 def phase_after_both_flips(function) -> None:
     """Exercise 01/4.1: function() -> the Bayer order that RGGB shows after both plain flips."""
     truth = cfa.name(cfa.tile(cfa.RGGB, (4, 4))[::-1, ::-1][:2, :2])
-    answer = str(answer_of(function)).upper()
-    hint = Judge(lambda: answer, (), truth)
+    hint = Judge(lambda: str(answer_of(function)).upper(), (), truth)
     hint[lambda answer: answer not in cfa.BAYER] = f"Choose from {', '.join(cfa.BAYER)}."
     hint["RGGB"] = "Two mirrors cancel nothing here: follow the first red pixel through each."
     hint[...] = "That is where one flip alone leads. The second one moves the other axis."
@@ -80,8 +78,7 @@ def phase_after_both_flips(function) -> None:
 
 def share_of_invented_numbers(function) -> None:
     """Exercise 01/5.1: function() -> share of a picture's numbers that no pixel measured."""
-    image = _flat()
-    truth = 1 - image.mosaic.size / isp.develop(image).size
+    truth = 1 - _flat().mosaic.size / isp.develop(_flat()).size
     hint = Judge(function, (), truth, absolute=0.01)
     hint[1 - truth] = "That is the share that was measured; the question asks for the rest."
     hint[...] = "Count for one pixel: how many numbers the picture holds, how many were recorded."

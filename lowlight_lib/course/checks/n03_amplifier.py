@@ -1,7 +1,9 @@
 """Checks of notebook 03."""
 
 import numpy as np
+import torch
 
+from ...blocks.amplifier import LearnedAmplifier
 from ...sensor import noise
 from .common import ANY, Judge, answer_of, near
 
@@ -37,7 +39,7 @@ def weight_of(function, edges, weights) -> None:
 def two_gains(function) -> None:
     """Exercise 03/2.2: function(a, m) -> (clip after m, clip before m) of a at m = 1."""
     for a, m in ((40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)):
-        formula, demo = float(np.clip(a * m, 1, 300)), float(np.clip(a, 1, 300) * m)
+        formula, demo = np.clip(a * m, 1, 300), np.clip(a, 1, 300) * m
         hint = Judge(function, (a, m), (formula, demo), relative=1e-6)
         hint[(demo, formula)] = "You have both, the other way round."
         hint[lambda answer: answer[1] <= 300] = "The demo clips first, and nobody clips after that."
@@ -76,10 +78,6 @@ def bytes_needed(function) -> None:
 
 def collapse(function) -> None:
     """Exercise 03/6.1: function(amplifier) -> (63 weights v, constant c) of the histogram kind."""
-    import torch
-
-    from ...blocks.amplifier import LearnedAmplifier
-
     torch.manual_seed(0)
     net = LearnedAmplifier("histogram")
     with torch.no_grad():
@@ -115,7 +113,7 @@ def your_amplifier(function) -> None:
 
     factors = {r: float(answer_of(function, seen(r))) for r in (10, 40, 160)}
     for r, a in factors.items():
-        assert np.isfinite(a) and a > 0, f"At ratio {r} you answer {a}: a factor is above 0."
+        assert 0 < a < np.inf, f"At ratio {r} you answer {a}: a factor is above 0."
     for times in (factors[40] / factors[10], factors[160] / factors[40]):
         assert 3 < times < 5, f"""A quarter of the light, and your factor becomes {times:.2f} times
             as much. Your formula may not know what 0.001 means: only how pixels compare."""

@@ -54,18 +54,15 @@ def guess_for(function) -> None:
 def share_covered(function) -> None:
     """Exercise 07/2.2: function(reach) -> share of motions up to 10 that a copy comes near."""
 
-    def covered(reach, unmoved=True):
-        lit = torch.zeros(1, 1, 24, 21, 21)
-        lit[..., 10, 10] = 1
-        copies = spatial_shift(lit, "intended")[0].amax(1, keepdim=True)
-        copies = torch.maximum(copies, lit[0, :, :1] * unmoved)
-        return F.max_pool2d(copies, 2 * reach + 1, 1, reach).mean().item()
-
+    lit = torch.zeros(1, 1, 24, 21, 21)
+    lit[..., 10, 10] = 1
+    moved = spatial_shift(lit, "intended")[0].amax(1)
+    copies = torch.stack([moved, torch.maximum(moved, lit[0, :, 0])])  # without the unmoved, with
     for reach in (1, 2, 0):
-        truth = covered(reach)
+        near = F.max_pool2d(copies, 2 * reach + 1, 1, reach)
+        moved_only, truth = near.mean((1, 2, 3)).tolist()
         hint = Judge(function, (reach,), truth, relative=1e-3)
         hint[truth**0.5] = "That is the share along one direction. Both have to fit at once."
-        moved_only = covered(reach, unmoved=False)
         hint[moved_only] = "Those are the 24 moved copies. The unmoved one counts, too."
         hint[...] = f"""Along one direction cross out, of 21 motions from -10 to 10, what lies
             within {reach} of -8, -4, 0, 4, 8; then both directions."""
@@ -130,7 +127,7 @@ def stream(function, extract, align, reconstruct) -> None:
         aligned += window
         truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
         taken, taken_at, outputs = [], [], []
-        for y in answer_of(function, _hand_out(frames, taken)):
+        for y in answer_of(function, (taken.append(f) or f for f in frames)):
             taken_at.append(len(taken))
             outputs.append(np.asarray(y, float))
         clip = f"A video of {n} frames:"
@@ -151,9 +148,3 @@ def stream(function, extract, align, reconstruct) -> None:
         assert all(t <= i + 3 for i, t in enumerate(taken_at)), f"""{clip} right numbers, but too
             late: output 0 came after {taken_at[0]} frames, and can come with the third."""
     print("Right: equal to the clip form, two frames late, whatever the length.")
-
-
-def _hand_out(frames, taken):
-    for frame in frames:
-        taken.append(frame)
-        yield frame

@@ -101,33 +101,13 @@ def invisible_light(function) -> None:
 
 def light_of_half(function) -> None:
     """Exercise 08/5.1: function(weight) -> illumination at which half of the noise is removed."""
-    truth = {}
     for weight in (500.0, 5.0, 50.0):
-        low, high = 1e-3, 1.0
-        for _ in range(60):  # bisection: the more light, the less is removed
-            middle = (low * high) ** 0.5
-            low, high = (middle, high) if _removed(middle, weight) > 0.5 else (low, middle)
-        truth[weight] = low
-        hint = Judge(function, (weight,), low)
-        removed = _removed(np.clip(float(hint.answer), 1e-3, 1), weight)
-        hint[1 / low] = "That is 1 / L, and the light is below 1."
-        hint[low**2] = "That is L^2."
-        hint[...] = f"There the share is {removed:.0%}. Set it to one half and solve for L."
-    of_255 = " and ".join(f"{255 * truth[w]:.0f} with {w:g}" for w in (500.0, 5.0))
+        truth = (weight - 1) ** -0.5
+        hint = Judge(function, (weight,), truth)
+        pull = 1 + np.clip(float(hint.answer), 1e-3, 1) ** -2  # of (L R - X)^2 and (R - X / L)^2
+        hint[1 / truth] = "That is 1 / L, and the light is below 1."
+        hint[truth**2] = "That is L^2."
+        hint[...] = f"""There the share is {pull / (pull + weight):.0%}. Set it to one half and
+            solve for L."""
+    of_255 = " and ".join(f"{255 * (w - 1) ** -0.5:.0f} with {w:g}" for w in (500.0, 5.0))
     print(f"Right: of the 255 levels of a PNG file, that is {of_255}.")
-
-
-def _removed(light, weight, reflectance=0.6, noise=0.01):
-    """Share of the noise that the best X leaves out, from the library's own loss."""
-    L, R, grey = (torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in (light, reflectance, 1))
-    image = L * R + noise
-
-    def slope(x):  # of the loss in X; the loss is a parabola
-        x = (x * grey).requires_grad_()
-        split = retinex.Decomposition(L, R, x)
-        loss = retinex.retinex(image, split) + weight * retinex.projection(image, x)
-        return torch.autograd.grad(loss, x)[0].sum().item()
-
-    a, b = light * reflectance, light * reflectance + noise
-    best = a + (b - a) * slope(a) / (slope(a) - slope(b))
-    return (b - best) / noise

@@ -14,14 +14,10 @@ SONY = (1, 1, 2848, 4256)
 def one_by_one_against_three_by_three(function) -> None:
     """Exercise 09/1.1: function(channels, scale) -> MACs of a 1x1 layer over those of a 3x3."""
     for channels, scale in ((64, 8), (12, 2), (32, 32)):
-        shape = (1, channels, 64, 96)
-        small = (1, channels, 64 // scale, 96 // scale)
-        point = cost.count(nn.Conv2d(channels, channels, 1), shape).macs
-        window = cost.count(nn.Conv2d(channels, channels, 3, padding=1), small).macs
-        hint = Judge(function, (channels, scale), point / window)
+        hint = Judge(function, (channels, scale), scale**2 / 9)
         hint[1 / 9] = "So it would be at one size. The 3x3 layer has far fewer positions to visit."
         hint[scale / 9] = "The scale divides the width *and* the height."
-        hint[window / point] = "That is the other layer over this one."
+        hint[9 / scale**2] = "That is the other layer over this one."
         hint[...] = "Write both as positions x weights, and divide."
     print(f"Right: at 1/8, the modest 1x1 costs {64 / 9:.1f} times as much as the 3x3.")
 

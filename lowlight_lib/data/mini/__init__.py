@@ -1,7 +1,5 @@
 """Mini data sets: made on the spot, in the layouts that the papers publish; see `ensure`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...errors import OptionError

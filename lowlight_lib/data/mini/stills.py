@@ -4,8 +4,6 @@ Photographs go back through an inverse ISP to the light they came from, and a ca
 takes them in the dark. What it recorded is written as DNG, or developed by LibRaw to 8 bits.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
