@@ -39,12 +39,5 @@ def keep_pages() -> bool:
 
 
 def wanted() -> bool:
-    """Whether pages are to be kept here: on glibc, unless LOWLIGHT_MALLOC=system.
-
-    >>> import os
-    >>> os.environ["LOWLIGHT_MALLOC"] = "system"
-    >>> wanted()
-    False
-    >>> del os.environ["LOWLIGHT_MALLOC"]
-    """
+    """Whether pages are to be kept here: on glibc, unless LOWLIGHT_MALLOC=system."""
     return os.environ.get(VARIABLE, "") != "system" and platform.libc_ver()[0] == "glibc"

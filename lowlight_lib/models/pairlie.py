@@ -45,8 +45,7 @@ class PairLIE(nn.Module):
 class Plain(nn.Module):
     """Five 3x3 convolutions, reflected at the edges, ReLU between, a sigmoid at the end.
 
-    Initialised after He, not by PyTorch's default, whose outputs hardly depend on the input; gives
-    `start` for black before training.
+    He's initialisation (with PyTorch's, outputs hardly depend on the input); black gives `start`.
     """
 
     def __init__(self, c_in: int, c_out: int, width: int, start: float = 0.5) -> None:

@@ -1,13 +1,12 @@
 """Packed raw frames as pictures, the short way in which papers on raw video show them.
 
 Gains for red, green and blue, the two greens averaged, a colour matrix, gamma 2.2: one colour pixel
-a Bayer cell, so half the mosaic's resolution, and nothing is interpolated.
+a Bayer cell, nothing interpolated.
 
     picture = clip(CCM @ (R, (G1 + G2) / 2, B) of clip(gains * packed)) ** (1 / 2.2)
 
 LLRVD has gains and a matrix a frame. SMOID has neither: there the gains make the average of a frame
 grey. (SMOID's authors demosaic to full resolution first; the colours are the same.)
-
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
@@ -29,7 +28,7 @@ def display(
     *,
     planes: Sequence[int] = RGGB,
 ) -> np.ndarray:
-    """Turn packed planes into a picture.
+    """Turn packed planes into a picture, float32 (..., H, W, 3) in [0, 1], display-encoded.
 
     Args:
         packed: float (..., 4, H, W), 0 black, 1 white.
@@ -37,10 +36,7 @@ def display(
             all of `packed`. Several versions of a clip are shown alike with the gains of one.
         ccm: (3, 3) or (..., 3, 3), white-balanced camera RGB -> linear sRGB; None: none.
         planes: the colour of each plane, 0 R, 1 G, 2 B.
-    Returns:
-        float32 (..., H, W, 3) in [0, 1], display-encoded.
-    Raises:
-        ShapeError: not four planes, or gains and matrices that do not fit.
+    Raises ShapeError: not four planes, or gains and matrices that do not fit.
     """
     packed = _four(packed)
     gains = grey_world(packed, planes) if white_balance is None else white_balance
@@ -53,9 +49,8 @@ def display(
 
 
 def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
-    """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
-
-    Of packed planes (..., 4, H, W). A colour that is nowhere is not multiplied.
+    """Gains (3,) float32 that give red, green and blue of packed planes (..., 4, H, W) one mean,
+    the mean of all. A colour that is nowhere is not multiplied.
     """
     rgb = _three(_four(packed), planes)
     means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from support.checks import laws
 
-from lowlight_lib.sensor import colorimetry
+from lowlight_lib.sensor import colorimetry, noise
 
 
 def gains(pattern, four):
@@ -22,6 +22,36 @@ def power(x):
     return 1.055 * np.maximum(x, 0) ** (1 / 2.4) - 0.055
 
 
+def drawn_snr(snr, ratio):
+    counts = np.random.default_rng(0).poisson(snr**2 / ratio, 500_000) * ratio
+    return counts.mean() / counts.std()
+
+
+def burnt():
+    return noise.expose(np.ones((256, 256)), 0.5, noise.SONY_A7S2, iso=1600, rng=0).var()
+
+
+def averaged():
+    levels = noise.NoiseLevels(gain=1.0, read=0.0, row=50.0, shape=None)  # row noise and no other
+    rng = np.random.default_rng(0)
+    frames = [noise.expose(np.zeros((8192, 4)), 1, rng=rng, levels=levels) for _ in range(4)]
+    left = np.mean(frames, 0)[:, 0].std(), frames[0].mean(1).std()
+    return np.array(left) / frames[0][:, 0].std()
+
+
+def clipped(sigma):
+    levels = noise.NoiseLevels(gain=8.0, read=8.0 * sigma, row=0.0, shape=None)
+    dark = noise.expose(np.zeros((1024, 1024)), 1, rng=0, levels=levels)
+    return np.maximum(dark.astype(float) - 512, 0).mean() / levels.gain
+
+
+def at_twice_the_iso():
+    grey = np.full((512, 512), 0.5)
+    frames = [noise.expose(grey, 1, iso=iso, rng=0).astype(float) - 512 for iso in (400, 800)]
+    (mean, snr), (new_mean, new_snr) = [(f.mean(), f.mean() / f.std()) for f in frames]
+    return new_mean / mean, new_snr / snr
+
+
 RIGHT = {
     "black_after_forgetting": (lambda black, white, ratio: min(1.0, black * ratio / white),),
     "gains_of_cell": (gains,),
@@ -32,12 +62,12 @@ RIGHT = {
     "phase_after_both_flips": (lambda: "bggr",),
     "share_of_invented_numbers": (lambda: 2 / 3,),
     "srgb_encode": (srgb,),
-    "snr_after_multiplying": (lambda snr, ratio: snr / ratio**0.5,),
-    "variance_of_a_burnt_flat": (lambda: 0,),
-    "row_noise_left": (lambda: (0.5, 1.0),),
+    "snr_after_multiplying": (drawn_snr,),
+    "variance_of_a_burnt_flat": (burnt,),
+    "row_noise_left": (averaged,),
     "crossover_electrons": (lambda floor: floor**2,),
-    "black_after_clip": (lambda sigma: sigma / math.sqrt(2 * math.pi),),
-    "halve_light_double_iso": (lambda: (1.0, 0.5**0.5),),
+    "black_after_clip": (clipped,),
+    "halve_light_double_iso": (at_twice_the_iso,),
 }
 WRONG = [
     ("black_after_forgetting", lambda black, white, ratio: black * ratio / white, "Clip"),

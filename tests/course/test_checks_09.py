@@ -1,10 +1,12 @@
 """The checks of notebook 09: right answers pass, likely wrong ones are told what to think about."""
 
+import math
+
 from support.checks import refuses
 from torch import nn
 
 from lowlight_lib.course import checks
-from lowlight_lib.deploy import cost
+from lowlight_lib.deploy import cost, counting
 
 
 def test_one_by_one_against_three_by_three(capsys):
@@ -30,7 +32,13 @@ def bytes_of_layer(c_in, c_out, kernel, groups, height, width):
 
 def test_bytes_of_layer():
     check = checks.bytes_of_layer
-    check(bytes_of_layer)
+
+    def counted(c_in, c_out, kernel, groups, *size):
+        layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)
+        [op] = counting.trace(layer, (1, c_in, *size))
+        return sum(4 * math.prod(shape) for shape in (op.input, op.weight, op.output))
+
+    check(counted)
     refuses(check, lambda *a: bytes_of_layer(*a) / 4, "four bytes")
     refuses(check, lambda i, o, k, g, h, w: bytes_of_layer(i, o, k, 1, h, w), "own group")
     refuses(check, lambda i, o, k, g, h, w: 4 * (i + o) * h * w, "weights")
@@ -71,9 +79,21 @@ def test_share_of_transposed():
     refuses(check, lambda ops: (0.1,), "numbers of shape")
 
 
+def kept_per_layer(training, act):
+    """How many features one more convolution with its activation adds to the peak."""
+
+    def peak(layers):
+        chain = [(nn.Conv2d(8, 8, 3, padding=1, bias=False), act) for _ in range(layers)]
+        net = nn.Sequential(*(layer for pair in chain for layer in pair))
+        return cost.count(net, (1, 8, 64, 64), training=training).peak_bytes
+
+    return round((peak(12) - peak(4)) / 8 / (4 * 8 * 64 * 64))
+
+
 def test_features_kept():
     check = checks.features_kept
-    check(lambda: (0, 2, 1, 1))
+    kinds = (False, nn.LeakyReLU()), (True, nn.LeakyReLU()), (True, nn.LeakyReLU(inplace=True))
+    check(lambda: [kept_per_layer(*kind) for kind in (*kinds, (True, nn.ReLU()))])
     refuses(check, lambda: (1, 2, 1, 1), "who needs its input")
     refuses(check, lambda: (0, 1, 1, 1), "What does LeakyReLU need")
     refuses(check, lambda: (0, 2, 2, 1), "no input left")

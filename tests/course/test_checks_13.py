@@ -2,16 +2,24 @@
 
 import math
 
+import numpy as np
 import torch
 from support.checks import refuses
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
 from lowlight_lib.course import checks
+from lowlight_lib.deploy.bitpacked.blocks import PackedConv
 
 
 def test_frozen_width(capsys):
     check = checks.frozen_width
-    check(lambda example, width, multiple: width + -example % multiple)
+
+    def traced(example, width, multiple):
+        graph = make_fx(lambda x: F.pad(x, (0, -x.shape[-1] % multiple)))(torch.zeros(1, example))
+        return graph(torch.zeros(1, width)).shape[-1]
+
+    check(traced)
     assert "luck" in capsys.readouterr().out
     refuses(check, lambda example, width, multiple: width + -width % multiple, "no longer asks")
     refuses(check, lambda example, width, multiple: example + -example % multiple, "How many")
@@ -57,7 +65,12 @@ def test_errors_together():
 
 def test_bits_in_use():
     check = checks.bits_in_use
-    check(lambda channels: channels / (64 * -(-channels // 64)))
+
+    def used(channels):
+        bits = np.zeros((8, -(-channels // 8)), np.uint8)
+        return channels / (64 * PackedConv(bits, (8, channels, 1, 1)).words)
+
+    check(used)
     refuses(check, lambda channels: channels / 64, "more than there is")
     refuses(check, lambda channels: min(channels / 64, 1), "words of 64")
 

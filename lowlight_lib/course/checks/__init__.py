@@ -1,9 +1,8 @@
 """The checks behind the exercises: one function for each, called with the student's function.
 
-A check computes the truth, compares, and says one encouraging line; on a wrong answer it raises an
-AssertionError whose text is the next thing to think about, not the solution.
-
-One module a notebook, nNN_name.py; its functions are all here.
+A check compares with the truth and says one encouraging line; on a wrong answer it raises an
+AssertionError whose text is the next thing to think about, not the solution. (Where the truth is a
+formula, its test measures it.) One module a notebook, nNN_name.py; its functions are all here.
 """
 
 import functools
