@@ -7,6 +7,7 @@ import torch
 from support.checks import laws
 from torch.nn import functional as F
 
+from lowlight_lib.blocks.dense import ResidualDenseBlock
 from lowlight_lib.course import checks
 
 
@@ -25,6 +26,12 @@ def cost(c_in, c_out, k, groups, h, w):
     return weights, weights * h * w
 
 
+def is_linear(layers):
+    block = ResidualDenseBlock(3, 2, layers, norm=False).double()
+    a, b = torch.randn(2, 1, 3, 8, 8, dtype=torch.float64)
+    return torch.allclose(block(a + b), block(a) + block(b), atol=1e-9)
+
+
 def speedup(branches, rest):
     return (sum(branches) + rest) / (max(branches) + rest)
 
@@ -37,7 +44,7 @@ RIGHT = {
     "share_of_padding": (padding,),
     "order_of_channels": (order,),
     "grouped_cost": (cost,),
-    "layers_until_curved": (lambda: 3,),
+    "layers_until_curved": (lambda: next(n for n in range(1, 9) if not is_linear(n)),),
     "best_speedup": (speedup,),
     "separated_by_luck": (luck,),
 }

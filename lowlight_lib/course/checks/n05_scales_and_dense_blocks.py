@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ...blocks.dense import ResidualDenseBlock, conv
+from ...blocks.dense import conv
 from .common import ANY, Judge, answer_of
 
 
@@ -56,14 +56,7 @@ def grouped_cost(function) -> None:
 
 def layers_until_curved(function) -> None:
     """Exercise 05/4.1: function() -> fewest layers with which RDB* is no linear map."""
-
-    def is_linear(layers):
-        torch.manual_seed(0)
-        block = ResidualDenseBlock(3, 2, layers, norm=False).double()
-        a, b = torch.randn(2, 1, 3, 8, 8, dtype=torch.float64)
-        return torch.allclose(block(a + b), block(a) + block(b), atol=1e-9)
-
-    truth = next(n for n in range(1, 9) if not is_linear(n))
+    truth = 3  # the first and the last have no rectifier in front
     hint = Judge(function, (), truth, relative=0)
     hint[lambda answer: answer < truth] = """So few still map a + b to the sum of what it makes of
         both. Which layers have a rectifier in front of them?"""
