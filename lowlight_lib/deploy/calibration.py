@@ -1,7 +1,6 @@
 """What an int8 network is calibrated on: inputs as the network sees them, in one npz file.
 
-None of them is from the test set.
-Built in notebooks/13_deploy, section 3.
+None of them is from the test set. Built in notebooks/13_deploy, section 3.
 """
 
 import io
@@ -36,8 +35,7 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
         count: this many of them, evenly spread.
         side: of the crop from each one's middle, by default as the card says, at most.
     Returns float32 arrays (1, C, h, w), sides multiples of the network's.
-    Raises:
-        OptionError: see `check_key`. DataError: nothing there, or damaged.
+    Raises OptionError (see `check_key`), or DataError: nothing there, or damaged.
     """
     check_key(key)
     source, card = Path(source), models.SYSTEMS[key]
@@ -98,10 +96,9 @@ def _pictures(spec, source, count):
     """[((C, H, W) as the network takes it, amplified, and its file)]."""
     photos = spec.task is Task.PHOTO
     name = "LOL" if photos else "SID"
-    found: list[tuple[Any, Any, Path | str | None]]
+    found: list[tuple[Any, Any, Any]]
     if (source / name).is_dir():
-        recipe = recipes.usual(spec.key).replace(dataset=name.lower())
-        data = open_dataset(recipe, source, "train")
+        data = open_dataset(recipes.usual(spec.key).replace(dataset=name.lower()), source, "train")
         found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     elif photos:
         files = photos_in(source, also=(".npz",))

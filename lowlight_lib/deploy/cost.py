@@ -1,7 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, memory, time.
-
-Built in notebooks/09_what_it_costs.
-"""
+"""What a network costs in parameters, MACs, memory, time: built in notebooks/09_what_it_costs."""
 
 import dataclasses
 import statistics
@@ -30,9 +27,8 @@ class Cost:
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
-    Of a module with binary weights (see `blocks.binary.binary_layers`) the MACs of the convolutions
-    that it runs itself are binary, and its `weight` counts 1/32. `training`: with the backward
-    pass, and what a forward pass has to keep for it.
+    Of a module of `blocks.binary.binary_layers` the convolutions that it runs itself are binary,
+    and its `weight` counts 1/32. `training`: with the backward pass and what is kept for it.
     """
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
@@ -78,7 +74,6 @@ def in_turns(calls, rounds) -> dict:
 
 def summary(found) -> str:
     """What `lowlight cost` prints of a `Cost` as a dict, perhaps with a process and modules."""
-
     lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
     if found["binary_macs"]:
         binary, ops = _giga(found["binary_macs"]), _giga(found["ops"])

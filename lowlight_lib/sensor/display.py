@@ -12,8 +12,6 @@ is bilinear.)
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +32,7 @@ def display(
     planes: Sequence[int] = RGGB,
     order: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Turn packed planes into a picture.
+    """Turn packed planes into a picture, float32 (..., H, W, 3) in [0, 1], display-encoded.
 
     Args:
         packed: float (..., 4, H, W), 0 black, 1 white.
@@ -59,9 +57,8 @@ def display(
 
 
 def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
-    """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
-
-    Of packed planes (..., 4, H, W). A colour that is nowhere is not multiplied.
+    """Gains (3,) float32 that give red, green and blue of packed planes (..., 4, H, W) one mean,
+    the mean of all. A colour that is nowhere is not multiplied.
     """
     rgb = _three(_four(packed), planes)
     means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)
