@@ -91,7 +91,8 @@ def test_the_system_row_leaves_memory_to_the_c_library(monkeypatch):
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "0")
     order = {}
     monkeypatch.setattr(memory.subprocess, "Popen", lambda **given: order.update(given) or 1 / 0)
-    with pytest.raises(ZeroDivisionError, match="division"), memory.with_system_allocator("redi", (1, 1, 16, 16)):
+    stops = pytest.raises(ZeroDivisionError, match="division")
+    with stops, memory.with_system_allocator("redi", (1, 1, 16, 16)):
         pass
     assert order["env"]["LOWLIGHT_MALLOC"] == "system" and "MALLOC_MMAP_MAX_" not in order["env"]
 
