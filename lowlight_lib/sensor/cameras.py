@@ -124,7 +124,7 @@ def find_camera(camera: Camera | Path | str) -> Camera:
     if Path(camera).suffix == ".toml":
         return read_profile(camera)
     for key, known in CAMERAS.items():
-        if _plain(camera) == _plain(key) or known.answers_to(camera):
+        if _plain(camera) == _plain(key) or known.answers_to(str(camera)):
             return known
     todo = f"use one of {', '.join(CAMERAS)}, or a profile, NAME.toml"
     raise OptionError(f"unknown camera {camera!r}", todo=todo)
