@@ -15,15 +15,11 @@ import os
 import platform
 
 VARIABLE = "LOWLIGHT_MALLOC"
-_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2  # of <malloc.h>
-_SETTINGS = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
+_OPTIONS = {"MMAP_MAX": -4, "TRIM_THRESHOLD": -1, "TOP_PAD": -2}  # of <malloc.h>
+_SETTINGS = {"MMAP_MAX": 0, "TRIM_THRESHOLD": 2**31 - 1, "TOP_PAD": 64 * 2**20}
 
 # The same for a process that is started with this environment, from its first block on.
-ENVIRONMENT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
+ENVIRONMENT = {f"MALLOC_{name}_": str(value) for name, value in _SETTINGS.items()}
 
 
 def keep_pages() -> bool:
@@ -35,16 +31,9 @@ def keep_pages() -> bool:
     if not wanted():
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all([mallopt(option, value) for option, value in _SETTINGS.items()])
+    return all([mallopt(_OPTIONS[name], value) for name, value in _SETTINGS.items()])
 
 
 def wanted() -> bool:
-    """Whether pages are to be kept here: on glibc, unless LOWLIGHT_MALLOC=system.
-
-    >>> import os
-    >>> os.environ["LOWLIGHT_MALLOC"] = "system"
-    >>> wanted()
-    False
-    >>> del os.environ["LOWLIGHT_MALLOC"]
-    """
+    """Whether pages are to be kept here: on glibc, unless LOWLIGHT_MALLOC=system."""
     return os.environ.get(VARIABLE, "") != "system" and platform.libc_ver()[0] == "glibc"

@@ -24,13 +24,16 @@ def run(
     out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
     = False,
+    cell_timeout: Annotated[int | None, typer.Option(
+        min=1, metavar="SECONDS", help="How long a cell may run.",
+        show_default="an hour in smoke, a day in course, sixty days in paper")] = None,
 ):  # fmt: skip
     """Run the course without a screen; open OUT/index.html afterwards."""
     from ..course.run import run_course
 
     given = dict(split_assignment(p) for p in parameters)
-    code = run_course(profile, ",".join(only), given, data, out=out, resume=resume)
-    raise typer.Exit(code)
+    options = {"out": out, "resume": resume, "cell_timeout": cell_timeout}
+    raise typer.Exit(run_course(profile, ",".join(only), given, data, **options))
 
 
 @app.command()

@@ -10,12 +10,14 @@ import os
 import re
 import sys
 import warnings
-from typing import Annotated, Any, cast
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Annotated
 
 import typer
 
 from .. import __version__, allocator
 from ..errors import LowlightError
+from ..io.files import output_error
 from . import course, data
 from .bench import bench
 from .cost import cost
@@ -74,22 +76,42 @@ def _as_parsed(argv):
     return out
 
 
+class _Stream:
+    """Standard output, or errors, whose disk may be full: the work goes on, and `lost` says so."""
+
+    def __init__(self, stream):
+        self._stream, self.lost = stream, None
+        if hasattr(stream, "reconfigure"):  # a file's name may not fit the console's encoding
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError as e:
+            self.lost = e
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return len(text)
+
+
 def main(argv=None) -> None:
     """Run a command line: errors on purpose are one line on stderr and exit code 1."""
     allocator.keep_pages()
-    for stream in (sys.stdout, sys.stderr):  # a file's name may not fit the console's encoding
-        if hasattr(stream, "reconfigure"):
-            cast(Any, stream).reconfigure(errors="backslashreplace")
-    words = _as_parsed(sys.argv[1:] if argv is None else argv)
-    with warnings.catch_warnings():
+    out, err = _Stream(sys.stdout), _Stream(sys.stderr)
+    with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):  # type: ignore
         warnings.showwarning = lambda what, *_: print(f"warning: {what}", file=sys.stderr)
         try:
-            app(args=words, prog_name="lowlight")
+            app(args=_as_parsed(sys.argv[1:] if argv is None else argv), prog_name="lowlight")
         except LowlightError as e:
-            rank = os.environ.get("RANK", "0")  # under torchrun: which of the processes
+            rank = os.environ.get("RANK") or "0"  # under torchrun: which of the processes
             where = "error" if rank == "0" else f"error in process {rank}"
             print(f"{where}: {e}", file=sys.stderr)
             sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+        finally:
+            if lost := out.lost or err.lost:
+                if not isinstance(lost, BrokenPipeError):  # as after `| head`
+                    print(f"error: {output_error('standard output', lost)}", file=sys.stderr)
+                sys.exit(1)

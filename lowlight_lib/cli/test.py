@@ -43,7 +43,8 @@ def test(
         help="A file that gets the scores too, as JSON.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
         help="Where pictures go.", show_default="pictures/ of the run")] = None,
-    seed: Annotated[int | None, typer.Option(help="Video: of torch.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(
+        min=0, max=2**63 - 1, help="Video: of torch.", show_default="0")] = None,
     tile: opt.Tile = None,
     seams: Annotated[str | None, typer.Option(
         help='Video: how tiles meet, "blended" or "released" (their plain mean).',

@@ -5,12 +5,14 @@ Everything that the user may have mistyped is refused here, before the first not
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import math
 from pathlib import Path
 
 from ..errors import OptionError
 
+_TRUTH = {"True": True, "False": False}
+_KINDS = {"int": int, "float": float, "str": str, "bool": lambda text: _TRUTH[text.capitalize()]}
 _ONCE_A_NETWORK = "train_test_stills"  # runs for each value of its parameter `model`
 
 
@@ -48,13 +50,18 @@ def select(notebooks, only) -> list[Path]:
     return [p for p in notebooks if not names or names & {p.stem, p.stem[:2]}]
 
 
-def typed(value):
-    """A text as papermill's -p types it: int, float, True, False, None, else as it is."""
-    if isinstance(value, str):
-        for kind in ({"True": True, "False": False, "None": None}.__getitem__, int, float):
-            with contextlib.suppress(KeyError, ValueError):
-                return kind(value)
-    return value
+def typed(name, value, kind):
+    """A parameter's value, or its text, as the type that its notebook gives it, such as "int".
+
+    OptionError where it is none; a parameter of another type, or of none, stays as it is.
+    """
+    try:
+        as_kind = _KINDS[kind](str(value)) if kind in _KINDS else value
+        if isinstance(as_kind, float) and not math.isfinite(as_kind):
+            raise ValueError
+        return as_kind
+    except (ValueError, KeyError) as e:
+        raise OptionError(f"{name} is {value!r}", todo=f"give it a value of type {kind}") from e
 
 
 def plan(notebooks, given, fixed) -> list[Job]:
@@ -62,11 +69,12 @@ def plan(notebooks, given, fixed) -> list[Job]:
 
     Args:
         notebooks: the selected ones.
-        given: what the user asks for; a notebook gets those parameters that it declares.
+        given: what the user asks for, values or texts; a notebook gets those parameters that it
+            declares, as the types that it declares.
         fixed: what the runner passes wherever it is declared.
     Raises:
-        OptionError: a parameter that no selected notebook declares or that has an option of its
-            own, a network that is not trained there, or a file that is no notebook.
+        OptionError: a parameter that no selected notebook declares, of another type, or with an
+            option of its own, a network that is not trained there, or a file that is no notebook.
     """
     from .. import models
 
@@ -79,8 +87,8 @@ def plan(notebooks, given, fixed) -> list[Job]:
             todo = f"choose from {', '.join(sorted(known)) or 'none'}"
             raise OptionError(f"no selected notebook has a parameter {name!r}", todo=todo)
     jobs = []
-    for path, names in declared.items():
-        values = {k: v for k, v in (fixed | given).items() if k in names}
+    for path, kinds in declared.items():
+        values = {k: typed(k, v, kinds[k]) for k, v in (fixed | given).items() if k in kinds}
         if path.stem[3:] != _ONCE_A_NETWORK:
             jobs.append(Job(path, path.stem, values))
             continue
@@ -94,11 +102,12 @@ def plan(notebooks, given, fixed) -> list[Job]:
 
 
 def _declared(path):
-    """The names in a notebook's `parameters` cell."""
+    """{name: type} of a notebook's `parameters` cell."""
     import papermill
 
     try:
-        return set(papermill.inspect_notebook(literal(path)))
+        found = papermill.inspect_notebook(literal(path))
+        return {name: about["inferred_type_name"] for name, about in found.items()}
     except Exception as e:  # papermill passes on what its parsers raise
         raise OptionError(f"cannot be read as a notebook ({e})", file=path, todo="mend it") from e
 

@@ -86,11 +86,10 @@ def training_status(folder, since=0.0) -> str | None:
             whole_lines = f.read().rpartition(b"\n")[0]
         entry = json.loads(whole_lines.splitlines()[-1])
         step, steps, loss = int(entry["step"]), int(entry["steps"]), entry.get("loss")
-    except (OSError, ValueError, LookupError, TypeError):  # nothing trains, or it has just begun
-        return None
-    if written < since or step >= steps:
-        return None
-    return f"step {step}/{steps}" + ("" if loss is None else f"  loss {float(loss):.4f}")
+        said = f"step {step}/{steps}" + ("" if loss is None else f"  loss {float(loss):.4f}")
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
+        return None  # nothing trains, or it has just begun
+    return None if written < since or step >= steps else said
 
 
 def say(text) -> None:

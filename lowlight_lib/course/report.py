@@ -6,12 +6,16 @@ report.html.jinja says how it looks; everything that comes from a notebook or a 
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import json
 import re
 from pathlib import Path
 
+from ..errors import DataError
 from ..io.files import atomic_write
 
+STARTED = "%Y-%m-%d_%H-%M-%S"  # how a run names its start, and its folder once it is set aside
 VIEWS = ("input", "baseline", "result", "target")
 
 _PICTURE = re.compile(rf"(?P<name>.+)_(?P<view>{'|'.join(VIEWS)})(?:_(?P<variant>[a-z0-9.]+))?")
@@ -33,17 +37,35 @@ def write_index(run_dir) -> Path:
     """
     import jinja2
 
+    from ..evaluation.results import read_rows
+
     run_dir = Path(run_dir)
-    state, rows = _read(run_dir / "state.json", {}), _read(run_dir / "results.json", [])
-    entries = (state.get("notebooks") or {}).items()
+    state, rows = read_state(run_dir) or {}, []
+    with contextlib.suppress(DataError):
+        rows = read_rows(run_dir / "results.json")
+    entries = state.get("notebooks", {}).items()
     links = {name: _links(run_dir / f"{name}.ipynb", entry) for name, entry in entries}
     facts = {"state": state, "entries": entries, "links": links, "rows": rows, "shown": _shown}
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = page.render(facts, folders=list(_folders(run_dir, rows)))
-    with atomic_write(run_dir / "index.html", "w") as f:
-        f.write(page)
+    with atomic_write(run_dir / "index.html") as f:
+        f.write(page.encode("utf-8", "backslashreplace"))
     return run_dir / "index.html"
+
+
+def read_state(run_dir) -> dict | None:
+    """What state.json says of a run; None where there is none, or one that no run has written."""
+    try:
+        state = json.loads(Path(run_dir, "state.json").read_text(encoding="utf-8"))
+        datetime.datetime.strptime(state.get("started", "1970-01-01_00-00-00"), STARTED)
+        for facts in (state.get("parameters"), state.get("versions")):
+            _ = (facts or {}).items()
+        for entry in state.get("notebooks", {}).values():
+            _ = entry.get("status", "") + "", entry.get("seconds", 0) + 0.0
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    return state
 
 
 def _links(executed, entry):
@@ -67,7 +89,7 @@ def _folders(run_dir, rows):
                     scores[r.get("name"), "result"] = r.get("psnr")
                     scores[r.get("name"), "baseline"] = r.get("baseline_psnr")
         for path in sorted(folder.glob("*.png")):
-            if match := _PICTURE.fullmatch(path.stem):
+            if path.name.isprintable() and (match := _PICTURE.fullmatch(path.stem)):
                 name, view, variant = match.groups()
                 score = None if variant else scores.get((name, view))
                 # The four of the true ratio stand side by side, other variants behind them.
@@ -106,11 +128,3 @@ def _shown(value, digits):
     if value is None or value != value:  # NaN
         return "–"
     return f"{value:.{digits}f}" if digits is not None and isinstance(value, float) else str(value)
-
-
-def _read(path, default):
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return default
-    return content if isinstance(content, type(default)) else default

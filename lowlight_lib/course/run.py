@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import cast
 from unittest.mock import patch
 
+from .. import allocator
 from ..errors import DataError, OptionError, OutputError
-from ..io.files import atomic_write, is_running, this_process
-from .plan import find_notebooks, literal, plan, select, typed
+from ..io.files import atomic_write, is_running, make_folder, this_process
+from .notebook import check_profile
+from .plan import find_notebooks, literal, plan, select
 from .progress import cells_begun, progress, runs, say
-from .report import write_index
+from .report import STARTED, read_state, write_index
+
+_CELL_TIMEOUT = {"smoke": 3600, "course": 24 * 3600, "paper": 60 * 24 * 3600}  # seconds
 
 
 def run_course(
@@ -30,6 +34,7 @@ def run_course(
     notebooks_dir=None,
     out: Path | str = "runs/latest",
     resume=False,
+    cell_timeout=None,
 ) -> int:
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
 
@@ -44,29 +49,29 @@ def run_course(
         notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
+        cell_timeout: seconds after which a cell is given up, and its notebook has failed; by
+            default an hour in smoke, a day in course, sixty days in paper.
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
         OptionError: before anything runs: something asked for does not exist, or `out` is
             something else than a folder of results.
+        OutputError: `out` cannot be written.
     """
     from ..evaluation.results import commit
-    from ..recipes import PROFILES
     from ..training.state import versions
 
-    if profile not in PROFILES:
-        todo = f"choose {' or '.join(PROFILES)}"
-        raise OptionError(f"there is no profile {profile!r}", todo=todo)
+    check_profile(profile)
     notebooks, out = find_notebooks(notebooks_dir), Path(out).resolve()
     mini_root = notebooks[0].parents[1] / "datasets" / "mini"
     root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini_root).expanduser().resolve()
     if root != mini_root and not root.is_dir():
         raise OptionError("the data folder is not there", file=root, todo="check --data")
-    given = {name: typed(value) for name, value in (parameters or {}).items()}
-    fixed = {"profile": profile, "data_root": str(root)}
+    given, fixed = parameters or {}, {"profile": profile, "data_root": str(root)}
     jobs = plan(select(notebooks, only), given, fixed)
+    given = {k: v for job in jobs for k, v in job.parameters.items() if k in given}
     settings = fixed | {"parameters": given}
-    state = _earlier_run(out, settings, resume)
+    state = _earlier_run(make_folder(out), settings, resume)
     if root == mini_root:
         from ..data import mini
 
@@ -78,10 +83,10 @@ def run_course(
     state = state or {"started": _now(), **settings, "notebooks": {}}
     state |= {"status": "running", "versions": versions(), "commit": commit()}
     state |= {"finished": None, "process": this_process()}
-    return _run_all(jobs, out, state)
+    return _run_all(jobs, out, state, cell_timeout or _CELL_TIMEOUT[profile])
 
 
-def _run_all(jobs, out, state):
+def _run_all(jobs, out, state, cell_timeout):
     from tqdm import tqdm
 
     say(f"{len(jobs)} runs of notebooks, profile {state['profile']}, results in {out}")
@@ -90,7 +95,7 @@ def _run_all(jobs, out, state):
         label = f"[{i}/{len(jobs)}] {job.name}"
         source = hashlib.sha256(job.path.read_bytes()).hexdigest()
         executed, entry = out / f"{job.name}.ipynb", state["notebooks"].get(job.name, {})
-        if entry.get("status") == "done" and entry["source"] == source and executed.exists():
+        if entry.get("status") == "done" and entry.get("source") == source and executed.exists():
             say(f"{label}  skipped, it finished in this run already")
             done += 1
             continue
@@ -98,7 +103,7 @@ def _run_all(jobs, out, state):
         state["notebooks"][job.name] = entry
         _save(out, state)
         try:
-            entry |= cast(dict, _run_one(job, out, state, label))
+            entry |= cast(dict, _run_one(job, out, state, label, cell_timeout))
         except KeyboardInterrupt:
             entry["status"] = status = "interrupted"
             break
@@ -121,7 +126,7 @@ def _run_all(jobs, out, state):
     return {"done": 0, "failed": 1, "interrupted": 130}[status]
 
 
-def _run_one(job, out, state, label):
+def _run_one(job, out, state, label, cell_timeout):
     """Execute one notebook; returns what state.json says of it. Ctrl-C goes through."""
     import nbformat
     import papermill
@@ -133,16 +138,17 @@ def _run_one(job, out, state, label):
         # Other users of this machine cannot listen, and no kernel warns that they could.
         config.KernelManager.transport_encryption = "auto"
     folder, executed = out / job.name, out / f"{job.name}.ipynb"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     environment = {
         "LOWLIGHT_PROFILE": state["profile"],
         "LOWLIGHT_DATA": state["data_root"],
         "LOWLIGHT_OUT": str(folder),
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
         "MPLBACKEND": "",  # the kernel draws into the notebook
-    }
+    } | (allocator.ENVIRONMENT if allocator.wanted() else {})
     options = {"kernel_name": "python3", "progress_bar": False, "config": config}
     options |= {"parameters": job.parameters, "cwd": str(job.path.parent)}
+    options |= {"execution_timeout": cell_timeout}
     cells = sum(map(runs, nbformat.read(job.path, as_version=4).cells))
     cells += bool(job.parameters)  # papermill's own cell
     for attempt in (1, 2):
@@ -153,6 +159,8 @@ def _run_one(job, out, state, label):
                 papermill.execute_notebook(literal(job.path), literal(executed), **options)
         except Exception as e:  # whatever it is, the other notebooks still run
             name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
+            if isinstance(e, TimeoutError):
+                message = f"took over {cell_timeout} s. To fix: give a longer --cell-timeout"
             entry |= {"status": "failed", "cell": cells_begun(executed)}
             entry["error"] = {"name": name, "message": message.strip()}
             # Kernels choose their ports before they bind them, so another program can be faster.
@@ -165,16 +173,13 @@ def _run_one(job, out, state, label):
 
 def _earlier_run(out, settings, resume):
     """The state of an earlier run in `out`, or None; refuses a folder that is no run's."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not any(out.iterdir()):
         return None
-    try:
-        earlier = json.loads((out / "state.json").read_text(encoding="utf-8"))
-        _ = earlier["notebooks"], earlier["started"]
-        at_work = earlier.get("status") == "running" and is_running(earlier.get("process"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+    earlier = read_state(out)
+    if not earlier or "started" not in earlier or "notebooks" not in earlier:
         what = "is not the folder of an earlier run, so nothing is written there"
-        raise OptionError(what, file=out, todo="give another --out") from e
-    if at_work:
+        raise OptionError(what, file=out, todo="give another --out")
+    if earlier.get("status") == "running" and is_running(earlier.get("process")):
         raise OptionError("another run is at work there", file=out, todo="wait, or use --out")
     for key, value in settings.items() if resume else ():
         if earlier.get(key) != value:
@@ -203,8 +208,8 @@ def _save(out, state):
         try:
             rows += read_rows(out / name / "results.json")
         except DataError as e:
-            if entry["status"] == "done":
-                entry |= {"status": "failed", "cell": entry["cells"]}
+            if entry.get("status") == "done":
+                entry |= {"status": "failed", "cell": entry.get("cells")}
                 entry["error"] = {"name": "DataError", "message": str(e)}
     for file, content in (("state.json", state), ("results.json", rows)):
         with atomic_write(out / file, "w") as f:
@@ -212,4 +217,4 @@ def _save(out, state):
 
 
 def _now():
-    return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return datetime.datetime.now().strftime(STARTED)

@@ -41,7 +41,8 @@ def entries(out_dir, order=()) -> list[Entry]:
     for path in _in_run(out_dir, "results.json"):
         for row in read_rows(path):
             fits = row.get("split") == "test" and row.get("amplification") in ("ratio", None)
-            if not fits or row.get("predictions") or not row.get("weights"):
+            fits = fits and row.get("model") and row.get("images") and row.get("weights")
+            if not fits or row.get("predictions"):
                 continue
             known, folder = best.get(row["model"]), path.parent
             if known is None or row["images"] >= known.row["images"]:

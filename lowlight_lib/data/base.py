@@ -162,7 +162,7 @@ def read_note(folder) -> dict:
     """What mini.json says of a mini set; {} where there is none, or a damaged one."""
     try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return note if isinstance(note, dict) else {}
 

@@ -1,13 +1,14 @@
 """Decode once, then read by memory map: memory use does not grow with the data set.
 
 Every array is one `.npy` file with a `.json` beside it that says from which source file it was
-made. The array is written first and the note last, so an interrupted build leaves either a whole
-entry or none, and goes on where it stopped.
+made, and the hashes of both. The array is written first and the note last, so an interrupted build
+leaves either a whole entry or none, and goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -72,11 +73,12 @@ class ArrayCache:
     def _build(self, source, make, array_path, note_path):
         before = _stat(source)
         array, notes = make(source)
-        note = {"format": FORMAT, "stat": before, "sha256": _sha256(source)}
+        note = {"format": FORMAT, "stat": before, "sha256": _sha256(source, *before)}
         note |= {"shape": list(array.shape), "dtype": str(array.dtype), "notes": notes}
         try:
             with atomic_write(array_path) as f:
                 np.save(f, np.ascontiguousarray(array))
+            note["array_sha256"] = _sha256(array_path, *_stat(array_path))
             _write(note_path, note)
         except OutputError as e:
             todo = "set LOWLIGHT_CACHE to a folder with space that you may write to"
@@ -104,14 +106,20 @@ def _stat(path):
     return [s.st_size, s.st_mtime_ns, s.st_ctime_ns]
 
 
-def _sha256(path):
+@functools.cache
+def _sha256(path, *_stat):
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def _write(path, note):
     with atomic_write(path, "w") as f:
-        json.dump(note, f)
+        json.dump(note | {"check": _check(note)}, f)
+
+
+def _check(note):
+    """What a note says of itself, so that it is not used after an edit."""
+    return _digest(json.dumps({k: v for k, v in note.items() if k != "check"}))
 
 
 # An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
@@ -124,19 +132,27 @@ def _read(source, array_path, note_path):
     now = _stat(source)
     try:
         note = json.loads(note_path.read_text())
-        stat, notes, known = note["stat"], note["notes"], note["format"] == FORMAT
+        stat, notes = note["stat"], note["notes"]
+        if note["format"] != FORMAT or note.get("check", _check(note)) != _check(note):
+            return None
         # Bytes are compared only where the size is the same and something else is not.
-        if not known or stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source)):
+        if stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source, *now)):
+            return None
+        made, noted = (_stat(path) for path in (array_path, note_path))
+        newer = max(made[1:]) > max(noted[1:])  # than the note, which was written last
+        if newer and note.get("array_sha256") not in (None, _sha256(array_path, *made)):
             return None
         with _HEADERS:
             array = np.load(array_path, mmap_mode="r", allow_pickle=False)
         if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:
             return None
-    except (FileNotFoundError, EOFError, ValueError, KeyError, TypeError):  # gone, or cut short
+    except FileNotFoundError:
         return None
     except OSError as e:
         raise OutputError(f"cannot be opened ({e.strerror or e})", file=array_path) from e
-    if stat != now:  # copied or touched, not changed
+    except Exception:  # cut short, or edited, in a dozen ways
+        return None
+    if stat != now or newer:  # copied or touched, not changed
         with contextlib.suppress(OutputError):
             _write(note_path, note | {"stat": now})
     return array, notes

@@ -24,6 +24,7 @@ from .video import VideoDataset
 
 RATIOS = (100, 125, 160, 200, 250, 320)  # of LLRVD, three of them a scene
 GAIN_RATIOS = {"0": 80.0, "15": 15.0, "30": 2.5}  # SMOID: gain in dB -> what light is still missing
+_LARGEST = 1e6  # number of a camera's colours
 _RATIO = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 
@@ -108,17 +109,19 @@ def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:
         RGB -> sRGB (3, 3), the identity where it has none. DataError for what is damaged.
     """
     found = pickles.load_npy(path)
-    todo = "it is a dict of wb (R, G, B, G, above 0) and ccm (3, 3), all finite"
+    todo = f"it is a dict of wb (R, G, B, G, above 0) and ccm (3, 3), none beyond {_LARGEST:g}"
     if not isinstance(found, dict) or "wb" not in found:
         raise DataError(f"has no white balance wb: {found!r:.200}", file=path, todo=todo)
     try:
         gains = np.array(found["wb"], np.float64).ravel()
         ccm = np.array(found.get("ccm", np.eye(3)), np.float64).reshape(3, 3)
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         raise DataError(f"holds what is no array of numbers ({e})", file=path, todo=todo) from e
-    finite = np.isfinite([*gains, *ccm.flat]).all()
-    if len(gains) not in (3, 4) or not (finite and (gains[:3] > 0).all()):
-        raise DataError(f"has gains {gains} and a matrix {ccm.tolist()}", file=path, todo=todo)
+    finite = (np.abs([*gains, *ccm.flat]) <= _LARGEST).all()
+    if len(gains) not in (3, 4) or not (finite and (gains[:3] >= 1 / _LARGEST).all()):
+        raise DataError(
+            f"has gains {gains} and a matrix {ccm.tolist()}"[:300], file=path, todo=todo
+        )
     if len(gains) == 4:  # 0 says that the second green is as the first, in LibRaw's way
         gains[1] = (gains[1] + gains[3]) / 2 if gains[3] else gains[1]
     return gains[:3].astype(np.float32), ccm.astype(np.float32)

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -139,14 +140,19 @@ def read_about(file) -> dict:
     path = file if isinstance(file, (str, Path)) else None
     try:
         if path and Path(path).suffix == ".pt2":
-            text = {HEADER: ""}
-            with quiet():
-                torch.export.load(path, extra_files=text)
-            about = json.loads(text[HEADER])
+            # Not by torch.export.load, which computes expressions that a file holds.
+            with zipfile.ZipFile(path) as z:
+                [name] = [n for n in z.namelist() if n.endswith(f"/{HEADER}")]
+                about = json.loads(z.read(name))
         else:
             proto = onnx.load(path, load_external_data=False) if path else cast(Any, file)
             about = json.loads({p.key: p.value for p in proto.metadata_props}["lowlight"])
-        return about | {"spec": _spec(about)}
+        about |= {"spec": _spec(about)}
+        names = [*about.get("inputs", ()), *about.get("outputs", ())]
+        models.Spec.from_json(about["spec"].replace(multiple=about["multiple"]).to_json())
+        if not all(isinstance(n, str) for n in (*names, about["stage"], about["precision"])):
+            raise ValueError("names are text")
+        return about
     except FileNotFoundError as e:
         raise DataError("does not exist", file=path, todo="check the name") from e
     except Exception as e:  # protobuf's errors are not one family

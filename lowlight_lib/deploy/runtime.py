@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import models
+from .. import allocator, models
 from ..blocks.binary import binary_layers
 from ..blocks.padding import pad_to_multiple, run_padded
 from ..errors import LowlightError, OptionError, ShapeError
@@ -51,6 +51,7 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
     Raises:
         OptionError: no such backend or precision, here or for this network; a package is missing.
     """
+    allocator.keep_pages()
     if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be made fast")
     if example is not None:

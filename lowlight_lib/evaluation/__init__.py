@@ -142,10 +142,11 @@ def _training_of(checkpoint, key):
     folder = Path(checkpoint).parent
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if config["key"] != key:
-            return {}
-        about = {"profile": config["profile"], "levels": config["levels"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        recipe = recipes.Recipe(**config)
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
+    if recipe.key != key:
+        return {}
+    about = {"profile": recipe.profile, "levels": recipe.levels}
     history = read_metrics(folder)
     return about | {"seconds_train": history[-1].get("seconds") if history else None}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..errors import OptionError, ShapeError
+from ..errors import DataError, OptionError, ShapeError
 from ..models import Task
 
 SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
@@ -75,8 +75,8 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 
 def score(picture, target, protocol="default") -> tuple[float, float]:
     """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
-    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11.
-    """
+    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11; DataError
+    for what is not finite."""
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
     rounding = find_protocol(protocol, Task.PHOTO).rounding
@@ -97,7 +97,9 @@ def score_beside_baseline(picture, baseline, target, protocol="default") -> dict
 
 
 def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:
-    """(PSNR in dB, SSIM) of every frame of a raw clip (T, 4, H, W) in [0, 1], float64 (T,) each."""
+    """(PSNR in dB, SSIM) of every frame of a raw clip (T, 4, H, W) in [0, 1], float64 (T,) each;
+    DataError for frames that are not finite.
+    """
     from skimage.metrics import structural_similarity
 
     how = find_protocol(protocol, Task.RAW_VIDEO)
@@ -106,7 +108,7 @@ def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndar
         raise ShapeError(f"packed frames (T, 4, >= 7, >= 7), got {a.shape} against {b.shape}")
     scores = np.empty((2, len(a)))
     for t, (x, y) in enumerate(zip(a, b, strict=True)):  # one by one: a clip is large
-        x, y = np.float32(x), np.float32(y)
+        x, y = _finite(np.float32(x)), _finite(np.float32(y))
         if not how.joint:
             x, y = x.clip(0, 1), y.clip(0, 1)
         error = np.square(x - y, dtype=np.float64).mean((1, 2))
@@ -125,7 +127,14 @@ def psnr(a, b) -> float:
 
 def _prepare(v, rounding):
     """(H, W, 3) -> (1, 3, H, W) as the protocol compares it."""
-    v = torch.as_tensor(np.ascontiguousarray(v), dtype=torch.float32).clamp(0, 1)
+    v = torch.as_tensor(_finite(np.ascontiguousarray(v)), dtype=torch.float32).clamp(0, 1)
     if rounding != "none":
         v = {"round": torch.round, "truncate": torch.floor}[rounding](v * 255) / 255
     return v.permute(2, 0, 1)[None]
+
+
+def _finite(picture):
+    if not np.isfinite(picture).all():
+        todo = "check the weights, and the data for values that no camera gives"
+        raise DataError("cannot be scored: a picture of it holds NaN or infinity", todo=todo)
+    return picture

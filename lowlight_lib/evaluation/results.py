@@ -19,6 +19,10 @@ ROW_KEY = (
     "exclude_misaligned", "levels", "piece", "tile", "overlap", "seams", "gamma", "predictions",
     "backend", "precision",
 )  # fmt: skip
+_CHECKED = (  # what readers rely on: the words, and the numbers
+    ("model", "dataset", "split", "profile", "weights", "name"),
+    ("images", "psnr", "ssim", "baseline_psnr", "baseline_ssim"),
+)
 EAGER = {"backend": "eager", "precision": "float32"}  # what rows without these two mean
 
 
@@ -40,11 +44,23 @@ def read_rows(path) -> list[dict]:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise DataError(f"is damaged ({e})", file=path, todo="move it away") from e
-    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+    if not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise DataError("is no list of results", file=path, todo="move it away")
     return rows
+
+
+def _is_row(row):
+    """Whether a row, or one of its images, has the types that readers rely on where it has them."""
+    if not isinstance(row, dict) or not isinstance(row.get("per_image") or [], list):
+        return False
+    words, numbers = ([row[k] for k in keys if row.get(k) is not None] for keys in _CHECKED)
+    return (
+        all(isinstance(word, str) for word in words)
+        and all(type(n) is float or (type(n) is int and abs(n) < 2**53) for n in numbers)
+        and all(map(_is_row, row.get("per_image") or ()))
+    )
 
 
 def computed_by(network) -> dict[str, str]:

@@ -12,16 +12,16 @@ import re
 import shutil
 import tomllib
 import zipfile
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from ..errors import DataError
+from ..errors import DataError, OutputError
 from .files import atomic_write, output_error
 
 TRIES = 3  # at each address, where a connection breaks
+LARGEST = 2**30  # bytes of a file in an archive
 CHUNK = 2**16  # bytes; what a broken connection loses at most
 
 
@@ -37,11 +37,29 @@ class Item:
     about: str = "of unknown size"  # the size in words
     by_hand: str = ""  # how to get it without a script; {target} is where to put it
 
+    def __post_init__(self):
+        place, texts = PurePosixPath(self.name), (self.licence, self.about, self.by_hand)
+        inside = place.name and not place.is_absolute() and ".." not in place.parts
+        sound = (
+            isinstance(self.urls, list | tuple)
+            and all(isinstance(text, str) for text in (*texts, *self.urls))
+            and (inside and "\\" not in self.name)
+            and (self.size is None or (type(self.size) is int and self.size >= 0))
+            and (self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256))
+        )
+        if not sound:
+            raise ValueError(f"{place} has a field that is not as `Item` wants it")
+
 
 def read_manifest(path) -> tuple[Item, ...]:
-    """The files of a TOML manifest: a `licence`, then [[file]] tables with the fields of `Item`."""
-    table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    return tuple(Item(**({"licence": table["licence"]} | entry)) for entry in table["file"])
+    """The files of a TOML manifest: a `licence`, then [[file]] tables with the fields of `Item`;
+    DataError for anything else."""
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tuple(Item(**({"licence": table["licence"]} | entry)) for entry in table["file"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        todo = "compare it with the others"
+        raise DataError(f"is no manifest ({e!s:.200})", file=path, todo=todo) from e
 
 
 def human(size) -> str:
@@ -100,7 +118,7 @@ def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
             if (item.size or 0) - have > shutil.disk_usage(part.parent).free:
                 raise OSError(errno.ENOSPC, "no space left")
             if have != item.size:
-                _download(url, part, timeout, progress)
+                _download(url, part, timeout, progress, item.size)
             done = _verify(part, item)
             os.replace(part, target)
             return f"fetched from {url}, {done}"
@@ -117,7 +135,7 @@ def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
     answers = "; ".join(f"{url} {answer}" for url, answer in failures.items())
     what = f"no mirror gave it: {answers}" if answers else "is not fetched by a script"
     todo = "try again later, or name another mirror; what came so far is kept"
-    raise DataError(what, file=target, todo=item.by_hand.format(target=target) or todo)
+    raise DataError(what, file=target, todo=item.by_hand.replace("{target}", str(target)) or todo)
 
 
 def _verify(path, item):
@@ -134,7 +152,7 @@ def _verify(path, item):
     raise DataError(what, file=path, todo="move it away, then fetch it again")
 
 
-def _download(url, part, timeout, progress):
+def _download(url, part, timeout, progress, size):
     """Fetch what `part` still lacks, or all of it where the server cannot continue."""
     import requests
 
@@ -152,11 +170,16 @@ def _download(url, part, timeout, progress):
             raise requests.ConnectionError
         if status >= 400 or "text/html" in kind:
             raise DataError(f"answered HTTP {status} with {kind} instead of the file")
-        span = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-        file.truncate(file.seek(int(span[1]) if span else 0))  # to where the answer begins
-        bar.reset(int(response.headers.get("Content-Length", 0)) or None)
+        span = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+        begin, length = int(span[1]) if span else 0, response.headers.get("Content-Length", "")
+        if begin > have:
+            raise DataError(f"answered from byte {begin} on instead of {have}")
+        file.truncate(file.seek(begin))
+        bar.reset(int(length) if length.isdecimal() else None)
         for chunk in response.iter_content(CHUNK):
             bar.update(file.write(chunk))
+            if size is not None and file.tell() > size:
+                break  # and be found another file
 
 
 def unpack(archive, folder, wanted) -> int:
@@ -177,12 +200,17 @@ def unpack(archive, folder, wanted) -> int:
                     found = [name for name in wanted if place.parent.match(name)]
                     members |= {Path(folder, name, place.name): member for name in found}
             if not members:
-                raise DataError(f"holds no {' and '.join(wanted)}", file=archive)
+                raise DataError(f"holds no {' and '.join(wanted)}")
             for path, member in members.items():
                 if not path.exists() or path.stat().st_size != member.file_size:
-                    with z.open(member) as source, atomic_write(path) as f:
-                        shutil.copyfileobj(source, f, CHUNK)
+                    if member.file_size > LARGEST:
+                        raise DataError(f"holds a file of {member.file_size} bytes")
+                    content = z.read(member)  # first, so that an error of this is not of writing
+                    with atomic_write(path) as f:
+                        f.write(content)
                     new += 1
             return new
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:
-        raise DataError(f"is damaged ({e})", file=archive, todo="get it again") from e
+    except OutputError:
+        raise
+    except Exception as e:  # what is damaged, encrypted or missing fails in a dozen ways
+        raise DataError(f"is damaged ({e!s:.200})", file=archive, todo="get it again") from e

@@ -33,8 +33,11 @@ def atomic_write(path, mode="wb"):
             f.flush()
             os.fsync(f.fileno())
         os.replace(temporary, path)
-    except OSError as e:
-        raise output_error(path, e) from e
+    except (OSError, RuntimeError) as e:  # torch.save makes the latter of the former
+        cause = e if isinstance(e, OSError) else e.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise output_error(path, cause) from e
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -113,5 +116,6 @@ def why_unread(error: OSError) -> str:
 
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
-    what = f"cannot be written ({(error.strerror or str(error)).lower()})"
+    why = (error.strerror or f"perhaps no space left: {error}").lower()  # numpy's has no strerror
+    what = f"cannot be written ({why})"
     return OutputError(what, file=path, todo="choose another folder, free space, or change rights")

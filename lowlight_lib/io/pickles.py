@@ -1,19 +1,17 @@
 """Pickles of other people, read without running anything of them.
 
 A pickle is a program that may call whatever can be imported. Here a reader of our own follows the
-instructions that plain data and numpy arrays need, and nothing is imported or called.
+instructions that plain data and arrays need, and nothing is imported or called.
 """
 
 from __future__ import annotations
 
-import collections
+import functools
 import io
-import pickle
+import os
 import pickletools
 import re
-import types
 import zipfile
-from typing import Any, cast
 
 import numpy as np
 
@@ -21,10 +19,22 @@ from ..errors import DataError
 from .files import why_unread
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
-MOST = 2000  # instructions of a pickle
-_VALUE = re.compile("NONE|BININT[12]?|LONG[14]|BINFLOAT|(SHORT_)?BIN(STRING|(UNICODE|BYTES)8?)")
-_NEW = {"NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
-_COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}  # else: from the mark
+LARGEST_NPZ = 2**31  # bytes in it
+MOST = 2000  # instructions of its pickle
+MOST_OF_CHECKPOINT = 2**21
+_VALUE = re.compile("NONE|(BIN|LONG_)?INT[12]?|LONG[14]?|(BIN)?FLOAT|BYTEARRAY8|"
+                    "((SHORT_)?BIN)?(STRING|(UNICODE|BYTES)8?)")  # fmt: skip
+_NEW = {
+    "NEWFALSE": bool,
+    "NEWTRUE": lambda: True,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+}
+_COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2,  # else: from the mark
+          "EMPTY_SET": 0, "NEWOBJ": 2, "NEWOBJ_EX": 3}  # fmt: skip
+_OBJECTS = "EMPTY_SET", "FROZENSET", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"
+_KEYS = str, bytes, int, float, type(None)
 _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O8?)")
 
 
@@ -57,12 +67,44 @@ def load_npy(path):
         raise DataError(what, file=path, todo=todo) from e
 
 
-def loads(data: bytes):
-    """The object in a pickle, under the same rules; DataError, or what Python says, for others."""
-    stack, marks, memo = [], [], {}
+def read_npz(path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz, none of objects; DataError for whatever is no such file."""
+    try:
+        if sum(m.file_size for m in zipfile.ZipFile(path).infolist()) > LARGEST_NPZ:
+            raise DataError(f"more than {LARGEST_NPZ} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except FileNotFoundError as e:
+        raise DataError("does not exist", file=path, todo="check its place") from e
+    except Exception as e:  # a damaged header fails in a dozen ways
+        what = f"cannot be read as npz ({e!s:.200})"
+        raise DataError(what, file=path, todo="write it again") from e
 
-    def take(count=None):
-        """The last values, or all since the last mark."""
+
+class _Unknown:
+    """In the place of what is no plain data: nothing of it is made."""
+
+    def __call__(self, *_):
+        return self
+
+
+UNKNOWN = _Unknown()
+
+
+def loads(data, storage=None):
+    """The object in a pickle, under the same rules; DataError, or what Python says, for others.
+
+    Args:
+        data: bytes, or a file, which is read up to the end of the pickle.
+        storage: for a checkpoint, a function from what it says of a tensor's numbers to these. All
+            that is no tensor and no plain data becomes `UNKNOWN`.
+    """
+    stack, marks, memo = [], [], {}
+    names, most = (_torch_names(), MOST_OF_CHECKPOINT) if storage else (_NAMES, MOST)
+
+    def take(name):
+        """The last values, as many as the instruction wants, or all since the last mark."""
+        count = _COUNT.get(name)
         start = marks.pop() if count is None else len(stack) - count
         taken = stack[start:]
         del stack[start:]
@@ -70,51 +112,70 @@ def loads(data: bytes):
 
     for count, (opcode, value, _) in enumerate(pickletools.genops(data)):
         name = opcode.name
-        if count > MOST:
-            raise DataError(f"more than {MOST} instructions")
+        if count > most:
+            raise DataError(f"more than {most} instructions")
         if _VALUE.fullmatch(name):
             stack.append(value)
         elif name in _NEW:
             stack.append(_NEW[name]())
-        elif name == "NEWTRUE":
-            stack.append(True)
         elif name == "MARK":
             marks.append(len(stack))
-        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if value is None else value] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
-            if isinstance(memo[value], list | tuple | dict):  # it could hold itself, or double
-                raise DataError("a list, tuple or dict is repeated")
-            stack.append(memo[value])
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            # What repeats others could hold itself, or double, and double again.
+            parts = memo[value] if isinstance(memo[value], tuple | list | dict) else ()
+            plain = isinstance(parts, tuple) and all(isinstance(v, _KEYS) for v in parts)
+            stack.append(memo[value] if plain else UNKNOWN)
         elif name.startswith("TUPLE"):
-            stack.append(tuple(take(_COUNT.get(name))))
-        elif name.startswith("APPEND"):
-            items = take(_COUNT.get(name))
-            list.extend(stack[-1], items)
-        elif name.startswith("SETITEM"):
-            items = take(_COUNT.get(name))
-            dict.update(stack[-1], zip(items[::2], items[1::2], strict=True))
+            stack.append(tuple(take(name)))
+        elif name == "LIST":
+            stack.append(take(name))
+        elif name == "DICT":
+            stack.append(_filled({}, take(name)))
+        elif name in ("APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"):
+            items = take(name)
+            if stack[-1] is not UNKNOWN:
+                (_filled if name.startswith("SET") else list.extend)(stack[-1], items)
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            asked = re.sub(r"^numpy\._?core\.multiarray ", "numpy ", value or " ".join(take(2)))
-            if asked not in _NAMES:
+            asked = value or " ".join(take("TUPLE2"))
+            asked = re.sub(r"^numpy\._?core\.multiarray ", "numpy ", asked)
+            if asked not in names and not storage:
                 raise DataError(f"asks for {asked.replace(' ', '.'):.80}")
-            stack.append(_NAMES[asked])
-        elif name == "REDUCE":  # there is nothing else to be called than the functions in _NAMES
-            function, args = take(2)
+            stack.append(names.get(asked, UNKNOWN))
+        elif name == "REDUCE":  # there is nothing else to be called than the functions in names
+            function, args = take("TUPLE2")
             stack.append(function(*args))
         elif name == "BUILD":  # what begins as an empty object or a dtype gets its content
-            old, state = take(2)
-            if isinstance(old, np.dtype):
-                stack.append(np.dtype(old.newbyteorder(state[1]).str))
-            else:
-                _, shape, dtype, fortran, content = state
-                stack.append(_array(content, dtype, shape, fortran))
-            memo |= {place: stack[-1] for place, it in memo.items() if it is old}
+            old, state = take("TUPLE2")
+            stack.append(old if storage else _built(old, state))
+            if not storage:
+                memo |= {place: stack[-1] for place, it in memo.items() if it is old}
+        elif storage and name == "BINPERSID":
+            stack.append(storage(*stack.pop()))
+        elif storage and name in _OBJECTS:
+            take(name)
+            stack.append(UNKNOWN)
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise DataError(f"the instruction {name}, which plain data do not need")
     [found] = stack
-    _check(found)
+    if not storage:
+        _check(found)
     return found
+
+
+def _filled(target, items):
+    """A dict with more of them; other keys than plain ones are not hashed, which may never end."""
+    keys = (k if isinstance(k, _KEYS) else UNKNOWN for k in items[::2])
+    dict.update(target, zip(keys, items[1::2], strict=True))
+    return target
+
+
+def _built(old, state):
+    if isinstance(old, np.dtype):
+        return np.dtype(old.newbyteorder(state[1]).str)
+    _, shape, dtype, fortran, content = state
+    return _array(content, dtype, shape, fortran)
 
 
 def _dtype(code, *_):
@@ -156,36 +217,89 @@ _NAMES = {
 }
 
 
-class _Empty:
-    """In the place of any object that is no tensor: takes what it is given and does nothing."""
-
-    def __init__(self, *args, **kwargs): ...
-
-    __setstate__ = __setitem__ = append = extend = update = add = __init__
+_STORAGES = {"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
+             "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
+             "Bool": "bool"}  # fmt: skip
+_MAGIC = 0x1950A86A20F9469CFC6C  # what files of PyTorch before 1.6 begin with
 
 
-def read_mmcv_checkpoint(path) -> dict | None:
-    """A checkpoint of mmcv, without running anything of it; None where it is something else.
-
-    mmcv writes {"meta": ..., "state_dict": ..., "optimizer": ...} with whatever its run had in
-    "meta", so PyTorch's restricted loader refuses the file. Here tensors are made, and `_Empty`
-    in the place of all else.
-    """
+def _torch_names():
     import torch
 
-    names = {"collections.OrderedDict": collections.OrderedDict, "torch.Size": torch.Size}
-    names["torch._utils._rebuild_tensor_v2"] = lambda *a: torch._utils._rebuild_tensor_v2(*a)  # pyright: ignore[reportAttributeAccessIssue]  (torch imports it by itself)
+    def tensor(storage, offset, size, stride, *_):
+        return UNKNOWN if storage is UNKNOWN else storage.as_strided(size, stride, offset)
 
-    class TensorUnpickler(pickle.Unpickler):
-        def find_class(self, module, name):
-            return names.get(f"{module}.{name}", _Empty)
+    return {
+        "collections OrderedDict": lambda pairs=(): _filled({}, [v for p in pairs for v in p]),
+        "torch Size": tuple,
+        "numpy scalar": lambda *_: None,
+        "torch._utils _rebuild_tensor": tensor,
+        "torch._utils _rebuild_tensor_v2": tensor,
+        "torch._utils _rebuild_parameter": lambda data, *_: data,
+        **{f"torch {name}Storage": getattr(torch, kind) for name, kind in _STORAGES.items()},
+    }
 
-    reader = cast(Any, types.ModuleType("restricted"))  # torch.load takes it for the module pickle
-    reader.Unpickler = TensorUnpickler
-    try:
-        if zipfile.is_zipfile(path):
-            with open(path, "rb") as f:
-                found = torch.load(f, map_location="cpu", pickle_module=reader, weights_only=False)
-            return found if "meta" in found and "state_dict" in found else None
-    except Exception:  # the caller says that it is no checkpoint
-        return None
+
+def read_checkpoint(path):
+    """What torch.save wrote: dicts, lists, plain values and tensors on the CPU, and in the place of
+    all else `UNKNOWN`. Damage raises a DataError, or what Python says."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if zipfile.is_zipfile(file):
+            return _zipped(file, size)
+        file.seek(0)
+        return _before_zip(file, size)
+
+
+def _zipped(file, size):
+    import torch
+
+    with zipfile.ZipFile(file) as z:
+        members = {m.filename.partition("/")[2]: m for m in z.infolist()}
+        if "constants.pkl" in members:
+            todo = "save the weights alone: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
+            raise DataError("is a TorchScript archive, a program, which is not run", todo=todo)
+        if sum(m.file_size for m in members.values()) > size:
+            raise DataError("is compressed, or damaged")
+        for member in members.values():
+            if not member.CRC:  # written without
+                del member.CRC
+        if "byteorder" in members and z.read(members["byteorder"]) != b"little":
+            raise DataError("was written by another kind of machine")
+
+        @functools.cache
+        def numbers(dtype, key):
+            content = bytearray(z.read(members[f"data/{key}"]))
+            return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0)
+
+        def storage(word, dtype, key, *_):
+            known = word == "storage" and dtype is not UNKNOWN
+            return numbers(dtype, key) if known else UNKNOWN
+
+        return loads(z.read(members["data.pkl"]), storage)
+
+
+def _before_zip(file, left):
+    """PyTorch's format until 1.6: pickles, then the numbers that they name."""
+    import torch
+
+    there = {}
+
+    def storage(word, dtype, key, _, count, *_more):
+        nonlocal left
+        if word == "storage" and key not in there:
+            left -= count * dtype.itemsize
+            if left < 0:
+                raise DataError("is cut short")
+            there[key] = torch.empty(count, dtype=dtype)
+        return there.get(key, UNKNOWN)
+
+    magic, _, system, found, keys = (loads(file, storage) for _ in range(5))
+    if magic != _MAGIC or not system["little_endian"]:
+        raise DataError("is no file of PyTorch, or of another kind of machine")
+    for key in keys:
+        numbers = there.pop(key).view(torch.uint8).numpy()
+        file.seek(8, os.SEEK_CUR)  # their count, which the pickle has too
+        if file.readinto(numbers) < numbers.nbytes:
+            raise DataError("is cut short")
+    return found

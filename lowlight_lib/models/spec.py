@@ -16,7 +16,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError
+from ..errors import LowlightError, OptionError
 
 WHOLE_NETWORK = "network"  # the name of the unit of a network that is exported in one file
 if TYPE_CHECKING:  # torch is not loaded to read a card
@@ -90,9 +90,33 @@ class Spec:
             if fields.get("white_balance") is not None:
                 fields["white_balance"] = tuple(map(float, fields["white_balance"]))
             known = {f.name for f in dataclasses.fields(cls)}
-            return cls(**{k: v for k, v in fields.items() if k in known})
-        except (ValueError, TypeError, KeyError, AttributeError) as e:
-            raise OptionError(f"is no description of a network ({e})") from e
+            spec = cls(**{k: v for k, v in fields.items() if k in known})
+            sizes = (spec.channels, 1), (spec.multiple, 1), (spec.halo, 0)
+            gains, options = spec.white_balance, spec.options
+            sound = (
+                isinstance(spec.key, str)
+                and all(type(n) is int and least <= n <= _LARGEST for n, least in sizes)
+                and spec.cfa in ("Bayer", "X-Trans")
+                and isinstance(spec.amplifies_itself, bool)
+                and isinstance(spec.trained_on, str | None)
+                and (gains is None or [1e-6 < gain < 1e6 for gain in gains] == [True] * 3)
+                and (options is None or all(map(_is_option, options.values())))
+            )
+        except Exception as e:  # whatever an edited file makes of this
+            raise OptionError(f"is no description of a network ({e!s:.200})") from e
+        if not sound:
+            raise OptionError(f"is no description of a network ({text:.200})")
+        return spec
+
+
+_LARGEST = 2048  # number in a description: more take long to build even without memory
+
+
+def _is_option(value):
+    values = value if isinstance(value, list) else [value]
+    numbers = [abs(v) for v in values if isinstance(v, int | float)]
+    plain = all(isinstance(v, int | float | str | None) for v in values)
+    return plain and len(values) <= 64 and sum(numbers) <= _LARGEST
 
 
 @dataclass(frozen=True)
@@ -229,8 +253,10 @@ def build(key: str, **options: Any) -> Network:
     card = SYSTEMS[key]
     try:
         network: Any = card.network(**options)
-    except TypeError as e:
-        raise OptionError(f"{key} does not take these options: {options} ({e})") from e
+    except LowlightError:
+        raise
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, MemoryError) as e:
+        raise OptionError(f"{key} does not take these options: {options!s:.200} ({e})") from e
     network.spec = getattr(network, "spec", card.spec).replace(options=options)
     return network
 

@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper", "released")
+LARGEST = 2**63 - 1  # of any number
+MOST_PIXELS = 2**28  # of a step: several GB for input and target alone
 FLIPS_KEEP = ("phase", "planes", "pixels")
 SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
 
@@ -80,15 +82,21 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        for rule, (fits, names) in _RULES.items():
-            for name in names:
-                value = getattr(self, name)
-                if not fits(value) and not (value is None and name in ("levels", "exposure")):
-                    raise OptionError(f"{name} is {rule}, not {value!r}")
-                if isinstance(value, list):  # of JSON
-                    object.__setattr__(self, name, tuple(value))
-        if self.lr_min > self.lr:
+        for name in ("betas", "flips", "levels"):
+            if isinstance(getattr(self, name), list):  # from JSON
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        for names, sound, what in _FIELDS:
+            for name in names.split():
+                if not sound(value := getattr(self, name)):
+                    raise OptionError(f"{name} is {what}, not {value!r:.200}")
+        if not 0 <= self.lr_min <= self.lr:
             raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
+        if self.batch * self.frames * self.crop**2 > MOST_PIXELS:
+            todo = "take a smaller batch, crop, or number of frames"
+            raise OptionError(f"a step has at most {MOST_PIXELS} pixels", todo=todo)
+        for name, known in (("schedule", SCHEDULES), ("flips_keep", FLIPS_KEEP)):
+            if (value := getattr(self, name)) not in known:
+                raise OptionError(f"unknown {name} {value!r}", todo=f"use {', '.join(known)}")
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
@@ -116,31 +124,30 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
-def _real(x):
-    return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+def _real(x, least=-LARGEST, most=LARGEST):
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and least <= x <= most
 
 
-def _two(x):
-    return isinstance(x, (tuple, list)) and len(x) == 2 and all(map(_real, x))
+def _pair(x, *ends):
+    return isinstance(x, tuple) and len(x) == 2 and all(_real(v, *ends) for v in x)
 
 
-_RULES = {  # what fields may hold, in words: (a test of it, these fields)
-    "a whole number of at least 1": (lambda x: type(x) is int and x > 0, (
-        "steps", "batch", "crop", "frames", "repeat", "checkpoint_every", "log_every")),
-    "a whole number of at least 0": (lambda x: type(x) is int and x >= 0, (
-        "drop_at", "halve_every", "seed", "validate_every", "keep_every")),
-    "a number above 0": (lambda x: _real(x) and x > 0, ("lr", "exposure")),
-    "a number from 0 to lr": (lambda x: _real(x) and x >= 0, ("lr_min",)),
-    "a probability": (lambda x: _real(x) and 0 <= x <= 1, ("transpose", "reverse")),
-    "two probabilities": (lambda x: _two(x) and 0 <= min(x) <= max(x) <= 1, ("flips",)),
-    "two numbers": (_two, ("betas", "levels")),
-    "true or false": (lambda x: type(x) is bool, ("amp", "first_of_burst", "exclude_misaligned")),
-    "a name": (lambda x: isinstance(x, str), ("loss", "dataset", "split")),
-    "names and values": (lambda x: isinstance(x, dict), ("options",)),
-    f"one of {', '.join(SCHEDULES)}": (lambda x: x in SCHEDULES, ("schedule",)),
-    f"one of {', '.join(FLIPS_KEEP)}": (lambda x: x in FLIPS_KEEP, ("flips_keep",)),
-}  # fmt: skip
-
-
+_FIELDS = (
+    ("key profile loss dataset split schedule flips_keep source",
+     lambda v: isinstance(v, str), "a name"),
+    ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
+    ("options", lambda v: isinstance(v, dict), "a set of names and values"),
+    ("steps batch crop frames repeat checkpoint_every log_every",
+     lambda v: type(v) is int and _real(v, 1), "a whole number of at least 1 and below 2^63"),
+    ("drop_at halve_every seed validate_every keep_every",
+     lambda v: type(v) is int and _real(v, 0), "a whole number of at least 0 and below 2^63"),
+    ("betas", lambda v: _pair(v, 0, 1 - 1e-9), "two numbers from 0 to below 1"),
+    ("flips", lambda v: _pair(v, 0, 1), "two probabilities, from 0 to 1"),
+    ("levels", lambda v: v is None or (_pair(v) and v[0] < v[1]), "two numbers, the first lower"),
+    ("exposure", lambda v: v is None or (_real(v) and v > 0), "a number of seconds above 0"),
+    ("lr", lambda v: _real(v) and v > 0, "a number above 0"),
+    ("lr_min", _real, "a number from 0 to lr"),
+    ("transpose reverse", lambda v: _real(v, 0, 1), "a probability, from 0 to 1"),
+)  # fmt: skip
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
 SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -25,6 +25,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -32,11 +33,18 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from ..errors import RunError
+from ..errors import OptionError, RunError
 
 Row = TypeVar("Row")
 _STEP = timedelta(minutes=10)  # the longest that one step of training waits for another process
 _WORK = timedelta(days=7)  # for what takes long in one of them, such as decoding a data set
+_LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_ALONE = f"start with torchrun, which sets it, or unset {', '.join(_LAUNCHED)} for one process"
+_FAULTS = {  # words of an error: the variable, what is wrong with it, what to do
+    "address already in use": ("MASTER_PORT", "which is taken", "torchrun --master_port another"),
+    "port must have": ("MASTER_PORT", "which is no port", "torchrun --master_port 29500"),
+    "ifa != nullptr": ("GLOO_SOCKET_IFNAME", "no network here", "take one of `ip link`, or unset"),
+}
 _patient: Any = None  # the group that waits that long; beside torch's own, which is as global
 
 
@@ -46,16 +54,30 @@ def join() -> None:
     if not is_launched() or _is_joined():
         return
     gpus = torch.cuda.is_available() and dist.is_nccl_available()
-    with _noticing_losses():
+    try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_STEP)
         _patient = dist.new_group(backend="gloo", timeout=_WORK)
+    except (RuntimeError, ValueError) as e:
+        said = str(e).strip().splitlines()[0]
+        known = (fault for words, fault in _FAULTS.items() if words in said.lower())
+        name, why, todo = next(known, ("MASTER_ADDR", said, f"check {', '.join(_LAUNCHED)}"))
+        what = f"the processes cannot meet: {name} is {os.environ.get(name)!r}, {why}"
+        raise RunError(what, todo=todo) from e
     atexit.register(dist.destroy_process_group)
 
 
 def is_launched() -> bool:
-    """Was this process started by torchrun, or by a launcher that sets the same variables?"""
-    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return dist.is_available() and all(n in os.environ for n in names)
+    """Was this process started by torchrun, or by a launcher that sets the same variables?
+
+    OptionError where they are set to what they cannot be.
+    """
+    if not dist.is_available() or not all(name in os.environ for name in _LAUNCHED):
+        return False
+    if not os.environ["MASTER_ADDR"].strip():
+        raise OptionError("the variable MASTER_ADDR is empty", todo=_ALONE)
+    if _number("RANK") >= _number("WORLD_SIZE"):
+        raise OptionError("RANK is not below WORLD_SIZE: the first is 0", todo=_ALONE)
+    return _number("MASTER_PORT") >= 0
 
 
 def rank() -> int:
@@ -70,7 +92,7 @@ def world() -> int:
 
 def local_rank() -> int | None:
     """The number of this process on its machine, and of its GPU; None without torchrun."""
-    return int(os.environ.get("LOCAL_RANK", 0)) if is_launched() else None
+    return _number("LOCAL_RANK", "0") if is_launched() else None
 
 
 def is_first() -> bool:
@@ -135,6 +157,13 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     has, *sums = total.split([len(grads), *(g.numel() for g in grads)])
     for p, somebody, g in zip(parameters, has.tolist(), sums, strict=True):
         p.grad = g.view_as(p).to(p.dtype) if somebody else None
+
+
+def _number(name, default=""):
+    text = os.environ.get(name, default)
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise OptionError(f"the variable {name} is {text!r}, which is no number", todo=_ALONE)
+    return int(text)
 
 
 def _is_joined():

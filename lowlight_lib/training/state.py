@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
 import math
 import os
 import platform
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -27,9 +27,11 @@ from torch.optim import Optimizer
 from .. import models
 from ..errors import RunError
 from ..io.files import atomic_write, is_running, make_folder, output_error, this_process
+from ..io.pickles import read_checkpoint
 from ..models.released import our_name
 from ..recipes import Recipe
 from . import distributed
+from .checkpoint import check_finite
 from .precision import Precision
 
 CONFIG, METRICS, STATE, WEIGHTS = "config.json", "metrics.jsonl", "state.pt", "weights.safetensors"
@@ -100,11 +102,17 @@ class RunDirectory:
             raise RunError(what, file=self.path, todo=todo)
 
     def save(self, model: nn.Module, optimizer: Optimizer, precision: Precision, **done) -> None:
-        """Write what the next step depends on, whole or not at all; `done` are step and seconds."""
+        """Write what the next step depends on, whole or not at all; `done` are step and seconds.
+
+        CheckpointError for weights that are not finite: the state before stays.
+        """
+        check_finite(model.state_dict(), self.path / STATE)
+        buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **done}
         state |= {"precision": precision.name, "scaler": precision.scaler.state_dict()}
+        torch.save(state, buffer)
         with atomic_write(self.path / STATE) as f:
-            torch.save(state, f)
+            f.write(buffer.getbuffer())
 
     def restore(
         self, model: models.Network, optimizer: Optimizer, precision: Precision, device
@@ -118,20 +126,24 @@ class RunDirectory:
         if not path.exists():
             return 0, 0.0
         try:
-            if zipfile.is_zipfile(path):  # whose checksums PyTorch does not look at
-                with zipfile.ZipFile(path) as file:
-                    if file.testzip():
-                        raise zipfile.BadZipFile
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = read_checkpoint(path)
             step, before = state["step"], state.get("precision", "float32")
-            if type(step) is not int or not 0 <= step <= self.recipe.steps:
+            seconds = float(state["seconds"])
+            if type(step) is not int or not 0 <= step <= self.recipe.steps or not seconds >= 0:
                 raise ValueError
             if before == "float16" == precision.name:
                 precision.scaler.load_state_dict(state["scaler"])
             key = model.spec.key
             model.load_state_dict({our_name(key, k): v for k, v in state["model"].items()})
-            optimizer.load_state_dict(state["optimizer"])
-            seconds = float(state["seconds"])
+            check_finite(model.state_dict(), path)
+            # The numbers of its groups are the recipe's, which may have been edited there.
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
+            for parameter, adam in optimizer.state.items():
+                wanted = {"step": (), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
+                if {k: v.shape for k, v in adam.items()} != wanted:
+                    raise ValueError
+                check_finite(adam, path)
         except Exception as e:  # whatever a damaged file raises
             raise RunError(f"is damaged ({type(e).__name__})", file=path, todo=_OVER) from e
         if before != precision.name:  # amp=True chooses by the GPU
@@ -168,14 +180,15 @@ class RunDirectory:
 
 
 def read_metrics(run_dir: Path | str) -> list[dict]:
-    """The entries of metrics.jsonl, without lines that are none, as a kill leaves them."""
+    """The entries of metrics.jsonl, numbers with a step and a loss; other lines are passed by."""
     path, entries = Path(run_dir) / METRICS, []
     if not path.exists():
         return entries
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError, RecursionError):
+        with contextlib.suppress(ValueError, RecursionError, TypeError, OverflowError):
             entry = json.loads(line)
-            if isinstance(entry, dict) and type(entry.get("step")) is int:
+            sound = {"step", "loss"} <= {*entry} and all(map(math.isfinite, entry.values()))
+            if sound and type(entry["step"]) is int:
                 entries.append(entry)
     return entries
 

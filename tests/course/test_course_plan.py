@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from pathlib import Path
 
 import nbformat
@@ -10,11 +11,11 @@ import pytest
 from support.notebook_files import NOTEBOOKS, write_notebook
 
 from lowlight_lib import models
-from lowlight_lib.course import run
+from lowlight_lib.course import report, run, scoreboard
 from lowlight_lib.course.plan import plan, typed
 from lowlight_lib.course.students import student_copies
 from lowlight_lib.data import mini
-from lowlight_lib.errors import OptionError, OutputError
+from lowlight_lib.errors import DataError, OptionError, OutputError
 
 
 @pytest.fixture
@@ -92,13 +93,36 @@ def test_which_runs_there_are(quick):
     quick.calls.clear()
     quick(parameters={"model": "redi", "kind": "9"})
     assert [name for name, _ in quick.calls][1:] == ["10_train_test_stills_redi", "11_video"]
-    assert quick.calls[-1][1] == {"kind": 9}
+    assert quick.calls[-1][1] == {"kind": "9"}  # as the notebook says
 
 
-def test_parameters_are_typed_as_papermill_types_them():
-    texts = ["5", "0.5", "True", "None", "redi", "x=y", "1e-4", "true", (1, 2)]
-    values = [5, 0.5, True, None, "redi", "x=y", 1e-4, "true", (1, 2)]
-    assert [typed(text) for text in texts] == values
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"),
+    [
+        ("int", "5", 5), ("int", 5, 5), ("int", "-1", -1), ("float", "1e-4", 1e-4),
+        ("float", "7", 7.0), ("bool", "True", True), ("bool", "false", False), ("bool", True, True),
+        ("str", "007", "007"), ("str", "x=y", "x=y"), ("str", "", ""), ("list", "[1]", "[1]"),
+        ("None", (1, 2), (1, 2)),
+    ],
+)  # fmt: skip
+def test_parameters_are_of_the_type_that_the_notebook_gives_them(kind, value, wanted):
+    got = typed("x", value, kind)
+    assert got == wanted and type(got) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int", "abc"), ("int", "1.5"), ("int", ""), ("int", "True"), ("int", "9" * 5000),
+        ("float", "x"), ("float", "nan"), ("float", "-inf"), ("float", "1e999"), ("bool", "1"),
+        ("bool", ""), ("bool", None),
+    ],
+)  # fmt: skip
+def test_other_values_are_refused_before_anything_runs(quick, kind, value):
+    write_notebook(quick.top / "notebooks" / "05_x.ipynb", parameters=f"x: {kind} = 0")
+    with pytest.raises(OptionError, match=f"x is .*of type {kind}"):
+        quick(parameters={"x": value})
+    assert not quick.calls and not quick.out.exists()
 
 
 def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeypatch):
@@ -132,14 +156,83 @@ def test_a_taken_port_is_tried_once_more_and_other_errors_are_not(quick, monkeyp
     assert quick(only="00") == 1 and len(calls) == 3
 
 
-def test_a_damaged_results_file_is_a_failure_not_a_crash(quick, monkeypatch):
+DAMAGED = [
+    b"[{", b"\xff", b"{}", b"[" * 100_000, b'[1, null, "x"]', b'[{"model": 7}]', b'[{"psnr": "x"}]',
+    b'[{"images": [1]}]', b'[{"per_image": 5}]', b'[{"per_image": [1]}]',
+    b'[{"per_image": [{"name": ["a"]}]}]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:30]))
+def test_a_damaged_results_file_is_a_failure_and_the_course_goes_on(quick, monkeypatch, content):
     def execute(source, target, **k):
-        Path(target).with_suffix("").joinpath("results.json").write_text("[{")
+        if "00_first" in target:
+            Path(target).with_suffix("").joinpath("results.json").write_bytes(content)
 
     monkeypatch.setattr(papermill, "execute_notebook", execute)
-    assert quick(only="00") == 1
-    entry = json.loads((quick.out / "state.json").read_text())["notebooks"]["00_first"]
-    assert entry["status"] == "failed" and "is damaged" in entry["error"]["message"]
+    assert quick(only="00,11") == 1
+    entries = json.loads((quick.out / "state.json").read_text())["notebooks"]
+    assert (entries["00_first"]["status"], entries["11_video"]["status"]) == ("failed", "done")
+    message = entries["00_first"]["error"]["message"]
+    assert "results.json: is " in message and "move it away" in message
+
+
+STATE = {
+    "started": "2026-01-31_12-00-00", "status": "done", "profile": "course", "parameters": {},
+    "process": [1, 2.0], "finished": None, "versions": {"torch": "2"}, "notebooks": {
+        "00_first": {"status": "done", "source": "x", "cells": 2, "seconds": 1.5},
+        "11_video": {"status": "failed", "cell": 1, "cells": 2, "seconds": 2,
+                     "error": {"name": "E", "message": "m"}}},
+}  # fmt: skip
+ROWS = [
+    {"model": "redi", "split": "test", "amplification": "ratio", "images": 1, "weights": "x",
+     "psnr": 20.5, "baseline_psnr": 17.0, "per_image": [{"name": "a", "psnr": 20.5}]},
+]  # fmt: skip
+ODD = (None, True, -1, 10**400, 1.5, float("nan"), float("inf"), "", "../../x", "\ud800", [], [[1]],
+       {}, {"a": None}, [None])  # fmt: skip
+
+
+def mutated(value, rng):
+    """A copy of a JSON value in which something is another value, or is missing."""
+    if rng.random() < 0.15 or not isinstance(value, (dict, list)) or not value:
+        return rng.choice(ODD)
+    value = value.copy()
+    key = rng.choice([*value] if isinstance(value, dict) else range(len(value)))
+    if rng.random() < 0.15:
+        del value[key]
+    else:
+        value[key] = mutated(value[key], rng)
+    return value
+
+
+@pytest.mark.parametrize("tries", [60, pytest.param(1_500, marks=pytest.mark.slow)])
+def test_edited_states_and_results_are_refused_or_shown(tmp_path, tries):
+    """Nothing else happens: no traceback, and no folder is renamed to a place elsewhere."""
+    rng, out = random.Random(tries), tmp_path / "runs" / "latest"
+    out.mkdir(parents=True)
+    shown = refused = 0
+    for i in range(tries):
+        (out / "state.json").write_text(json.dumps(mutated(STATE, rng) if i % 2 else STATE))
+        (out / "results.json").write_text(json.dumps(ROWS if i % 2 else mutated(ROWS, rng)))
+        (out / "14").mkdir(exist_ok=True)
+        report.write_index(out)
+        try:
+            scoreboard.entries(out / "14" / "14")
+            scoreboard.entries(out)
+            earlier = run._earlier_run(out, {}, resume=False)
+            assert out.with_name(earlier["started"]).parent == out.parent
+            shown += 1
+        except (OptionError, DataError):
+            refused += 1
+    assert shown > tries / 10 and refused > tries / 10
+
+
+@pytest.mark.parametrize("out", ["file/run", "a" * 300, "file"])
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(quick, out):
+    (quick.top / "file").write_text("precious")
+    with pytest.raises(OutputError, match="cannot be written"):
+        quick(out=quick.top / out)
+    assert not quick.calls and (quick.top / "file").read_text() == "precious"
 
 
 def test_stills_are_trained_once_for_each_network_for_them():

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from support.notebook_files import PARAMETERS, write_notebook
 
+from lowlight_lib import allocator
 from lowlight_lib.course import progress, report, run
 from lowlight_lib.errors import OptionError
 
@@ -109,6 +110,8 @@ def test_kernels_get_their_environment_and_declared_parameters(course):
         assert environment["LOWLIGHT_OUT"] == str(course["out"] / name)
         assert environment["JUPYTER_PREFER_ENV_PATH"] == "1"
         assert environment.get("MPLBACKEND") != "agg"
+        if allocator.wanted():
+            assert environment.items() >= allocator.ENVIRONMENT.items()
         assert Path(saw[name]["folder"]) == course["books"]
     assert [s["model"] for s in saw.values()] == ["sid", "sid", "redi"]
     assert [s["steps"] for s in saw.values()] == [7, 3, 3]  # 00 declares no steps, so keeps its own
@@ -235,6 +238,18 @@ def test_ctrl_c_ends_the_kernel_and_is_recorded(tmp_path):
     assert state["status"] == "interrupted"
     assert {n: e["status"] for n, e in state["notebooks"].items()} == {"00_slow": "interrupted"}
     assert "00_slow" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_cell_that_hangs_is_given_up_and_the_next_notebook_runs(tmp_path):
+    write_notebook(tmp_path / "notebooks" / "00_hangs.ipynb", "import time\ntime.sleep(600)")
+    write_notebook(tmp_path / "notebooks" / "01_next.ipynb", "x = 1")
+    options = {"data_root": tmp_path, "notebooks_dir": tmp_path / "notebooks", "cell_timeout": 5}
+    assert run.run_course(out=tmp_path / "out", **options) == 1
+    entries = json.loads((tmp_path / "out" / "state.json").read_text())["notebooks"]
+    assert (entries["00_hangs"]["cell"], entries["01_next"]["status"]) == (3, "done")
+    assert (
+        "over 5 s. To fix: give a longer --cell-timeout" in entries["00_hangs"]["error"]["message"]
+    )
 
 
 class Ticks:

@@ -1,7 +1,9 @@
 """The SID layout, mini and real, and the cache under it."""
 
 import errno
+import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -265,6 +267,51 @@ def test_cache_survives_an_interrupted_build(cache, damage):
     for _ in range(2):
         assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
         assert counting.calls == 2
+
+
+@pytest.mark.parametrize("note", [
+    {"n": 2}, 5, None, [1], {"n": "1"}, "text",
+])  # fmt: skip
+def test_cache_does_not_use_an_edited_note(cache, note):
+    store, source = cache
+    store.get(source, "raw", counting)
+    path = store.folder / "a.bin.raw.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"notes": note}))
+    assert store.get(source, "raw", counting)[1] == {"n": 1}
+    path.write_text("[" * 100_000)
+    assert store.get(source, "raw", counting)[1] == {"n": 1}
+    assert counting.calls == 3
+
+
+@pytest.mark.parametrize("stamps", ["new", "as before"])
+def test_cache_notices_other_data(cache, stamps):
+    """Whose header, size and type are right; touched alone they are not made again."""
+    store, source = cache
+    store.get(source, "raw", counting)
+    path = store.folder / "a.bin.raw.npy"
+    stat, data = path.stat(), path.read_bytes()
+    time.sleep(0.02)  # more than the clock of a file system takes between two ticks
+    path.write_bytes(data[:-8] + bytes(8))
+    if stamps == "as before":
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
+    assert counting.calls == 2
+    time.sleep(0.02)
+    os.utime(path)
+    for _ in range(2):
+        assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
+    assert counting.calls == 2
+
+
+def test_cache_takes_entries_of_before_that_have_no_hash(cache):
+    store, source = cache
+    store.get(source, "raw", counting)
+    path = store.folder / "a.bin.raw.json"
+    note = json.loads(path.read_text())
+    del note["check"], note["array_sha256"]
+    path.write_text(json.dumps(note))
+    store.get(source, "raw", counting)
+    assert counting.calls == 1
 
 
 def test_cache_leaves_nothing_of_a_failed_decode(cache):

@@ -362,7 +362,11 @@ def test_what_is_not_understood_is_shown(tmp_path):
         ({"wb": [1, np.inf, 1]}, "has gains .*inf"),
         ({"wb": [0, 1, 1]}, "has gains .*above 0"),
         ({"wb": [1, 1, 1], "ccm": np.eye(4)}, "no array of numbers .*16"),
-        ({"wb": [1, 1, 1], "ccm": np.full(9, np.nan)}, "all finite"),
+        ({"wb": [1, 1, 1], "ccm": np.full(9, np.nan)}, "none beyond 1e"),
+        ({"wb": [10**400, 1, 1]}, "no array of numbers"),
+        ({"wb": [1, 1, 1], "ccm": [10**400] * 9}, "no array of numbers"),
+        *(({"wb": [1, n, 1]}, "has gains") for n in (1e300, 1e39, 1e-300, 1e-46, 1e-7, -1)),
+        *(({"wb": [1, 1, 1], "ccm": [n] * 9}, "has gains") for n in (1e300, -1e39, 1e7)),
     ):
         with pytest.raises(DataError, match=said):
             isp_info(tmp_path, **content)

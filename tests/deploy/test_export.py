@@ -164,6 +164,25 @@ def test_what_is_no_file_of_ours(tmp_path):
         export.read_about(tmp_path / "b.onnx")
 
 
+@pytest.mark.parametrize("about", [
+    {"multiple": 10**9}, {"multiple": 0}, {"multiple": 1.5}, {"multiple": "8"}, {"multiple": None},
+    {"stage": 5}, {"precision": ["int8"]}, {"inputs": 3}, {"inputs": [3]}, {"outputs": None},
+    {"spec": {}}, {"spec": "{}"}, {"spec": 5},
+])  # fmt: skip
+def test_what_a_file_says_of_itself_is_checked(about, small):
+    file = copy.deepcopy(small[0])
+    text = json.loads(file.metadata_props[0].value) | about
+    file.metadata_props[0].value = json.dumps(text)
+    with pytest.raises(DataError, match="no ONNX file of ours"):
+        export.read_about(file)
+
+
+def test_reading_what_a_program_is_computes_nothing(tmp_path, monkeypatch):
+    path = export.to_program(build("pairlie", width=4), tmp_path / "a.pt2")
+    monkeypatch.setattr(torch.export, "load", None)
+    assert export.read_about(path)["multiple"] == 1
+
+
 def test_without_the_packages(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(OptionError, match=r'pip install "lowlight-lab\[deploy\]"'):

@@ -37,6 +37,19 @@ def test_psnr_and_protocols():
         metrics.score(a, a, "best")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_has_no_score(value):
+    """It would be clipped to a colour, or score NaN dB."""
+    good, bad = np.full((16, 16, 3), 0.5, np.float32), np.full((16, 16, 3), 0.5, np.float32)
+    bad[3, 4, 1] = value
+    for pair in ((good, bad), (bad, good), (torch.from_numpy(bad), good)):
+        with pytest.raises(DataError, match="NaN or infinity"):
+            metrics.score(*pair)
+    raw = np.full((2, 4, 8, 8), 0.5, np.float32)
+    with pytest.raises(DataError, match="NaN or infinity"):
+        metrics.score_raw(raw, raw * value)
+
+
 def test_scores_equal_scikit_image():
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 

@@ -9,6 +9,7 @@ import zipfile
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pooch
 import pytest
 import requests
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         if start and kind not in ("norange", "stub"):
             if start >= len(body):
                 return self.answer(416, b"", [("Content-Range", f"bytes */{len(body)}")])
-            begin = 0 if kind == "liar" else start
+            begin = {"liar": 0, "gap": start + 1000}.get(kind, start)
             span = [("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")]
             return self.answer(206, body[begin:], span)
         cut = kind == "stub" or (kind in ("cut", "stall") and first)
@@ -213,6 +214,14 @@ def test_what_is_not_the_published_file_never_gets_its_name(server, tmp_path, ki
     assert (tmp_path / "a/file.bin").read_bytes() == CONTENT
 
 
+def test_an_answer_that_begins_later_is_not_taken(server, tmp_path, part):
+    """With no hash to find it out, the hole would be zeros."""
+    part.write_bytes(CONTENT[:1000])
+    with pytest.raises(DataError, match="answered from byte 2000 on instead of 1000"):
+        fetch(item(server, "gap", sha256=None, size=None), tmp_path, **QUIET)
+    assert part.read_bytes() == CONTENT[:1000]
+
+
 def test_a_silent_mirror_is_given_up(server, tmp_path):
     with pytest.raises(DataError, match=r"slow/file\.bin cannot be reached.*ReadTimeout"):
         fetch(item(server, "slow", "missing"), tmp_path, progress=False, timeout=(5, 0.1))
@@ -360,6 +369,62 @@ def test_unpacking_goes_on_and_finds_damage(tmp_path):
         with pytest.raises(DataError, match="damaged"):
             unpack(archive, out, folders)
         assert not (out / "Sony/long/00001_00_10s.dng").exists()
+
+
+def test_whatever_a_broken_archive_raises_is_said(tmp_path):
+    """Bytes changed in archives of every compression, and one that is encrypted."""
+    (out := tmp_path / "SID").mkdir()
+    rng, kinds = np.random.default_rng(0), [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_STORED]
+    for i in range(200):
+        archive = tmp_path / "a.zip"
+        with zipfile.ZipFile(archive, "w", kinds[i % 3]) as z:
+            z.writestr("Sony/short/a.ARW", CONTENT[:3000])
+        data = bytearray(archive.read_bytes())
+        if i < 3:
+            data[6] |= 1  # encrypted, says the flag, which stands twice
+            data[data.index(b"PK\1\2") + 8] |= 1
+        else:
+            data[rng.integers(len(data))] = rng.integers(256)
+        archive.write_bytes(data)
+        try:
+            unpack(archive, out, ["Sony/short"])
+        except DataError as e:
+            assert "a.zip" in str(e)
+            continue
+        [found] = (out / "Sony/short").iterdir()
+        assert found.read_bytes() == CONTENT[:3000]
+        found.unlink()
+
+
+def test_a_bomb_and_a_missing_archive(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "LARGEST", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("Sony/short/a", bytes(1001))
+    with pytest.raises(DataError, match=r"a\.zip.*1001 bytes"):
+        unpack(tmp_path / "a.zip", tmp_path, ["Sony/short"])
+    with pytest.raises(DataError, match=r"b\.zip"):
+        unpack(tmp_path / "b.zip", tmp_path, ["Sony/short"])
+
+
+ENTRY = "licence = 'free'\n[[file]]\nname = 'a/b.pth'\n"
+
+
+@pytest.mark.parametrize("text", [
+    "size = 'x'", "size = -1", "size = 1.5", "size = true", "urls = 'https://x'", "urls = [1]",
+    "urls = 5", "sha256 = 'ab'", "sha256 = 5", "about = 5", "by_hand = []", "licence = 5",
+    "colour = 'x'", "size = ", "name = 'a'", "[[file]]", "[[file]]\nname = '../a'",
+    "[[file]]\nname = '/a'", "[[file]]\nname = 5", "[[file]]\nname = ''",
+    "[[file]]\nname = 'a\\..\\b'", "x = " + "[" * 5000, "\xff",
+])  # fmt: skip
+def test_a_manifest_is_checked(tmp_path, text):
+    path = tmp_path / "m.toml"
+    path.write_bytes((ENTRY + text).encode("latin1"))
+    with pytest.raises(DataError, match=r"m\.toml: is no manifest"):
+        read_manifest(path)
+    for other in ("", "file = 5", "licence = 'x'\nfile = [5]", "[[file]]\nname = 'a'"):
+        path.write_text(other)
+        with pytest.raises(DataError, match=r"m\.toml: is no manifest"):
+            read_manifest(path)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
 """Pictures that are written: PNG and TIFF of 16 bits, JPEG."""
 
+import os
+import subprocess
+import sys
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -31,3 +35,34 @@ def test_pictures_in_three_formats(tmp_path):
             files.write_picture(tmp_path / bad, picture)
     with pytest.raises(OutputError, match="cannot be written"):
         files.write_picture(tmp_path / "a.png" / "x.png", picture)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of processes need POSIX")
+@pytest.mark.parametrize("write", ["torch.save(torch.ones(9000), f)", "np.save(f, np.ones(9000))"])
+@pytest.mark.parametrize("limit", [0, 4096, 20_000])
+def test_a_disk_without_space_is_said_whoever_writes(tmp_path, write, limit):
+    """PyTorch makes an error of its own of it, and NumPy one without a reason."""
+    program = f"""
+import resource, signal
+import numpy as np, torch
+from lowlight_lib.errors import OutputError
+from lowlight_lib.io.files import atomic_write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+x = np.ones(9000) if "np." in {write!r} else torch.ones(9000)
+try:
+    with atomic_write({str(tmp_path / "x")!r}) as f:
+        {write}
+except OutputError as e:
+    print(e)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"{tmp_path / 'x'}: cannot be written (" in done.stdout, done.stderr
+    assert "(file too large)" in done.stdout or "(perhaps no space left: " in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_that_is_no_disks_comes_through(tmp_path):
+    with pytest.raises(RuntimeError, match="mine"), files.atomic_write(tmp_path / "x"):
+        raise RuntimeError("mine")
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """What a network is, said once: specs, cards, and the systems by name."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -20,8 +21,30 @@ def test_a_spec_survives_as_text():
     assert SPEC.cell == 6 and SPEC.replace(cfa="Bayer").cell is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"key": "sid", "task": "SOUND"}', "3"])
+NONE = "{", "[]", "{}", '{"key": "sid", "task": "SOUND"}', "3", "null", "[" * 100_000
+
+
+@pytest.mark.parametrize("text", NONE)
 def test_what_is_no_spec_is_refused(text):
+    with pytest.raises(OptionError, match="no description of a network"):
+        Spec.from_json(text)
+
+
+WRONG = [
+    ("key", 5), ("key", None), ("channels", 0), ("channels", 10**9), ("channels", 1.0),
+    ("multiple", 0), ("multiple", -1), ("multiple", 10**9), ("multiple", True), ("halo", -1),
+    ("halo", 1.5), ("cfa", "RGGB"), ("cfa", []), ("amplifies_itself", 1), ("trained_on", 5),
+    ("white_balance", 5), ("white_balance", []), ("white_balance", [1, 1]),
+    ("white_balance", [1, 1, float("inf")]), ("white_balance", [0, 1, 1]),
+    ("white_balance", [1, 1, None]), ("options", []), ("options", 3),
+    ("options", {"width": 10**9}), ("options", {"width": float("inf")}),
+    ("options", {"layers": [[1]]}), ("options", {"layers": [1] * 100}), ("options", {"a": {}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, value", WRONG)
+def test_what_a_spec_says_is_checked(name, value):
+    text = json.dumps(json.loads(SPEC.to_json()) | {name: value})
     with pytest.raises(OptionError, match="no description of a network"):
         Spec.from_json(text)
 

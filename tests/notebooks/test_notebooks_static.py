@@ -122,6 +122,18 @@ def test_the_setup_cell_is_the_same_everywhere_and_comes_before_the_parameters()
 
 
 @every_notebook
+def test_its_folders_are_settled_by_one_call_with_its_own_number(path):
+    source = "\n".join(c.source for c in code_cells(path))
+    [call] = re.findall(r"^(.*)notebook\.set_up\((.*)\)$", source, re.MULTILINE)
+    parameters = next(c.source for c in code_cells(path) if tagged(c, "parameters"))
+    for name, variable in (("data_root", "LOWLIGHT_DATA"), ("out_dir", "LOWLIGHT_OUT")):
+        declared = f'{name}: str = os.environ.get("{variable}", "")  # ' in parameters
+        assert declared == (name in call[0]) == (name in call[1])
+    assert ("out_dir" in call[0]) == (f"number={int(path.stem[:2])}" in call[1].split(", "))
+    assert not re.search(r"\.\./(datasets|runs)", source)
+
+
+@every_notebook
 def test_title_and_badge_name_this_notebook(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown"

@@ -3,15 +3,21 @@
 That two processes take the training step of one is in tests/test_contract.py, for every system.
 """
 
+import contextlib
 import json
+import os
+import re
 import signal
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from support import tiny
 from support.networks import small
-from support.two_processes import run_in_two, score_system, torchrun
+from support.two_processes import ROOT, run_in_two, score_system, torchrun
 
 from lowlight_lib import recipes
 from lowlight_lib.data.llrvd_smoid import LlrvdDataset
@@ -119,6 +125,53 @@ def test_one_process_is_nobody_else(monkeypatch):
     assert list(distributed.share(3)) == distributed.gather([0, 1, 2]) == [0, 1, 2]
     with distributed.first_alone():
         pass
+
+
+LAUNCHED = {
+    "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29537",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "") for name in LAUNCHED), ("RANK", "x"), ("RANK", "-1"), ("RANK", "1"),
+        ("WORLD_SIZE", "0"), ("WORLD_SIZE", "1.0"), ("WORLD_SIZE", "9" * 5000),
+        ("MASTER_ADDR", " "), ("MASTER_PORT", "²"), ("LOCAL_RANK", "a"),
+    ],
+)  # fmt: skip
+def test_variables_that_are_wrong_are_named(monkeypatch, name, value):
+    for variable, right in (LAUNCHED | {name: value}).items():
+        monkeypatch.setenv(variable, right)
+    if name != "LOCAL_RANK":
+        with pytest.raises(OptionError, match=rf"{name}.*unset RANK, WORLD_SIZE, MASTER_ADDR"):
+            distributed.join()
+    else:
+        with pytest.raises(OptionError, match=name):
+            train.pick_device("cpu")
+
+
+@pytest.mark.parametrize("wrong", ["MASTER_PORT", "a MASTER_PORT", "GLOO_SOCKET_IFNAME"])
+def test_processes_that_cannot_meet_say_which_variable_to_change(wrong):
+    with contextlib.ExitStack() as stack:
+        wrongs = {"MASTER_PORT": "99999", "GLOO_SOCKET_IFNAME": "nosuch0"}
+        environment = os.environ | LAUNCHED | {wrong: wrongs.get(wrong, "")}
+        if wrong not in wrongs:  # a port that another program has
+            taken = [stack.enter_context(socket.create_server(("", 0)))]
+            port = taken[0].getsockname()[1]
+            if socket.has_dualstack_ipv6():
+                options = {"family": socket.AF_INET6, "dualstack_ipv6": False}
+                with contextlib.suppress(OSError):
+                    taken.append(stack.enter_context(socket.create_server(("", port), **options)))
+            environment = os.environ | LAUNCHED | {"MASTER_PORT": str(port)}
+        program = "from lowlight_lib.training import distributed\ndistributed.join()"
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.search(rf"RunError: .*cannot meet: {wrong.split()[-1]} is .* To fix: ", last), last
 
 
 def test_more_processes_than_crops_are_refused(data, tmp_path, monkeypatch):

@@ -9,10 +9,11 @@ import torch
 from support import tiny
 
 from lowlight_lib import recipes
-from lowlight_lib.errors import RunError
+from lowlight_lib.errors import CheckpointError, RunError
 from lowlight_lib.training import train
 from lowlight_lib.training.state import METRICS, OWNER, STATE, RunDirectory, read_metrics
 
+CPU = train.Precision("float32", torch.device("cpu"))
 SMOKE = recipes.find("redi", "smoke").replace(crop=32, steps=4, checkpoint_every=2, log_every=1)
 
 
@@ -58,7 +59,11 @@ def test_lines_that_are_no_entries_are_passed_by(sid, trained):
     good = read_metrics(trained)
     text = (trained / METRICS).read_bytes()
     lines = text.splitlines(keepends=True)
-    junk = b'5\nnull\n{"step": null}\n\xff\xfe\n[1]\n{"step"\n'
+    junk = b'5\nnull\n{"step": null}\n\xff\xfe\n[1]\n{"step"\n{"step": 3}\n'
+    junk += b'{"step": 2.5, "loss": 1}\n'
+    junk += b'{"step": 3, "loss": "x"}\n{"step": 3, "loss": NaN}\n'
+    junk += b'{"step": 3, "loss": 1, "lr": []}\n'
+    junk += b'{"step": 3, "loss": 1%s}\n' % (400 * b"0") + b"[" * 100_000 + b"\n"
     (trained / METRICS).write_bytes(lines[0] + junk + b"".join(lines[1:]) + b'{"step": 4, "lo')
     assert read_metrics(trained) == good
     train.fit(SMOKE, sid, trained, progress=False)
@@ -70,6 +75,58 @@ def test_a_state_of_an_impossible_step_is_damaged(sid, trained, step):
     torch.save(state | {"step": step}, trained / STATE)
     with pytest.raises(RunError, match="is damaged"):
         train.fit(SMOKE, sid, trained, progress=False)
+
+
+def bigger(optimizer):
+    optimizer["state"][0]["exp_avg"] = torch.zeros(7)
+
+
+def nan(optimizer):
+    optimizer["state"][0]["exp_avg_sq"].view(-1)[0] = torch.nan
+
+
+CHANGES = {
+    "seconds": lambda s: s.update(seconds=float("nan")),
+    "a number's name": lambda s: s["optimizer"]["state"][0].pop("exp_avg"),
+    "a shape": lambda s: bigger(s["optimizer"]),
+    "nan": lambda s: nan(s["optimizer"]),
+    "weights": lambda s: s["model"]["lse.bias"].fill_(torch.inf),
+    "no weights": lambda s: s.update(model=[1]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_edited_state_is_damaged(sid, trained, change):
+    state = torch.load(trained / STATE, weights_only=True)
+    CHANGES[change](state)
+    torch.save(state, trained / STATE)
+    with pytest.raises(RunError, match="is damaged"):
+        train.fit(SMOKE, sid, trained, progress=False)
+
+
+def test_numbers_of_the_optimizer_are_the_recipes(sid, trained):
+    """An edited state goes on as the one that was there."""
+    train.fit(SMOKE.replace(steps=2), sid, trained, resume=False, progress=False)
+    state = torch.load(trained / STATE, weights_only=True)
+    state["optimizer"]["param_groups"][0] |= {"eps": 5.0, "betas": (0.0, 3.0), "lr": "x"}
+    run = RunDirectory(trained, SMOKE)
+    torch.save(state, trained / STATE)
+    model = train.models.build("redi", **SMOKE.options)
+    optimizer = torch.optim.Adam(model.parameters(), lr=SMOKE.lr, betas=SMOKE.betas)
+    before = optimizer.state_dict()["param_groups"]
+    assert run.restore(model, optimizer, CPU, "cpu")[0] == 2
+    assert optimizer.state_dict()["param_groups"] == before
+
+
+def test_weights_that_are_not_finite_leave_the_state_before(trained):
+    model = train.models.build("redi", **SMOKE.options)
+    optimizer = torch.optim.Adam(model.parameters())
+    before = (trained / STATE).read_bytes()
+    with torch.no_grad():
+        model.lse.bias[0] = torch.nan
+    with pytest.raises(CheckpointError, match=r"state\.pt.*NaN, infinite"):
+        RunDirectory(trained, SMOKE).save(model, optimizer, CPU, step=1, seconds=1.0)
+    assert (trained / STATE).read_bytes() == before
 
 
 def test_a_flipped_bit_in_the_state_is_noticed(sid, trained):

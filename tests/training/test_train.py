@@ -337,14 +337,23 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
         {"steps": "abc"}, {"steps": 2.5}, {"steps": 0}, {"checkpoint_every": 0}, {"seed": -1},
         {"flips": [1]}, {"flips": [0.5, 2]}, {"schedule": "foo"}, {"lr": -1}, {"lr": "fast"},
         {"levels": 5}, {"betas": 0.9}, {"transpose": float("nan")},
-        {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1}, {"first_of_burst": "no"},
+        {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1}, {"betas": [1, 1]},
+        {"betas": [0.9, -0.1]}, {"seed": 10**26}, {"dataset": [1]}, {"loss": None}, {"key": {}},
+        {"levels": [5, 5]}, {"lr": 10**400}, {"lr": True}, {"options": [1]}, {"first_of_burst": 1},
+        {"exclude_misaligned": "no"}, {"halve_every": 10**30}, {"split": 1},
         {"repeat": 0}, {"validate_every": -1}, {"keep_every": 0.5}, {"exposure": 0},
-        {"flips_keep": "colours"}, {"options": []}, {"loss": 5}, {"dataset": []}, {"split": 1},
+        {"flips_keep": "colours"},
     ],
 )  # fmt: skip
 def test_recipes_refuse_what_would_fail_later(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         SMOKE.replace(**wrong)
+
+
+@pytest.mark.parametrize("huge", [{"batch": 10**9}, {"crop": 10**8}, {"frames": 2**40}])
+def test_a_step_fits_into_memory(huge):
+    with pytest.raises(OptionError, match="a step has at most 268435456 pixels"):
+        SMOKE.replace(**huge)
 
 
 def test_runs_of_older_recipes_go_on(sid, tmp_path):
