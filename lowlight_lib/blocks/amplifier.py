@@ -1,11 +1,8 @@
 """How much light is missing? The amplification factor from the dark mosaic alone.
 
 Fixed (`estimate_amplification`, REDI's formula) or learned (`LearnedAmplifier`, LLPackNet's).
-
 Built in notebooks/03_amplifier.
 """
-
-from __future__ import annotations
 
 from typing import Literal
 
@@ -40,18 +37,15 @@ def estimate_amplification(
 
         a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
 
-    Dark pixels count most, so a lamp in the picture does not make it "bright". A value of exactly
-    1 (saturated) lies outside the last bin and counts nothing. It takes some tens of MB, whatever
-    the size of the mosaic.
+    Dark pixels count most, so a lamp in the picture does not make it "bright"; a saturated one lies
+    outside the last bin and counts nothing. It takes some tens of MB, whatever the mosaic's size.
 
     Args:
         mosaic: (H, W), integer or float, in DN.
         black_level: DN; a number, or one for each place of the CFA.
         m: brightness wanted; the paper uses 0.1 to 0.9, its released code 1 to 9.
-    Returns:
-        The factor, in [1, 300]; the same float32 value as the released code's.
-    Raises:
-        ShapeError: not a 2-D array of numbers, or white not above black.
+    Returns the same float32 value as the released code.
+    Raises ShapeError: not a 2-D array of numbers, or white not above black.
     Source: Lamba & Mitra, "Restoring Extremely Dark Images in Real Time", CVPR 2021, equation 5.
     """
     mosaic = np.asarray(mosaic)
@@ -109,13 +103,12 @@ class LearnedAmplifier(nn.Module):
         conv:       planes R, G1, G2, B -> conv 3x3 4-16 -> global mean -> 1x1 16-128 -> 1x1 128-1
 
     and a result of 0 or less becomes 1e-4. There is no non-linearity between the two last layers,
-    so they span no more than one would. What is known of the convolutional one are its layers and
-    2,897 parameters; that it has no activation either is our reading. It goes before any network
-    for stills: `restore(raw, network, amplification=amplifier)`.
+    so they span no more than one would; that "conv" has none either is our reading (its layers and
+    2,897 parameters are known). It goes before any network for stills:
+    `restore(raw, network, amplification=amplifier)`.
 
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not amplified -> factors (N,).
     Source: Lamba et al., BMVC 2020, section 3.3 and released ablations.
-    Built in notebooks/03_amplifier.
     """
 
     edges: Tensor
@@ -132,8 +125,8 @@ class LearnedAmplifier(nn.Module):
         else:
             self.look = nn.Conv2d(4, 16, 3, padding=1)
             self.hidden, self.out = nn.Conv2d(16, 128, 1), nn.Conv2d(128, 1, 1)
-        # Ours: begin at a factor of about 1. PyTorch's own beginning is near 0, and half of all
-        # seeds would start below it, where the 1e-4 lets no gradient back: dead before step one.
+        # Ours: begin at a factor of about 1. From PyTorch's own beginning half of all seeds would
+        # start below 0, where the 1e-4 lets no gradient back.
         nn.init.constant_(self.out.get_parameter("bias"), 1.0)
 
     def histogram(self, mosaic: Tensor) -> Tensor:

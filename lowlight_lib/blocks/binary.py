@@ -4,15 +4,12 @@ One bit a weight, one bit an activation. What a sign forgets (how large, how spr
 by a scale per output channel, by learned thresholds in front, and by an attention that reads the
 distribution of the activations before they lose it.
 
-sign(0) is **0, as in the released network**. The zeros come from the border: a convolution pads its
-binarised input with them, so that the "binary" numbers there are three. Every faster kernel here
-does the same. `zero=1` is the other common rule, +1; a border padded with it is another network.
+sign(0) is **0, as in the released network**: a convolution pads its binarised input with zeros, and
+every faster kernel here does the same. `zero=1` is the other common rule, +1, and another network.
 
 Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
 Built in notebooks/06_binarized_conv.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -50,11 +47,9 @@ def sign_ste(x: Tensor, gradient: Gradient = "quadratic", zero: Literal[0, 1] = 
         backward    "clip":       1              where |x| <= 1, else 0    (of clamp(x, -1, 1))
                     "quadratic":  2 - 2 |x|      where |x| <= 1, else 0    (of x (2 - |x|))
 
-    Raises:
-        OptionError: another gradient or zero.
+    OptionError for another gradient or zero. Built in notebooks/06_binarized_conv, section 2.
     Source: "straight-through" from Bengio et al., 2013; quadratic from Liu et al., "Bi-Real Net",
         ECCV 2018, equation 4, which BRVE uses for activations.
-    Built in notebooks/06_binarized_conv, section 2.
 
     >>> x = torch.tensor([-2.0, -0.25, 0.0, 0.25], requires_grad=True)
     >>> sign_ste(x).tolist()
@@ -84,20 +79,17 @@ class BinaryConv2d(nn.Module):
 
     Its input should be signs (`sign_ste`); then every product is one bit against one bit. It is
     computed in float here; `deploy.bitpacked.network` does the same sums with bits.
-
     Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
     none elsewhere, as in the released network.
 
-    Attributes:
-        alpha: None, or the scales (c_out,) to use in eval mode: those that bits were saved with.
-            Recomputed from weights that are all alike, the mean could differ in the last digit.
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
     Source: Rastegari et al., "XNOR-Net", ECCV 2016, equation 6.
     Built in notebooks/06_binarized_conv, section 3.
     """
 
     binary = True  # deploy.cost counts its multiply-accumulates as binary
-
+    # The scales (c_out,) that bits were saved with, for eval mode, or None. Recomputed from weights
+    # that are all alike, the mean could differ in the last digit.
     alpha: Tensor | None
 
     def __init__(
@@ -143,9 +135,8 @@ class RPReLU(nn.Module):
     """PReLU with a learned shift before and after, each per channel: p(x + before) + after.
 
     Binary convolutions need it: their outputs sit on a grid whose zero is nobody's choice.
-    Shapes: (N, C, H, W) -> the same.
+    Shapes: (N, C, H, W) -> the same. Built in notebooks/06_binarized_conv, section 5.
     Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
-    Built in notebooks/06_binarized_conv, section 5.
     """
 
     def __init__(self, channels: int) -> None:
@@ -164,9 +155,8 @@ class DistributionAwareAttention(nn.Module):
         s = sigmoid(conv1d([mean |z|, mean z, std z]))      over the channels, kernel of ECA
 
     The deviation is sqrt(var + 1e-6) with the unbiased variance. A frame of one pixel has none: 0.
-    Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1).
+    Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1). Built in notebooks/06_binarized_conv, section 6.
     Source: BRVE, section 3.3; the kernel's size from Wang et al., "ECA-Net", CVPR 2020, equation 9.
-    Built in notebooks/06_binarized_conv, section 6.
     """
 
     def __init__(self, channels: int) -> None:
@@ -189,10 +179,8 @@ class DABC2d(nn.Module):
         z = x + beta;    out = x + RPReLU(s * conv(sign z)),    s = attention(z)
 
     Without `attention` s = 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
-
     Shapes: (N, channels, H, W) -> the same.
-    Source: BRVE, section 3.3 and figure 3.
-    Built in notebooks/06_binarized_conv, section 7.
+    Source: BRVE, section 3.3 and figure 3. Built in notebooks/06_binarized_conv, section 7.
     """
 
     def __init__(
@@ -219,9 +207,8 @@ class BinaryTransition(nn.Module):
         out = RPReLU(conv(sign(x + beta))) + conv_1x1(x)
 
     With `down` the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
-    with `up` the input is enlarged twofold first, bilinearly.
-
-    Without `real_skip` the 1x1, the only full-precision part, is left out (an ablation).
+    with `up` the input is enlarged twofold first, bilinearly. Without `real_skip` the 1x1, the only
+    full-precision part, is left out (an ablation).
 
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
@@ -260,9 +247,7 @@ class BinaryUNet(nn.Module):
     """Three scales, each frame by itself, a residual around it all: stages 0 and 2 of BRVE.
 
     `transition` and `block` make the layers: (c_in, c_out, resize) and (channels) -> Module.
-
-    Shapes: (N, c, H, W), H and W multiples of 4 -> the same.
-    Source: BRVE, figure 2 and released network.
+    Shapes: (N, c, H, W), H and W multiples of 4 -> the same. Source: BRVE, figure 2.
     """
 
     def __init__(

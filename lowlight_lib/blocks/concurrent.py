@@ -3,8 +3,6 @@
 Built in notebooks/05_scales_and_dense_blocks, section 6.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +19,10 @@ def run_together(
 ) -> list[Tensor]:
     """[branch(x) for branch in branches], evaluated concurrently; same results, same gradients.
 
-    On a GPU every branch gets a stream. On a CPU every branch gets a thread and its share of the
-    cores, because branches that each started a thread a core would fight for the same cores; where
+    On a GPU every branch gets a stream; on a CPU a thread and its share of the cores, for which
+    they would fight else, by how much `work` each has to do (in any unit; equal if None). Where
     there are fewer cores than branches, the largest begin. Under a tracer, compiler or counter,
-    which could not see into threads, the branches run one after the other.
-
-    Args:
-        work: how much each branch has to do, in any unit, to share out the cores; equal if None.
+    which could not see into threads, they run one after the other.
     Source: Lamba & Mitra, CVPR 2021, section 3.2 (parallel encoders; no code was released).
     """
     seen = torch.jit.is_tracing() or torch.compiler.is_compiling() or _get_current_dispatch_mode()
@@ -80,8 +75,8 @@ def _take_cores(share, cores):
     """This thread computes on `share` cores from now on, every other one, new ones too, as before.
 
     PyTorch's setting is the thread's own *and* what other threads take at their first use of
-    PyTorch. So one more thread, which lives for nothing else, puts the second half back. (Whose
-    first use falls between the two calls, a tenth of a millisecond, takes the smaller number.)
+    PyTorch, so one more thread puts the second half back. (Whose first use falls between the two
+    calls, a tenth of a millisecond, takes the smaller number.)
     """
     with _SETTING:
         torch.get_num_threads()  # this thread's first use: else it would undo the next line

@@ -1,9 +1,4 @@
-"""Residual dense blocks, channel shuffle, and the convolution with weight normalisation they use.
-
-Built in notebooks/05_scales_and_dense_blocks.
-"""
-
-from __future__ import annotations
+"""Residual dense blocks and channel shuffle: built in notebooks/05_scales_and_dense_blocks."""
 
 from typing import Any, TypeVar
 
@@ -18,12 +13,9 @@ Model = TypeVar("Model", bound=nn.Module)
 def conv(
     c_in: int, c_out: int, kernel: int, *, groups=1, bias=True, slope=1.0, norm=True
 ) -> nn.Module:
-    """A same-size convolution with He initialisation and (by default) weight normalisation.
-
-    Args:
-        slope: negative slope of the LeakyReLU that the output goes through; 1 if it goes through
-            none. Sets the gain of the initialisation (He et al., ICCV 2015, equation 15).
-        norm: w = g * v / |v| per output channel (Salimans & Kingma, NeurIPS 2016).
+    """A same-size convolution with He initialisation (ICCV 2015, equation 15), for a LeakyReLU of
+    this negative slope after it (1: none), and with `norm` weight normalisation: w = g * v / |v|
+    per output channel (Salimans & Kingma, NeurIPS 2016).
     """
     layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=bias)
     nn.init.kaiming_normal_(layer.weight, a=slope)
@@ -39,8 +31,8 @@ def fold_weight_norm(model: Model) -> Model:
     for module in found:
         with torch.inference_mode(False), torch.no_grad():  # a Parameter, whoever calls
             weight = module.weight.detach().clone()
-            # Not parametrize.remove_parametrizations: a deep copy shares the class that it
-            # takes the weight out of, so that folding a copy would break the original.
+            # Not parametrize.remove_parametrizations: it takes the weight out of a class that a
+            # deep copy shares, so that folding a copy would break the original.
             del module.parametrizations
             module.__class__ = type(module).__bases__[0]
             module.weight = nn.Parameter(weight)
@@ -72,8 +64,7 @@ class ResidualDenseBlock(nn.Module):
 
     In the ordinary block what is concatenated has lost its negative half (or most of it); RDB*
     keeps it and rectifies in front of the inner convolutions only: the first and the last one see
-    the features as they are. (That the last one does is not in the paper: the released weights give
-    the released pictures only so.)
+    the features as they are. (The last one is not in the paper: the released pictures show it.)
 
     Args:
         growth: channels that each dense layer adds.
@@ -82,18 +73,10 @@ class ResidualDenseBlock(nn.Module):
     Shapes: (N, channels, H, W) -> the same.
     Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., "Residual Dense Network
         for Image Super-Resolution", CVPR 2018.
-    Built in notebooks/05_scales_and_dense_blocks.
     """
 
     def __init__(
-        self,
-        channels: int = 64,
-        growth: int = 32,
-        layers: int = 4,
-        *,
-        slope=0.2,
-        star=True,
-        norm=True,
+        self, channels: int, growth: int, layers: int, *, slope=0.2, star=True, norm=True
     ) -> None:
         super().__init__()
         self.star = star

@@ -1,7 +1,5 @@
 """Any image size: pad by reflection to a network's multiple, crop back after it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,10 +13,9 @@ Output = TypeVar("Output", bound=Tensor | tuple[Tensor, ...])
 def run_padded(
     network: Callable[[Tensor], Output], x: Tensor, multiple: int, cell: int | None = None
 ) -> Output:
-    """Pad, run, crop: any height and width through a network that needs multiples.
+    """Pad (see `pad_to_multiple`), run, crop: any height and width through such a network.
 
-    The network gives a tensor, or a tuple of tensors, as high and wide as what it is given,
-    (N, C, H, W); they are cropped to the H and W of x. The rest is as of `pad_to_multiple`.
+    It gives a tensor, or a tuple of tensors, as high and wide as what it is given, (N, C, H, W).
     """
     h, w = x.shape[-2:]
     y: Any = network(pad_to_multiple(x, multiple, cell))
@@ -32,10 +29,9 @@ def pad_to_multiple(x: Tensor, multiple: int, cell: int | None = None) -> Tensor
     """Extend (N, C, H, W) at bottom and right until both sides are multiples.
 
     By reflection: without repeating the edge it keeps the parity of each line, so a Bayer mosaic
-    keeps its phase. Unlike `F.pad`, sides shorter than the padding work too (the reflection goes
-    on). No reflection keeps the phase of an X-Trans mosaic; with `cell=6` the last six lines are
-    repeated instead, as often as needed (fewer where there are no six). A single line has no
-    reflection, its only neighbour is itself: it is repeated once even where `multiple` is 1.
+    keeps its phase. Unlike with `F.pad` it goes on where sides are shorter than the padding, and a
+    single line, which has no reflection, is repeated, even where `multiple` is 1. No reflection
+    keeps the phase of an X-Trans mosaic: with `cell=6` the last six lines (or fewer) are repeated.
 
     >>> pad_to_multiple(torch.tensor([[[[1., 2., 3.]]]]), 4).squeeze().tolist()[0]
     [1.0, 2.0, 3.0, 2.0]
@@ -44,23 +40,17 @@ def pad_to_multiple(x: Tensor, multiple: int, cell: int | None = None) -> Tensor
     pad_h, pad_w = (-s % multiple or int(s == 1) for s in (h, w))
     if not (pad_h or pad_w):
         return x
-    if cell:
-        rows, cols = (_repeated(s, s + p, cell, x.device) for s, p in ((h, pad_h), (w, pad_w)))
-        return x[..., rows[:, None], cols]
-    if pad_h < h and pad_w < w:
+    if not cell and pad_h < h and pad_w < w:
         return F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
-    rows, cols = (_reflected(s, s + p, x.device) for s, p in ((h, pad_h), (w, pad_w)))
+    rows, cols = (_lines(s, s + p, cell, x.device) for s, p in ((h, pad_h), (w, pad_w)))
     return x[..., rows[:, None], cols]
 
 
-def _reflected(size, target, device):
-    if size == 1:
-        return torch.zeros(target, dtype=torch.long, device=device)
-    i = torch.arange(target, device=device) % (2 * size - 2)
-    return torch.minimum(i, 2 * size - 2 - i)
-
-
-def _repeated(size, target, cell, device):
+def _lines(size, target, cell, device):
+    """Numbers of the lines that make `target` out of `size` lines."""
     i = torch.arange(target, device=device)
-    back = torch.div(i - size + cell, cell, rounding_mode="floor") * cell
-    return (i - back.clamp(min=0)).clamp(min=0)
+    if cell:
+        back = torch.div(i - size + cell, cell, rounding_mode="floor") * cell
+        return (i - back.clamp(min=0)).clamp(min=0)
+    i = i % max(2 * size - 2, 1)
+    return torch.minimum(i, 2 * size - 2 - i)

@@ -4,10 +4,8 @@ L, the illumination, is one plane; R, the reflectance, has the colours and shoul
 long the shutter was open. PairLIE first projects the picture to X, which is meant to obey the
 product exactly (noise does not), and learns the split from two dark exposures of one scene.
 Source: Fu et al., "Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances",
-CVPR 2023.
+CVPR 2023. Built in notebooks/08_retinex, sections 2 to 6.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -36,7 +34,6 @@ def decompose(image: Tensor, radius: int = 0) -> Decomposition:
     rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
 
     Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
-    Built in notebooks/08_retinex, section 2.
 
     >>> L, R, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
     >>> round(L.item(), 3), [round(v, 3) for v in R.flatten().tolist()]
@@ -54,16 +51,12 @@ def recompose(L: Tensor, R: Tensor, gamma: float = 0.2) -> Tensor:
     """The brightened picture L^gamma * R, of L (N, 1, H, W) in [0, 1] and R (N, 3, H, W).
 
     A gamma of 1 gives the picture back, 0 is R alone; the released code has 0.2, and 0.14 for LOL.
-    Built in notebooks/08_retinex, section 3.
     """
     return L**gamma * R
 
 
 def consistency(R1: Tensor, R2: Tensor) -> Tensor:
-    """C = mean((R1 - R2)^2): two exposures of one scene have the same reflectance.
-
-    Built in notebooks/08_retinex, section 4.
-    """
+    """C = mean((R1 - R2)^2): two exposures of one scene have the same reflectance."""
     return F.mse_loss(R1, R2)
 
 
@@ -73,22 +66,14 @@ def retinex(image: Tensor, split: Decomposition) -> Tensor:
     Rl = mean((L R - X)^2) + mean((R - X / stop(L))^2) + mean((L - max_rgb I)^2) + TV(L)
 
     stop() lets no gradient through. X / L has no epsilon: L comes out of a sigmoid.
-    Built in notebooks/08_retinex, section 4.
     """
     L, R, X = split
-    return (
-        F.mse_loss(L * R, X)
-        + F.mse_loss(R, X / L.detach())
-        + F.mse_loss(L, image.amax(1, keepdim=True))
-        + total_variation(L)
-    )
+    product = F.mse_loss(L * R, X) + F.mse_loss(R, X / L.detach())
+    return product + F.mse_loss(L, image.amax(1, keepdim=True)) + total_variation(L)
 
 
 def projection(image: Tensor, X: Tensor) -> Tensor:
-    """P = mean((I - X)^2): the projected picture stays close to the recorded one.
-
-    Built in notebooks/08_retinex, section 4; what it is for, in section 5.
-    """
+    """P = mean((I - X)^2): the projected picture stays close to the recorded one."""
     return F.mse_loss(image, X)
 
 
@@ -97,7 +82,6 @@ def total_variation(x: Tensor) -> Tensor:
 
     Differences are of pixels two apart (a central difference, not halved), each mean over the
     differences that there are. Of (N, C, H, W); ShapeError for a side under 3.
-    Built in notebooks/08_retinex, section 4.
     """
     if min(x.shape[-2:]) < 3:
         raise ShapeError(f"pixels two apart need sides of 3 or more, got {tuple(x.shape)}")
@@ -115,7 +99,6 @@ def pair_loss(
         split1, split2: the Decomposition that the network made of each.
         symmetric: Rl and P are the mean of both pictures' own. As released they are the first
             picture's alone, and the second acts through its R only.
-    Built in notebooks/08_retinex, section 4; both forms are compared in section 6.
     """
     pictures = [(image1, split1), (image2, split2)][: 2 if symmetric else 1]
     c, r, p = weights

@@ -3,11 +3,8 @@ them move about in the frame, so that an ordinary convolution finds what has mov
 
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, section 3.2; the
 spatial shift from Li et al., "A Simple Baseline for Video Restoration with Grouped Spatial-temporal
-Shift", CVPR 2023.
-Built in notebooks/07_shifts.
+Shift", CVPR 2023. Built in notebooks/07_shifts, sections 1, 2 and 4.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Literal
@@ -29,10 +26,7 @@ def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
         reverse:  new_t = [second half of frame t,   first half of frame t+1]
 
     It is one roll of the frames' channels laid end to end, by half a frame; the two undo each
-    other.
-
-    Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
-    Built in notebooks/07_shifts, section 1.
+    other. Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
 
     >>> x = torch.arange(6.0).view(1, 3, 2, 1, 1)
     >>> temporal_shift(x).flatten().tolist()
@@ -56,9 +50,7 @@ def spatial_shift(x: Tensor, kind: Kind = "released") -> Tensor:
     become zero.
 
     Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended".
-    Raises:
-        OptionError, ShapeError: another kind, another shape.
-    Built in notebooks/07_shifts, sections 2 and 4.
+    Raises OptionError or ShapeError for another kind or shape.
     """
     if kind not in ("released", "intended"):
         raise OptionError(f"unknown shift {kind!r}", todo="use released or intended")
@@ -78,9 +70,7 @@ def move(x: Tensor, by: int, axis: int) -> Tensor:
     >>> move(torch.tensor([1.0, 2.0, 3.0]), 1, 0).tolist()
     [0.0, 1.0, 2.0]
     """
-    size = x.shape[axis]
-    out = torch.zeros_like(x)
-    n = size - min(abs(by), size)
+    out, n = torch.zeros_like(x), max(x.shape[axis] - abs(by), 0)
     out.narrow(axis, max(by, 0) if n else 0, n).copy_(x.narrow(axis, max(-by, 0) if n else 0, n))
     return out
 
@@ -93,8 +83,6 @@ class ShiftStep(nn.Module):
         reverse: take from the frame after instead of the one before.
         transition, block: make the layers: (c_in, c_out) and (channels, kernel) -> Module.
     Shapes: (N, 3, c, H, W) -> the same.
-    Source: BRVE, section 3.2 and released network.
-    Built in notebooks/07_shifts, section 2.
     """
 
     def __init__(self, c: int, shift: str, reverse: bool, transition: Layer, block: Layer) -> None:

@@ -23,12 +23,14 @@ def cost(
         "--by-module", help="Also the share of each part of the network.")] = False,
     only_count: Annotated[bool, typer.Option(
         "--count", help="Count operations only; do not time. Works at any size.")] = False,
+    as_published: Annotated[bool, typer.Option(
+        "--as-published", help="Also what the counters of released code print.")] = False,
     as_json: Json = False,
 ):  # fmt: skip
     """Measure what a system costs: parameters, MACs, memory, time."""
     from .. import models
+    from ..deploy import counting
     from ..deploy.cost import count, measure, summary
-    from ..deploy.counting import by_module
     from ..deploy.memory import process_peak
 
     spec = models.SYSTEMS[key].spec
@@ -45,7 +47,9 @@ def cost(
         peak = process_peak(key, shape)
         found |= {"process_before_bytes": peak.before, "process_peak_bytes": peak.peak}
     if parts:
-        found["by_module"] = by_module(model, shape)
+        found["by_module"] = counting.by_module(model, shape)
+    if as_published:
+        found["as_published"] = counting.as_published(model, shape)
     if as_json:
         print(json.dumps({"model": key, "shape": list(shape)} | found))
     else:

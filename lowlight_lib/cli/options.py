@@ -37,7 +37,9 @@ Gamma = Annotated[float | None, typer.Option(
     show_default="0.2, or the protocol's")]  # fmt: skip
 Tile = Annotated[int | None, typer.Option(
     help="Work in tiles of N pixels of the network's input, to save memory.",
-    show_default="1024 for photographs, 256 for video")]  # fmt: skip
+    show_default="1024 for photographs, 256 for video, none for SMOID's")]  # fmt: skip
+ResultOnly = Annotated[bool, typer.Option(
+    "--result-only", help="Clips: the mp4 shows the result, and no other view.")]  # fmt: skip
 Force = Annotated[bool, typer.Option("--force", help="Write over files that are there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

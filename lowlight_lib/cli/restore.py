@@ -10,29 +10,30 @@ import typer
 
 from ..errors import LowlightError, OptionError, OutputError
 from ..models import SYSTEMS
-from .options import Backend, Force, Gamma, Precision, Tile, Weights, need_weights, number_or_auto
+from . import options as opt
 
 
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", show_default=False,
                       help="Raw files (.ARW .NEF .CR2 .DNG ...) or .npy mosaics; for video .npy "
                       "clips, (T, H, W, 4) or (T, 4, H, W); for pairlie photographs (.jpg .png "
-                      ".tif ...).")],
+                      ".tif ...), or folders of them.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.",
                                       show_default=False)],
     model: Annotated[str, typer.Option(
         help=f"Which system restores: {', '.join(SYSTEMS)}. Each takes its own kind of files: "
         "raw stills, brve raw video, pairlie photographs.")] = "redi",
-    checkpoint: Weights = None,
+    checkpoint: opt.Weights = None,
     amplification: Annotated[str, typer.Option(
         help='How much light is missing: "auto" estimates it, or a number such as 100.')] = "auto",
     m: Annotated[list[float] | None, typer.Option(
         "--m", show_default="5 with auto, else 1",
         help="Brightness: multiplies the amplification. Several give a picture each, --m 1 5 8; "
         "5 suits SID's nights, about 12 the mini data.")] = None,
-    gamma: Gamma = None,
-    tile: Tile = None,
-    force: Force = False,
+    gamma: opt.Gamma = None,
+    tile: opt.Tile = None,
+    result_only: opt.ResultOnly = False,
+    force: opt.Force = False,
     black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
     white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
@@ -45,8 +46,8 @@ def restore(
         "A7S II. Files of other cameras are brought to it and back.")] = "auto",
     no_colour_match: Annotated[bool, typer.Option(
         "--no-colour-match", help="Leave the colours of other cameras as they are.")] = False,
-    backend: Backend = "auto",
-    precision: Precision = "float32",
+    backend: opt.Backend = "auto",
+    precision: opt.Precision = "float32",
 ):  # fmt: skip
     """Restore dark raw files: a picture a file and a brightness, full size and upright.
 
@@ -54,6 +55,7 @@ def restore(
     Photographs (--model pairlie) are split into illumination and reflectance, the former is raised.
     """
     from .. import models
+    from ..data.photos import photos_in
     from ..deploy.runtime import resolve_backend
     from ..io.files import PICTURES, write_picture
     from ..restore.clip import open_raw_clip, restore_clip
@@ -63,11 +65,13 @@ def restore(
     from ..sensor.cameras import find_camera
     from ..training import checkpoint as checkpoints
 
-    factor = number_or_auto(amplification)
-    inputs = list(dict.fromkeys(inputs))
-    weights = need_weights(checkpoint)
+    factor = opt.number_or_auto(amplification)
+    weights = opt.need_weights(checkpoint)
     task = models.SYSTEMS[model].spec.task
     video, photos = task is models.Task.RAW_VIDEO, task is models.Task.PHOTO
+    folders = [photos_in(p) if photos and p.is_dir() else [] for p in inputs]
+    inputs = list(dict.fromkeys(f for p, files in zip(inputs, folders, strict=True)
+                                for f in files or [p]))  # fmt: skip
     if photos and (factor != "auto" or m):
         what = f"{model} takes photographs, which are not amplified"
         raise OptionError(what, todo="leave --amplification and --m out; --gamma says how bright")
@@ -92,7 +96,7 @@ def restore(
                 if video:
                     done = restore_clip(
                         raw, network, out, target.stem, factor, value, suffix=target.suffix,
-                        force=force, **({} if tile is None else {"tile": tile}),
+                        force=force, alone=result_only, **({} if tile is None else {"tile": tile}),
                     )  # fmt: skip
                     what = f"{done.movie}, {done.frames} frames in {done.folder}"
                     seconds = done.seconds

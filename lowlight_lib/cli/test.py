@@ -21,8 +21,9 @@ def test(
     data: opt.DataRoot = opt.DEFAULT_DATA,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     protocol: Annotated[str, typer.Option(
-        help="How to score: default, truncate, float; video: default, raw_video_released; "
-        "photographs: pairlie_released and pairlie_vendor too.")] = "default",
+        help="How to score: default, truncate, float, and as their code does redi_released, "
+        "llpacknet_released, sid_released; video: default, raw_video_released; photographs: "
+        "pairlie_released and pairlie_vendor too.")] = "default",
     amplification: Annotated[str, typer.Option(
         help='"ratio" (the true one), "auto" (estimated), or a number.')] = "ratio",
     m: Annotated[float | None, typer.Option(
@@ -40,7 +41,8 @@ def test(
     limit: opt.Limit = None,
     device: opt.Device = "auto",
     out: Annotated[Path | None, typer.Option(
-        help="A file that gets the scores too, as JSON.", show_default=False)] = None,
+        help="A file that gets the scores too, as JSON; of video {scene, gain, eval_result} for "
+        "each clip and the averages, as BRVE's tool writes them.", show_default=False)] = None,
     save_path: Annotated[Path | None, typer.Option(
         help="Where pictures go.", show_default="pictures/ of the run")] = None,
     seed: Annotated[int | None, typer.Option(
@@ -49,10 +51,14 @@ def test(
     seams: Annotated[str | None, typer.Option(
         help='Video: how tiles meet, "blended" or "released" (their plain mean).',
         show_default="blended")] = None,
+    result_only: opt.ResultOnly = False,
     gamma: opt.Gamma = None,
     predictions: Annotated[Path | None, typer.Option(
         help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
         "of weights.", show_default=False)] = None,
+    by_order: Annotated[bool, typer.Option(
+        "--by-order", help="--predictions have any names: the first is of the first picture.")]
+    = False,
     perceptual: Annotated[bool, typer.Option(
         "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
     = False,
@@ -65,7 +71,7 @@ def test(
     """
     from .. import evaluation
     from ..evaluation.perceptual import find_metrics, score_folder
-    from ..evaluation.results import add_rows
+    from ..evaluation.results import add_rows, as_brve_writes
     from ..io.files import atomic_write, make_folder
     from ..models import SYSTEMS, Task
     from ..training import checkpoint as checkpoints
@@ -94,6 +100,7 @@ def test(
     options |= {"predictions": predictions, "exposure": exposure}
     options |= {"exclude_misaligned": exclude_misaligned or None}
     options |= {} if first_of_burst else {"first_of_burst": False}
+    options |= {"result_only": result_only or None, "by_order": by_order or None}
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=factor, limit=limit, device=device, save_path=save_path,
@@ -110,7 +117,7 @@ def test(
         add_rows(run / "results.json", [row])
     if out is not None:
         with atomic_write(out, "w") as f:
-            json.dump([row], f, indent=1)
+            json.dump(as_brve_writes(row) if "per_group" in row else [row], f, indent=1)
     what = "clips" if "per_group" in row else "images"
     ours, baseline = _scores(row, ""), _scores(row, "baseline_")
     print(f"{key}, {row['images']} {what}: {ours}; without a network {baseline}")

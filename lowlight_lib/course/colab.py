@@ -1,10 +1,7 @@
 """Set-up on Colab: install what the library needs and the machine lacks, and nothing else.
 
-A second torch or numpy under a running notebook is what breaks such machines, so those that are
-there stay, at the very version they have.
+A second torch or numpy under a running notebook breaks it, so those that are there stay.
 """
-
-from __future__ import annotations
 
 import importlib
 import importlib.metadata
@@ -30,13 +27,8 @@ def install_missing(extra=None) -> list[str]:
     """Install the requirements of this library that are not there, in one call of pip.
 
     A constraints file holds torch, numpy, matplotlib and the running kernel at their versions.
-
-    Args:
-        extra: one whose requirements count, too, such as "deploy"; others are left out.
-    Returns:
-        The requirements that were installed.
-    Raises:
-        LowlightError: pip failed.
+    Requirements of an extra count if it is `extra`, such as "deploy". Returns what was installed;
+    LowlightError: pip failed.
     """
     missing = []
     for requirement in importlib.metadata.requires("lowlight-lab") or ():

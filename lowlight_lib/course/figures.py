@@ -3,8 +3,6 @@
 A figure is drawn when its cell ends, as pyplot does; no function here returns one.
 """
 
-from __future__ import annotations
-
 import io
 
 import matplotlib as mpl
@@ -22,8 +20,7 @@ _FILTERS = ("#b03030", "#2e7d32", "#2b50aa")  # R, G, B: dark enough for white l
 def style() -> None:
     """Set the house style; call it once in the first code cell that plots.
 
-    Cividis for maps, dashes and markers beside colours, no box around plots. In a notebook it also
-    stores every figure as a PNG of at most 256 colours, a third of the usual size.
+    In a notebook it also stores figures as PNG of at most 256 colours, a third of the usual size.
     """
     mpl.rc(("figure", "savefig"), dpi=90)  # pyright: ignore[reportArgumentType]  (takes tuples)
     mpl.rc("figure.constrained_layout", use=True)
@@ -45,11 +42,9 @@ def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="g
     Args:
         images: one or a list of numpy arrays or tensors: (H, W) grey, (H, W, 3) or (3, H, W)
             colour in [0, 1] (what lies outside is clipped), or integers 0 to 255.
-        titles: a list of as many strings.
-        columns: panels a row; all in one row by default.
+        titles: a list of as many strings; columns: panels a row, by default all.
         width: of the whole figure in inches.
-        limits: (low, high) that grey images span, or None for each one's own range.
-        cmap: colour map of grey images.
+        limits, cmap: (low, high) that grey images span, None: each one's own range; colour map.
         bar: label, with unit, of a colour bar for the last image.
     """
     images = [_as_picture(x) for x in (images if isinstance(images, (list, tuple)) else [images])]
@@ -62,11 +57,7 @@ def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="g
 
 
 def show_cells(cells, titles=None) -> None:
-    """Draw colour filter arrays with a letter in each filter.
-
-    Args:
-        cells: a list of (h, w) arrays of 0=R 1=G 2=B.
-    """
+    """Draw colour filter arrays, a list of (h, w) arrays of 0=R 1=G 2=B, with their letters."""
     colours = np.array([to_rgb(colour) for colour in _FILTERS])
     for ax, cell in _panels(cells, titles, None, 8):
         ax.imshow(colours[cell])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..io.files import atomic_write
+from ..models import SYSTEMS
 
 STARTED = "%Y-%m-%d_%H-%M-%S"  # how a run names its start, and its folder once it is set aside
 VIEWS = ("input", "baseline", "result", "target")
@@ -37,6 +38,7 @@ def write_index(run_dir) -> Path:
     """
     import jinja2
 
+    from ..evaluation import published
     from ..evaluation.results import read_rows
 
     run_dir = Path(run_dir)
@@ -48,6 +50,8 @@ def write_index(run_dir) -> Path:
     facts = {"state": state, "entries": entries, "links": links, "rows": rows, "shown": _shown}
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    tested = [key for key in SYSTEMS if any(row.get("model") == key for row in rows)]
+    facts["published"] = published.html(rows, *tested) if tested else ""
     page = page.render(facts, folders=list(_folders(run_dir, rows)))
     with atomic_write(run_dir / "index.html") as f:
         f.write(page.encode("utf-8", "backslashreplace"))

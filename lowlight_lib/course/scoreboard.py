@@ -1,7 +1,5 @@
 """What a run of the course has left behind, for the table of notebooks/14_scoreboard."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,30 +10,20 @@ from ..evaluation.results import read_rows, weights_id
 
 @dataclass(frozen=True)
 class Entry:
-    """One test of one network.
+    """One test of one network."""
 
-    Attributes:
-        row: as results.json has it.
-        folder: of that results.json; pictures/ is in it.
-        weights: file of the tested weights, or None where it is not in that folder.
-    """
-
-    row: dict
-    folder: Path
-    weights: Path | None
+    row: dict  # as results.json has it
+    folder: Path  # of that results.json; pictures/ is in it
+    weights: Path | None  # file of the tested weights, where it is in that folder
 
 
 def entries(out_dir, order=()) -> list[Entry]:
     """The test of each system in a run: on the test split, with the true exposure ratio.
 
     Of several such tests of a system the one with the most images counts, of equal ones the later.
-
-    Args:
-        out_dir: the folder of a notebook; the results.json is in it where all notebooks share it,
-            else in the folders beside it, as in a run of the course.
-        order: names of systems that come first; the others follow by name.
-    Raises:
-        DataError: a results.json is damaged.
+    `out_dir` is the folder of a notebook; results.json is in it where all notebooks share it, else
+    in the folders beside it, as in a run of the course. Systems named in `order` come first, the
+    others by name. DataError: a results.json is damaged.
     """
     best = {}
     for path in _in_run(out_dir, "results.json"):
@@ -59,12 +47,8 @@ def bench_rows(out_dir) -> list[dict]:
 
 
 def pareto_front(costs, qualities) -> np.ndarray:
-    """Which choices no other beats, by costing no more, being no worse, and better in one of both.
-
-    Args:
-        costs, qualities: (N,) numbers; less cost and more quality are better.
-    Returns:
-        bool (N,). Equal choices stand or fall together.
+    """Which choices no other beats, by costing no more, being no worse, and better in one of both:
+    bool (N,), of costs and qualities (N,). Equal choices stand or fall together.
     """
     costs, qualities = np.asarray(costs, float), np.asarray(qualities, float)
     no_worse = (costs[:, None] <= costs) & (qualities[:, None] >= qualities)

@@ -1,7 +1,5 @@
 """The notebooks as students get them: without solutions, and not yet run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ..errors import OutputError
@@ -10,16 +8,10 @@ from .plan import find_notebooks
 
 
 def student_copies(notebooks_dir, out, force=False) -> list[Path]:
-    """Write the notebooks without solutions and outputs, for students to fill in.
+    """Write the notebooks of a folder (None: found as by `run_course`) without solutions and
+    outputs to the folder `out`, for students to fill in; with `force` over copies that are there.
 
-    Args:
-        notebooks_dir: folder with the course; None finds it as `run_course` does.
-        out: folder for the copies.
-        force: write over copies that are there.
-    Returns:
-        The paths written.
-    Raises:
-        OutputError: a copy is there already, or `out` is the course itself.
+    Returns the paths written. OutputError: a copy is there, or `out` is the course itself.
     """
     notebooks = {path: Path(out, path.name) for path in find_notebooks(notebooks_dir)}
     for path, target in notebooks.items():  # all before the first is written
@@ -28,7 +20,6 @@ def student_copies(notebooks_dir, out, force=False) -> list[Path]:
         if target.exists() and not force:
             todo = "use --force, or another folder"
             raise OutputError("is there already", file=target, todo=todo)
-
     import nbformat
     from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocessor
 

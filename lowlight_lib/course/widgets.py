@@ -1,7 +1,5 @@
 """Sliders for the notebooks: one function, so that every slider of the course behaves the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import ipywidgets
@@ -14,12 +12,8 @@ def slider(function: Callable, **ranges) -> None:
     ipywidgets.interact with two differences. Nothing is drawn before the first move: a plain cell
     above shows the defaults, and papermill's client may wait for ever when a widget draws in a run
     without a screen (jupyter/nbclient#312). And it draws when the mouse is released, never while it
-    moves: no queue of stale drawings on a slow machine.
-
-    Args:
-        function: draws a figure or prints.
-        ranges: one for each argument, as for interact: (low, high) or (low, high, step) of
-            numbers, or a list of choices. It starts at the argument's default.
+    moves: no queue of stale drawings on a slow machine. `ranges`, one for each argument, are as for
+    interact: (low, high) or (low, high, step), or a list of choices; it starts at the default.
     """
     panel = ipywidgets.interactive(function, {"manual": True}, **ranges)  # manual: not at once
     panel.children = [c for c in panel.children if c is not panel.manual_button]

@@ -9,7 +9,7 @@ from ..errors import OptionError
 from ..models import SYSTEMS, Task
 from .base import Dataset
 from .llrvd_smoid import LlrvdDataset, SmoidDataset
-from .photos import LolDataset, PairsDataset
+from .photos import LolDataset, LolTestDataset, PairsDataset, SiceTestDataset
 from .sid import SidDataset
 
 __all__ = ["DATASETS", "Dataset", "find", "open_dataset"]
@@ -20,6 +20,8 @@ DATASETS: dict[str, type[Dataset]] = {
     "smoid": SmoidDataset,
     "pairs": PairsDataset,
     "lol": LolDataset,
+    "lol-test": LolTestDataset,
+    "sice-test": SiceTestDataset,
 }
 
 

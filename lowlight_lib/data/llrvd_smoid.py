@@ -85,7 +85,10 @@ class SmoidDataset(VideoDataset):
     levels = (0, 65535)
     channels_last = False
     planes = (1, 0, 1, 2)  # as the released display code has them: G2, R, G1, B of an RGGB cell
+    order = (2, 0, 1, 3)
     camera = "SMOID's two-camera rig"
+    fps = 15
+    whole = 320
     splits = _splits(
         103,
         val=(1, 2, 3, 13, 16, 19, 23, 30, 33, 40, 53, 56, 72, 74, 77, 81),
@@ -98,7 +101,7 @@ class SmoidDataset(VideoDataset):
             return None
         place = self.folder / f"_Scene{scene}" / name
         files = place / "Dark/RAW/raw_input.npy", place / "Bright/RAW/raw_target.npy"
-        return f"_Scene{scene}/Gain{gain}", gain, GAIN_RATIOS[gain], *files
+        return f"_Scene{scene}/{name}", gain, GAIN_RATIOS[gain], *files
 
 
 def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
     pairs/1/a.jpg  pairs/1/b.jpg  pairs/church/001.png ...      any names, any number
     LOL/our485/low/2.png  LOL/our485/high/2.png                 training; LOL/eval15 is for testing
+    LOL-test/raw/1.png  SICE-test/image/1.jpg ...   for testing, as PairLIE has them; see below
 
 Source: Fu et al., CVPR 2023 (PairLIE), and Wei et al., "Deep Retinex Decomposition for Low-Light
 Enhancement", BMVC 2018 (LOL), in the layouts they publish.
@@ -23,6 +24,8 @@ from .base import Dataset, gather, random_lines, turn
 from .cache import ArrayCache
 
 LOL_SPLITS = {"train": "our485", "test": "eval15"}
+_PUBLISHED = {("LOL", "train"): (485, 485), ("LOL", "test"): (15, 15)}
+_DARK = ("raw", "image", "low")  # what test folders call their dark pictures
 
 
 @dataclass(frozen=True)
@@ -133,12 +136,32 @@ class LolDataset(PhotoDataset):
 
     def __init__(self, data_root, split="test"):
         super().__init__(data_root, split)
-        self.pairs = _read_lol(self.folder / LOL_SPLITS[split])
-        self.published = {"train": (485, 485), "test": (15, 15)}[split]
+        self.pairs = _read_lol(*self._folders(split))
+        self.published = _PUBLISHED.get((self.folder_name, split))
+
+    def _folders(self, split):
+        return [self.folder / LOL_SPLITS[split] / side for side in ("low", "high")]
 
     def target(self, i) -> np.ndarray:
         """The well exposed picture: float32 (H, W, 3) in [0, 1]."""
         return self.picture(self.pairs[i].files[1])
+
+
+class LolTestDataset(LolDataset):
+    """Pairs in two folders: the dark pictures in raw/, image/ or low/, and the well exposed ones,
+    of the same names, in the one beside it, whatever it is called."""
+
+    folder_name = "LOL-test"
+    splits = ("test",)
+
+    def _folders(self, split):
+        there = sorted(_listing(self.folder, Path.is_dir), key=lambda p: p.name not in _DARK)
+        known = [p.name in _DARK for p in there] == [True, False]
+        return there if known else [self.folder / "raw", self.folder / "high"]
+
+
+class SiceTestDataset(LolTestDataset):
+    folder_name = "SICE-test"
 
 
 def _read_scene(folder):
@@ -151,27 +174,29 @@ def _read_scene(folder):
     return Scene(folder.name, tuple(files))
 
 
-def _read_lol(folder):
-    """The pairs of LOL/our485 or LOL/eval15: files of one name in low/ and in high/."""
+def _read_lol(*folders):
+    """Pairs of files of one name in two folders, dark and well exposed."""
     low, high = sides = [{}, {}]
-    for side, name in zip(sides, ("low", "high"), strict=True):
-        for file in photos_in(folder / name):
+    for side, folder in zip(sides, folders, strict=True):
+        for file in photos_in(folder):
             if side.setdefault(file.stem, file) is not file:
                 raise DataError("is there twice, with another suffix", file=file, todo="keep one")
         if not side:
             todo = "get LOL/our485/low and high, LOL/eval15/low and high by data_scripts/get_lol.py"
-            raise DataError("is not there, or holds no picture", file=folder / name, todo=todo)
+            raise DataError("is not there, or holds no picture", file=folder, todo=todo)
     alone = [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]
     if alone:
-        what = f"has no counterpart in low/ or high/, as {len(alone)} have not"
+        names = "/ or ".join(folder.name for folder in folders)
+        what = f"has no counterpart in {names}/, as {len(alone)} have not"
         todo = "complete the data set, or take the file out"
         raise DataError(what, file=alone[0], todo=todo)
     return [Scene(stem, (file, high[stem])) for stem, file in low.items()]
 
 
-def photos_in(folder) -> list[Path]:
-    """The pictures in a folder, in natural order (2 before 10); others and hidden are passed by."""
-    return _listing(folder, lambda p: p.suffix.lower() in PHOTOS and p.is_file())
+def photos_in(folder, also=()) -> list[Path]:
+    """The pictures in a folder, and files of other suffixes `also`, in natural order (2 before 10);
+    what is hidden is passed by."""
+    return _listing(folder, lambda p: p.suffix.lower() in (*PHOTOS, *also) and p.is_file())
 
 
 def _listing(folder, wanted):

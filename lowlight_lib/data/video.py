@@ -25,7 +25,7 @@ class VideoClip:
     """A dark clip and its target.
 
     Attributes:
-        name: "35/125" or "_Scene6/Gain30".
+        name: "35/125" or "_Scene6/Gain30Gain0".
         scene: published number.
         group: "125" or "30": scores are averaged per group, then over the groups.
         ratio: the amplification that makes up for the missing light.
@@ -57,6 +57,9 @@ class VideoDataset(Dataset):
         splits: the published scene numbers.
         places: the folders of a scene, of which the first holds one a ratio or gain.
         named_by: what those are named by.
+        fps: at which its films are shown.
+        whole: frames are published as seen whole where no side is larger, in packed pixels.
+        order: the place in the 2x2 cell of each plane, where pictures are demosaiced.
     Raises:
         DataError: nothing of the split is there, or a clip is damaged; says which file.
     """
@@ -67,6 +70,9 @@ class VideoDataset(Dataset):
     planes: tuple[int, ...]
     places: tuple[str, ...]
     named_by: str
+    fps = 10
+    whole = 0
+    order: tuple[int, ...] | None = None
 
     def __init__(self, data_root, split, *, levels=None):
         opener = functools.partial(open_clip, channels_last=self.channels_last)
@@ -160,7 +166,7 @@ class VideoDataset(Dataset):
             frames: as in `input`.
             colours: `isp(i)`, for who shows a clip part by part: it reads a file a frame.
         Returns:
-            float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution.
+            float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution, SMOID's at all of it.
         """
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed
@@ -169,7 +175,7 @@ class VideoDataset(Dataset):
             gains, ccm = display.grey_world(self.target(i, 0)[0], self.planes), None
         else:
             gains, ccm = (values[frames] for values in colours)
-        return display.display(packed, gains, ccm, planes=self.planes)
+        return display.display(packed, gains, ccm, planes=self.planes, order=self.order)
 
     def _draw(self, i, rng, crop, frames):
         clip = self.pairs[i]

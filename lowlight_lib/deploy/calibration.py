@@ -1,7 +1,6 @@
 """What an int8 network is calibrated on: inputs as the network sees them, in one npz file.
 
-None of them is from the test set.
-Built in notebooks/13_deploy, section 3.
+None of them is from the test set. Built in notebooks/13_deploy, section 3.
 """
 
 import io
@@ -15,8 +14,8 @@ from .. import models, recipes
 from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
+from ..evaluation.photos import pixels_of, read_prediction
 from ..io.pickles import read_npz
-from ..io.pictures import read_photo
 from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
@@ -29,14 +28,14 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     """Inputs of a system; none should be of a test picture.
 
     Args:
-        source: an npz of `write_calibration`; or a data root, of which LOL's or SID's training
-            inputs are taken, mosaics multiplied by their exposure ratio; or a folder of
-            photographs, or of raw files, these amplified by the estimate with m = 5.
+        source: an npz of `write_calibration`, or with pictures of 8 bits; or a data root, of which
+            LOL's or SID's training inputs are taken, mosaics multiplied by their exposure ratio;
+            or a folder of photographs (or of npz, one in each), or of raw files, these amplified
+            by the estimate with m = 5.
         count: this many of them, evenly spread.
         side: of the crop from each one's middle, by default as the card says, at most.
     Returns float32 arrays (1, C, h, w), sides multiples of the network's.
-    Raises:
-        OptionError: see `check_key`. DataError: nothing there, or damaged.
+    Raises OptionError (see `check_key`), or DataError: nothing there, or damaged.
     """
     check_key(key)
     source, card = Path(source), models.SYSTEMS[key]
@@ -73,6 +72,9 @@ def read_calibration(path, key) -> list[np.ndarray]:
         raise DataError("holds no inputs", file=path, todo="write it again")
     m = spec.multiple
     for name, a in arrays.items():
+        if a.dtype == np.uint8 and spec.task is Task.PHOTO:
+            arrays[name] = pixels_of(a, 3, path).transpose(2, 0, 1)
+    for name, a in arrays.items():
         good = a.ndim == 3 and a.shape[0] == spec.channels and a.dtype.kind == "f" and min(a.shape)
         if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
             todo = f"finite floats ({spec.channels}, H, W), H and W multiples of {m}"
@@ -94,14 +96,13 @@ def _pictures(spec, source, count):
     """[((C, H, W) as the network takes it, amplified, and its file)]."""
     photos = spec.task is Task.PHOTO
     name = "LOL" if photos else "SID"
-    found: list[tuple[Any, Any, Path | str | None]]
+    found: list[tuple[Any, Any, Any]]
     if (source / name).is_dir():
-        recipe = recipes.usual(spec.key).replace(dataset=name.lower())
-        data = open_dataset(recipe, source, "train")
+        data = open_dataset(recipes.usual(spec.key).replace(dataset=name.lower()), source, "train")
         found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     elif photos:
-        files = photos_in(source)
-        found = [(read_photo(files[i]), 1, files[i]) for i in _spread(len(files), count)]
+        files = photos_in(source, also=(".npz",))
+        found = [(read_prediction(files[i]), 1, files[i]) for i in _spread(len(files), count)]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
         raws = [read_raw(files[i]) for i in _spread(len(files), count)]

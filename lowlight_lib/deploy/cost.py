@@ -1,7 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, memory, time.
-
-Built in notebooks/09_what_it_costs.
-"""
+"""What a network costs in parameters, MACs, memory, time: built in notebooks/09_what_it_costs."""
 
 import dataclasses
 import statistics
@@ -30,9 +27,8 @@ class Cost:
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
-    Of a module with binary weights (see `blocks.binary.binary_layers`) the MACs of the convolutions
-    that it runs itself are binary, and its `weight` counts 1/32. `training`: with the backward
-    pass, and what a forward pass has to keep for it.
+    Of a module of `blocks.binary.binary_layers` the convolutions that it runs itself are binary,
+    and its `weight` counts 1/32. `training`: with the backward pass and what is kept for it.
     """
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
@@ -78,7 +74,6 @@ def in_turns(calls, rounds) -> dict:
 
 def summary(found) -> str:
     """What `lowlight cost` prints of a `Cost` as a dict, perhaps with a process and modules."""
-
     lines = [f"parameters        {found['params']:,}", f"MACs              {_giga(found['macs'])}"]
     if found["binary_macs"]:
         binary, ops = _giga(found["binary_macs"]), _giga(found["ops"])
@@ -88,6 +83,8 @@ def summary(found) -> str:
     if "process_peak_bytes" in found:
         before, peak = found["process_before_bytes"] / 2**20, found["process_peak_bytes"] / 2**20
         lines.append(f"process peak      {peak:.0f} MiB, {peak - before:.0f} of them for the pass")
+    for name, billions in found.get("as_published", {}).items():
+        lines.append(f"{name:26}{billions:.3f} G")
     if found["seconds"] is not None:
         lines.append(f"time              {found['seconds']:.3f} s")
     for name, macs in found.get("by_module", {}).items():

@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from ..blocks.binary import binary_layers
@@ -41,10 +42,10 @@ class Op:
 def trace(model, input_shape, *, training=False) -> list[Op]:
     """Every operation of one pass, in order.
 
-    Nothing is computed. A network that looks at its values (a histogram, an `if`) cannot run so; it
-    is run on random numbers instead. Live bytes count float32 tensors that operations made: neither
-    input nor weights, in training the gradients of the weights too, no optimizer. `training`:
-    with the backward pass of a sum of the outputs. The model is left as it was.
+    Nothing is computed, but for a network that looks at its values (a histogram, an `if`): it is
+    run on random numbers. Live bytes count float32 tensors that operations made: neither input nor
+    weights, in training the gradients of the weights too, no optimizer. `training`: with the
+    backward pass of a sum of the outputs. The model is left as it was.
     """
     was = model.training
     model.train(training)
@@ -85,7 +86,6 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
     Release "old" takes a transposed convolution for an ordinary one: the weights times the *output*
     positions, stride^2 times too many. "later" has that right, and takes the output to be as wide
     as it is high when it adds the bias.
-
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
         that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
         in upright (width first).
@@ -113,10 +113,10 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
 def as_published_binary(model, input_shape) -> dict[str, int]:
     """The operations of a binary network as BRVE's released counter takes them.
 
-    A binary MAC counts 1/64, a real one 1; beside them one for each number that a convolution's
-    bias, a learned shift, an activation or a pooling touches, and for each that is upsampled, of
-    the first item of a batch only. Not counted are signs, residuals, scales, shifts of frames, and
-    of the attention's statistics all but one mean (inferred from its 1.469 G a frame).
+    A binary MAC counts 1/64, a real one 1, and so does each number that a convolution's bias, a
+    learned shift, an activation or a pooling touches, and each that is upsampled, of the first item
+    of a batch only. Signs, residuals, scales, shifts of frames count 0, and of the attention's
+    statistics all but one mean (inferred from its 1.469 G a frame).
     Returns {"binary", "real" (with biases), "other"}.
     Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50.
     """
@@ -133,6 +133,22 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
         elif "upsample" in kind:
             found["other"] += outputs // op.output[0]
     return found
+
+
+def as_published(model, input_shape) -> dict[str, float]:
+    """What the counters of released code print for a network, in units of 1e9, by their names.
+
+    For a network with binary layers BRVE's, for all frames and for one. Else ptflops, later with
+    the width first; and thop / 0.9 * 2, as the zoo that deploys PairLIE has it, with biases.
+    """
+    if binary_layers(model):
+        whole = sum(as_published_binary(model, input_shape).values()) / 1e9
+        return {"get_flops_bnn": whole, "get_flops_bnn, a frame": whole / input_shape[0]}
+    biased = (op for op in trace(model, input_shape) if op.kind.endswith("convolution"))
+    thop = sum(op.macs + op.bias * math.prod(op.output) for op in biased) / 1e9
+    later = ptflops_gmacs(model, (*input_shape[:2], *input_shape[:1:-1]), "later")
+    found = {"ptflops, old": ptflops_gmacs(model, input_shape), "ptflops, later": later}
+    return found | {"thop / 0.9 * 2": thop / 0.9 * 2}
 
 
 @torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
@@ -152,12 +168,8 @@ def _run(model, input_shape, device, training):
             hooks.enter_context(module.register_forward_hook(tracer.leave, always_call=True))
         out = functional_call(model, tensors, (x,))
         if training:
-            cast(torch.Tensor, sum(t.sum() for t in _listed(out))).backward()
+            cast(torch.Tensor, sum(t.sum() for t in tree_leaves(out))).backward()
     return tracer.ops
-
-
-def _listed(out):
-    return out if isinstance(out, (tuple, list)) else [out]
 
 
 class _Tracer(TorchDispatchMode):
@@ -177,10 +189,10 @@ class _Tracer(TorchDispatchMode):
         del self._running[-1:]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        inputs = [t for t in args if isinstance(t, torch.Tensor)]
+        inputs = [t for t in args if torch.is_tensor(t)]
         known = {t.untyped_storage()._cdata for t in inputs}
         out = func(*args, **(kwargs or {}))
-        outputs = [t for t in _listed(out) if isinstance(t, torch.Tensor)]
+        outputs = [t for t in tree_leaves(out) if torch.is_tensor(t)]
         for t in outputs:
             self._count(t.untyped_storage(), known)
         if outputs:

@@ -1,9 +1,8 @@
 """From a network to a file that others can run: ONNX, or a program of torch.export.
 
 A file holds one unit of a network (`models.export_units`), weight normalisation folded. Padding to
-multiples of what `read_about` says and cropping back is the caller's work: an exported graph would
-freeze it at the size of its example. See `blocks.padding.run_padded`.
-Built in notebooks/13_deploy, section 1.
+multiples and cropping back is left to the caller (`blocks.padding.run_padded`): an exported graph
+would freeze it at the size of its example. Built in notebooks/13_deploy, section 1.
 """
 
 import contextlib
@@ -20,6 +19,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from .. import __version__, models
 from ..blocks.binary import binary_layers
@@ -50,8 +50,7 @@ def to_onnx(model, path=None, outputs=None, stage=None):
         path: the file, overwritten if it is there; None returns the onnx.ModelProto instead.
         outputs: of a network with several: the names of those wanted, in any order; default all.
         stage: the name in `units`, where a network is several; default "network".
-    Raises:
-        OptionError: onnx is not installed; outputs or a stage that do not fit.
+    OptionError: onnx is not installed; outputs or a stage that do not fit.
 
     >>> from lowlight_lib import models
     >>> file = to_onnx(models.build("pairlie", width=4), outputs=("L", "R"))
@@ -90,11 +89,10 @@ def to_program(model, path, outputs=None, stage=None):
 def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
     """Compare a file with PyTorch on the same inputs, at two sizes; the largest difference.
 
-    A binary network is compared stage by stage, and of several drawn inputs the best counts:
-    rounding flips signs in some of them, a wrong graph is wrong in all.
-
-    Outputs and stage are as exported, the file as of `read_about`, sizes (height, width) pairs,
-    multiples of the network's. DataError: they differ by more than `TOLERANCE`.
+    Of a binary network, which goes stage by stage, the best of several drawn inputs counts:
+    rounding flips signs in some of them, a wrong graph is wrong in all. Outputs and stage are as
+    exported, the file as of `read_about`, sizes (height, width) pairs, multiples of the network's.
+    DataError: they differ by more than `TOLERANCE`.
     """
     unit, _ = _unit(model, outputs, stage)
     m = max(unit.multiple, 8)
@@ -104,7 +102,7 @@ def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
         for seed in range(DRAWS if binary_layers(cast(nn.Module, unit.module)) else 1):
             args = unit.draw(h, w, torch.Generator().manual_seed(seed))
             with torch.no_grad():
-                pairs = zip(run(*args), _listed(unit.module(*args)), strict=True)
+                pairs = zip(run(*args), tree_leaves(unit.module(*args)), strict=True)
             found.append(np.max([np.abs(a - b.numpy()).max() for a, b in pairs]))
         worst = float(np.max([worst, np.min(found)]))  # numpy's let no NaN pass by
     if not worst <= TOLERANCE:
@@ -119,22 +117,16 @@ def open_file(file):
     if isinstance(file, (str, Path)) and Path(file).suffix == ".pt2":
         with quiet():
             program = torch.export.load(file).module()
-
-        return torch.no_grad()(lambda *args: [y.numpy() for y in _listed(program(*args))])
+        return torch.no_grad()(lambda *args: [y.numpy() for y in tree_leaves(program(*args))])
     session = onnx_session(file)
     names = [i.name for i in session.get_inputs()]
     return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
 
 
-def _listed(out):
-    return [out] if torch.is_tensor(out) else out
-
-
 def read_about(file) -> dict:
-    """What a file of ours, a path of a .onnx or .pt2 or an onnx.ModelProto, says of itself.
-
-    "spec": `models.Spec`. "stage": name of the unit; "inputs", "outputs": its names; "multiple": of
-    height and width. "precision"; "library", "torch": versions. DataError: it is not ours.
+    """What a file of ours, a path of a .onnx or .pt2 or an onnx.ModelProto, says of itself:
+    "spec", a `models.Spec`; "stage", "inputs", "outputs": names of the unit; "multiple" of height
+    and width; "precision"; "library", "torch": versions. DataError: it is not ours.
     """
     onnx = need("onnx")[0]
     path = file if isinstance(file, (str, Path)) else None
@@ -179,8 +171,7 @@ def quiet():
     try:
         for log in levels:
             log.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         for log, level in levels.items():

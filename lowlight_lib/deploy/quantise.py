@@ -26,8 +26,9 @@ from .export import quiet, read_about, set_about
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
 # What is computed on integers: the convolutions, and what lies between them.
-TYPES = ("Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add",
-         "DepthToSpace")  # fmt: skip
+TYPES = [
+    "Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add", "DepthToSpace"
+]  # fmt: skip
 
 
 def to_float16(proto):
@@ -49,17 +50,12 @@ def to_int8(proto, calibration, keep=None):
     """The network with int8 weights and uint8 activations, quantised statically.
 
     QuantizeLinear and DequantizeLinear stand around each operation, which runtimes turn into
-    integer kernels (see `int8_kernels`).
-
-    Args:
-        proto: as of `to_float16`; its errors, too.
-        calibration: inputs (1, C, h, w), see `calibration.calibration_set`.
-        keep: names of convolutions, or how they begin, that stay in float32; by default those of
-            the system's card.
+    integer kernels (see `int8_kernels`). `calibration` are inputs (1, C, h, w), see
+    `calibration.calibration_set`; convolutions whose names begin as one of `keep`, by default of
+    the system's card, stay in float32. The rest, and errors, are as of `to_float16`.
     """
     about = read_about(proto)
-    key = about["spec"].key
-    check_key(key)
+    check_key(key := about["spec"].key)
     if not len(calibration):
         raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
     keep = cast(Any, models.SYSTEMS[key].int8).keep if keep is None else tuple(keep)
@@ -74,7 +70,7 @@ def to_int8(proto, calibration, keep=None):
         # Called MinMax because it then takes ranges as they are: ours.
         found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration))
         kinds = q.QuantType.QInt8, q.QuantType.QUInt8  # weights, activations
-        quantiser = qdq.QDQQuantizer(model, True, False, *kinds, found, [], stays, [*TYPES], {})
+        quantiser = qdq.QDQQuantizer(model, True, False, *kinds, found, [], stays, TYPES, {})
         quantiser.quantize_model()
         _pad_integers(quantiser.model.model)
         quantiser.model.topological_sort()
@@ -104,7 +100,7 @@ def ranges(proto, calibration) -> dict[str, tuple[float, float]]:
             counts[i] += np.bincount(places.clip(max=BINS - 1), minlength=BINS)
     found = {}
     for i, name in enumerate(names):
-        # Numbers of one sign have all 256 steps to themselves, others about half on either side.
+        # Numbers of one sign have all 256 steps for them, others about half on either side.
         cut = best_cut(counts[i], LEVELS if low[i] < 0 < high[i] else 2 * LEVELS) * top[i] / BINS
         found[name] = np.float32(max(low[i], -cut)), np.float32(min(high[i], cut))
     return found
@@ -154,8 +150,7 @@ def layer_errors(proto, quantised, inputs) -> dict[str, float]:
     errors of all layers before have piled up, over `inputs`, (1, C, h, w) arrays.
     """
     names, both = list(convolutions(proto).values()), []
-    for p in (proto, quantised):
-        layers = convolutions(p)
+    for p, layers in ((proto, convolutions(proto)), (quantised, convolutions(quantised))):
         place = {layers[n.name]: n.output[0] for n in p.graph.node if n.name in layers}
         both.append(_watch(p, [place[name] for name in names]))
     power, noise = np.zeros((2, len(names)))

@@ -1,9 +1,7 @@
 """The roofline of this machine, and the blocks of a network under it.
 
-Built in notebooks/09_what_it_costs, section 6.
-
 Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
-Multicore Architectures", Communications of the ACM 2009.
+Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6.
 """
 
 import contextlib
@@ -12,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from ..blocks.binary import BinaryTransition, DABC2d
 from ..blocks.dense import ResidualDenseBlock
@@ -64,9 +63,8 @@ def measure_roof(dtype=torch.float32, sides=(512, 1024, 2048), megabytes=128, re
 def blocks(model, input_shape, repeats=3) -> list[Block]:
     """Time the blocks of a network, each in its place.
 
-    `WHOLE` modules are one block, with all that is in them; what multiplies outside of them, a bare
-    convolution, is a block of its own. The model is in eval mode and on the CPU; blocks are in the
-    order in which they first run.
+    `WHOLE` modules are one block, with all that is in them; a convolution outside of them is one
+    of its own. The model is in eval mode, on the CPU; blocks are in the order in which they run.
     """
     kinds = {name: isinstance(module, WHOLE) for name, module in model.named_modules()}
     work = {}
@@ -82,17 +80,15 @@ def blocks(model, input_shape, repeats=3) -> list[Block]:
     def enter(name):
         began[name] = time.perf_counter()
 
-    def leave(name, *tensors):
+    def leave(name, tensors):
         passes[-1][name] += time.perf_counter() - began[name]
-        moved[name] += sum(t.nbytes for t in _tensors(tensors))
+        moved[name] += sum(t.nbytes for t in tree_leaves(tensors) if torch.is_tensor(t))
 
     x = torch.rand(input_shape, generator=torch.Generator().manual_seed(0))
     with contextlib.ExitStack() as hooks, torch.inference_mode():
         for n, module in modules.items():
-            enters = module.register_forward_pre_hook(lambda *_, n=n: enter(n))
-            leaves = module.register_forward_hook(lambda _, x, y, n=n: leave(n, x, y))
-            hooks.enter_context(enters)
-            hooks.enter_context(leaves)
+            hooks.enter_context(module.register_forward_pre_hook(lambda *_, n=n: enter(n)))
+            hooks.enter_context(module.register_forward_hook(lambda _, *xy, n=n: leave(n, xy)))
         for _ in range(repeats + 1):
             passes.append(dict.fromkeys(work, 0.0))
             moved = dict.fromkeys(work, 0)
@@ -100,9 +96,3 @@ def blocks(model, input_shape, repeats=3) -> list[Block]:
     for name, module in modules.items():
         moved[name] += sum(p.nbytes for p in module.parameters())
     return [Block(n, work[n], moved[n], statistics.median(p[n] for p in passes[1:])) for n in work]
-
-
-def _tensors(value):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [t for v in value for t in _tensors(v)] if isinstance(value, (tuple, list)) else []

@@ -5,7 +5,10 @@ What papers leave unsaid and what moves the last digits is a named `Protocol`.
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,46 +22,22 @@ MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a picture is scored."""
+    """How a picture is scored; protocols.toml has them all, and what the fields mean."""
 
     name: str  # goes into results.json
-    rounding: str  # "round" or "truncate" to 8 bits before scoring, or "none"
-    text: str  # the whole protocol in a sentence
-    task: Task = Task.RAW_STILL  # what it is for; those of RAW_STILL are for PHOTO too
-    joint: bool = False  # PSNR from the squared error of the four planes together
-    gamma: float = 0.2  # that an illumination is raised to, where nobody says another
+    text: str
+    rounding: str
+    task: Task
+    joint: bool = False
+    gamma: float = 0.2
+    window: int = 11
 
 
-_PICTURES = (
-    "PSNR over RGB; SSIM with an 11x11 Gaussian window, sigma 1.5, where the window fits into the "
-    "picture, mean over RGB; per image, then the mean over images"
-)
-_RAW = (
-    "raw in [0, 1], {}; PSNR of {}, at most 100 dB; SSIM of each packed plane, with scikit-image's "
-    "window of 7x7; both for each frame, mean over {}frames; ST-RRED of each plane, frames 0 and "
-    "1, 2 and 3, ... being pairs, mean over planes; all three then mean over the clips of a ratio "
-    "or gain, then over the ratios or gains"
-)
+_TEXT = Path(__file__).with_name("protocols.toml").read_text(encoding="utf-8")
 PROTOCOLS = {
-    p.name: p
-    for p in (
-        Protocol("default", "round", f"both pictures rounded to 8 bits; {_PICTURES}"),
-        Protocol("truncate", "truncate",
-                 f"both pictures truncated to 8 bits, as REDI's code does; {_PICTURES}"),
-        Protocol("float", "none", f"no rounding; {_PICTURES}"),
-        Protocol("raw_video", "none",
-                 _RAW.format("results clipped to it", "each packed plane", "planes and "),
-                 Task.RAW_VIDEO),
-        Protocol("raw_video_released", "none", "as BRVE's code has it: "
-                 + _RAW.format("results not clipped", "the four packed planes together", ""),
-                 Task.RAW_VIDEO, joint=True),
-        Protocol("pairlie_released", "truncate", "as PairLIE's released scripts have it for LOL: "
-                 f"gamma 0.14; truncated to 8 bits, as pictures are saved there; {_PICTURES}",
-                 Task.PHOTO, gamma=0.14),
-        Protocol("pairlie_vendor", "none", "as the model zoo scores that deploys PairLIE: gamma "
-                 f"0.2; no rounding; {_PICTURES}", Task.PHOTO),
-    )
-}  # fmt: skip
+    name: Protocol(name, **p | {"task": Task[p.get("task", "RAW_STILL")]})
+    for name, p in tomllib.loads(_TEXT).items()
+}
 
 
 def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
@@ -75,16 +54,22 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 
 def score(picture, target, protocol="default") -> tuple[float, float]:
     """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
-    infinity dB for equal ones. ShapeError where a side is shorter than the window of 11; DataError
-    for what is not finite."""
+    infinity dB for equal ones. ShapeError where a side is shorter than SSIM's window; DataError for
+    what is not finite.
+    """
+    from skimage.metrics import structural_similarity
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-    rounding = find_protocol(protocol, Task.PHOTO).rounding
-    a, b = (_prepare(v, rounding) for v in (picture, target))
+    how = find_protocol(protocol, Task.PHOTO)
+    a, b = (_prepare(v, how.rounding) for v in (picture, target))
     if a.shape != b.shape:
         raise ShapeError(f"a picture of {tuple(a.shape)} against a target of {tuple(b.shape)}")
-    if min(a.shape[-2:]) < 11:
-        raise ShapeError(f"SSIM needs sides of 11 pixels, got {tuple(a.shape[-2:])}")
+    if min(a.shape[-2:]) < how.window:
+        raise ShapeError(f"SSIM needs sides of {how.window} pixels, got {tuple(a.shape[-2:])}")
+    if how.window == 7:
+        x, y = ((v[0].numpy() * 255).round().astype(np.uint8) for v in (a, b))
+        similar: Any = structural_similarity(x, y, channel_axis=0)
+        return psnr(a, b), float(similar)
     # torchmetrics pads the border; SSIM's authors, MATLAB and scikit-image leave it out.
     full = ssim(a, b, data_range=1.0, sigma=1.5, kernel_size=11, return_full_image=True)[1]
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())

@@ -27,25 +27,30 @@ class Photos(Evaluation):
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
     in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
     minus X, its bytes to be read as signed), truncated to 8 bits. `predictions` is a folder of
-    pictures made elsewhere: for each dark NAME.png a NAME.png (or another format) or NAME.npz.
+    pictures made elsewhere: for each dark NAME.png a NAME.png (or another format) or NAME.npz; or,
+    `by_order`, as many as there are dark ones, of any names, the first for the first.
     """
 
     gamma: float | None = None  # the result is L^gamma R; by default the protocol's
     predictions: Path | None = None
+    by_order: bool = False
 
     def __post_init__(self):
         if self.amplification != "ratio":
             todo = "leave amplification out; gamma says how bright"
             raise OptionError("photographs are not amplified", todo=todo)
         self.amplification = None
+        if self.by_order and self.predictions is None:
+            raise OptionError("by_order is for predictions", todo="give --predictions")
         gamma = self.protocol.gamma if self.gamma is None else self.gamma
         check_gamma(gamma)
         self.gamma, self._made = float(gamma), None  # {name: file} of the predictions
 
     def begin(self):
         if self.predictions is not None:
-            folder, names = Path(self.predictions), [self.data.name(i) for i in range(self.count)]
-            self._made, self.predictions = _find(folder, names), folder.name
+            folder, count = Path(self.predictions), len(self.data) if self.by_order else self.count
+            names = [self.data.name(i) for i in range(count)]
+            self._made, self.predictions = _find(folder, names, self.by_order), folder.name
 
     def file(self, i):
         return self._made[self.data.name(i)] if self._made else super().file(i)
@@ -82,18 +87,18 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     arrays = read_npz(path)
     pair = next((p for p in (("L", "R"), ("output_0", "output_1")) if {*p} <= {*arrays}), None)
     if pair:
-        L, R = (_pixels(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))
+        L, R = (pixels_of(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))
         if L.shape[:2] == R.shape[:2]:
             return cast(np.ndarray, recompose(L, R, gamma)).clip(0, 1)
     elif len(arrays) == 1:
-        return _pixels(*arrays.values(), channels=3, path=path)
+        return pixels_of(*arrays.values(), channels=3, path=path)
     inside = ", ".join(f"{n} {a.shape}" for n, a in arrays.items()) or "nothing"
     todo = "keep one picture in it, or L and R of one size"
     raise DataError(f"holds {inside}", file=path, todo=todo)
 
 
-def _pixels(a, channels, path):
-    """float32 (H, W, channels) in [0, 1]."""
+def pixels_of(a, channels, path):
+    """An array of an npz as float32 (H, W, channels) in [0, 1], see `read_prediction`."""
     a = a[0] if a.ndim == 4 and len(a) == 1 else a
     a = a[..., None] if a.ndim == 2 and channels == 1 else a
     if a.ndim == 3 and a.shape[-1] != channels and a.shape[0] == channels:
@@ -109,12 +114,16 @@ def _pixels(a, channels, path):
     return a.astype(np.float32).clip(0, 1)
 
 
-def _find(folder, names):
+def _find(folder, names, by_order):
     """{name: the file of that name in a folder of predictions}; DataError where one lacks."""
     if not folder.is_dir():
         raise DataError("is no folder", file=folder, todo="check --predictions")
-    there = {}
-    for path in (*photos_in(folder), *sorted(folder.glob("*.npz"))):
+    there, files = {}, photos_in(folder, also=(".npz",))
+    if by_order and len(files) == len(names):
+        return dict(zip(names, files, strict=True))
+    if by_order:
+        raise DataError(f"holds {len(files)} pictures, not {len(names)}", file=folder)
+    for path in sorted(files, key=lambda p: p.suffix.lower() == ".npz"):
         if path.stem in there and path.stem in names:
             raise DataError(f"is there as {there[path.stem].name} too", file=path, todo="keep one")
         there[path.stem] = path

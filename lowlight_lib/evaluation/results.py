@@ -63,6 +63,17 @@ def _is_row(row):
     )
 
 
+def as_brve_writes(row) -> list[dict]:
+    """A row of raw video as BRVE's tool writes it: {scene, gain, eval_result} for each clip, then
+    the means over the clips of each ratio or gain, and over these."""
+    names = {"PSNR": "psnr", "SSIM": "ssim", "ST-RRED": "strred"}
+    found = [(r["name"].split("/")[0], r["group"], r) for r in row["per_image"]]
+    found += [("average", group, scores) for group, scores in row["per_group"].items()]
+    found.append(("average", "average", row))
+    results = [{name: scores[k] for name, k in names.items()} for *_, scores in found]
+    return [{"scene": s, "gain": g, "eval_result": e} for (s, g, _), e in zip(found, results)]  # noqa: B905
+
+
 def computed_by(network) -> dict[str, str]:
     """{"backend", "precision"}: what a network made fast says of itself, else PyTorch as it is."""
     try:

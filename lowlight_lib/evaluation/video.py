@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..io.movies import Frames, need_ffmpeg
-from ..restore.clip import AT_A_TIME, OVERLAP, PIECE, TILE, enhance, find_clip_amplification
+from ..restore import clip as clips
 from .base import Evaluation
 from .metrics import score_raw
 from .results import mean
@@ -23,16 +23,17 @@ class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
     Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side), by the data set's display ISP.
+    target side by side, or the result only), by the data set's display ISP.
     """
 
     m: float = 5.0  # brightness of the estimate, which is one for each clip
     levels: tuple[float, float] | None = None  # not the layout's own; by default the training's
     seed: int = 0  # of torch, for a network that draws numbers
-    piece: int = PIECE  # this and the next see `clip.enhance`; as published, but blended
-    tile: int = TILE
-    overlap: int = OVERLAP
+    piece: int = clips.PIECE  # this and the next see `clip.enhance`; as published, but blended
+    tile: int | None = None  # by default as published: 256, and None, the whole, for SMOID
+    overlap: int = clips.OVERLAP
     seams: str = "blended"
+    result_only: bool = False  # in the mp4
 
     def data_options(self):
         return {"levels": self.levels}
@@ -41,35 +42,40 @@ class Video(Evaluation):
         if self.folder:
             need_ffmpeg()
         torch.manual_seed(self.seed)
+        if self.tile is None:
+            first = self.data.pairs[0]
+            self.tile = clips.published_tile(type(self.data), first.height, first.width)
 
     def score(self, i):
         data, clip = self.data, self.data.pairs[i]
         levels: tuple[float, float] = data.levels
         asked = self.amplification_of(i)
-        factor = find_clip_amplification(data.stored_input(i), *levels, *asked)
+        factor = clips.find_clip_amplification(data.stored_input(i), *levels, *asked)
 
         def read(frames):
             return data.input(i, frames, factor)
 
         ours, baseline = (_Scores(self.protocol) for _ in range(2))
-        album = Frames(self.folder, data.name(i)) if self.folder else contextlib.nullcontext()
+        place = self.folder, data.name(i)
+        album = Frames(*place, fps=data.fps) if self.folder else contextlib.nullcontext()
         tiles = {k: getattr(self, k) for k in ("piece", "tile", "overlap", "seams")}
         seconds, began = 0.0, time.perf_counter()
         with album as pictures:
             colours = data.isp(i) if pictures else None
-            for start, result in enhance(self.network, read, clip.frames, **tiles):
+            for start, result in clips.enhance(self.network, read, clip.frames, **tiles):
                 seconds += time.perf_counter() - began
                 where = slice(start, start + len(result))
                 dark, target = read(where), data.target(i, where)
                 ours.add(result, target)
                 baseline.add(dark, target)
-                for t in range(0, len(result) if pictures else 0, AT_A_TIME):
-                    some = [v[t : t + AT_A_TIME].clip(0, 1) for v in (dark, result, target)]
+                for t in range(0, len(result) if pictures else 0, clips.AT_A_TIME):
+                    part = slice(t, t + clips.AT_A_TIME)
+                    some = [v[part].clip(0, 1) for v in (dark, result, target)]
                     frames = slice(start + t, start + t + len(some[0]))
                     views = [data.pictures(i, v, frames, colours) for v in some]
                     for shown in zip(*views, strict=True):
                         assert pictures is not None
-                        pictures.add(shown[1], shown)
+                        pictures.add(shown[1], shown[1:2] if self.result_only else shown)
                 del result, dark, target  # the next piece needs their place
                 began = time.perf_counter()
         row = {"name": clip.name, "group": clip.group, "ratio": clip.ratio, "amplification": factor}

@@ -6,8 +6,6 @@ binary but the first, the last, and the 1x1 skips where the number of channels c
 Built in notebooks/06_binarized_conv and 07_shifts.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Literal
 
@@ -79,10 +77,8 @@ class Brve(nn.Module):
         channels: of the features.
         shift: "released" (what the weights were trained with), "intended" (the paper's), or, as
             ablations, "temporal" (no spatial shift) or "none".
-        attention: with the distribution-aware attention.
-        real_skips: with the real 1x1 convolutions beside the binary ones.
+        attention, real_skips, gradient: see `blocks.binary`.
         gain: multiplies the input and divides the output.
-        gradient: of the activations' sign, see `blocks.binary.sign_ste`.
     Shapes: packed frames (N, T, 4, H, W) or (T, 4, H, W), amplified and clipped to [0, 1], planes
         R, G1, G2, B -> the same shape, not clipped. Any T >= 1 (a clip of fewer than three frames
         is continued by its last one) and any H, W.

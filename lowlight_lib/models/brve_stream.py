@@ -1,7 +1,5 @@
 """BRVE on video without end: a frame goes in, a finished frame comes out, two late."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -15,10 +13,8 @@ class BrveStream:
 
     A frame is done when the two after it have been seen. The sums are those of the clip form, in
     the same order (the released streaming code adds the whole clip to each frame, loses the last
-    two, and feeds features that were refined already).
-
-    Of a `Brve` in eval mode, or what has its `spec`, `extract`, `align` and `reconstruct`.
-    Built in notebooks/07_shifts, section 5.
+    two, and feeds features that were refined already). Of a `Brve` in eval mode, or what has its
+    `spec`, `extract`, `align` and `reconstruct`. Built in notebooks/07_shifts, section 5.
 
     >>> from lowlight_lib import models
     >>> stream = models.build("brve", channels=4).eval().stream()
@@ -40,13 +36,13 @@ class BrveStream:
         """
         if frame.dim() != 3 or frame.shape[0] != 4:
             raise ShapeError(f"a frame is (4, H, W), got {tuple(frame.shape)}")
-        if self._waiting and self._waiting[0][0] != frame.shape[-2:]:
-            size, new = tuple(self._waiting[0][0]), tuple(frame.shape[-2:])
+        new = tuple(frame.shape[1:])
+        if self._waiting and (size := self._waiting[0][0]) != new:
             raise ShapeError(f"the frames before are {size}, this one is {new}")
         x = pad_to_multiple(frame[None], self.network.spec.multiple)
         with torch.inference_mode():
             features = self.network.extract(x)
-            self._waiting.append((frame.shape[-2:], x, *features))
+            self._waiting.append((new, x, *features))
             self._window.append(features[1])
             if len(self._window) < 3:
                 return []
@@ -60,9 +56,7 @@ class BrveStream:
             if self._window and not self._aligned:  # a video of one or two frames: the last again
                 last = self._window[-1]
                 self._window = self.network.align(*(self._window + [last] * 2)[:3])
-            done = [
-                self._finish(left) for left, _ in zip(self._window, [*self._waiting], strict=False)
-            ]
+            done = [self._finish(left) for left in self._window[: len(self._waiting)]]
         self._window, self._aligned = [], False
         return done
 
@@ -86,9 +80,8 @@ class Stage(nn.Module):
 
 
 def stage_units(network) -> dict[str, ExportUnit]:
-    """The three stages that a `BrveStream` calls, as files.
-
-    A whole clip unrolled would take minutes to export, and could not go on after its last frame.
+    """The three stages that a `BrveStream` calls, as files: a clip unrolled would take minutes
+    to export, and could not go on after its last frame.
     """
     c = network.conv_in.out_channels
 

@@ -5,8 +5,6 @@ The mosaic is packed down to 1/16 of its size, where a pixel costs 1/256. The wo
 Built in notebooks/04_pack_unpack.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Literal
 
@@ -82,11 +80,10 @@ class LLPackNet(nn.Module):
         planes = F.pixel_unshuffle(mosaic, 2).split(1, 1)  # 4 of (N, 1, H/2, W/2)
         planes = [F.relu(c(pack(p, 8))) for c, p in zip(self.colours, planes, strict=True)]
         x = self.conv_in(torch.cat(planes, 1))  # (N, 64, H/16, W/16)
-        features, y = [], x
+        features = [x]
         for rdb in self.rdbs:
-            y = rdb(y)
-            features.append(y)
-        x = x + self.fuse(torch.cat(features, 1))
+            features.append(rdb(features[-1]))
+        x = x + self.fuse(torch.cat(features[1:], 1))
         x = self.refine(F.pixel_shuffle(x, 2))  # (N, 16, H/8, W/8)
         x = self.conv_out(x)  # (N, 192, H/8, W/8)
         x = unpack(x, 8) if self.up == "unpack" else F.pixel_shuffle(x, 8)

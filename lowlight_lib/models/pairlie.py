@@ -4,8 +4,6 @@ Fu, Yang, Tu, Huang, Ding, Ma, CVPR 2023. Three plain networks: one projects the
 obeys I = L * R, the others read L and R off it. What it is trained on is in `blocks.retinex`.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

@@ -5,8 +5,6 @@ done at 1/32, where a pixel costs a thousandth. The method is patent pending (se
 Built in notebooks/05_scales_and_dense_blocks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -40,11 +38,10 @@ class HighScaleEncoder(nn.Module):
     def forward(self, x):  # (N, 4, H/2, W/2)
         x = F.pixel_unshuffle(x, 16)  # (N, 1024, H/32, W/32), ordered by Bayer colour first
         x = self.conv_in(self.squeeze(x))  # (N, 64, H/32, W/32)
-        features, y = [], x
+        features = [x]
         for rdb in self.rdbs:
-            y = rdb(y)
-            features.append(y)
-        x = x + self.fuse(torch.cat(features, 1))
+            features.append(rdb(features[-1]))
+        x = x + self.fuse(torch.cat(features[1:], 1))
         return self.conv_out(F.pixel_shuffle(x, 4))  # (N, 64, H/8, W/8)
 
 
@@ -127,7 +124,7 @@ class Redi(nn.Module):
 
     def encode(self, x: Tensor) -> list[Any]:
         """The encoders' results: LSE's or None, then those of MSE and HSE that there are."""
-        encoders = {name: getattr(self, name) for name in SCALES if getattr(self, name) is not None}
+        encoders = {name: part for name, part in self.named_children() if name in SCALES}
         if self.parallel and not torch.compiler.is_compiling():  # an exported graph has no threads
             # In MACs a mosaic pixel, nearly: each weight is used once a position.
             sizes = (sum(p.numel() for p in e.parameters()) for e in encoders.values())

@@ -1,7 +1,5 @@
 """The authors' names of parameters, and our own of before, brought to ours of now, by patterns."""
 
-from __future__ import annotations
-
 import re
 
 _REDI = (
@@ -44,12 +42,9 @@ _BRVE = (
     (r"(stage[02]\.\w+coder)_level(\d)", lambda m: f"{m[1]}s.{int(m[2]) - 1}"),
     (r"encoder_(\d)\.main\.0", lambda m: f"{int(m[1]) - 1}.fuse"),
     (r"encoder_(\d)\.main\.1\.0", lambda m: f"{int(m[1]) - 1}.conv"),
-    (r"(stage[02])\.skip_conv(\d)", lambda m: f"{m[1]}.skips.{int(m[2]) - 1}"),
-    (r"stage1\.skip_conv(\d)", r"stage1.skips.\1"),
-    (r"(stage[02])\.down(\d)\d", lambda m: f"{m[1]}.downs.{int(m[2]) - 1}"),
-    (r"stage1\.down(\d)\d", r"stage1.downs.\1"),
-    (r"(stage[02])\.up\d(\d)\.conv", lambda m: f"{m[1]}.ups.{int(m[2]) - 1}"),
-    (r"stage1\.up\d(\d)\.conv", r"stage1.ups.\1"),
+    (r"stage(\d)\.skip_conv(\d)", lambda m: f"stage{m[1]}.skips.{int(m[2]) - (m[1] != '1')}"),
+    (r"stage(\d)\.down(\d)\d", lambda m: f"stage{m[1]}.downs.{int(m[2]) - (m[1] != '1')}"),
+    (r"stage(\d)\.up\d(\d)\.conv", lambda m: f"stage{m[1]}.ups.{int(m[2]) - (m[1] != '1')}"),
     (r"move0\.bias", "threshold"),
     (r"binary_conv", "conv"),
     (r"relu\.pr_bias0\.bias", "act.before"),

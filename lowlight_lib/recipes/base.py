@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import OptionError
 
 PROFILES = ("smoke", "course", "paper", "released")
+FLIPS_KEEP = ("phase", "planes", "pixels")
 LARGEST = 2**63 - 1  # of any number
 MOST_PIXELS = 2**28  # of a step: several GB for input and target alone
-FLIPS_KEEP = ("phase", "planes", "pixels")
 SCHEDULES = ("constant", "drop", "halve", "one_cycle", "cosine")
 
 
@@ -82,21 +82,18 @@ class Recipe:
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""
-        for name in ("betas", "flips", "levels"):
-            if isinstance(getattr(self, name), list):  # from JSON
-                object.__setattr__(self, name, tuple(getattr(self, name)))
         for names, sound, what in _FIELDS:
             for name in names.split():
-                if not sound(value := getattr(self, name)):
+                if isinstance(value := getattr(self, name), list):  # from JSON
+                    value = tuple(value)
+                    object.__setattr__(self, name, value)
+                if not sound(value):
                     raise OptionError(f"{name} is {what}, not {value!r:.200}")
-        if not 0 <= self.lr_min <= self.lr:
+        if self.lr_min > self.lr:
             raise OptionError(f"lr_min is a number from 0 to lr, not {self.lr_min!r}")
         if self.batch * self.frames * self.crop**2 > MOST_PIXELS:
             todo = "take a smaller batch, crop, or number of frames"
             raise OptionError(f"a step has at most {MOST_PIXELS} pixels", todo=todo)
-        for name, known in (("schedule", SCHEDULES), ("flips_keep", FLIPS_KEEP)):
-            if (value := getattr(self, name)) not in known:
-                raise OptionError(f"unknown {name} {value!r}", todo=f"use {', '.join(known)}")
         if self.schedule == "halve" and not self.halve_every:
             raise OptionError("the schedule 'halve' needs halve_every, in steps")
 
@@ -133,8 +130,7 @@ def _pair(x, *ends):
 
 
 _FIELDS = (
-    ("key profile loss dataset split schedule flips_keep source",
-     lambda v: isinstance(v, str), "a name"),
+    ("key profile loss dataset split source", lambda v: isinstance(v, str), "a name"),
     ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
     ("options", lambda v: isinstance(v, dict), "a set of names and values"),
     ("steps batch crop frames repeat checkpoint_every log_every",
@@ -144,10 +140,12 @@ _FIELDS = (
     ("betas", lambda v: _pair(v, 0, 1 - 1e-9), "two numbers from 0 to below 1"),
     ("flips", lambda v: _pair(v, 0, 1), "two probabilities, from 0 to 1"),
     ("levels", lambda v: v is None or (_pair(v) and v[0] < v[1]), "two numbers, the first lower"),
-    ("exposure", lambda v: v is None or (_real(v) and v > 0), "a number of seconds above 0"),
     ("lr", lambda v: _real(v) and v > 0, "a number above 0"),
-    ("lr_min", _real, "a number from 0 to lr"),
+    ("exposure", lambda v: v is None or (_real(v) and v > 0), "a number above 0"),
+    ("lr_min", lambda v: _real(v, 0), "a number from 0 to lr"),
     ("transpose reverse", lambda v: _real(v, 0, 1), "a probability, from 0 to 1"),
+    ("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
+    ("flips_keep", lambda v: v in FLIPS_KEEP, f"one of {', '.join(FLIPS_KEEP)}"),
 )  # fmt: skip
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
 SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -25,7 +25,8 @@ SEAMS = ("blended", "released")
 AT_A_TIME = 4  # frames that become pictures together
 
 
-def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, seams="blended"):
+def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, overlap=OVERLAP,
+            seams="blended"):  # fmt: skip
     """Apply a network to a clip of any length and size, a piece at a time.
 
     Memory: two arrays of a piece of frames (the caller's last result is a third), and what the
@@ -35,7 +36,8 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
         read: function of a slice of frames -> float32 (t, 4, H, W).
         piece: frames, of so many, that the network sees at once; pieces do not overlap.
-        tile, overlap: see `window.tiles`, in packed pixels; smaller frames are not cut.
+        tile, overlap: see `window.tiles`, in packed pixels; smaller frames are not cut. A tile of
+            None is the whole frame.
         seams: "blended" or, as BRVE's code has it, "released": the plain mean of tiles that are
             squares of the frame's smaller side.
     Yields:
@@ -44,13 +46,13 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
     """
     if seams not in SEAMS:
         raise OptionError(f"unknown seams {seams!r}", todo=f"use {' or '.join(SEAMS)}")
-    if piece < 1 or not 0 <= overlap < tile:
+    if piece < 1 or not 0 <= overlap < (np.inf if tile is None else tile):
         what = f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}"
         todo = "a piece has a frame at least, and a tile more pixels than the overlap"
         raise OptionError(what, todo=todo)
     for start in range(0, frames, piece):
         x = np.ascontiguousarray(read(slice(start, min(start + piece, frames))))
-        square = seams == "released" and min(x.shape[2:]) > overlap
+        square = tile is not None and seams == "released" and min(x.shape[2:]) > overlap
         side = min(tile, *x.shape[2:]) if square else tile
         how = {"overlap": overlap, "blend": seams == "blended", "channels": 4}
         try:
@@ -67,8 +69,8 @@ def enhance(network, read, frames, *, piece=PIECE, tile=TILE, overlap=OVERLAP, s
 class RawClip:
     """A clip in a .npy file."""
 
-    array: np.ndarray  # a memory map, (T, H, W, 4) if channels_last, else (T, 4, H, W)
-    channels_last: bool
+    array: np.ndarray  # a memory map
+    like: type[VideoDataset]  # which data set has clips of its layout, LLRVD or SMOID
     black: float  # in DN, as white
     white: float
     planes: tuple[int, int, int, int]  # their colours, 0 R, 1 G, 2 B
@@ -79,7 +81,7 @@ class RawClip:
         x = np.asarray(self.array[frames], np.float32)
         if not np.isfinite(x).all():
             raise DataError("holds values that are not finite (NaN or infinity)", file=self.path)
-        x = x.transpose(0, 3, 1, 2) if self.channels_last else x
+        x = x.transpose(0, 3, 1, 2) if self.like.channels_last else x
         scale = np.float32(amplification / (self.white - self.black))
         return np.clip((x - np.float32(self.black)) * scale, 0, 1)
 
@@ -99,20 +101,26 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if not white > black:
         raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
     try:
-        array, last = open_clip(path, channels_last=True), True
+        array, like = open_clip(path, channels_last=True), DATASETS["llrvd"]
     except DataError:
-        array, last = open_clip(path, channels_last=False), False
-    if last and array.shape[1] == 4:
+        array, like = open_clip(path, channels_last=False), DATASETS["smoid"]
+    like = cast(type[VideoDataset], like)
+    if like.channels_last and array.shape[1] == 4:
         raise ShapeError(f"is {array.shape}: which axis has the planes cannot be told", file=path)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = cast(type[VideoDataset], DATASETS["llrvd" if last else "smoid"]).planes
+    planes = like.planes
     if cfa is not None:
         planes = cfa_module.from_name(cfa).ravel()
         if len(planes) != 4:
             raise OptionError(f"packed frames have four planes, which {cfa} has not", file=path)
     four = cast(tuple[int, int, int, int], tuple(map(int, planes)))
-    return RawClip(array, last, float(black), float(white), four, path)
+    return RawClip(array, like, float(black), float(white), four, path)
+
+
+def published_tile(like: type[VideoDataset], height, width) -> int | None:
+    """The tile for frames of this size as published: None is the whole, as SMOID's are seen."""
+    return None if max(height, width) <= like.whole else TILE
 
 
 @dataclass(frozen=True)
@@ -126,24 +134,28 @@ class RestoredClip:
 
 def restore_clip(
     clip, network, out, name, amplification: Any = "auto", m=1.0, *,
-    suffix=".png", fps=10, force=False,
-    **tiles,
+    suffix=".png", force=False, alone=False, **options,
 ) -> RestoredClip:  # fmt: skip
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
 
-    Both are shown through `sensor.display`, with gains that make the first restored frame grey.
-    `tiles` are options of `enhance`; `force` overwrites what is there.
+    Both (with `alone` the latter only) are shown through `sensor.display`, with gains that make the
+    first restored frame grey.
+    `options` are those of `enhance`; `force` overwrites what is there.
     """
     began, count = time.perf_counter(), len(clip.array)
-    factor = find_clip_amplification(clip.array, clip.black, clip.white, amplification, m)
-    pictures = Frames(out, name, fps=fps, suffix=suffix)
+    levels = clip.array, clip.black, clip.white
+    factor = find_clip_amplification(*levels, amplification)
+    factor = factor_of(*levels, factor, m)  # m comes after the clip, as in `still.restore`
+    sides = clip.array.shape[1:3] if clip.like.channels_last else clip.array.shape[2:]
+    options.setdefault("tile", published_tile(clip.like, *sides))
+    pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix)
     for there in () if force else (pictures.movie, pictures.folder):
         if there.exists():
             raise OutputError("exists already", file=there, todo="use --force, or -o")
 
     read = functools.partial(clip.read, amplification=factor)
     with pictures:
-        for start, result in enhance(network, read, count, **tiles):
+        for start, result in enhance(network, read, count, **options):
             if start == 0:
                 gains = display.grey_world(result[0].clip(0, 1), clip.planes)
             for t in range(0, len(result), AT_A_TIME):
@@ -151,7 +163,7 @@ def restore_clip(
                 before = read(slice(start + t, start + t + len(after)))
                 shown = [display.display(v, gains, planes=clip.planes) for v in (before, after)]
                 for views in zip(*shown, strict=True):
-                    pictures.add(views[1], views)
+                    pictures.add(views[1], views[1:] if alone else views)
     seconds = time.perf_counter() - began
     return RestoredClip(pictures.folder, pictures.movie, count, factor, seconds)
 

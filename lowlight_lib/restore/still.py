@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import numbers
 import time
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ def restore(
             or for photographs (1, 3, H, W) -> (L, R, ...) or a picture.
         amplification: of raw stills: "auto" (estimated from the image, REDI's equation 5), the
             factor, or a `LearnedAmplifier`.
-        m: brightness: the estimate's parameter m; a given or learned factor is multiplied by it.
+        m: brightness: the factor is multiplied by it, an estimate (of m = 1) after it was clipped
+            to [1, 300], as REDI's demo does.
         gamma: of photographs: the picture is L^gamma R.
         tile: see `window.tiles`; None is the whole picture, or for photographs 1024.
         upright: turn the picture of a raw still as the file's orientation asks.
@@ -80,7 +82,8 @@ def restore(
     clock("read")
     padded, offset = to_network_cfa(raw, spec.cfa)
     # The estimate looks at the mosaic as recorded; a learned one can read RGGB alone.
-    factor = find_amplification(padded if callable(amplification) else raw, amplification, m)
+    seen = padded if callable(amplification) else _whole_blocks(raw)
+    factor = find_amplification(raw, find_amplification(seen, amplification), m)
     x = padded.normalized()
     if match:
         match.before(x, padded.cfa)
@@ -111,6 +114,12 @@ def _restore_photo(source, network, gamma, tile):
     tile = PHOTO_TILE if tile is None else tile
     parts = tiles(network, x, tile, channels=3, finish=picture)
     return Restored(_compose(parts, photo.shape[:2], clock), 1.0, clock.seconds)
+
+
+def _whole_blocks(raw):
+    """What REDI's demo estimates from: as many lines as are multiples of 32, if there are any."""
+    h, w = (s // 32 * 32 or s for s in raw.mosaic.shape)
+    return dataclasses.replace(raw, mosaic=raw.mosaic[:h, :w])
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):

@@ -1,7 +1,7 @@
 """Colour filter arrays: packing a mosaic into planes, and moving it without moving the filters.
 
 All functions take numpy arrays and torch tensors alike and keep the kind; packing uses reshape and
-swapaxes only, so it exports to ONNX as it stands. Built in notebooks/01_raw_and_bayer.
+swapaxes only, so that it exports to ONNX. Built in notebooks/01_raw_and_bayer, sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -89,12 +89,9 @@ def pack_mosaic(x: Grid) -> Grid:
     Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
     for an RGGB mosaic that is R, G1, G2, B.
 
-    Shapes: (..., H, W) -> (..., 4, H/2, W/2).
-    Raises:
-        ShapeError: H or W is odd.
+    Shapes: (..., H, W) -> (..., 4, H/2, W/2); ShapeError where H or W is odd.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, section 4.1 (whose released code
         orders the planes R, G1, B, G2; by position is what later systems use).
-    Built in notebooks/01_raw_and_bayer, section 3.
 
     >>> pack_mosaic(np.array([[1, 2], [3, 4]])).ravel().tolist()
     [1, 2, 3, 4]
@@ -120,7 +117,6 @@ def pack_xtrans(x: Grid) -> Grid:
     """Sort an X-Trans mosaic into SID's nine planes at a third of the size.
 
     A 6x6 cell has 36 pixels and gives 2x2 outputs of 9 planes: R, G, B, R, B, and four greens.
-
     Shapes: (..., H, W), H and W multiples of 6, in the phase of `XTRANS` -> (..., 9, H/3, W/3).
     Source: Chen et al., CVPR 2018, released code for the Fuji camera.
     """
@@ -128,12 +124,10 @@ def pack_xtrans(x: Grid) -> Grid:
     lead = tuple(x.shape[:-2])
     cells = x.reshape(*lead, h // 6, 6, w // 6, 6)
     thirds = x.reshape(*lead, h // 3, 3, w // 3, 3)
-    planes = []
-    for spots in _XTRANS_PLANES:
-        phases = [cells[..., :, r, :, c] for r, c in spots]  # four of (..., H/6, W/6)
-        planes.append(unpack_mosaic(_stack(phases)))
+    phases = (_stack([cells[..., r, :, c] for r, c in spots]) for spots in _XTRANS_PLANES)
+    planes = [unpack_mosaic(four) for four in phases]  # four are (..., 4, H/6, W/6)
     # Four of the five greens that every 3x3 block holds.
-    planes += [thirds[..., :, r, :, c] for r, c in ((1, 0), (1, 1), (2, 0), (2, 1))]
+    planes += [thirds[..., r, :, c] for r, c in ((1, 0), (1, 1), (2, 0), (2, 1))]
     return _stack(planes)
 
 
@@ -151,13 +145,9 @@ def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
     The new row and column are copies from one cell further in, which is a reflection here: they
     have the right filters.
 
-    Args:
-        raw: a `RawImage` of any Bayer phase.
-    Returns:
-        (raw, offset): the RawImage, RGGB, and (rows, columns) added at top and left; a result of
-        the network is cropped back with `[..., offset[0]:, offset[1]:]`.
-    Raises:
-        UnsupportedRawError: the mosaic is not Bayer. ShapeError: it is smaller than one cell.
+    Returns the RawImage, RGGB, and the offset: (rows, columns) added at top and left; a result of
+    the network is cropped back with `[..., offset[0]:, offset[1]:]`.
+    Raises UnsupportedRawError: not Bayer. ShapeError: smaller than one cell.
 
     >>> from lowlight_lib.sensor.raw import RawImage
     >>> raw = RawImage(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint16), BAYER["GRBG"])
@@ -169,11 +159,7 @@ def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
 
 
 def to_xtrans(raw: Raw) -> tuple[Raw, tuple[int, int]]:
-    """The same for X-Trans: extended at top and left by up to five lines, to the phase of `XTRANS`.
-
-    Raises:
-        UnsupportedRawError: the mosaic is not X-Trans. ShapeError: it is smaller than one cell.
-    """
+    """`to_rggb` for X-Trans: by up to five lines at top and left, to the phase of `XTRANS`."""
     return _in_phase(raw, XTRANS, "X-Trans")
 
 
@@ -205,9 +191,8 @@ def need_a_cell(raw: Any) -> tuple[int, int]:
 
 
 def whole_cells(size: int, before: int, after: int, n: int) -> np.ndarray:
-    """Line numbers that extend `size` lines in the phase of an n-line cell.
-
-    A line outside is a copy of the nearest line inside that is a whole number of cells away.
+    """Line numbers that extend `size` lines in the phase of an n-line cell: a line outside copies
+    the nearest line inside that is a whole number of cells away.
 
     >>> whole_cells(4, 1, 2, 2).tolist()
     [1, 0, 1, 2, 3, 2, 3]
@@ -225,21 +210,18 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
     A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
     packs by position sees greens where it learned reds. One line is dropped at each end first.
 
-    Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W).
-    Raises:
-        ShapeError: H or W is odd, or less than 4 along the flipped axis.
+    Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W);
+        ShapeError where H or W is odd, or less than 4 along the flipped axis.
     Source: Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification and Bayer
-        Preserving Augmentation", CVPRW 2019.
-    Built in notebooks/01_raw_and_bayer, section 4.
+        Preserving Augmentation", CVPRW 2019. Built in notebooks/01_raw_and_bayer, section 4.
 
     >>> flip(np.array([[10, 20, 10, 20], [30, 40, 30, 40]]), "horizontal").tolist()
     [[10, 20], [30, 40]]
     """
-    axes = {"horizontal": -1, "vertical": -2}
-    if direction not in axes:
+    if direction not in ("horizontal", "vertical"):
         raise ShapeError(f"unknown direction {direction!r}", todo='use "horizontal" or "vertical"')
     _need_multiple(mosaic, 2, "flip")
-    axis = axes[direction]
+    axis = -1 if direction == "horizontal" else -2
     if mosaic.shape[axis] < 4:
         raise ShapeError(f"too small to flip {direction}ly: {tuple(mosaic.shape)}", todo="need 4")
     return mirror(mosaic[..., 1:-1] if axis == -1 else mosaic[..., 1:-1, :], axis)
@@ -249,7 +231,7 @@ def rot90(mosaic: Grid) -> Grid:
     """Turn the scene 90 degrees counter-clockwise and keep the sensor.
 
     Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
-    greens of a cell exchange their places, which are green either way.
+    greens of a cell exchange their places.
 
     Shapes: (..., H, W), RGGB or BGGR (the others change under any turn) -> (..., W - 2, H).
     """

@@ -9,8 +9,6 @@ and put C' C^-1 after it, so that C W x' becomes C' W' x. Rows of C' C^-1 sum to
 W is of the light that the network learned in as much as of its camera: daylight where nobody says.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,24 +23,19 @@ _STRIP = 1 << 16  # pixels of the picture worked on at a time: they fit into a c
 
 @dataclass(frozen=True)
 class ColourMatch:
-    """The gains (r, 1, b) of a mosaic's colours, W^-1 W', and the (3, 3) matrix on the linear
-    picture, C' C^-1, None where the file has no colour matrix.
-    """
+    """What is done before a network, and after it."""
 
-    gains: tuple[float, float, float]
-    matrix: np.ndarray | None
+    gains: tuple[float, float, float]  # (r, 1, b), of the mosaic's colours: W^-1 W'
+    matrix: np.ndarray | None  # (3, 3), of the linear picture: C' C^-1; None: the file has none
 
     def before(self, x: np.ndarray, cell: np.ndarray) -> None:
         """Multiply red and blue of a mosaic (H, W), 0 at black, with these filters, in place."""
-        n, m = cell.shape
-        for i, j in np.ndindex(n, m):
-            if cell[i, j] != 1:
-                x[i::n, j::m] *= np.float32(self.gains[cell[i, j]])
+        for (i, j), colour in np.ndenumerate(cell):
+            if colour != 1:
+                x[i :: cell.shape[0], j :: cell.shape[1]] *= np.float32(self.gains[colour])
 
     def after(self, picture: np.ndarray) -> None:
-        """Turn the network's picture, float32 (H, W, 3) in [0, 1], into the file's colours, in
-        place. It is display-encoded with the curve of BT.709.
-        """
+        """Turn a picture, float32 (H, W, 3), BT.709-encoded, into the file's colours, in place."""
         if self.matrix is None:
             return
         turn = self.matrix.T.astype(np.float32)
@@ -57,12 +50,9 @@ def match(
 ) -> ColourMatch | None:
     """What has to be done with a raw image for a network trained on another camera.
 
-    Args:
-        trained_on: a Camera or its name; OptionError for another.
-        gains: (r, g, b), the white balance W of the light it was trained in; None is daylight.
-    Returns:
-        ColourMatch, or None where there is nothing to do: it is the same camera, or nothing is
-        known of the file's colours (no matrix, and gains of 1).
+    `trained_on` is a Camera or its name (OptionError for another), `gains` (r, g, b) the white
+    balance W of the light it was trained in, None being daylight. Returns None where there is
+    nothing to do: the same camera, or nothing known of the colours (no matrix, gains of 1).
     """
     camera = find_camera(trained_on)
     if raw.model is not None and camera.answers_to(raw.model):

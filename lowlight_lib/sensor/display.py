@@ -1,17 +1,16 @@
 """Packed raw frames as pictures, the short way in which papers on raw video show them.
 
 Gains for red, green and blue, the two greens averaged, a colour matrix, gamma 2.2: one colour pixel
-a Bayer cell, so half the mosaic's resolution, and nothing is interpolated.
+a Bayer cell, so half the mosaic's resolution, and nothing is interpolated; or demosaiced, in full.
 
     picture = clip(CCM @ (R, (G1 + G2) / 2, B) of clip(gains * packed)) ** (1 / 2.2)
 
 LLRVD has gains and a matrix a frame. SMOID has neither: there the gains make the average of a frame
-grey. (SMOID's authors demosaic to full resolution first; the colours are the same.)
+grey, and the mosaic is demosaiced. (Which demosaicing BRVE's authors use is not known to us: ours
+is bilinear.)
 
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ShapeError
+from .cfa import unpack_mosaic
 
 GAMMA = 2.2
 RGGB = (0, 1, 1, 2)  # the colours of the planes R, G1, G2, B
@@ -30,8 +30,9 @@ def display(
     ccm: ArrayLike | None = None,
     *,
     planes: Sequence[int] = RGGB,
+    order: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Turn packed planes into a picture.
+    """Turn packed planes into a picture, float32 (..., H, W, 3) in [0, 1], display-encoded.
 
     Args:
         packed: float (..., 4, H, W), 0 black, 1 white.
@@ -39,8 +40,9 @@ def display(
             all of `packed`. Several versions of a clip are shown alike with the gains of one.
         ccm: (3, 3) or (..., 3, 3), white-balanced camera RGB -> linear sRGB; None: none.
         planes: the colour of each plane, 0 R, 1 G, 2 B.
+        order: the place of each plane in the cell of an RGGB mosaic, 0 to 3, to demosaic it.
     Returns:
-        float32 (..., H, W, 3) in [0, 1], display-encoded.
+        float32 (..., H, W, 3) in [0, 1], display-encoded; (..., 2H, 2W, 3) where demosaiced.
     Raises:
         ShapeError: not four planes, or gains and matrices that do not fit.
     """
@@ -48,16 +50,15 @@ def display(
     gains = grey_world(packed, planes) if white_balance is None else white_balance
     gains = _each(gains, packed, (3,))[..., list(planes)]  # (..., 4)
     balanced = np.clip(packed * gains[..., None, None], 0, 1)
-    rgb = _three(balanced, planes)
+    rgb = _three(balanced, planes) if order is None else _demosaic(balanced, order)
     if ccm is not None:
         rgb = np.clip(rgb @ _each(ccm, packed, (3, 3)).swapaxes(-1, -2)[..., None, :, :], 0, 1)
     return rgb ** np.float32(1 / GAMMA)
 
 
 def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
-    """Gains (3,) float32 that give red, green and blue the same mean, keeping the mean of all.
-
-    Of packed planes (..., 4, H, W). A colour that is nowhere is not multiplied.
+    """Gains (3,) float32 that give red, green and blue of packed planes (..., 4, H, W) one mean,
+    the mean of all. A colour that is nowhere is not multiplied.
     """
     rgb = _three(_four(packed), planes)
     means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)
@@ -78,6 +79,16 @@ def _three(packed, planes):
     if len(planes) != 4 or [len(f) for f in found] != [1, 2, 1]:
         raise ShapeError(f"four planes are one 0 (R), two 1 (G), one 2 (B), got {planes}")
     return np.stack([packed[..., f, :, :].mean(-3) for f in found], -1)
+
+
+def _demosaic(packed, order):
+    """(..., 4, H, W) -> (..., 2H, 2W, 3), in 16 bits, which OpenCV can interpolate."""
+    import cv2
+
+    mosaics = unpack_mosaic(packed[..., np.argsort(order), :, :])
+    flat = np.rint(mosaics * 65535).astype(np.uint16).reshape(-1, *mosaics.shape[-2:])
+    rgb = np.stack([cv2.cvtColor(m, cv2.COLOR_BayerRGGB2RGB) for m in flat])
+    return rgb.reshape(*mosaics.shape, 3).astype(np.float32) / np.float32(65535)
 
 
 def _each(values, packed, shape):

@@ -5,8 +5,6 @@ inverts its colour and tone steps, so that a photograph becomes the light a sens
 Built in notebooks/01_raw_and_bayer, section 5.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 from pathlib import Path
@@ -31,13 +29,10 @@ def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndar
     ITU-R BT.709 (not the sRGB curve, although the primaries are sRGB's). The picture is not
     rotated: it lies pixel by pixel over the mosaic. LibRaw stretches the white level to the
     brightest pixel where that is between 75 % and 100 % of it; SID's targets have that too.
-
     Never call this in a forked worker process: LibRaw's threads deadlock there.
 
-    Args:
-        auto_bright: let LibRaw brighten until 1 % of the pixels clip (for looking at, not scoring).
-    Returns:
-        float32 (H, W, 3) in [0, 1], display-encoded; RawFileError where LibRaw cannot decode it.
+    `auto_bright` lets it brighten until 1 % of the pixels clip (for looking at, not scoring).
+    Returns float32 (H, W, 3) in [0, 1], display-encoded. RawFileError: LibRaw cannot decode it.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, released code.
     """
     import rawpy
@@ -73,8 +68,7 @@ def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:
     Args:
         srgb: float (H, W, 3) in [0, 1], display-encoded.
         camera: a Camera or its name, or anything with color_matrix, white_balance and cfa.
-    Returns:
-        float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
+    Returns float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
     Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, without the
         steps that LibRaw's plain call does not have.
     """

@@ -4,13 +4,10 @@
 
 K is the system gain in DN per electron. The scales of the noises follow a line in log K:
 log(scale) = slope * log(K) + bias, with a residual of standard deviation sigma.
-
 Source: Wei et al., "A Physics-based Noise Formation Model for Extreme Low-light Raw Denoising",
 CVPR 2020 (TPAMI 2021), and the calibration its authors publish (MIT licence).
 Built in notebooks/02_noise_and_darkness.
 """
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -50,11 +47,8 @@ class NoiseLevels:
 def noise_levels(
     camera: Camera | str, iso: float, read: Read = "tukey", rng: np.random.Generator | None = None
 ) -> NoiseLevels:
-    """The scales at an ISO: on the calibration line, or scattered around it as real frames are.
-
-    Args:
-        iso: within the calibrated range.
-        rng: a numpy Generator draws the residuals sigma; None gives the line itself.
+    """The scales at an ISO within the calibrated range: on the calibration line, or, with `rng`,
+    scattered around it as real frames are.
     """
     camera = find_camera(camera)
     if read not in ("tukey", "gauss"):
@@ -88,8 +82,7 @@ def expose(
         iso: sensitivity; sets the gain K and with it every noise.
         rng: numpy Generator or a seed; None draws a fresh one.
         levels: instead of those on the calibration line.
-    Returns:
-        uint16 (H, W) with the camera's black level, clipped at 0 and at its white level.
+    Returns uint16 (H, W) with the camera's black level, clipped at 0 and at its white level.
     Source: Wei et al., CVPR 2020, equation 8.
     """
     camera = find_camera(camera)
@@ -114,9 +107,8 @@ def expose(
 
 
 def tukey_lambda(rng: np.random.Generator, shape: float, size: int | tuple[int, ...]) -> np.ndarray:
-    """Draw from the standard Tukey-lambda distribution by its quantile function.
-
-    Q(p) = (p^shape - (1 - p)^shape) / shape, and the logistic log(p / (1 - p)) at shape 0.
+    """Draw from the standard Tukey-lambda distribution by its quantile function, which is
+    (p^shape - (1 - p)^shape) / shape, or the logistic log(p / (1 - p)) at shape 0.
     """
     p = rng.random(size)
     np.clip(p, 1e-12, 1 - 1e-12, out=p)  # random() may return 0, whose quantile is infinite

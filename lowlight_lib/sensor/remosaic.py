@@ -1,7 +1,5 @@
 """Any filter array as an RGGB mosaic, for networks that know Bayer only."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -39,14 +37,9 @@ def remosaic(raw: RawImage) -> RawImage:
 
     The estimate is one small matrix product a cell: 36 kernels for X-Trans.
 
-    Args:
-        raw: a `RawImage` of any cell with red, green and blue in it.
-    Returns:
-        RawImage of the same size, RGGB, with one black level (the mean of the old ones, rounded);
-        values are rounded to whole DN and clipped to 0 .. white level.
-    Raises:
-        UnsupportedRawError: a colour is missing in the cell.
-        ShapeError: the mosaic is smaller than one cell.
+    Returns a RawImage of the same size, RGGB, with one black level (the mean of the old ones,
+    rounded); values are rounded to whole DN and clipped to 0 .. white level.
+    Raises UnsupportedRawError: a colour is missing in the cell. ShapeError: smaller than a cell.
     Source: kriging is from Matheron, "Principles of Geostatistics", Economic Geology 1963; for
         filter arrays the idea of a linear estimate from second-order statistics is from Trussell &
         Hartwig, "Mathematics for Demosaicking", IEEE TIP 2002.
@@ -90,10 +83,8 @@ def _kernels(cell, gains):
     scale /= scale.max()
     between = (_ALIKE + (1 - _ALIKE) * np.eye(3)) * np.outer(scale, scale)
     kernels = np.zeros((side, side, n * n), np.float32)
-    for k in range(n * n):
-        i, j = divmod(k, n)
+    for k, ((i, j), wanted) in enumerate(np.ndenumerate(want)):
         colour = have[i : i + window, j : j + window].ravel()
-        wanted = want[i, j]
         if colour[centre] == wanted:
             kernels[i + _RADIUS, j + _RADIUS, k] = 1
             continue

@@ -1,17 +1,36 @@
 """The checks of notebooks 00 to 02 accept right answers and answer wrong ones with a hint."""
 
+import io
 import math
 
 import numpy as np
+import rawpy
 from support.checks import laws
 
-from lowlight_lib.sensor import colorimetry
+from lowlight_lib.course import checks
+from lowlight_lib.sensor import cfa, colorimetry, isp, noise, raw
 
 
 def gains(pattern, four):
     four = np.array(four)
     four[3] = four[3] or four[1]
     return four[pattern]
+
+
+def flat(cell=cfa.RGGB, shape=(24, 24), dn=4000, black=512, orientation=1):
+    """A grey frame of the course's camera."""
+    mosaic, camera = np.full(shape, dn, np.uint16), noise.SONY_A7S2
+    levels = black, camera.white_level, camera.white_balance, camera.color_matrix
+    return raw.RawImage(mosaic, cell, *levels, orientation)
+
+
+def in_libraw(image):
+    return rawpy.imread(io.BytesIO(raw.encode_dng(image)))
+
+
+def turned(shape, orientation):
+    with in_libraw(flat(shape=shape, orientation=orientation)) as file:
+        return file.postprocess().shape[:2]
 
 
 def srgb(x):
@@ -22,22 +41,54 @@ def power(x):
     return 1.055 * np.maximum(x, 0) ** (1 / 2.4) - 0.055
 
 
+def drawn_snr(snr, ratio):
+    counts = np.random.default_rng(0).poisson(snr**2 / ratio, 500_000) * ratio
+    return counts.mean() / counts.std()
+
+
+def burnt():
+    return noise.expose(np.ones((256, 256)), 0.5, noise.SONY_A7S2, iso=1600, rng=0).var()
+
+
+def averaged():
+    levels = noise.NoiseLevels(gain=1.0, read=0.0, row=50.0, shape=None)  # row noise and no other
+    rng = np.random.default_rng(0)
+    frames = [noise.expose(np.zeros((8192, 4)), 1, rng=rng, levels=levels) for _ in range(4)]
+    left = np.mean(frames, 0)[:, 0].std(), frames[0].mean(1).std()
+    return np.array(left) / frames[0][:, 0].std()
+
+
+def clipped(sigma):
+    levels = noise.NoiseLevels(gain=8.0, read=8.0 * sigma, row=0.0, shape=None)
+    dark = noise.expose(np.zeros((1024, 1024)), 1, rng=0, levels=levels)
+    return np.maximum(dark.astype(float) - 512, 0).mean() / levels.gain
+
+
+def at_twice_the_iso():
+    grey = np.full((512, 512), 0.5)
+    frames = [noise.expose(grey, 1, iso=iso, rng=0).astype(float) - 512 for iso in (400, 800)]
+    (mean, snr), (new_mean, new_snr) = [(f.mean(), f.mean() / f.std()) for f in frames]
+    return new_mean / mean, new_snr / snr
+
+
 RIGHT = {
     "black_after_forgetting": (lambda black, white, ratio: min(1.0, black * ratio / white),),
     "gains_of_cell": (gains,),
-    "shape_of_picture": (lambda shape, o: shape[::-1] if o in (6, 8) else shape,),
-    "value_of_black": (lambda true, used, white, r: max(true - used, 0) / (white - used) * r,),
-    "rows_and_columns_to_rggb": (lambda name: divmod(name.index("R"), 2),),
+    "shape_of_picture": (turned,),
+    "value_of_black": (
+        lambda true, used, white, r: r * flat(dn=true, black=used).normalized().max(),
+    ),
+    "rows_and_columns_to_rggb": (lambda name: cfa.to_rggb(flat(cfa.BAYER[name]))[1],),
     "sid_planes": (lambda packed: packed[[0, 1, 3, 2]],),
     "phase_after_both_flips": (lambda: "bggr",),
-    "share_of_invented_numbers": (lambda: 2 / 3,),
+    "share_of_invented_numbers": (lambda: 1 - flat().mosaic.size / isp.develop(flat()).size,),
     "srgb_encode": (srgb,),
-    "snr_after_multiplying": (lambda snr, ratio: snr / ratio**0.5,),
-    "variance_of_a_burnt_flat": (lambda: 0,),
-    "row_noise_left": (lambda: (0.5, 1.0),),
+    "snr_after_multiplying": (drawn_snr,),
+    "variance_of_a_burnt_flat": (burnt,),
+    "row_noise_left": (averaged,),
     "crossover_electrons": (lambda floor: floor**2,),
-    "black_after_clip": (lambda sigma: sigma / math.sqrt(2 * math.pi),),
-    "halve_light_double_iso": (lambda: (1.0, 0.5**0.5),),
+    "black_after_clip": (clipped,),
+    "halve_light_double_iso": (at_twice_the_iso,),
 }
 WRONG = [
     ("black_after_forgetting", lambda black, white, ratio: black * ratio / white, "Clip"),
@@ -76,3 +127,11 @@ WRONG = [
     ("halve_light_double_iso", lambda: (1.0, 1.0), "behind them"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
+
+
+def test_filters_are_numbered_as_libraw_does():
+    seen = []
+    checks.gains_of_cell(lambda pattern, four: seen.append(pattern) or gains(pattern, four))
+    for cell, pattern in zip(cfa.BAYER.values(), seen[::3], strict=True):
+        with in_libraw(flat(cell)) as file:
+            np.testing.assert_array_equal(file.raw_pattern, pattern)

@@ -1,11 +1,16 @@
 """The checks of notebook 04 accept right answers and answer wrong ones with a hint."""
 
+import copy
+
 import torch
 from support.checks import laws
+from torch import nn
 from torch.nn import functional as F
 
-from lowlight_lib.blocks.packing import unpack
+from lowlight_lib.blocks.packing import shuffle_order, unpack
 from lowlight_lib.course.checks import n04_pack_unpack as n04
+from lowlight_lib.deploy.cost import count
+from lowlight_lib.models.llpacknet import LLPackNet
 
 
 def unpack_one(z, a):
@@ -37,14 +42,49 @@ def released(features, y, t):
         return half(features, y, t)
 
 
+def times_cheaper(a, c, packed):
+    full = count(nn.Conv2d(c, c, 3, padding=1), (1, c, 16, 16)).macs
+    return full / count(nn.Conv2d(packed, packed, 3, padding=1), (1, packed, 16 // a, 16 // a)).macs
+
+
+def same_training(change, steps=4):
+    """Whether UnPack and PixelShuffle, from permuted weights, go through the same losses."""
+    torch.manual_seed(0)
+    x, t = torch.rand(2, 2, 6, 8, 8, dtype=torch.float64)
+    t = F.pixel_shuffle(t.repeat(1, 2, 1, 1), 2)
+    start = nn.Conv2d(6, 12, 3, padding=1, groups=3 if change == "groups" else 1)
+    after = nn.Conv2d(3, 3, 3, padding=1) if change == "convolution after" else nn.Identity()
+    losses = []
+    for shuffle, order in ((unpack, slice(None)), (F.pixel_shuffle, shuffle_order(3, 2))):
+        norm = nn.BatchNorm2d(12) if change == "batch norm" else nn.Identity()
+        net = nn.ModuleList([copy.deepcopy(start), norm, copy.deepcopy(after)]).double()
+        for p in net[0].parameters():
+            p.data = p.data[order]
+        kind = torch.optim.SGD if change == "sgd" else torch.optim.Adam
+        optimizer = kind(net.parameters(), lr=0.01)
+        for _ in range(steps):
+            y = net[1](net[0](x))
+            if change == "neighbours":  # each channel weighted by the means of those beside it
+                mean = F.avg_pool1d(y.mean((2, 3))[:, None], 3, 1, 1)[:, 0]
+                y = y * torch.sigmoid(mean)[..., None, None]
+            loss = F.l1_loss(net[2](shuffle(y, 2)), t)
+            if change == "penalty":
+                loss = loss + 1e-2 * sum(p.abs().sum() for p in net.parameters())
+            losses.append(loss.item())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return all(abs(a - b) < 1e-9 for a, b in zip(losses[:steps], losses[steps:], strict=True))
+
+
 CELLS = 1 + 2 * 19  # nineteen 3x3 convolutions
 RIGHT = {
     "unpack_by_loops": (unpack,),
     "source_of_row": (source, unpack_one),
-    "times_cheaper": (lambda a, c, k: (a * c / k) ** 2,),
+    "times_cheaper": (times_cheaper,),
     "receptive_field": (lambda: 16 * CELLS,),
     "perceptual": (half,),
-    "order_matters": (lambda: {"groups", "neighbours"},),
+    "order_matters": (lambda: {c for c in n04.CHANGES if not same_training(c)},),
 }
 WRONG = [
     ("unpack_by_loops", F.pixel_shuffle, "PixelShuffle"),
@@ -78,10 +118,13 @@ WRONG += [
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 
-def test_the_truth_about_the_order_is_computed_and_not_chance():
-    """What trains alike does so to rounding; what does not is off by far more than the limit."""
-    torch.manual_seed(1)
-    before = torch.rand(1)
-    torch.manual_seed(1)
-    assert n04._same_training("sgd") and not n04._same_training("groups")
-    assert torch.equal(torch.rand(1), before)  # the student's own random numbers go on undisturbed
+def test_a_packed_cell_is_seen_by_as_many_pixels_as_the_convolutions_in_a_row_say():
+    net, cells = LLPackNet(weight_norm=False).double(), 61
+    for p in net.parameters():
+        nn.init.constant_(p, 0.01)  # all above 0: nothing cancels
+    seen = []
+    net.rdbs[-1].register_forward_hook(lambda _module, _args, y: seen.append(y))
+    x = torch.zeros(1, 1, 16 * cells, 16, dtype=torch.float64, requires_grad=True)
+    net(x)
+    seen[0][0, :, cells // 2].sum().backward()
+    assert (x.grad[0, 0].sum(1) != 0).sum() == 16 * CELLS

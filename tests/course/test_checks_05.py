@@ -3,13 +3,17 @@
 from math import comb
 
 import numpy as np
+import torch
 from support.checks import laws
+from torch.nn import functional as F
 
+from lowlight_lib.blocks.dense import ResidualDenseBlock
 from lowlight_lib.course import checks
 
 
 def padding(crop):
-    return 1 - (1 - 2 / (3 * crop / 32)) ** 2
+    inside = F.conv2d(torch.ones(1, 1, crop // 32, crop // 32), torch.ones(1, 1, 3, 3), padding=1)
+    return 1 - inside.mean().item() / 9
 
 
 def order():
@@ -20,6 +24,12 @@ def order():
 def cost(c_in, c_out, k, groups, h, w):
     weights = c_in // groups * c_out * k * k
     return weights, weights * h * w
+
+
+def is_linear(layers):
+    block = ResidualDenseBlock(3, 2, layers, norm=False).double()
+    a, b = torch.randn(2, 1, 3, 8, 8, dtype=torch.float64)
+    return torch.allclose(block(a + b), block(a) + block(b), atol=1e-9)
 
 
 def speedup(branches, rest):
@@ -34,7 +44,7 @@ RIGHT = {
     "share_of_padding": (padding,),
     "order_of_channels": (order,),
     "grouped_cost": (cost,),
-    "layers_until_curved": (lambda: 3,),
+    "layers_until_curved": (lambda: next(n for n in range(1, 9) if not is_linear(n)),),
     "best_speedup": (speedup,),
     "separated_by_luck": (luck,),
 }

@@ -2,9 +2,11 @@
 
 import itertools
 
+import numpy as np
 import torch
 from support.checks import laws
 
+from lowlight_lib.blocks import retinex
 from lowlight_lib.course import checks
 
 
@@ -36,10 +38,34 @@ def checkers(h, w):
     return (y + x) % 2
 
 
+def halo(radius):
+    side = 6 * radius + 6
+    wall = torch.ones(1, 3, side, 2 * side)
+    wall[..., side:] = 0.1  # the shade begins here
+    light = retinex.decompose(wall, radius).L[0, 0, side // 2]
+    assert torch.all(light[:side] > 1 - 1e-4)  # the bright side is never touched
+    return (light[side:] > 0.1 + 1e-4).sum()
+
+
+def contrast(ratio, gamma):
+    light = torch.tensor(0.07, dtype=torch.float64)
+    threads = 0.2 * torch.tensor([ratio, 1], dtype=torch.float64)
+    pairs = (light * threads) ** gamma, retinex.recompose(light, threads, gamma)
+    return tuple((bright / dark).item() for bright, dark in pairs)
+
+
+def left_open(k):
+    """In logarithms each number is a sum: log I = log L of its exposure + log R of its colour."""
+    system = np.zeros((3 * k, k + 3))
+    for exposure, colour in np.ndindex(k, 3):
+        system[3 * exposure + colour, [exposure, k + colour]] = 1
+    return system.shape[1] - np.linalg.matrix_rank(system)
+
+
 RIGHT = {
-    "halo_width": (lambda r: 2 * r,),
-    "contrast_left": (lambda ratio, gamma: (ratio**gamma, ratio),),
-    "freedoms": (lambda k: 1,),
+    "halo_width": (halo,),
+    "contrast_left": (contrast,),
+    "freedoms": (left_open,),
     "cheat": (constant,),
     "invisible_light": (checkers,),
     "light_of_half": (lambda w: (w - 1) ** -0.5,),
@@ -73,6 +99,17 @@ WRONG = [
     ("light_of_half", lambda w: 0.3, "There the share is 2%"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
+
+
+def test_at_the_light_of_half_the_library_s_loss_leaves_half_of_the_noise():
+    for weight in (5.0, 500.0):
+        L, R = (
+            torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in ((weight - 1) ** -0.5, 0.6)
+        )
+        image, X = L * R + 0.01, (L * R + 0.005).requires_grad_()
+        loss = retinex.retinex(image, retinex.Decomposition(L, R, X))
+        (loss + weight * retinex.projection(image, X)).backward()
+        assert X.grad.abs().max() < 1e-9
 
 
 def test_a_light_of_numpy_is_light_too():

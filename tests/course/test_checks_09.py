@@ -1,6 +1,11 @@
 """The checks of notebook 09 accept right answers and answer wrong ones with a hint."""
 
+import math
+
 from support.checks import laws
+from torch import nn
+
+from lowlight_lib.deploy import cost, counting
 
 
 def layer_bytes(c_in, c_out, kernel, groups, height, width):
@@ -27,12 +32,41 @@ def shares(ops):
     return up / (up + rest), 4 * up / (4 * up + rest)
 
 
+def counted_ratio(channels, scale):
+    shapes = (1, channels, 64, 96), (1, channels, 64 // scale, 96 // scale)
+    layers = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 3, padding=1)
+    point, window = (cost.count(*pair).macs for pair in zip(layers, shapes, strict=True))
+    return point / window
+
+
+def counted_bytes(c_in, c_out, kernel, groups, *size):
+    layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)
+    [op] = counting.trace(layer, (1, c_in, *size))
+    return sum(4 * math.prod(shape) for shape in (op.input, op.weight, op.output))
+
+
+def kept_per_layer(training, act):
+    """How many features one more convolution with its activation adds to the peak."""
+
+    def peak(layers):
+        chain = [(nn.Conv2d(8, 8, 3, padding=1, bias=False), act) for _ in range(layers)]
+        net = nn.Sequential(*(layer for pair in chain for layer in pair))
+        return cost.count(net, (1, 8, 64, 64), training=training).peak_bytes
+
+    return round((peak(12) - peak(4)) / 8 / (4 * 8 * 64 * 64))
+
+
+def counted_features():
+    kinds = (False, nn.LeakyReLU()), (True, nn.LeakyReLU()), (True, nn.LeakyReLU(inplace=True))
+    return [kept_per_layer(*kind) for kind in (*kinds, (True, nn.ReLU()))]
+
+
 RIGHT = {
-    "one_by_one_against_three_by_three": (lambda channels, scale: scale**2 / 9,),
-    "bytes_of_layer": (layer_bytes,),
+    "one_by_one_against_three_by_three": (counted_ratio,),
+    "bytes_of_layer": (counted_bytes,),
     "redi_with_small_kernels": (remaining,),
     "share_of_transposed": (shares,),
-    "features_kept": (lambda: (0, 2, 1, 1),),
+    "features_kept": (counted_features,),
     "fastest_possible": (lambda macs, peak: 2 * macs / peak,),
     "least_seconds": (lambda flops, moved, peak, width: max(flops / peak, moved / width),),
 }

@@ -3,6 +3,8 @@
 import numpy as np
 from support.checks import laws
 
+from lowlight_lib.sensor.cfa import pack_mosaic
+
 ROWS = [{"group": g, "psnr": p} for g, p in (("100", 31.0), ("160", 20.0), ("160", 22.0))]
 
 
@@ -13,8 +15,15 @@ def means(rows):
     return np.mean([r["psnr"] for r in rows]), np.mean([np.mean(g) for g in groups.values()])
 
 
+def mirrored(offset):
+    planes = pack_mosaic(np.tile(np.arange(12.0), (2, 1)))  # each pixel holds its column
+    planes[1] = planes[0] + offset
+    planes = 11 - planes[..., ::-1]  # in the mirrored scene column c is column 11 - c
+    return (planes[1] - planes[0]).mean()
+
+
 RIGHT = {
-    "offset_after_mirror": (lambda offset: -offset,),
+    "offset_after_mirror": (mirrored,),
     "two_means": (means, ROWS),
     "dirty_window": (lambda clip, noise: clip + noise[:1],),
     "packed_bytes": (lambda b, r, c: (b / 8, 4 * r, 4 * c),),

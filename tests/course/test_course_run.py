@@ -176,6 +176,16 @@ def test_the_report_is_written_even_where_files_are_missing_or_damaged(tmp_path)
     assert "<td>–</td>" in report.write_index(tmp_path).read_text()
 
 
+def test_the_report_sets_scores_beside_published_ones(tmp_path):
+    row = {"model": "redi", "dataset": "sid", "split": "test", "camera": "Sony ILCE-7SM2"}
+    row |= {"images": 50, "amplification": "ratio", "protocol": "redi_released"}
+    for more, told in (({"psnr": 28.6, "ssim": 0.79}, True), ({"model": "other"}, False)):
+        (tmp_path / "results.json").write_text(json.dumps([row | more]))
+        page = report.write_index(tmp_path).read_text()
+        assert ("28.60 / 0.790 (None, 50 images, redi_released)</td><td>yes" in page) == told
+        assert ("Beside published numbers" in page) == told and "pairlie" not in page
+
+
 def test_progress_is_told_without_a_terminal(course):
     assert "[1/6] 00_first" in course["log"]
     assert "[6/6] 10_train_test_stills_redi  done in" in course["log"]

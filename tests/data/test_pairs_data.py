@@ -6,8 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from support import tiny
 from support.system import script
 
+from lowlight_lib.data import find
 from lowlight_lib.data import photos as pairs
 from lowlight_lib.data.check import check
 from lowlight_lib.errors import DataError, OptionError
@@ -173,6 +175,24 @@ def test_lol_that_is_not_whole(tmp_path):
     assert len(pairs.LolDataset(tmp_path)) == 3
     save(folder / "high/3.png")
     assert "twice" in complaint(pairs.LolDataset, tmp_path)
+
+
+@pytest.mark.parametrize("dark, bright", [("raw", "reference"), ("image", "label"), ("low", "x")])
+@pytest.mark.parametrize("key, folder", [("lol-test", "LOL-test"), ("sice-test", "SICE-test")])
+def test_test_folders_as_pairlie_has_them(tmp_path, key, folder, dark, bright):
+    for n in (2, 10):
+        tiny.write_photo(tmp_path / folder / dark / f"{n}.png", tiny.picture(n, (20, 24)), 0.2)
+        tiny.write_photo(tmp_path / folder / bright / f"{n}.png", tiny.picture(n, (20, 24)))
+    data = find("pairlie", key)(tmp_path, "test")
+    assert [scene.name for scene in data.pairs] == ["2", "10"] and not [*data.lacks({})]
+    assert data.input(0).mean() < data.target(0).mean() / 3
+    report = str(check(tmp_path))
+    assert f"{folder} test: 2 items of 2 scenes" in report and "nothing is lacking" in report
+    (tmp_path / folder / dark).rename(tmp_path / folder / "other")  # which is the dark one?
+    with pytest.raises(DataError, match="is not there, or holds no picture"):
+        find("pairlie", key)(tmp_path, "test")
+    with pytest.raises(OptionError, match="use test"):
+        find("pairlie", key)(tmp_path, "train")
 
 
 # ---- what `lowlight data check` says, and the scripts

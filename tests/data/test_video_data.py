@@ -76,7 +76,8 @@ def test_clips_of_llrvd(llrvd):
 def test_clips_of_smoid(smoid):
     data = SmoidDataset(smoid, "test")
     assert [(c.name, c.group, c.ratio) for c in data.pairs] == [
-        ("_Scene6/Gain0", "0", 80.0), ("_Scene6/Gain15", "15", 15.0), ("_Scene6/Gain30", "30", 2.5),
+        ("_Scene6/Gain0Gain0", "0", 80.0), ("_Scene6/Gain15Gain0", "15", 15.0),
+        ("_Scene6/Gain30Gain0", "30", 2.5),
     ]  # fmt: skip
     assert data.stored_input(1).shape == (5, 4, 10, 14) and data.isp(0) is None
     np.testing.assert_allclose(
@@ -252,6 +253,21 @@ def test_pictures_show_the_scene_that_was_photographed(llrvd):
     assert np.abs(shown - binned)[1:-1, 1:-1].mean() < 0.02
     several = data.pictures(0, data.input(0, [2, 5]), [2, 5])
     assert several.shape == (2, 24, 32, 3) and several.min() >= 0 and several.max() <= 1
+
+
+def test_smoid_is_demosaiced_to_full_size(smoid):
+    """A picture of one colour: every pixel of the full size has it, whatever the planes' order."""
+    data = SmoidDataset(smoid, "test")
+    flat = np.float32([0.4, 0.2, 0.4, 0.1])[:, None, None] * np.ones((2, 4, 10, 14), np.float32)
+    shown = display(flat, [1, 1, 1], planes=data.planes, order=data.order)
+    assert shown.shape == (2, 20, 28, 3) and shown.dtype == np.float32
+    wanted = np.broadcast_to(np.float32([0.2, 0.4, 0.1]) ** (1 / 2.2), shown.shape)
+    np.testing.assert_allclose(shown, wanted, atol=1e-3)
+    assert data.pictures(0).shape == (5, 20, 28, 3)
+    light = np.zeros((1, 4, 10, 14), np.float32)
+    light[0, 1, 4, 6] = 1  # the second plane is red, at (even row, even column)
+    red = display(light, [1, 1, 1], planes=data.planes, order=data.order)[0, ..., 0]
+    assert np.unravel_index(red.argmax(), red.shape) == (8, 12)
 
 
 def test_display_follows_its_formula():

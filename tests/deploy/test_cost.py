@@ -73,6 +73,22 @@ def test_the_authors_counters_print_what_the_authors_print(key, options, shape, 
     assert f"{found:.{digits}f}" == printed
 
 
+@pytest.mark.parametrize(
+    "key, shape, printed",
+    [
+        ("redi", COLAB, "ptflops, old              41.378 G"),
+        ("sid", COLAB, "ptflops, old              440.46"),
+        ("sid", SONY, "ptflops, later            562.06"),
+        ("pairlie", (1, 3, 400, 600), "thop / 0.9 * 2            182.276 G"),
+        ("brve", (50, 4, 128, 128), "get_flops_bnn, a frame    1.469 G"),
+    ],
+)
+def test_the_command_line_counts_as_published(key, shape, printed, lowlight):
+    words = ("cost", key, "--shape", *shape, "--count", "--as-published")
+    code, out, err = lowlight(*words)
+    assert code == 0 and printed in out, (out, err)
+
+
 def test_where_redis_work_sits():
     """FACTS of the released code, GMac at full size; the layer that leaves HSE counts apart."""
     parts = {k: v / 1e9 for k, v in counting.by_module(built("redi"), SONY).items()}

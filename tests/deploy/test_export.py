@@ -309,6 +309,16 @@ def test_a_calibration_set_of_each_system(tmp_path):
     raws = calibration.calibration_set("redi", tmp_path / "SID/Sony/short", side=64)
     assert len(raws) == 3 and raws[0].shape == (1, 1, 64, 64)
 
+    # And from npz as accelerators want them: eight bits, in any order of the axes.
+    eight = np.rint(255 * first).astype(np.uint8)
+    (tmp_path / "npz").mkdir()
+    for name, array in (("a", eight), ("b", eight.transpose(2, 0, 1)[None])):
+        np.savez(tmp_path / f"npz/{name}.npz", input_0=array)
+        whole = calibration.calibration_set("pairlie", tmp_path / f"npz/{name}.npz")
+        np.testing.assert_array_equal(whole[0][0], first.transpose(2, 0, 1))
+    for x in calibration.calibration_set("pairlie", tmp_path / "npz", side=32):
+        np.testing.assert_array_equal(x, photos[0])
+
     path = calibration.write_calibration(tmp_path / "c.npz", "redi", mosaics)
     for a, b in zip(calibration.calibration_set("redi", path), mosaics, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -326,7 +336,8 @@ def test_calibration_sets_that_are_none(tmp_path):
         ({}, "no inputs"),
         ({"a": good[0]}, "no input of pairlie"),
         ({"a": np.moveaxis(good, 0, 2)}, "no input of pairlie"),
-        ({"a": good.astype(np.uint8)}, "no input of pairlie"),
+        ({"a": good.astype(np.int8)}, "no input of pairlie"),
+        ({"a": good[:2].astype(np.uint8)}, "not a picture of 3"),
         ({"a": good * np.nan}, "no input of pairlie"),
         ({"a": np.array([{}], object)}, "cannot be read"),
     ):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support import tiny
 from support.pairlie import network, split
+from support.system import script
 
 from lowlight_lib import evaluation
 from lowlight_lib.blocks.retinex import recompose
@@ -121,6 +122,31 @@ def test_pictures_made_elsewhere(root, weights, tmp_path, lowlight):
     (made / "102.png").unlink()
     assert "no picture called 102" in lowlight(*words, "--run-dir", run)[2]
     assert "is no folder" in lowlight(*words[:3], made / "no", *words[4:], "--run-dir", run)[2]
+
+
+def test_pictures_go_out_as_npz_and_come_back_in_their_order(root, weights, tmp_path, lowlight):
+    """The way of accelerators: names of their own, the first for the first."""
+    low, made = root / "LOL/eval15/low", tmp_path / "made"
+    script("pictures_to_npz").main([str(low), str(made), "--list", str(tmp_path / "list.txt")])
+    assert (tmp_path / "list.txt").read_text().split() == [f"{made}/{n}.npz" for n in (101, 102)]
+    with np.load(made / "101.npz") as file:
+        assert file.files == ["input_0"] and file["input_0"].dtype == np.uint8
+        assert np.array_equal(file["input_0"].transpose(1, 2, 0), iio.imread(low / "101.png"))
+    (made / "102.npz").rename(made / "output_10.npz")  # after 9, as numbers
+    (made / "101.npz").rename(made / "output_9.npz")
+    words = ("test", "pairlie", "--predictions", made, "--data", root, "--run-dir", tmp_path)
+    code, _, err = lowlight(*words, "--by-order", "--protocol", "float")
+    assert code == 0, err
+    [row] = results.read_rows(tmp_path / "results.json")
+    assert row["by_order"] and row["psnr"] == pytest.approx(row["baseline_psnr"])
+    assert "no picture called 101, 102" in lowlight(*words)[2]
+    (made / "output_10.npz").unlink()
+    assert (
+        "for predictions" in lowlight("test", "pairlie", "--checkpoint", weights, "--by-order")[2]
+    )
+    assert "holds 1 pictures, not 2" in lowlight(*words, "--by-order", "--limit", 1)[2]
+    with pytest.raises(DataError, match="holds no picture"):
+        script("pictures_to_npz").main([str(tmp_path / "no"), str(made)])
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,23 @@ def test_scores_equal_scikit_image():
     assert ssim == pytest.approx(ref, abs=1e-5)  # float32 against float64
 
 
+@pytest.mark.parametrize("key", ["redi", "llpacknet", "sid"])
+def test_scores_as_the_released_code_for_stills_takes_them(key):
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    x = tiny.picture(0, (64, 80))
+    y = np.clip(x + 0.1 * np.random.default_rng(0).standard_normal(x.shape), 0, 1)
+    a, b = ((np.float32(v) * np.float32(255)).astype(np.uint8) for v in (y, x))
+    found = metrics.score(np.float32(y), x, f"{key}_released")
+    assert found[0] == pytest.approx(peak_signal_noise_ratio(b, a), abs=1e-3)
+    assert found[1] == structural_similarity(b, a, channel_axis=-1)
+    assert abs(found[1] - metrics.score(np.float32(y), x, "truncate")[1]) > 1e-4
+    assert "7x7" in metrics.PROTOCOLS[f"{key}_released"].text
+    assert metrics.score(x[:8], x[:8], f"{key}_released") == (np.inf, 1)
+    with pytest.raises(ShapeError, match="7 pixels"):
+        metrics.score(x[:6], x[:6], f"{key}_released")
+
+
 @pytest.mark.parametrize("ratio", [1, 10])
 def test_a_noise_free_mosaic_scores_over_35_db(tmp_path, ratio):
     """From DNG files on disk through the whole test: the baseline takes the target's very path.

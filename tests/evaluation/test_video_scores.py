@@ -177,8 +177,37 @@ def test_pieces_and_factors_change_what_they_should(root, tmp_path):
 def test_a_clip_too_short_for_strred_has_the_other_scores(root, tmp_path):
     [row] = score("brve", root, tmp_path, network=steady, dataset="smoid", progress=False)
     assert row["strred"] is None and row["per_group"]["30"]["baseline_strred"] is None
-    assert row["psnr"] > 60 and row["per_image"][0]["name"] == "_Scene6/Gain30"
-    assert (tmp_path / "pictures" / "_Scene6_Gain30.mp4").stat().st_size > 0
+    assert row["psnr"] > 60 and row["per_image"][0]["name"] == "_Scene6/Gain30Gain0"
+    assert (tmp_path / "pictures" / "_Scene6_Gain30Gain0.mp4").stat().st_size > 0
+
+
+def test_smoid_is_shown_and_seen_as_published(root, tmp_path):
+    """Frames of 240x320 whole, in full size by demosaicing, at 15 frames a second."""
+    seen = []
+
+    def network(v):
+        seen.append(tuple(v.shape[2:]))
+        return v
+
+    gain = tmp_path / "SMOID/_Scene6/Gain30Gain0"
+    for name in ("Dark/RAW/raw_input", "Bright/RAW/raw_target"):
+        (gain / name).parent.mkdir(parents=True)
+        np.save(gain / f"{name}.npy", np.full((2, 4, 240, 320), 9000, np.uint16))
+    quiet = {"network": network, "progress": False}
+    [row] = score("brve", tmp_path, tmp_path, dataset="smoid", result_only=True, **quiet)
+    assert set(seen) == {(240, 320)} and row["tile"] is None and row["result_only"]
+    film = tmp_path / "pictures/_Scene6_Gain30Gain0.mp4"
+    assert iio.imread(film, plugin="FFMPEG").shape == (2, 480, 640, 3)
+    assert iio.immeta(film, plugin="FFMPEG")["fps"] == 15
+    dark = clip.open_raw_clip(gain / "Dark/RAW/raw_input.npy", 0, 65535)
+    done = clip.restore_clip(dark, network, tmp_path / "out", "a", 2.0, alone=True)
+    assert set(seen) == {(240, 320)}
+    assert iio.imread(done.movie, plugin="FFMPEG").shape == (2, 240, 320, 3)
+    [row] = score("brve", tmp_path, tmp_path, dataset="smoid", tile=128, pictures=False, **quiet)
+    assert row["tile"] == 128 and (128, 128) in seen
+    [row] = score("brve", root, tmp_path, dataset="llrvd", **quiet)
+    assert row["tile"] == 256
+    assert iio.immeta(tmp_path / "pictures/35_100.mp4", plugin="FFMPEG")["fps"] == 10
 
 
 def test_what_fails_loses_nothing(root, tmp_path, monkeypatch):
@@ -245,8 +274,12 @@ def test_the_command_line_tests_video(root, weights, tmp_path, capsys):
     cli.app(words.split(), standalone_mode=False)
     said = capsys.readouterr().out
     assert "1 clips" in said and "ST-RRED" in said and str(frames) in said
-    [row] = json.loads(out.read_text(encoding="utf-8"))
-    assert read_rows(tmp_path / "results.json") == [row]
+    [row] = read_rows(tmp_path / "results.json")
+    means = {k: row[v] for k, v in (("PSNR", "psnr"), ("SSIM", "ssim"), ("ST-RRED", "strred"))}
+    assert json.loads(out.read_text(encoding="utf-8")) == [
+        {"scene": scene, "gain": gain, "eval_result": means}  # of one clip they are its scores
+        for scene, gain in (("35", "100"), ("average", "100"), ("average", "average"))
+    ]
     assert (row["seed"], row["tile"], row["checkpoint"]) == (0, 48, "brve.safetensors")
     assert (frames / "35_100.mp4").exists() and len(list((frames / "35_100").iterdir())) == T
 

@@ -62,6 +62,25 @@ def test_amplification_is_what_was_asked_for(make_raw):
     assert set(done.seconds) == {"read", "amplify", "network", "picture"}
 
 
+def test_m_multiplies_what_was_estimated_and_clipped():
+    """As REDI's demo: 53.0806 of its second image becomes 424.6 with m = 8, and not 300; and it
+    looks at as many lines as are multiples of 32."""
+    mosaic = np.full((64, 96), 514, np.uint16)
+    mosaic[::7] = 700
+    dark = tiny.raw_of(mosaic)
+    one = find_amplification(dark)
+    assert 38 < one < 300 < 8 * one and find_amplification(dark, m=8) == 300
+    network = with_spec(demosaic, "redi")
+    assert [restore(dark, network, m=m).amplification for m in (1, 8)] == [one, 8 * one]
+    larger = np.full((79, 97), 9000, np.uint16)
+    larger[:64, :96] = mosaic
+    assert restore(tiny.raw_of(larger), network).amplification == one
+    small = tiny.raw_of(mosaic[:20, :24])
+    assert restore(small, network).amplification == find_amplification(small)
+    with pytest.raises(OptionError, match="m is above 0"):
+        restore(dark, network, m=0)
+
+
 @pytest.mark.parametrize("bad", ["full", -1, 0, float("nan"), float("inf"), None])
 def test_wrong_amplification(bad, make_raw):
     with pytest.raises(OptionError, match="amplification"):

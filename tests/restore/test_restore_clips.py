@@ -66,7 +66,7 @@ def test_clips_that_cannot_be_told_are_refused(tmp_path):
         return clip.open_raw_clip(path, **({"black": 0, "white": 1} | options))
 
     one = opened(np.full((2, 4, 6, 8), 0.5, np.float32), cfa="BGGR")
-    assert one.planes == (2, 1, 1, 0) and not one.channels_last
+    assert one.planes == (2, 1, 1, 0) and not one.like.channels_last
     np.testing.assert_array_equal(one.read(slice(0, 1), 4), np.ones((1, 4, 6, 8)))
     assert opened(np.zeros((2, 6, 8, 4), np.uint16)).read().shape == (2, 4, 6, 8)
     with pytest.raises(ShapeError, match="which axis"):

@@ -108,6 +108,20 @@ def test_what_is_no_dark_photograph(weights, tmp_path, lowlight):
         restore(good, network(), amplification=100)
 
 
+def test_a_folder_is_all_its_photographs(weights, tmp_path, lowlight):
+    """As MEF and others come, which have no targets; a folder without any is an error."""
+    for name in ("a", "b"):
+        tiny.write_photo(tmp_path / f"MEF/{name}.png", tiny.picture(0, (20, 22)), 0.2)
+    (tmp_path / "none").mkdir()
+    words = ("--model", "pairlie", "--checkpoint", weights, "-o", tmp_path / "out")
+    code, out, err = lowlight("restore", tmp_path / "MEF", tmp_path / "none", *words)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "a_pairlie.png",
+        "b_pairlie.png",
+    ]
+    assert code == 1 and "1 of 3 files failed" in err and "none" in err and "b.png ->" in out
+
+
 def test_a_raw_system_says_where_photographs_go(tmp_path, lowlight):
     tiny.write_photo(tmp_path / "a.png", tiny.picture(0, (20, 22)))
     checkpoint.save(models.build("redi"), tmp_path / "redi.safetensors")

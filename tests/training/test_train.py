@@ -340,9 +340,9 @@ def test_nan_never_reaches_a_checkpoint(sid, tmp_path, monkeypatch):
         {"frames": 0}, {"reverse": 1.5}, {"lr_min": 1}, {"amp": 1}, {"betas": [1, 1]},
         {"betas": [0.9, -0.1]}, {"seed": 10**26}, {"dataset": [1]}, {"loss": None}, {"key": {}},
         {"levels": [5, 5]}, {"lr": 10**400}, {"lr": True}, {"options": [1]}, {"first_of_burst": 1},
-        {"exclude_misaligned": "no"}, {"halve_every": 10**30}, {"split": 1},
+        {"exclude_misaligned": "no"}, {"halve_every": 10**30},
         {"repeat": 0}, {"validate_every": -1}, {"keep_every": 0.5}, {"exposure": 0},
-        {"flips_keep": "colours"},
+        {"flips_keep": "colours"}, {"options": []}, {"loss": 5}, {"dataset": []}, {"split": 1},
     ],
 )  # fmt: skip
 def test_recipes_refuse_what_would_fail_later(wrong):

@@ -22,16 +22,10 @@ class Judge:
         hint[lambda answer: answer < 0] = "Nothing here is negative."
         hint[...] = "Count again."                    # raised if the answer is wrong at all
 
-    Args:
-        function, args: the student's, and what it is called with.
-        truth: the right answer: a number, a tuple or array of numbers, or a string.
-        relative, absolute: how far a number may be off; the larger of the two counts.
-    Raises:
-        AssertionError: no answer, or one of another shape; from a hint: the answer is wrong, and
-            this hint fits. The text shows call, answer, and sentence.
-
-    A wrong answer may have `ANY` in places that do not matter. What the function answered is in
-    `answer`: a string, or floats of the shape of `truth`.
+    `truth` is a number, a tuple or array of numbers, or a string; a number may be off by the larger
+    of `relative` and `absolute`. Wrong answers may have `ANY` in places that do not matter. What
+    the function answered is in `answer`: a string, or floats of the shape of `truth`.
+    AssertionError, with call and answer: none, or of another shape; or the hint of a wrong one.
     """
 
     def __init__(self, function, args, truth, *, relative=0.02, absolute=1e-9):

@@ -1,7 +1,9 @@
 """Checks of notebook 03."""
 
 import numpy as np
+import torch
 
+from ...blocks.amplifier import LearnedAmplifier
 from ...sensor import noise
 from .common import ANY, Judge, answer_of, near
 
@@ -10,9 +12,7 @@ def share_that_halves(function) -> None:
     """Exercise 03/1.1: function(mean) -> share of pixels at white that halve grey / mean."""
     for mean in (0.001, 0.01, 0.25):
         share = float(answer_of(function, mean))
-        street = np.full(1_000_000, mean)
-        street[: round(np.clip(share, 0, 1) * street.size)] = 1
-        times = mean / street.mean()  # what is left of the factor
+        times = mean / (mean + np.clip(share, 0, 1) * (1 - mean))  # what is left of the factor
         said = f"Mean {mean:g}: {share:.3g} of the pixels at white leave {times:.3g} of the factor"
         assert not near(share, 0.5), f"{said}. Half of the pixels move a median, not a mean."
         assert near(times, 0.5, 0.005), f"""{said}, not a half. A lamp takes the place of a dark
@@ -37,7 +37,7 @@ def weight_of(function, edges, weights) -> None:
 def two_gains(function) -> None:
     """Exercise 03/2.2: function(a, m) -> (clip after m, clip before m) of a at m = 1."""
     for a, m in ((40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)):
-        formula, demo = float(np.clip(a * m, 1, 300)), float(np.clip(a, 1, 300) * m)
+        formula, demo = np.clip(a * m, 1, 300), np.clip(a, 1, 300) * m
         hint = Judge(function, (a, m), (formula, demo), relative=1e-6)
         hint[(demo, formula)] = "You have both, the other way round."
         hint[lambda answer: answer[1] <= 300] = "The demo clips first, and nobody clips after that."
@@ -76,10 +76,6 @@ def bytes_needed(function) -> None:
 
 def collapse(function) -> None:
     """Exercise 03/6.1: function(amplifier) -> (63 weights v, constant c) of the histogram kind."""
-    import torch
-
-    from ...blocks.amplifier import LearnedAmplifier
-
     torch.manual_seed(0)
     net = LearnedAmplifier("histogram")
     with torch.no_grad():
@@ -115,7 +111,7 @@ def your_amplifier(function) -> None:
 
     factors = {r: float(answer_of(function, seen(r))) for r in (10, 40, 160)}
     for r, a in factors.items():
-        assert np.isfinite(a) and a > 0, f"At ratio {r} you answer {a}: a factor is above 0."
+        assert 0 < a < np.inf, f"At ratio {r} you answer {a}: a factor is above 0."
     for times in (factors[40] / factors[10], factors[160] / factors[40]):
         assert 3 < times < 5, f"""A quarter of the light, and your factor becomes {times:.2f} times
             as much. Your formula may not know what 0.001 means: only how pixels compare."""

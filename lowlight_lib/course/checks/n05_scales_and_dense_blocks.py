@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ...blocks.dense import ResidualDenseBlock, conv
+from ...blocks.dense import conv
 from .common import ANY, Judge, answer_of
 
 
@@ -12,8 +12,7 @@ def share_of_padding(function) -> None:
     """Exercise 05/1.1: function(crop) -> share of what a 3x3 at 1/32 reads that is padding."""
     for crop in (32, 512, 128):
         side = crop // 32
-        inside = F.conv2d(torch.ones(1, 1, side, side), torch.ones(1, 1, 3, 3), padding=1)
-        truth = 1 - inside.sum().item() / (9 * side**2)
+        truth = 1 - ((3 * side - 2) / (3 * side)) ** 2
         hint = Judge(function, (crop,), truth)
         hint[lambda answer: not 0 <= answer <= 1] = "A share lies between 0 and 1."
         hint[1 - truth] = "That is the share of real numbers; the question asks for the rest."
@@ -57,16 +56,7 @@ def grouped_cost(function) -> None:
 
 def layers_until_curved(function) -> None:
     """Exercise 05/4.1: function() -> fewest layers with which RDB* is no linear map."""
-
-    def is_linear(layers):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            block = ResidualDenseBlock(3, 2, layers, norm=False).double()
-            a, b = torch.randn(2, 1, 3, 8, 8, dtype=torch.float64)
-        with torch.no_grad():
-            return torch.allclose(block(a + b), block(a) + block(b), atol=1e-9)
-
-    truth = next(n for n in range(1, 9) if not is_linear(n))
+    truth = 3  # the first and the last have no rectifier in front
     hint = Judge(function, (), truth, relative=0)
     hint[lambda answer: answer < truth] = """So few still map a + b to the sum of what it makes of
         both. Which layers have a rectifier in front of them?"""

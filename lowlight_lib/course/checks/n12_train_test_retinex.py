@@ -1,9 +1,7 @@
 """Checks of notebook 12."""
 
 import numpy as np
-import torch
 
-from ...blocks.retinex import Decomposition, pair_loss
 from .common import ANY, Judge, answer_of
 
 
@@ -44,12 +42,7 @@ def draw_two(function) -> None:
 def teachers(function) -> None:
     """Exercise 12.2: function(symmetric) -> which of "L2", "R2", "X2" the loss depends on."""
     for symmetric, form in ((False, "released"), (True, "symmetric")):
-        g = torch.Generator().manual_seed(0)
-        drawn = [torch.rand(1, c, 6, 6, generator=g).requires_grad_() for c in (1, 3, 3, 1, 3, 3)]
-        one, two = Decomposition(*drawn[:3]), Decomposition(*drawn[3:])
-        images = torch.rand(2, 1, 3, 6, 6, generator=g)
-        pair_loss(images[0], images[1], one, two, symmetric=symmetric).backward()
-        truth = {f"{n}2" for n, t in zip("LRX", two, strict=True) if t.grad is not None}
+        truth = {"L2", "R2", "X2"} if symmetric else {"R2"}
         answer = set(answer_of(function, symmetric))
         assert answer <= {"L2", "R2", "X2"}, f"{sorted(answer)}: use the names L2, R2 and X2."
         said = f"The {form} loss: it is not {sorted(answer)}."

@@ -1,7 +1,5 @@
 """Mini data sets: made on the spot, in the layouts that the papers publish; see `ensure`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...errors import OptionError
@@ -29,12 +27,9 @@ def ensure(
         cfa: name of other filters on its sensor, such as "grbg" or "xtrans".
         splits: of SID; the test split alone takes seconds.
         again: make them in any case.
-        sets: which of SETS. None: all of them; but SID alone where a camera, filters or splits are
-            asked for, which the others do not have.
-    Raises:
-        DataError: one of them is there and is no mini set; nothing was changed.
-        OptionError, ShapeError: no such set, camera, filters or splits.
-        OutputError: a set cannot be written.
+        sets: which of SETS; by default all, or SID where a camera, filters or splits are asked for.
+    Raises DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError:
+    no such set, camera, filters or splits. OutputError: a set cannot be written.
     """
     wanted = [
         MiniSid(root, seed, camera, cfa, splits) if name == "SID" else _MAKERS[name](root, seed)

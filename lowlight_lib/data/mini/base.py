@@ -1,7 +1,5 @@
 """`MiniSet`: how a mini data set is made and known again."""
 
-from __future__ import annotations
-
 import functools
 import json
 from pathlib import Path

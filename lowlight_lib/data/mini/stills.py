@@ -4,8 +4,6 @@ Photographs go back through an inverse ISP to the light they came from, and a ca
 takes them in the dark. What it recorded is written as DNG, or developed by LibRaw to 8 bits.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -24,11 +22,8 @@ LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
 ISOS = (800, 1600, 3200)
 CAMERA = "sony_a7s2"
-PICTURES = {
-    "train": scenes.TRAIN + tuple(f"leaves_{i}" for i in range(8)),
-    "val": scenes.VAL,
-    "test": scenes.TEST,
-}
+_LEAVES = tuple(f"leaves_{i}" for i in range(8))
+PICTURES = {"train": scenes.TRAIN + _LEAVES, "val": scenes.VAL, "test": scenes.TEST}
 _BEFORE = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers begin after this
 PHOTO_ISO = 800
 # How many times too little light. Developed, a scene of mean 0.4 comes out at 0.2 to 0.05.
@@ -73,9 +68,8 @@ class MiniSid(MiniSet):
         return enough and there == self.note | {"splits": there["splits"]}
 
     def _foreign(self, note):
-        if "mini" not in note and any(self.folder.glob("*_list.txt")):
-            return True
-        return any(p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*"))
+        other = any(p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*"))
+        return other or ("mini" not in note and any(self.folder.glob("*_list.txt")))
 
     def _clear(self, old):
         for path in self.folder.glob("*_list.txt"):
@@ -142,10 +136,9 @@ class MiniPhotos(MiniSet):
                 seed = [self.note["seed"], which, k, j]
                 shown = isp.develop(shoot(light, ratio, noise.SONY_A7S2, PHOTO_ISO, seed))
                 # A third of the time of Pillow's level 6, and no larger for photographs.
-                pixels, how = to_integers(shown, 8), {"extension": ".png", "compress_level": 4}
-                data = iio.imwrite("<bytes>", pixels, **how)
+                how = {"extension": ".png", "compress_level": 4}
                 with atomic_write(self.folder / file) as f:
-                    f.write(data)
+                    f.write(iio.imwrite("<bytes>", to_integers(shown, 8), **how))
 
 
 def mini_pairs(root, seed=0) -> MiniPhotos:

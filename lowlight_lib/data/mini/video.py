@@ -6,8 +6,6 @@ those of the real data sets were never calibrated. Levels, planes, ratios and sc
 published ones.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 

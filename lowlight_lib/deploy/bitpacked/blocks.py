@@ -1,7 +1,6 @@
 """The blocks of BRVE with bits for signs: packed weights, and how a layer runs.
 
-How borders and exact zeros are treated is said in `kernels`.
-Built in notebooks/13_deploy, section 5.
+How borders and zeros are treated is said in `kernels`. Built in notebooks/13_deploy, section 5.
 """
 
 import os
@@ -20,17 +19,15 @@ from . import kernels
 
 WORD = 64  # signs in a word
 if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
-    # With TBB's threads, which numba prefers and OpenVINO brings along, all is slower, and they
-    # complain whenever a program is started; numba's own take more than twice as long.
+    # TBB's threads, which numba prefers and OpenVINO brings along, are slower and complain
+    # whenever a program is started; numba's own take more than twice as long.
     numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
 
 
 def pack_state(network):
-    """State of a module with each binary weight as bits, as `checkpoint.read_packed` gives it.
-
-    NAME.bits and NAME.alpha (of `BinaryConv2d.as_bits`) instead of NAME.weight.
-    OptionError: a binary weight is exactly 0, which one bit cannot say.
+    """State of a module with each binary weight as bits, as `checkpoint.read_packed` gives it:
+    NAME.bits and NAME.alpha (of `BinaryConv2d.as_bits`, with its error) instead of NAME.weight.
     """
     state = {k: v.detach().cpu() for k, v in network.state_dict().items()}
     for name, layer in binary_layers(network).items():
@@ -93,17 +90,16 @@ class PackedConv:
     def borders(self, h, w):
         """(places, start, kinds_y, kinds_x) of `kernels.back`, made once for the last size.
 
-        A sum is (places) - 2 (places that differ). Outside the frame the bits are 0, so that they
-        differ where a weight is 1: twice the number of those is what such a place has to start
-        with, instead of the number of channels (and the fixed sum).
+        A sum is (places) - 2 (places that differ). Outside the frame the bits are 0 and differ
+        where a weight is 1: such a place starts with twice the number of those, instead of the
+        number of channels (and the fixed sum).
         """
         made = self._borders.get((h, w))
         if made is None:
             (ys, kinds_y), (xs, kinds_x) = (self._inside(n) for n in (h, w))
             inside = ys[:, None, :, None] & xs[None, :, None, :]  # (kinds, kinds, k, k)
-            here = self.channels + self.fixed
-            start = np.where(inside[:, :, None], here, 2 * self.ones).sum((3, 4))
-            start = start.reshape(-1, start.shape[2]).astype(np.int32)
+            start = np.where(inside[:, :, None], self.channels + self.fixed, 2 * self.ones)
+            start = start.sum((3, 4)).reshape(-1, len(self.ones)).astype(np.int32)
             k, words = np.arange(self.kernel), np.arange(self.words)
             line = (w + 2 * self.pad) * self.words
             places = (k[:, None, None] * line + k[:, None] * self.words + words).reshape(-1)
@@ -203,10 +199,9 @@ class PackedBlock:
             self.mix = np.ascontiguousarray(weight), fill(get("skip.bias"), n)
 
     def __call__(self, x, out=None, add=False, plan=None):
-        """(N, H, W, C) -> (N, H', W', C'), float32 with filled channels, in `out` or added to it.
-
-        `out` is `x` for a `DABC2d` whose input is not needed any more. `plan`, (N', lines, 6), is
-        how frames and channels of x move before, see `kernels`.
+        """(N, H, W, C) -> (N, H', W', C'), float32 with filled channels, in `out` or added to it;
+        `out` is `x` for a `DABC2d` whose input is not needed any more. `plan`, (N', lines, 6): how
+        frames and channels of x move before, see `kernels`.
         """
         if self.resize == "down" and (x.shape[1] % 2 or x.shape[2] % 2):
             raise ShapeError(f"halving takes even sides, got {x.shape[1:3]}", todo="pad the frame")

@@ -1,7 +1,4 @@
-"""BRVE with bits for signs: its binary convolutions as XOR and population count, on the CPU.
-
-Built in notebooks/13_deploy, section 5.
-"""
+"""BRVE with bits for signs, on the CPU: built in notebooks/13_deploy, section 5."""
 
 import copy
 import itertools
@@ -24,23 +21,17 @@ def pack_network(network):
 
 
 class PackedBrve:
-    """BRVE with bits; takes what `Brve` takes and gives the same.
+    """BRVE with bits; takes what `Brve` takes, on the CPU, and gives the same.
 
     A clip is worked through as a stream, in constant memory. The real convolutions at both ends are
     PyTorch's. Threads: as `torch.get_num_threads()` says.
 
-    Args:
-        state: of `pack_state` or `checkpoint.read_packed`.
-        net: a `Brve`, whose weights are not looked at (it may be on "meta").
-    Shapes: (N, T, 4, H, W) or (T, 4, H, W) float32 tensor on the CPU -> the same.
-    Raises:
-        ShapeError: another number of dimensions or planes.
-        OptionError: the state is not of such a network.
+    `state` is of `pack_state` or `checkpoint.read_packed`, else OptionError; of `net`, a `Brve`,
+    the weights are not looked at (it may be on "meta").
     """
 
     def __init__(self, state, net):
-        self._net = net
-        self.spec = net.spec
+        self._net, self.spec = net, net.spec
         packed = {DABC2d: blocks.PackedBlock, BinaryTransition: blocks.PackedBlock}
         packed[ShiftStep] = blocks.PackedShiftStep
         steps = tuple(f"{k}." for k, m in net.named_modules() if isinstance(m, ShiftStep))
@@ -57,10 +48,10 @@ class PackedBrve:
         except KeyError as e:
             raise OptionError(f"the state is not of this packed network: no {e}") from e
         c = self._channels = net.conv_in.out_channels
-        self._temporal = {}
-        for width, r in itertools.product((c, 2 * c), (False, True)):
-            plan = blocks.read_plan(lambda x, r=r: temporal_shift(x, r), 3, width)[0]
-            self._temporal[width, r] = plan
+        self._temporal = {
+            (width, r): blocks.read_plan(lambda x, r=r: temporal_shift(x, r), 3, width)[0]
+            for width, r in itertools.product((c, 2 * c), (False, True))
+        }
 
     def __call__(self, clip):
         if clip.dim() == 4:
@@ -74,7 +65,6 @@ class PackedBrve:
         return BrveStream(self)
 
     # What a stream calls; features are (N, H, W, C) arrays.
-
     def extract(self, frames):
         """(N, 4, H, W) tensor -> first features and those of stage 0."""
         y = F.conv2d(frames * self._net.gain, *self._ends["conv_in"], padding=1)

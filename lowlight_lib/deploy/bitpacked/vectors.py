@@ -2,8 +2,7 @@
 
 Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
 said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
-Indices are flat, into C-contiguous arrays.
-Built in notebooks/13_deploy, section 5.
+Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5.
 """
 
 import inspect
@@ -25,10 +24,10 @@ _SIZE = types.intp
 
 def _operator(name):
     def apply(self, other):
-        if isinstance(self.value.type.element, ir.IntType):
-            return Lanes(self.builder, getattr(self.builder, name)(self.value, other.value))
-        emit = getattr(self.builder, f"f{name}")
-        return Lanes(self.builder, emit(self.value, other.value, flags=["contract"]))
+        whole = isinstance(self.value.type.element, ir.IntType)
+        emit = getattr(self.builder, name if whole else f"f{name}")
+        value = emit(self.value, other.value, flags=() if whole else ["contract"])
+        return Lanes(self.builder, value)
 
     return apply
 
@@ -166,10 +165,8 @@ def _signs(statistics):
             b.store(at_least, c.at("high", to))
             b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
             if statistics:
-                off = z - pivot
-                for total, value in zip(
-                    totals, (z.call("llvm.fabs.v8f32"), off, off * off), strict=True
-                ):
+                values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
+                for total, value in zip(totals, values, strict=True):
                     c.add_to(total, value)
         if statistics:
             for total, place in zip(totals, places, strict=True):
