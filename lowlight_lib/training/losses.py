@@ -68,8 +68,8 @@ class Loss:
         if tv:
             loss = loss + tv * total_variation(prediction) / prediction[0].numel()
         if blurred:
-            soft, softened = (_soften(x, self.released) for x in (prediction, target))
-            loss = loss + blurred * F.mse_loss(soft, softened)
+            y, t = (_soften(x, self.released) for x in (prediction, target))
+            loss = loss + blurred * F.mse_loss(y, t)
         if self.weights:
             loss = loss + self.weights * sum(p.abs().sum() for p in parameters)
         if self.charbonnier:
