@@ -11,13 +11,13 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
+from ..errors import DataError, OutputError
+from ..io.arrays import map_array
 from ..io.files import atomic_write
 
 FORMAT = 1
@@ -114,11 +114,6 @@ def _write(path, note):
         json.dump(note, f)
 
 
-# An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
-# ("recursion depth mismatch", python/cpython#106905) where two threads are in it.
-_HEADERS = threading.Lock()
-
-
 def _read(source, array_path, note_path):
     """(memory map, notes) of an entry that was made from this source; None where there is none."""
     now = _stat(source)
@@ -128,14 +123,17 @@ def _read(source, array_path, note_path):
         # Bytes are compared only where the size is the same and something else is not.
         if not known or stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source)):
             return None
-        with _HEADERS:
-            array = np.load(array_path, mmap_mode="r", allow_pickle=False)
+        array = map_array(array_path)
         if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:
             return None
-    except (FileNotFoundError, EOFError, ValueError, KeyError, TypeError):  # gone, or cut short
+    except (OSError, DataError) as e:
+        system = e if isinstance(e, OSError) else e.__cause__
+        if isinstance(system, OSError) and not isinstance(system, FileNotFoundError):
+            what = f"cannot be opened ({system.strerror or system})"
+            raise OutputError(what, file=array_path) from e
+        return None  # gone, or cut short
+    except (ValueError, LookupError, TypeError, RecursionError):  # damaged
         return None
-    except OSError as e:
-        raise OutputError(f"cannot be opened ({e.strerror or e})", file=array_path) from e
     if stat != now:  # copied or touched, not changed
         with contextlib.suppress(OutputError):
             _write(note_path, note | {"stat": now})

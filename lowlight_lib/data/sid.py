@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, OptionError, UnsupportedRawError
-from ..io.files import why_unread
+from ..io.files import open_input
 from ..models import Task
 from ..sensor import cfa, isp
 from ..sensor.raw import RawImage, read_raw
@@ -31,7 +31,8 @@ PUBLISHED = {  # pairs and scenes of the authors' lists
     "Sony": {"train": (1865, 161), "val": (234, 20), "test": (598, 50)},
     "Fuji": {"train": (1655, 135), "val": (218, 17), "test": (524, 41)},
 }
-_NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
+_NAME = re.compile(r"(\d{1,9})_(\d{1,9})_(\d{1,9}(?:\.\d{1,9})?)s\.\w+$")
+_LONGEST = 255  # bytes of a name that systems take
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,10 @@ def read_list(path, folder) -> list[SidPair]:
     def refuse(what):
         raise DataError(what, file=path, todo="get the list again")
 
+    todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as e:
-        todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
-        raise DataError(why_unread(e), file=path, todo=todo) from e
+        with open_input(path, todo=todo) as f:
+            text = f.read().decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise DataError(f"is no text ({e})", file=path, todo="get the list again") from e
     pairs = []
@@ -78,15 +78,17 @@ def read_list(path, folder) -> list[SidPair]:
             continue
         names: list[Any] = [_NAME.search(w) for w in words]
         if len(words) < 2 or None in names or names[0][1] != names[1][1]:
-            refuse(f"line {n} is not `short long ISO F` of one scene: {line!r}")
+            refuse(f"line {n} is not `short long ISO F` of one scene: {line!r:.300}")
         files = [Path(w.replace("\\", "/")) for w in words]
+        if any(len(part.encode()) > _LONGEST for f in files for part in f.parts) or "\0" in line:
+            refuse(f"line {n} holds what is no name of a file: {line!r:.300}")
         # A Windows path has a drive or a root of its own, which other systems do not see.
         anchored = any(PureWindowsPath(w).anchor for w in words)
         if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
-            refuse(f"line {n} points outside the data root: {line!r}")
+            refuse(f"line {n} points outside the data root: {line!r:.300}")
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
-            refuse(f"line {n} has an exposure of 0 s: {line!r}")
+            refuse(f"line {n} has an exposure of 0 s: {line!r:.300}")
         numbers = int(names[0][1]), int(names[0][2])
         short, long = (folder / f for f in files)
         pairs.append(SidPair(short, long, *numbers, *seconds))
@@ -182,7 +184,11 @@ class SidDataset(Dataset):
         mosaic, notes = self._map(self.pairs[i].input, kind, make)
         if self.levels:
             notes = notes | {"black_level": self.levels[0], "white_level": self.levels[1]}
-        return RawImage(mosaic, **notes, path=str(self.pairs[i].input))
+        try:
+            return RawImage(mosaic, **notes, path=str(self.pairs[i].input))
+        except (TypeError, ValueError, UnsupportedRawError) as e:
+            what = f"has a damaged note in {self.cache.folder} ({e})"
+            raise DataError(what, file=self.pairs[i].input, todo="delete that folder") from e
 
     @functools.cached_property
     def _input_kind(self):
@@ -229,8 +235,11 @@ class SidDataset(Dataset):
         )
         inner = tuple(slice(more, more + crop) for more in later)
         mosaic, target = (turn(a[rows][:, cols][inner], turns) for a in (raw.mosaic, target))
-        moved = [-s - more for s, more in zip(start, later, strict=True)]
-        black = turn(np.roll(raw.black_level, moved, (0, 1)), turns)
+        at = (
+            np.arange(s)[i][j]
+            for s, i, j in zip(raw.mosaic.shape, (rows, cols), inner, strict=True)
+        )
+        black = turn(cfa.look_up(raw.black_level, *at), turns)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
         factor = np.float32(self.ratio(i) if amplify else 1)
         return signal[None] * factor, (target / np.float32(65535)).transpose(2, 0, 1)

@@ -6,7 +6,6 @@ Built in notebooks/13_deploy, section 3.
 
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from .. import models, recipes
 from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
+from ..io.arrays import read_arrays
 from ..io.pictures import read_photo
 from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
@@ -62,14 +62,11 @@ def write_calibration(path, key, arrays) -> Path:
 def read_calibration(path, key) -> list[np.ndarray]:
     """The inputs of a calibration set, (1, C, h, w) each; DataError for another's."""
     spec = models.SYSTEMS[key].spec
+    arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-            of = json.loads(str(arrays.pop("about", "{}"))).get("key", key)
-    except FileNotFoundError as e:
-        raise DataError("does not exist", file=path, todo="check --calibration") from e
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as e:
-        raise DataError(f"cannot be read as npz ({e})", file=path, todo="write it again") from e
+        of = json.loads(str(arrays.pop("about", "{}"))).get("key", key)
+    except (ValueError, AttributeError, RecursionError) as e:
+        raise DataError(f"has a damaged note ({e})", file=path, todo="write it again") from e
     if of != key:
         raise DataError(f"is for {of!r}, not for {key!r}", file=path, todo="write one for it")
     if not arrays:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ import numpy as np
 from ..blocks.retinex import recompose
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
+from ..io.arrays import read_arrays
 from ..io.files import atomic_write, write_picture
 from ..io.pictures import read_photo
 from ..restore.photo import check_gamma, decompose_photo, recompose_photo
@@ -79,11 +79,7 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     path = Path(path)
     if path.suffix.lower() != ".npz":
         return read_photo(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as e:
-        raise DataError(f"cannot be read as npz ({e})", file=path, todo="save it again") from e
+    arrays = read_arrays(path)
     pair = next((p for p in (("L", "R"), ("output_0", "output_1")) if {*p} <= {*arrays}), None)
     if pair:
         L, R = (_pixels(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))

@@ -8,27 +8,53 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import struct
 import threading
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import RawFileError, ShapeError, UnsupportedRawError
+from .cfa import look_up
 
 # LibRaw calls anything smaller "not a raw file" (seen at 21 and 22 lines with LibRaw 0.22).
 SMALLEST_DNG = 22
 
 # DNG and TIFF/EP tag numbers (Adobe DNG specification 1.7).
-_MODEL, _ORIENT, _EXPOSURE, ISO, _EXIF_IFD = 272, 274, 33434, 34855, 34665
+_MAKE, _MODEL, _ORIENT, _EXPOSURE, ISO, _EXIF_IFD = 271, 272, 274, 33434, 34855, 34665
 _CFA_DIM, _CFA, _DNG_VERSION, _UNIQUE_MODEL = 33421, 33422, 50706, 50708
 _BLACK_DIM, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
-_MATRIX1, _MATRIX2, _ILLUMINANT1, _ILLUMINANT2, _BALANCE = 50721, 50722, 50778, 50779, 50727
-_ACTIVE_AREA = 50829
-_D65 = 21
-_CFA_PHOTOMETRIC = 32803
+_MATRIX1, _ILLUMINANT1, _D65 = 50721, 50778, 21
+# name: (tag, how many numbers it has, the lowest, whether the pixels mean something else by it).
+# Where no count is said, any will do.
+_NUMBERS = {
+    "iso": (ISO, None, 1, False),
+    "matrix1": (_MATRIX1, 9, -1e6, False),
+    "matrix2": (50722, 9, -1e6, False),
+    "matrix3": (52531, 9, -1e6, False),
+    "illuminant1": (_ILLUMINANT1, 1, 0, False),
+    "illuminant2": (50779, 1, 0, False),
+    "illuminant3": (52529, 1, 0, False),
+    "balance": (50727, 3, 1e-6, False),
+    "layout": (50711, 1, 1, True),
+    "black_dim": (_BLACK_DIM, 2, 1, True),
+    "black": (_BLACK, None, 0, True),
+    "delta_h": (50715, None, -1e6, True),
+    "delta_v": (50716, None, -1e6, True),
+    "white": (_WHITE, None, 1e-6, True),
+    "crop_origin": (50719, 2, 0, True),
+    "crop_size": (50720, 2, 1, True),
+    "active": (50829, 4, 0, True),
+}
+_CFA_PHOTOMETRIC, _LINEAR_PHOTOMETRIC, _JPEG_OF_OLD, _LOSSLESS_JPEG = 32803, 34892, 6, 7
+_COMPRESSIONS = {8: "deflate", 9: "VC-5", 34892: "lossy JPEG", 52546: "JPEG XL"}
+_MOST_LEVELS = 4096  # that LibRaw has room for
+# Colour temperatures of EXIF's light sources, as the DNG specification has them.
+_KELVIN = {1: 5500, 2: 4150, 3: 2850, 4: 5500, 9: 5500, 10: 6500, 11: 7500, 12: 6400, 13: 5050}
+_KELVIN |= {14: 4150, 15: 3525, 16: 2925, 17: 2850, 18: 5500, 19: 6500, 20: 5500, 21: 6500}
+_KELVIN |= {22: 7500, 23: 5000, 24: 3200}
 _SWITCH = threading.Lock()
-END = "end"  # in `read_tags`: where the pixels of the mosaic end in the file
 
 
 def encode_dng(raw: Any) -> bytes:
@@ -39,6 +65,9 @@ def encode_dng(raw: Any) -> bytes:
         what = f"a DNG of {raw.mosaic.shape} is smaller than LibRaw reads"
         raise ShapeError(what, todo=f"make both sides at least {SMALLEST_DNG}")
     levels = np.append(raw.black_level.ravel(), raw.white_level)
+    if raw.black_level.size > _MOST_LEVELS:
+        what = f"black levels that repeat over {raw.black_level.shape} are more than LibRaw reads"
+        raise ShapeError(what, todo="subtract them from the mosaic")
     if (levels != np.round(levels)).any() or levels.min() < 0 or levels.max() > 65535:
         what = f"levels {np.unique(levels).tolist()} are not whole numbers from 0 to 65535"
         raise ShapeError(what, todo="round them: LibRaw keeps levels as integers")
@@ -56,8 +85,8 @@ def encode_dng(raw: Any) -> bytes:
         (_CFA, "B", n * n, bytes(raw.cfa.ravel().tolist()), True),
         (_DNG_VERSION, "B", 4, bytes([1, 4, 0, 0]), True),
         (_UNIQUE_MODEL, "s", 0, model, True),
-        (_BLACK_DIM, "H", 2, (n, n), True),
-        (_BLACK, "I", n * n, tuple(raw.black_level.ravel().astype(int).tolist()), True),
+        (_BLACK_DIM, "H", 2, raw.black_level.shape, True),
+        (_BLACK, "I", raw.black_level.size, tuple(levels[:-1].astype(int).tolist()), True),
         (_WHITE, "I", 1, int(raw.white_level), True),
         (_NEUTRAL, "2I", 3, _rationals(1 / gains), True),
     ]
@@ -82,38 +111,152 @@ def _rationals(values):
     return tuple(part for p in pairs for part in (p.numerator, p.denominator))
 
 
-def read_tags(path) -> dict[Any, Any]:
-    """TIFF tags of the first page (and its EXIF) as {number: value}; {} where it is no TIFF."""
+def read_tags(path) -> dict[str, Any]:
+    """What a TIFF-like raw file says in its tags, checked; {} where it is another container.
+
+    Returns:
+        the numbers of `_NUMBERS` as float64 arrays, and "is_dng"; "model", text or None;
+        "named", whether it says who made it; "compression" and "is_float" of its mosaic.
+    Raises:
+        UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
+        RawFileError: pixels are missing: parts of the mosaic lie outside of the file, or are zeros.
+    """
     import tifffile
 
-    def whole(pages):  # those that have tags of their own
-        return [p for p in pages or () if isinstance(p, tifffile.TiffPage)]
+    with _quiet():
+        try:
+            file = tifffile.TiffFile(path)
+        except Exception:  # any other container (CR3, RAF): LibRaw tells us what we need
+            return _read_panasonic(path)
+        with file:
+            pages = _pages(file)
+            page = _mosaic_of(pages)
+            found = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
+            if page is not None:
+                if not _is_whole(page, file.filehandle):
+                    raise _cut_off(path)
+                found |= {"compression": int(page.compression), "is_float": page.sampleformat == 3}
+            pages = ([] if page is None else [page]) + pages
+            texts = [_text(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
+            found |= {"model": texts[0] or texts[1], "named": bool(texts[2]) or found["is_dng"]}
+            for name, (code, count, lowest, needed) in _NUMBERS.items():
+                tag = next((p.tags[code] for p in pages if code in p.tags), None)
+                if tag is None:
+                    continue
+                a = _numbers(tag)
+                if len(a) and count in (None, len(a)) and lowest <= a.min() and a.max() < 2**32:
+                    found[name] = a
+                elif needed and found["is_dng"]:
+                    what = f"has a damaged tag {tag.name} (type {tag.dtype}, {tag.count} values)"
+                    todo = "convert it again with the program that made it, or use the original"
+                    raise UnsupportedRawError(what, file=path, todo=todo)
+            if "iso" not in found:
+                found |= _iso_of_exif(pages)
+    return found
 
+
+def _pages(file):
+    """All image directories of a file that can be read, each before its own."""
+    import tifffile
+
+    found = []
+    with contextlib.suppress(Exception):  # the rest of a damaged chain
+        for page in file.pages:
+            if isinstance(page, tifffile.TiffPage):
+                found.append(page)
+                subs = page.pages or ()
+                found += [sub for sub in subs if isinstance(sub, tifffile.TiffPage)]
+    return found
+
+
+def _mosaic_of(pages):
+    """The page that holds the mosaic, or the linear raw; None where it cannot be told."""
+
+    def size(page):
+        return int(page.subfiletype) == 0, sum(page.databytecounts)
+
+    kinds = (
+        lambda p: p.photometric == _CFA_PHOTOMETRIC,
+        lambda p: p.photometric == _LINEAR_PHOTOMETRIC,
+        lambda p: p.compression == _JPEG_OF_OLD,  # Canon's
+    )
+    fitting = (list(filter(kind, pages)) for kind in kinds)
+    return max(next(filter(None, fitting), []), key=size, default=None)
+
+
+def _is_whole(page, file):
+    """Whether all strips or tiles are there. Half-copied files have them cut off or as zeros."""
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    if not parts or len(parts) < np.prod(page.chunked or (1,)):
+        return False
+    for start, count in parts:
+        if count < 1 or start + count > file.size:
+            return False
+        if page.compression == 1:
+            continue
+        tail = max(1, min(count // 8, 4096))
+        file.seek(start + count - tail)
+        if not any(file.read(tail)):
+            return False
+        file.seek(start)
+        if page.compression == _LOSSLESS_JPEG and file.read(2) != b"\xff\xd8":
+            return False
+    return True
+
+
+def _read_panasonic(path):
+    """{}, after a look at where the pixels of an RW2 end: it is a TIFF of an own kind."""
+    with open(path, "rb") as f:
+        data = f.read(1 << 16)
+        size = f.seek(0, 2)
+    if data[:4] == b"IIU\0" and len(data) > 10:
+        start, entries = struct.unpack_from("<I", data, 4)[0], {}
+        with contextlib.suppress(struct.error):
+            for i in range(struct.unpack_from("<H", data, start)[0]):
+                code, kind, _, value = struct.unpack_from("<HHII", data, start + 2 + 12 * i)
+                entries[code] = value & 0xFFFF if kind == 3 else value
+        width, height, offset = (entries.get(code, 0) for code in (2, 3, 0x118))
+        # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
+        count = min(entries.get(0x117) or size, width * height * 8 // 7)
+        if offset + count > size:
+            raise _cut_off(path)
+    return {}
+
+
+def _cut_off(path):
+    what = "is damaged or truncated: pixels are missing, or zeros are in their place"
+    return RawFileError(what, file=path, todo="copy it again from the card")
+
+
+def _text(pages, code):
+    values = [p.tags[code].value for p in pages if code in p.tags and p.tags[code].dtype == 2]
+    return next((v.strip("\0 ") for v in values if isinstance(v, str)), "") or None
+
+
+def _numbers(tag):
+    """The numbers of a tag, float64; none where it holds something else, or what is not finite."""
     try:
-        with _quiet(), tifffile.TiffFile(path) as tif:
-            tags, end = {}, 0
-            for page in whole(tif.pages)[::-1]:  # the first page wins
-                tags |= {t.code: t.value for t in page.tags}
-                subs = whole(page.pages)
-                for sub in subs:
-                    tags |= {t.code: t.value for t in sub.tags if t.code not in tags}
-                for p in (page, *subs):
-                    if p.photometric == _CFA_PHOTOMETRIC and p.compression == 1:
-                        parts = zip(p.dataoffsets, p.databytecounts, strict=True)
-                        end = max(end, *(start + size for start, size in parts))
-            tags[END] = end
-            exif = tags.get(_EXIF_IFD)
-            if isinstance(exif, dict):
-                iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
-                tags.setdefault(ISO, iso)
-    except Exception:  # any other container (CR3, RAF): LibRaw has told us what we need
-        return {}
-    for key in (_MODEL, _UNIQUE_MODEL):
-        if isinstance(tags.get(key), str):
-            tags[key] = tags[key].strip("\0 ")
-    if isinstance(tags.get(ISO), tuple):
-        tags[ISO] = tags[ISO][0]
-    return tags
+        if tag.dtype in (2, 7):  # text, and bytes of any meaning
+            return np.empty(0)
+        value = list(tag.value) if isinstance(tag.value, bytes) else tag.value
+        a = np.atleast_1d(np.asarray(value, np.float64)).ravel()
+        if tag.dtype in (5, 10):  # rationals
+            with np.errstate(all="ignore"):
+                a = a[::2] / a[1::2]
+        return a if np.isfinite(a).all() else np.empty(0)
+    except Exception:  # its values lie outside of the file, say
+        return np.empty(0)
+
+
+def _iso_of_exif(pages):
+    for page in pages:
+        exif = page.tags[_EXIF_IFD].value if _EXIF_IFD in page.tags else None
+        if isinstance(exif, dict):
+            iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
+            iso = iso[0] if isinstance(iso, tuple) and iso else iso
+            if isinstance(iso, int) and iso > 0:
+                return {"iso": np.array([iso], np.float64)}
+    return {}
 
 
 @contextlib.contextmanager
@@ -128,41 +271,95 @@ def _quiet():
             log.disabled = before
 
 
-def model_of(tags: dict[Any, Any]) -> str | None:
-    """The camera's name, or None."""
-    return tags.get(_MODEL) or tags.get(_UNIQUE_MODEL)
+def matrix_of(tags: dict[str, Any]) -> np.ndarray | None:
+    """XYZ -> camera of a DNG, float32 (3, 3): of several the one for the light nearest to D65."""
 
+    def distance(n):
+        light = tags.get(f"illuminant{n}", [0])[0]
+        return abs(1e6 / _KELVIN.get(light, 1000) - 1e6 / 6500)  # in mired, as light is compared
 
-def _fractions(value):
-    flat = np.asarray(value, np.float64).reshape(-1, 2)
-    return (flat[:, 0] / flat[:, 1]).astype(np.float32)
-
-
-def matrix_of(tags: dict[Any, Any]) -> np.ndarray | None:
-    """XYZ -> camera of a DNG, the one measured under D65 where there are two; None without."""
-    matrix = tags.get(_MATRIX1)
-    if _MATRIX2 in tags and tags.get(_ILLUMINANT1) != _D65:
-        matrix = tags[_MATRIX2]
-    if matrix is None or len(matrix) != 18:
+    known = [n for n in (1, 2, 3) if f"matrix{n}" in tags and tags[f"matrix{n}"].any()]
+    if not known:
         return None
-    matrix = _fractions(matrix).reshape(3, 3)
-    if _BALANCE in tags:
-        matrix = _fractions(tags[_BALANCE])[:, None] * matrix
-    return matrix
+    matrix = tags[f"matrix{min(known, key=distance)}"].reshape(3, 3)
+    return (tags.get("balance", np.ones(3))[:, None] * matrix).astype(np.float32)
 
 
-def black_of(tags: dict[Any, Any], black: np.ndarray, sizes) -> np.ndarray:
-    """Black levels of a DNG that has one for each place of the cell, from the visible corner on.
+def crop_of(tags: dict[str, Any], sizes, path) -> tuple[slice, slice]:
+    """Lines and columns of LibRaw's visible area that a DNG wants to be shown."""
+    height, width = sizes.height, sizes.width
+    if "crop_size" not in tags:
+        return slice(0, height), slice(0, width)
+    top, left = _corner(tags, sizes)
+    x, y = np.rint(tags.get("crop_origin", np.zeros(2))).astype(int)
+    w, h = np.rint(tags["crop_size"]).astype(int)
+    rows, columns = slice(max(0, y - top), y - top + h), slice(max(0, x - left), x - left + w)
+    # LibRaw may cut one line more at the top and left, to start at an even one.
+    if rows.stop > height or columns.stop > width or y - top < -1 or x - left < -1:
+        what = f"wants a part of {h}x{w} to be shown, which is not in its {height}x{width} pixels"
+        raise UnsupportedRawError(what, file=path, todo="convert it again from the original")
+    return rows, columns
 
-    A DNG counts them from its active area's corner. LibRaw may cut one line more, to start at an
-    even one, and leaves the levels as they were; of an X-Trans cell rawpy only tells the first.
+
+def compression_of(tags: dict[str, Any]) -> str | None:
+    """How the pixels of a DNG are packed, in words; None for the ways that LibRaw always reads."""
+    code = tags.get("compression", 1)
+    if not tags.get("is_dng") or code in (1, _LOSSLESS_JPEG):
+        return None
+    return _COMPRESSIONS.get(code, f"compression {code}")
+
+
+def read_floats(path, tags: dict[str, Any], sizes, black: np.ndarray):
+    """(mosaic, black level, white level) of a DNG of floats, in 65535ths of its brightest value."""
+    import tifffile
+
+    with _quiet(), tifffile.TiffFile(path) as file:
+        try:
+            x = np.asarray(_mosaic_of(_pages(file)).asarray(), np.float32)
+        except Exception as e:  # of a kind of packing or depth that tifffile alone does not know
+            what = f"holds floats that cannot be unpacked ({e})"
+            raise UnsupportedRawError(what, file=path, todo="convert it to whole numbers") from e
+    top, left = sizes.top_margin, sizes.left_margin
+    x = x[top : top + sizes.height, left : left + sizes.width]
+    white = float(tags.get("white", np.ones(1))[0])
+    if x.shape != (sizes.height, sizes.width) or not np.isfinite(x).all():
+        raise RawFileError("holds values that are not finite", file=path, todo="convert it again")
+    scale = 65535 / max(white, float(x.max()))
+    return np.rint(x.clip(0) * np.float32(scale)), black * np.float32(scale), white * scale
+
+
+def _corner(tags, sizes):
+    """How far LibRaw's visible area begins below and right of the active area, which DNG's tags
+    count from."""
+    top, left = tags.get("active", np.zeros(4))[:2].astype(int)
+    return sizes.top_margin - top, sizes.left_margin - left
+
+
+def black_of(tags: dict[str, Any], black: np.ndarray, sizes, crop, path) -> np.ndarray:
+    """Black levels from the corner of the crop on: of a DNG what it says, else LibRaw's, `black`.
+
+    The DNG specification's sum: a cell that repeats, one number a column and one a line. The result
+    has no more lines and columns than it takes to repeat.
     """
-    values = tags.get(_BLACK, ())
-    if _DNG_VERSION not in tags or tags.get(_BLACK_DIM) != black.shape:
-        return black
-    if black.shape == (6, 6) and np.size(values) in (36, 72):
-        rational = np.size(values) == 72
-        black = _fractions(values) if rational else np.asarray(values, np.float32)
-        black = black.reshape(6, 6)
-    top, left = tags.get(_ACTIVE_AREA, (0, 0))[:2]
-    return np.roll(black, (top - sizes.top_margin, left - sizes.left_margin), (0, 1))
+    top, left = (c.start for c in crop)
+    n = len(black)
+    if not tags.get("is_dng") or not {"black", "delta_h", "delta_v"} & {*tags}:
+        return look_up(black, top + np.arange(n), left + np.arange(n))
+    values = tags.get("black", np.zeros(1))
+    usual = (2, 2) if "black_dim" not in tags and len(values) == 4 else (1, 1)
+    dim = tuple(int(d) for d in tags.get("black_dim", usual))
+    if len(values) == 1:
+        dim = (1, 1)
+    from_corner = np.add(_corner(tags, sizes), (top, left))
+    lines = [np.arange(c.stop - c.start) + o for c, o in zip(crop, from_corner, strict=True)]
+    deltas = [tags.get("delta_v"), tags.get("delta_h")]
+    short = any(d is not None and len(d) <= at[-1] for d, at in zip(deltas, lines, strict=True))
+    if len(values) != np.prod(dim) or short:
+        what = f"has {len(values)} black levels for a repeat of {dim}, or too few of its deltas"
+        raise UnsupportedRawError(what, file=path, todo="convert it again from the original")
+    lines = [at[:r] if d is None else at for at, r, d in zip(lines, dim, deltas, strict=True)]
+    level = look_up(values.reshape(dim), *lines)
+    for axis, (at, delta) in enumerate(zip(lines, deltas, strict=True)):
+        if delta is not None:
+            level = level + np.expand_dims(delta[at], 1 - axis)
+    return level.astype(np.float32)
