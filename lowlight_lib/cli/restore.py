@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -83,7 +85,7 @@ def restore(
     if camera not in (None, "auto"):
         find_camera(camera)  # a wrong name is an error of the call, not of every file
     names = _output_names(inputs, out, model, ms, format_)
-    failed = 0
+    failed, told = 0, True
     for source in inputs:
         try:
             open_raw = open_raw_clip if video else open_mosaic
@@ -107,16 +109,30 @@ def restore(
                     what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"
                     seconds = sum(done.seconds.values())
                 amplified = "" if photos else f"  amplified {done.amplification:.4g} times"
-                print(f"{source} -> {what}{amplified}, {seconds:.1f} s")
+                told &= _tell(f"{source} -> {what}{amplified}, {seconds:.1f} s", sys.stdout)
                 del done  # before the next one needs the memory
-        except LowlightError as e:
+        except (LowlightError, MemoryError) as e:
             failed += 1
-            print(f"error: {e}", file=sys.stderr)
-    if failed:
-        if len(inputs) > 1:
-            rest = "" if failed == len(inputs) else ", the others are done"
-            print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
+            why = e if isinstance(e, LowlightError) else f"{source}: does not fit into memory"
+            _tell(f"error: {why}", sys.stderr)
+    if failed and len(inputs) > 1:
+        rest = "" if failed == len(inputs) else ", the others are done"
+        _tell(f"{failed} of {len(inputs)} files failed{rest}", sys.stderr)
+    if not told:
+        _tell("error: what was done could not be printed: is the disk full?", sys.stderr)
+    if failed or not told:
         raise typer.Exit(1)
+
+
+def _tell(text, stream):
+    """Print a line; whether that was possible: on a full disk the work goes on without it."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _output_names(inputs, out, key, ms, suffix):

@@ -49,9 +49,10 @@ def map_array(path, error=DataError) -> np.ndarray:
 
 def _read(f, size):
     dtype, shape, order = _header(f, size)
-    data = bytearray(math.prod(shape) * dtype.itemsize)
-    if len(data) > psutil.virtual_memory().available:
+    count = math.prod(shape) * dtype.itemsize
+    if count > psutil.virtual_memory().available:
         raise ValueError(f"{dtype} {shape} does not fit into memory")
+    data = bytearray(count)
     if f.readinto(data) < len(data):
         raise ValueError("it is cut short")
     return np.frombuffer(data, dtype).reshape(shape, order=order)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import struct
 import threading
 from fractions import Fraction
 from typing import Any
@@ -127,23 +126,24 @@ def read_tags(path) -> dict[str, Any]:
         try:
             file = tifffile.TiffFile(path)
         except Exception:  # any other container (CR3, RAF): LibRaw tells us what we need
-            return _read_panasonic(path)
+            return {}
         with file:
             pages = _pages(file)
             page = _mosaic_of(pages)
             found = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
-            if page is not None:
-                if not _is_whole(page, file.filehandle):
-                    raise _cut_off(path)
+            if not (_is_whole(page, file.filehandle) if page else _holds_panasonic(file)):
+                what = "is damaged or truncated: pixels are missing, or zeros are in their place"
+                raise RawFileError(what, file=path, todo="copy it again from the card")
+            if page:
                 found |= {"compression": int(page.compression), "is_float": page.sampleformat == 3}
-            pages = ([] if page is None else [page]) + pages
+            pages = [page, *pages] if page else pages
             texts = [_text(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
             found |= {"model": texts[0] or texts[1], "named": bool(texts[2]) or found["is_dng"]}
             for name, (code, count, lowest, needed) in _NUMBERS.items():
                 tag = next((p.tags[code] for p in pages if code in p.tags), None)
                 if tag is None:
                     continue
-                a = _numbers(tag)
+                a = _numbers(tag)[: 1 if name == "iso" else None]
                 if len(a) and count in (None, len(a)) and lowest <= a.min() and a.max() < 2**32:
                     found[name] = a
                 elif needed and found["is_dng"]:
@@ -194,38 +194,28 @@ def _is_whole(page, file):
             return False
         if page.compression == 1:
             continue
-        tail = max(1, min(count // 8, 4096))
-        file.seek(start + count - tail)
-        if not any(file.read(tail)):
-            return False
         file.seek(start)
-        if page.compression == _LOSSLESS_JPEG and file.read(2) != b"\xff\xd8":
+        data = file.read(count)
+        rest = data.rstrip(b"\0")
+        if page.compression == _LOSSLESS_JPEG:  # has marks of its own at both ends
+            sound = data.startswith(b"\xff\xd8") and rest[-2:] == b"\xff\xd9"
+        else:
+            sound = count - len(rest) <= max(64, count // 64)
+        if not sound:
             return False
     return True
 
 
-def _read_panasonic(path):
-    """{}, after a look at where the pixels of an RW2 end: it is a TIFF of an own kind."""
-    with open(path, "rb") as f:
-        data = f.read(1 << 16)
-        size = f.seek(0, 2)
-    if data[:4] == b"IIU\0" and len(data) > 10:
-        start, entries = struct.unpack_from("<I", data, 4)[0], {}
-        with contextlib.suppress(struct.error):
-            for i in range(struct.unpack_from("<H", data, start)[0]):
-                code, kind, _, value = struct.unpack_from("<HHII", data, start + 2 + 12 * i)
-                entries[code] = value & 0xFFFF if kind == 3 else value
-        width, height, offset = (entries.get(code, 0) for code in (2, 3, 0x118))
-        # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
-        count = min(entries.get(0x117) or size, width * height * 8 // 7)
-        if offset + count > size:
-            raise _cut_off(path)
-    return {}
-
-
-def _cut_off(path):
-    what = "is damaged or truncated: pixels are missing, or zeros are in their place"
-    return RawFileError(what, file=path, todo="copy it again from the card")
+def _holds_panasonic(file):
+    """The same for an RW2, which is a TIFF of its own kind; True for all else."""
+    file.filehandle.seek(0)
+    if file.filehandle.read(4) != b"IIU\0" or not file.pages:
+        return True
+    tags = file.pages[0].tags
+    values = [_numbers(tags[code]) if code in tags else () for code in (2, 3, 280, 279)]
+    width, height, offset, count = (int(v[0]) if len(v) else 0 for v in values)
+    # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
+    return offset + min(count or 2**62, width * height * 8 // 7) <= file.filehandle.size
 
 
 def _text(pages, code):
@@ -304,6 +294,8 @@ def crop_of(tags: dict[str, Any], sizes, path) -> tuple[slice, slice]:
 def compression_of(tags: dict[str, Any]) -> str | None:
     """How the pixels of a DNG are packed, in words; None for the ways that LibRaw always reads."""
     code = tags.get("compression", 1)
+    if tags.get("is_float"):
+        return "floats"
     if not tags.get("is_dng") or code in (1, _LOSSLESS_JPEG):
         return None
     return _COMPRESSIONS.get(code, f"compression {code}")

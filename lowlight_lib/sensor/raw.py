@@ -169,10 +169,10 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
         orientation=_ORIENTATION.get(sizes.flip, 1),
         model=tags.get("model"),
         exposure_s=_shortest(other.shutter_speed),
-        iso=_shortest(other.iso_speed) or (float(tags["iso"][0]) if "iso" in tags else None),
+        iso=_shortest(other.iso_speed) or (int(tags["iso"][0]) if "iso" in tags else None),
         path=str(path),
     )
-    same = mosaic.shape == (sizes.height, sizes.width) and np.array_equal(black, known)
+    same = mosaic.shape == (sizes.height, sizes.width) and np.array_equal(image.black_level, known)
     return image, same and not tags.get("is_float")
 
 
