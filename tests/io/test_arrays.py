@@ -96,9 +96,7 @@ def test_what_is_no_array_is_one_error(reader, tmp_path, monkeypatch):
 
 
 def test_arrays_come_as_numpy_reads_them(tmp_path):
-    for k, a in enumerate(
-        (ARRAY, ARRAY.T, np.asfortranarray(ARRAY), ARRAY.astype(">f8"), ARRAY[0, 0])
-    ):
+    for a in (ARRAY, ARRAY.T, np.asfortranarray(ARRAY), ARRAY.astype(">f8"), ARRAY[0, 0]):
         np.save(tmp_path / "a.npy", a)
         np.savez_compressed(tmp_path / "a.npz", a=a, about="{}")
         for found in (read_arrays(tmp_path / "a.npy")[""], read_arrays(tmp_path / "a.npz")["a"]):
