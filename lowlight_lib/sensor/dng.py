@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import threading
 from fractions import Fraction
@@ -48,11 +49,13 @@ _NUMBERS = {
 }
 _CFA_PHOTOMETRIC, _LINEAR_PHOTOMETRIC, _JPEG_OF_OLD, _LOSSLESS_JPEG = 32803, 34892, 6, 7
 _COMPRESSIONS = {8: "deflate", 9: "VC-5", 34892: "lossy JPEG", 52546: "JPEG XL"}
+_MOST_PAGES = 8  # a damaged chain can be endless
 _MOST_LEVELS = 4096  # that LibRaw has room for
 # Colour temperatures of EXIF's light sources, as the DNG specification has them.
 _KELVIN = {1: 5500, 2: 4150, 3: 2850, 4: 5500, 9: 5500, 10: 6500, 11: 7500, 12: 6400, 13: 5050}
 _KELVIN |= {14: 4150, 15: 3525, 16: 2925, 17: 2850, 18: 5500, 19: 6500, 20: 5500, 21: 6500}
 _KELVIN |= {22: 7500, 23: 5000, 24: 3200}
+CONVERT = "convert it, or the camera's own file, with Adobe DNG Converter"
 _SWITCH = threading.Lock()
 
 
@@ -118,7 +121,7 @@ def read_tags(path) -> dict[str, Any]:
         "named", whether it says who made it; "compression" and "is_float" of its mosaic.
     Raises:
         UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
-        RawFileError: pixels are missing: parts of the mosaic lie outside of the file, or are zeros.
+        RawFileError: parts of the mosaic lie outside of the file, or are zeros.
     """
     import tifffile
 
@@ -128,66 +131,74 @@ def read_tags(path) -> dict[str, Any]:
         except Exception:  # any other container (CR3, RAF): LibRaw tells us what we need
             return {}
         with file:
-            pages = _pages(file)
-            page = _mosaic_of(pages)
-            found = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
-            if not (_is_whole(page, file.filehandle) if page else _holds_panasonic(file)):
-                what = "is damaged or truncated: pixels are missing, or zeros are in their place"
-                raise RawFileError(what, file=path, todo="copy it again from the card")
-            if page:
-                found |= {"compression": int(page.compression), "is_float": page.sampleformat == 3}
-            pages = [page, *pages] if page else pages
-            texts = [_text(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
-            found |= {"model": texts[0] or texts[1], "named": bool(texts[2]) or found["is_dng"]}
-            for name, (code, count, lowest, needed) in _NUMBERS.items():
-                tag = next((p.tags[code] for p in pages if code in p.tags), None)
-                if tag is None:
-                    continue
-                a = _numbers(tag)[: 1 if name == "iso" else None]
-                if len(a) and count in (None, len(a)) and lowest <= a.min() and a.max() < 2**32:
-                    found[name] = a
-                elif needed and found["is_dng"]:
-                    what = f"has a damaged tag {tag.name} (type {tag.dtype}, {tag.count} values)"
-                    todo = "convert it again with the program that made it, or use the original"
-                    raise UnsupportedRawError(what, file=path, todo=todo)
-            if "iso" not in found:
-                found |= _iso_of_exif(pages)
+            try:
+                return _checked(file, path)
+            except RawFileError:
+                raise
+            except Exception as e:  # tags that contradict each other, or lie outside of the file
+                what, todo = (
+                    f"is damaged or truncated: its tags make no sense ({e})",
+                    "copy it again",
+                )
+                raise RawFileError(what, file=path, todo=todo) from e
+
+
+def _checked(file, path):
+    pages = _pages(file.pages)
+    page = _mosaic_of(pages)
+    found = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
+    if not (_is_whole(page, file.filehandle) if page else _holds_panasonic(file, pages)):
+        what = "is damaged or truncated: pixels are missing, or zeros are in their place"
+        raise RawFileError(what, file=path, todo="copy it again from the card")
+    if page:
+        found |= {"compression": int(page.compression), "is_float": page.sampleformat == 3}
+        pages.insert(0, page)
+    texts = [_text(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
+    found |= {"model": texts[0] or texts[1], "named": bool(texts[2]) or found["is_dng"]}
+    for name, (code, count, lowest, needed) in _NUMBERS.items():
+        tag = next((p.tags[code] for p in pages if code in p.tags), None)
+        if tag is None:
+            continue
+        a = _numbers(tag)[: 1 if name == "iso" else None]
+        if len(a) and count in (None, len(a)) and lowest <= a.min() and a.max() < 2**32:
+            found[name] = a
+        elif needed and found["is_dng"]:
+            what = f"has a damaged tag {tag.name} (type {tag.dtype}, {tag.count} values)"
+            raise UnsupportedRawError(what, file=path, todo=CONVERT)
+    for exif in (p.tags[_EXIF_IFD].value for p in pages if _EXIF_IFD in p.tags):
+        iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
+        if isinstance(iso, int) and iso > 0:
+            found.setdefault("iso", np.array([iso]))
     return found
 
 
-def _pages(file):
-    """All image directories of a file that can be read, each before its own."""
+def _pages(pages, inner=True):
+    """The image directories of a file that can be read, each before its own."""
     import tifffile
 
     found = []
     with contextlib.suppress(Exception):  # the rest of a damaged chain
-        for page in file.pages:
+        for page in itertools.islice(pages or (), _MOST_PAGES):
             if isinstance(page, tifffile.TiffPage):
-                found.append(page)
-                subs = page.pages or ()
-                found += [sub for sub in subs if isinstance(sub, tifffile.TiffPage)]
+                found += [page, *(_pages(page.pages, False) if inner else ())]
     return found
 
 
 def _mosaic_of(pages):
     """The page that holds the mosaic, or the linear raw; None where it cannot be told."""
-
-    def size(page):
-        return int(page.subfiletype) == 0, sum(page.databytecounts)
-
-    kinds = (
-        lambda p: p.photometric == _CFA_PHOTOMETRIC,
-        lambda p: p.photometric == _LINEAR_PHOTOMETRIC,
-        lambda p: p.compression == _JPEG_OF_OLD,  # Canon's
+    cfa, linear, canon = (
+        [p for p in pages if p.photometric == _CFA_PHOTOMETRIC],
+        [p for p in pages if p.photometric == _LINEAR_PHOTOMETRIC],
+        [p for p in pages if p.compression == _JPEG_OF_OLD],
     )
-    fitting = (list(filter(kind, pages)) for kind in kinds)
-    return max(next(filter(None, fitting), []), key=size, default=None)
+    fit = cfa or linear or canon
+    return max(fit, key=lambda p: (p.subfiletype == 0, sum(p.databytecounts)), default=None)
 
 
 def _is_whole(page, file):
     """Whether all strips or tiles are there. Half-copied files have them cut off or as zeros."""
     parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    if not parts or len(parts) < np.prod(page.chunked or (1,)):
+    if not parts or (page.is_tiled and len(parts) < np.prod(page.chunked)):
         return False
     for start, count in parts:
         if count < 1 or start + count > file.size:
@@ -195,23 +206,24 @@ def _is_whole(page, file):
         if page.compression == 1:
             continue
         file.seek(start)
-        data = file.read(count)
-        rest = data.rstrip(b"\0")
+        head, size = file.read(2), min(count, 1 << 16)
+        file.seek(start + count - size)
+        rest = file.read(size).rstrip(b"\0")
         if page.compression == _LOSSLESS_JPEG:  # has marks of its own at both ends
-            sound = data.startswith(b"\xff\xd8") and rest[-2:] == b"\xff\xd9"
+            sound = head == b"\xff\xd8" and rest.endswith(b"\xff\xd9")
         else:
-            sound = count - len(rest) <= max(64, count // 64)
+            sound = size - len(rest) <= max(64, size // 64)
         if not sound:
             return False
     return True
 
 
-def _holds_panasonic(file):
+def _holds_panasonic(file, pages):
     """The same for an RW2, which is a TIFF of its own kind; True for all else."""
     file.filehandle.seek(0)
-    if file.filehandle.read(4) != b"IIU\0" or not file.pages:
+    if file.filehandle.read(4) != b"IIU\0" or not pages:
         return True
-    tags = file.pages[0].tags
+    tags = pages[0].tags
     values = [_numbers(tags[code]) if code in tags else () for code in (2, 3, 280, 279)]
     width, height, offset, count = (int(v[0]) if len(v) else 0 for v in values)
     # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
@@ -225,28 +237,14 @@ def _text(pages, code):
 
 def _numbers(tag):
     """The numbers of a tag, float64; none where it holds something else, or what is not finite."""
-    try:
-        if tag.dtype in (2, 7):  # text, and bytes of any meaning
-            return np.empty(0)
-        value = list(tag.value) if isinstance(tag.value, bytes) else tag.value
-        a = np.atleast_1d(np.asarray(value, np.float64)).ravel()
-        if tag.dtype in (5, 10):  # rationals
-            with np.errstate(all="ignore"):
-                a = a[::2] / a[1::2]
-        return a if np.isfinite(a).all() else np.empty(0)
-    except Exception:  # its values lie outside of the file, say
+    if tag.dtype in (2, 7):  # text, and bytes of any meaning
         return np.empty(0)
-
-
-def _iso_of_exif(pages):
-    for page in pages:
-        exif = page.tags[_EXIF_IFD].value if _EXIF_IFD in page.tags else None
-        if isinstance(exif, dict):
-            iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
-            iso = iso[0] if isinstance(iso, tuple) and iso else iso
-            if isinstance(iso, int) and iso > 0:
-                return {"iso": np.array([iso], np.float64)}
-    return {}
+    value = list(tag.value) if isinstance(tag.value, bytes) else tag.value
+    a = np.atleast_1d(np.asarray(value, np.float64)).ravel()
+    if tag.dtype in (5, 10):  # rationals
+        with np.errstate(all="ignore"):
+            a = a[::2] / a[1::2]
+    return a if np.isfinite(a).all() else np.empty(0)
 
 
 @contextlib.contextmanager
@@ -275,22 +273,6 @@ def matrix_of(tags: dict[str, Any]) -> np.ndarray | None:
     return (tags.get("balance", np.ones(3))[:, None] * matrix).astype(np.float32)
 
 
-def crop_of(tags: dict[str, Any], sizes, path) -> tuple[slice, slice]:
-    """Lines and columns of LibRaw's visible area that a DNG wants to be shown."""
-    height, width = sizes.height, sizes.width
-    if "crop_size" not in tags:
-        return slice(0, height), slice(0, width)
-    top, left = _corner(tags, sizes)
-    x, y = np.rint(tags.get("crop_origin", np.zeros(2))).astype(int)
-    w, h = np.rint(tags["crop_size"]).astype(int)
-    rows, columns = slice(max(0, y - top), y - top + h), slice(max(0, x - left), x - left + w)
-    # LibRaw may cut one line more at the top and left, to start at an even one.
-    if rows.stop > height or columns.stop > width or y - top < -1 or x - left < -1:
-        what = f"wants a part of {h}x{w} to be shown, which is not in its {height}x{width} pixels"
-        raise UnsupportedRawError(what, file=path, todo="convert it again from the original")
-    return rows, columns
-
-
 def compression_of(tags: dict[str, Any]) -> str | None:
     """How the pixels of a DNG are packed, in words; None for the ways that LibRaw always reads."""
     code = tags.get("compression", 1)
@@ -305,26 +287,38 @@ def read_floats(path, tags: dict[str, Any], sizes, black: np.ndarray):
     """(mosaic, black level, white level) of a DNG of floats, in 65535ths of its brightest value."""
     import tifffile
 
-    with _quiet(), tifffile.TiffFile(path) as file:
-        try:
-            x = np.asarray(_mosaic_of(_pages(file)).asarray(), np.float32)
-        except Exception as e:  # of a kind of packing or depth that tifffile alone does not know
-            what = f"holds floats that cannot be unpacked ({e})"
-            raise UnsupportedRawError(what, file=path, todo="convert it to whole numbers") from e
     top, left = sizes.top_margin, sizes.left_margin
-    x = x[top : top + sizes.height, left : left + sizes.width]
-    white = float(tags.get("white", np.ones(1))[0])
-    if x.shape != (sizes.height, sizes.width) or not np.isfinite(x).all():
-        raise RawFileError("holds values that are not finite", file=path, todo="convert it again")
-    scale = 65535 / max(white, float(x.max()))
-    return np.rint(x.clip(0) * np.float32(scale)), black * np.float32(scale), white * scale
+    try:
+        with _quiet(), tifffile.TiffFile(path) as file:
+            x = np.asarray(_mosaic_of(_pages(file.pages)).asarray(), np.float32)
+        x = x[top : top + sizes.height, left : left + sizes.width]
+        if x.shape != (sizes.height, sizes.width) or not np.isfinite(x).all():
+            raise ValueError("they are not finite, or too few")
+    except Exception as e:  # packed in a way that tifffile alone does not know, say
+        what = f"holds floats that cannot be read ({e})"
+        raise UnsupportedRawError(what, file=path, todo=CONVERT) from e
+    white = float(tags.get("white", [1])[0])
+    scale = np.float32(65535 / max(white, x.max()))
+    return np.rint(x.clip(0) * scale), black * scale, float(white * scale)
 
 
 def _corner(tags, sizes):
-    """How far LibRaw's visible area begins below and right of the active area, which DNG's tags
-    count from."""
-    top, left = tags.get("active", np.zeros(4))[:2].astype(int)
-    return sizes.top_margin - top, sizes.left_margin - left
+    """Where LibRaw's visible area begins in the active area, which DNG's tags count from."""
+    return np.array([sizes.top_margin, sizes.left_margin]) - tags.get("active", np.zeros(2))[:2]
+
+
+def crop_of(tags: dict[str, Any], sizes, path) -> tuple[slice, ...]:
+    """Lines and columns of LibRaw's visible area that a DNG wants to be shown."""
+    area = np.array([sizes.height, sizes.width])
+    if "crop_size" not in tags:
+        return tuple(slice(0, n) for n in area)
+    start = np.rint(tags.get("crop_origin", np.zeros(2))[::-1] - _corner(tags, sizes)).astype(int)
+    stop = start + np.rint(tags["crop_size"][::-1]).astype(int)
+    # LibRaw may cut one line more at the top and left, to start at an even one.
+    if (start < -1).any() or (stop > area).any():
+        what = "wants a part to be shown (DefaultCropOrigin and -Size) that is not in its pixels"
+        raise UnsupportedRawError(what, file=path, todo=CONVERT)
+    return tuple(slice(max(0, a), b) for a, b in zip(start, stop, strict=True))
 
 
 def black_of(tags: dict[str, Any], black: np.ndarray, sizes, crop, path) -> np.ndarray:
@@ -333,25 +327,24 @@ def black_of(tags: dict[str, Any], black: np.ndarray, sizes, crop, path) -> np.n
     The DNG specification's sum: a cell that repeats, one number a column and one a line. The result
     has no more lines and columns than it takes to repeat.
     """
-    top, left = (c.start for c in crop)
-    n = len(black)
-    if not tags.get("is_dng") or not {"black", "delta_h", "delta_v"} & {*tags}:
-        return look_up(black, top + np.arange(n), left + np.arange(n))
-    values = tags.get("black", np.zeros(1))
-    usual = (2, 2) if "black_dim" not in tags and len(values) == 4 else (1, 1)
-    dim = tuple(int(d) for d in tags.get("black_dim", usual))
-    if len(values) == 1:
-        dim = (1, 1)
-    from_corner = np.add(_corner(tags, sizes), (top, left))
-    lines = [np.arange(c.stop - c.start) + o for c, o in zip(crop, from_corner, strict=True)]
-    deltas = [tags.get("delta_v"), tags.get("delta_h")]
-    short = any(d is not None and len(d) <= at[-1] for d, at in zip(deltas, lines, strict=True))
-    if len(values) != np.prod(dim) or short:
-        what = f"has {len(values)} black levels for a repeat of {dim}, or too few of its deltas"
-        raise UnsupportedRawError(what, file=path, todo="convert it again from the original")
-    lines = [at[:r] if d is None else at for at, r, d in zip(lines, dim, deltas, strict=True)]
-    level = look_up(values.reshape(dim), *lines)
-    for axis, (at, delta) in enumerate(zip(lines, deltas, strict=True)):
+    start, deltas = np.array([c.start for c in crop]), [None, None]
+    if tags.get("is_dng"):
+        deltas = [tags.get("delta_v"), tags.get("delta_h")]
+        if "black" in tags or any(d is not None for d in deltas):
+            values, start = tags.get("black", np.zeros(1)), start + _corner(tags, sizes)
+            shape = tags.get("black_dim", (2, 2) if len(values) == 4 else (1, 1))
+            shape = tuple(int(n) for n in shape) if len(values) > 1 else (1, 1)
+            black = values.reshape(shape) if len(values) == np.prod(shape) else np.empty((0, 0))
+    lines = [np.arange(c.stop - c.start) + int(s) for c, s in zip(crop, start, strict=True)]
+    if not black.size or any(
+        d is not None and len(d) <= at[-1] for d, at in zip(deltas, lines, strict=True)
+    ):
+        what = "has black levels that do not fill their repeat, or too few of their deltas"
+        raise UnsupportedRawError(what, file=path, todo=CONVERT)
+    for axis, delta in enumerate(deltas):
+        lines[axis] = lines[axis] if delta is not None else lines[axis][: black.shape[axis]]
+    level = look_up(black, *lines)
+    for axis, delta in enumerate(deltas):
         if delta is not None:
-            level = level + np.expand_dims(delta[at], 1 - axis)
+            level = level + np.expand_dims(delta[lines[axis]], 1 - axis)
     return level.astype(np.float32)

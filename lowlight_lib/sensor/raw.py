@@ -27,7 +27,6 @@ _HEADS = (b"FUJIFILM", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b
 _LOST = 4, 32  # lines and columns of the last corner
 _OTHERS = "give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie"
 _DEVELOP = "develop it with another program, and give that picture to pairlie"
-_CONVERT = "convert it with Adobe DNG Converter, which packs without loss as LibRaw can read it"
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def open_raw(path):
             packed = dng.compression_of(tags)
             if packed:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
-                raise _unsupported(path, what, _CONVERT) from e
+                raise _unsupported(path, what, dng.CONVERT) from e
             if isinstance(e, rawpy.LibRawFileUnsupportedError):
                 what = "is not a raw file that LibRaw knows"
                 raise RawFileError(what, file=path, todo=_OTHERS) from e

@@ -14,7 +14,7 @@ from lowlight_lib.sensor.isp import develop
 from lowlight_lib.sensor.raw import RawImage, encode_dng, read_raw
 from lowlight_lib.sensor.remosaic import remosaic
 
-WHITE = LEVELS[1]
+WHITE, CROP = LEVELS[1], (50720, "I", 2, (80, 56))
 RNG = np.random.default_rng(0)
 
 
@@ -172,14 +172,14 @@ def test_eight_bits_and_no_name(tmp_path):
         (np.full_like(MOSAIC, 512), {}, "damaged or truncated"),
         ((MOSAIC / 16383).astype("f2"), {"levels": (), "tile": (32, 48)}, "packed as floats"),
         (np.full((64, 96), np.nan, "f4"), {"levels": ()}, "not finite"),
-        (MOSAIC, {"tags": [(50719, "I", 2, (90, 4)), (50720, "I", 2, (80, 56))]}, "is not in its"),
+        (MOSAIC, {"tags": [(50719, "H", 2, (90, 4)), CROP]}, "not in its pixels"),
         (MOSAIC, {"tags": [(50720, "I", 1, 80)]}, "damaged tag DefaultCropSize"),
         (MOSAIC, {"tags": [(50720, "I", 2, (0, 56))]}, "damaged tag DefaultCropSize"),
         (MOSAIC, {"levels": [(50714, "2I", 1, (1, 0)), WHITE]}, "damaged tag BlackLevel"),
         (MOSAIC, {"levels": [(50714, "B", 0, b""), WHITE]}, "damaged tag BlackLevel"),
         (MOSAIC, {"levels": [(50714, "s", 0, "512"), WHITE]}, "damaged tag BlackLevel"),
-        (MOSAIC, {"levels": [(50714, "I", 3, (1, 2, 3)), WHITE]}, "3 black levels"),
-        (MOSAIC, {"tags": delta_tags(np.zeros(95))}, "too few of its deltas"),
+        (MOSAIC, {"levels": [(50714, "I", 3, (1, 2, 3)), WHITE]}, "do not fill their repeat"),
+        (MOSAIC, {"tags": delta_tags(np.zeros(95))}, "too few of their deltas"),
         (MOSAIC, {"levels": [(50714, "I", 1, 20000), WHITE]}, "not above black"),
     ],
 )  # fmt: skip
@@ -305,7 +305,7 @@ def mutated(data, rng, most):
                 data[i : i + 12] = data[i + 12 : i + 24]
             case _:
                 del data[int(rng.integers(len(data))) :]
-                data = data or bytearray(b"II")
+        data = data or bytearray(b"II")
     return bytes(data)
 
 
