@@ -61,13 +61,9 @@ def _read(f, size):
 def _header(f, size):
     """(dtype, shape, order) of the array that begins here, all of which is there."""
     f.seek(0)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0}
-    readers[2, 0] = np.lib.format.read_array_header_2_0
-    version = np.lib.format.read_magic(f)
-    if version not in readers:
-        raise ValueError(f"it is of version {version}")
+    major, minor = np.lib.format.read_magic(f)
     with _HEADERS:
-        shape, fortran, dtype = readers[version](f)
+        shape, fortran, dtype = getattr(np.lib.format, f"read_array_header_{major}_{minor}")(f)
     if dtype.hasobject or not dtype.itemsize:
         raise ValueError(f"it holds {dtype}")
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize > size - f.tell():

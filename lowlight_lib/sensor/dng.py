@@ -26,28 +26,19 @@ _MAKE, _MODEL, _ORIENT, _EXPOSURE, ISO, _EXIF_IFD = 271, 272, 274, 33434, 34855,
 _CFA_DIM, _CFA, _DNG_VERSION, _UNIQUE_MODEL = 33421, 33422, 50706, 50708
 _BLACK_DIM, _BLACK, _WHITE, _NEUTRAL = 50713, 50714, 50717, 50728
 _MATRIX1, _ILLUMINANT1, _D65 = 50721, 50778, 21
-# name: (tag, how many numbers it has, the lowest, whether the pixels mean something else by it).
-# Where no count is said, any will do.
+# name: (tag, how many numbers it has or None for any, the lowest, whether pixels depend on it).
 _NUMBERS = {
-    "iso": (ISO, None, 1, False),
-    "matrix1": (_MATRIX1, 9, -1e6, False),
-    "matrix2": (50722, 9, -1e6, False),
-    "matrix3": (52531, 9, -1e6, False),
-    "illuminant1": (_ILLUMINANT1, 1, 0, False),
-    "illuminant2": (50779, 1, 0, False),
-    "illuminant3": (52529, 1, 0, False),
-    "balance": (50727, 3, 1e-6, False),
-    "layout": (50711, 1, 1, True),
-    "black_dim": (_BLACK_DIM, 2, 1, True),
-    "black": (_BLACK, None, 0, True),
-    "delta_h": (50715, None, -1e6, True),
-    "delta_v": (50716, None, -1e6, True),
-    "white": (_WHITE, None, 1e-6, True),
-    "crop_origin": (50719, 2, 0, True),
-    "crop_size": (50720, 2, 1, True),
+    "iso": (ISO, None, 1, False), "balance": (50727, 3, 1e-6, False),
+    "matrix1": (_MATRIX1, 9, -1e6, False), "illuminant1": (_ILLUMINANT1, 1, 0, False),
+    "matrix2": (50722, 9, -1e6, False), "illuminant2": (50779, 1, 0, False),
+    "matrix3": (52531, 9, -1e6, False), "illuminant3": (52529, 1, 0, False),
+    "black_dim": (_BLACK_DIM, 2, 1, True), "black": (_BLACK, None, 0, True),
+    "delta_h": (50715, None, -1e6, True), "delta_v": (50716, None, -1e6, True),
+    "white": (_WHITE, None, 1e-6, True), "layout": (50711, 1, 1, True),
+    "crop_origin": (50719, 2, 0, True), "crop_size": (50720, 2, 1, True),
     "active": (50829, 4, 0, True),
-}
-_CFA_PHOTOMETRIC, _LINEAR_PHOTOMETRIC, _JPEG_OF_OLD, _LOSSLESS_JPEG = 32803, 34892, 6, 7
+}  # fmt: skip
+_CFA_PHOTOMETRIC, _LINEAR_PHOTOMETRIC, _OLD_JPEG, _LOSSLESS_JPEG = 32803, 34892, 6, 7
 _COMPRESSIONS = {8: "deflate", 9: "VC-5", 34892: "lossy JPEG", 52546: "JPEG XL"}
 _MOST_PAGES = 8  # a damaged chain can be endless
 _MOST_LEVELS = 4096  # that LibRaw has room for
@@ -117,8 +108,8 @@ def read_tags(path) -> dict[str, Any]:
     """What a TIFF-like raw file says in its tags, checked; {} where it is another container.
 
     Returns:
-        the numbers of `_NUMBERS` as float64 arrays, and "is_dng"; "model", text or None;
-        "named", whether it says who made it; "compression" and "is_float" of its mosaic.
+        the numbers of `_NUMBERS` as float64 arrays, but "iso" as one or None; "model", text or
+        None; "is_dng"; "named", who made it is said; "compression" and "is_float" of its mosaic.
     Raises:
         UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
         RawFileError: parts of the mosaic lie outside of the file, or are zeros.
@@ -153,10 +144,11 @@ def _checked(file, path):
     if page:
         found |= {"compression": int(page.compression), "is_float": page.sampleformat == 3}
         pages.insert(0, page)
-    texts = [_text(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
-    found |= {"model": texts[0] or texts[1], "named": bool(texts[2]) or found["is_dng"]}
+    texts = [_first(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
+    texts = [t.value.strip("\0 ") if t and isinstance(t.value, str) else None for t in texts]
+    found |= {"model": texts[0] or texts[1] or None, "named": found["is_dng"] or bool(texts[2])}
     for name, (code, count, lowest, needed) in _NUMBERS.items():
-        tag = next((p.tags[code] for p in pages if code in p.tags), None)
+        tag = _first(pages, code)
         if tag is None:
             continue
         a = _numbers(tag)[: 1 if name == "iso" else None]
@@ -168,8 +160,12 @@ def _checked(file, path):
     for exif in (p.tags[_EXIF_IFD].value for p in pages if _EXIF_IFD in p.tags):
         iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
         if isinstance(iso, int) and iso > 0:
-            found.setdefault("iso", np.array([iso]))
-    return found
+            found.setdefault("iso", [iso])
+    return found | {"iso": int(found["iso"][0]) if "iso" in found else None}
+
+
+def _first(pages, code):
+    return next((p.tags[code] for p in pages if code in p.tags), None)
 
 
 def _pages(pages, inner=True):
@@ -185,14 +181,14 @@ def _pages(pages, inner=True):
 
 
 def _mosaic_of(pages):
-    """The page that holds the mosaic, or the linear raw; None where it cannot be told."""
-    cfa, linear, canon = (
-        [p for p in pages if p.photometric == _CFA_PHOTOMETRIC],
-        [p for p in pages if p.photometric == _LINEAR_PHOTOMETRIC],
-        [p for p in pages if p.compression == _JPEG_OF_OLD],
-    )
-    fit = cfa or linear or canon
-    return max(fit, key=lambda p: (p.subfiletype == 0, sum(p.databytecounts)), default=None)
+    """The page that holds the mosaic, or the linear raw, or Canon's; None where it is unclear."""
+    rank = {_CFA_PHOTOMETRIC: 2, _LINEAR_PHOTOMETRIC: 1}
+    fit = [p for p in pages if p.photometric in rank or p.compression == _OLD_JPEG]
+
+    def order(p):
+        return rank.get(p.photometric, 0), p.subfiletype == 0, sum(p.databytecounts)
+
+    return max(fit, key=order, default=None)
 
 
 def _is_whole(page, file):
@@ -228,11 +224,6 @@ def _holds_panasonic(file, pages):
     width, height, offset, count = (int(v[0]) if len(v) else 0 for v in values)
     # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
     return offset + min(count or 2**62, width * height * 8 // 7) <= file.filehandle.size
-
-
-def _text(pages, code):
-    values = [p.tags[code].value for p in pages if code in p.tags and p.tags[code].dtype == 2]
-    return next((v.strip("\0 ") for v in values if isinstance(v, str)), "") or None
 
 
 def _numbers(tag):

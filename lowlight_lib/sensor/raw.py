@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import RawFileError, ShapeError, UnsupportedRawError
+from ..errors import LowlightError, RawFileError, ShapeError, UnsupportedRawError
 from ..io.files import atomic_write, open_input
 from . import cfa as cfa_module
 from . import dng
@@ -132,7 +132,9 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
     if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
         what = "is a raw file without a colour filter array (linear, monochrome or Foveon)"
         raise _unsupported(path, what)
-    sizes, other = raw.sizes, raw.other
+    sizes, other = raw.sizes, None
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # a date that is none
+        other = raw.other
     if sizes.pixel_aspect != 1:
         what = f"has pixels that are not square ({sizes.pixel_aspect:g} times as wide as high)"
         raise _unsupported(path, what, _DEVELOP)
@@ -167,8 +169,8 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
         color_matrix=matrix if known_matrix else dng.matrix_of(tags),
         orientation=_ORIENTATION.get(sizes.flip, 1),
         model=tags.get("model"),
-        exposure_s=_shortest(other.shutter_speed),
-        iso=_shortest(other.iso_speed) or (int(tags["iso"][0]) if "iso" in tags else None),
+        exposure_s=_shortest(getattr(other, "shutter_speed", None)),
+        iso=_shortest(getattr(other, "iso_speed", None)) or tags.get("iso"),
         path=str(path),
     )
     same = mosaic.shape == (sizes.height, sizes.width) and np.array_equal(image.black_level, known)
@@ -217,15 +219,16 @@ def open_raw(path):
             what = "has rows or columns of pixels that are staggered (its CFALayout is not 1)"
             raise _unsupported(path, what, _DEVELOP)
         try:
-            file = rawpy.imread(str(path))
-            if not (tags.get("named") or head.startswith(_HEADS) or head[4:11] == b"ftypcrx"):
-                f.seek(0)
-                _refuse_guess(file, f.read(), path)
-            with file:
+            with rawpy.imread(str(path)) as file:
+                if not (tags.get("named") or head.startswith(_HEADS) or head[4:11] == b"ftypcrx"):
+                    f.seek(0)
+                    _refuse_guess(file, f.read(), path)
                 yield file, tags
+        except LowlightError:
+            raise
         except UnicodeEncodeError as e:
             raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
-        except rawpy.LibRawError as e:
+        except (rawpy.LibRawError, NotImplementedError, OverflowError, ValueError) as e:
             packed = dng.compression_of(tags)
             if packed:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"

@@ -199,6 +199,7 @@ def test_what_cannot_be_right_says_why(array, options, words, tmp_path):
     [
         ((34855, "H", 0, ()), "iso", None), ((34855, "B", 2, b"ab"), "iso", 97),
         ((34855, 7, 4, b"\0\1\2\3"), "iso", None), ((34855, "H", 3, (400, 0, 0)), "iso", 400),
+        ((306, "s", 0, "9999:99:99 99:99:99"), "iso", None),
         ((272, "B", 4, b"ABCD"), "model", None), ((272, "H", 1, 7), "model", None),
         ((50721, "2i", 1, (1, 2)), "color_matrix", None),
         ((50721, "2i", 9, (0, 0) * 9), "color_matrix", None),
