@@ -32,7 +32,6 @@ PUBLISHED = {  # pairs and scenes of the authors' lists
     "Fuji": {"train": (1655, 135), "val": (218, 17), "test": (524, 41)},
 }
 _NAME = re.compile(r"(\d{1,9})_(\d{1,9})_(\d{1,9}(?:\.\d{1,9})?)s\.\w+$")
-_LONGEST = 255  # bytes of a name that systems take
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_list(path, folder) -> list[SidPair]:
     path, folder = Path(path), Path(folder).resolve()
 
     def refuse(what):
-        raise DataError(what, file=path, todo="get the list again")
+        raise DataError(f"{what:.500}", file=path, todo="get the list again")
 
     todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
     try:
@@ -78,17 +77,17 @@ def read_list(path, folder) -> list[SidPair]:
             continue
         names: list[Any] = [_NAME.search(w) for w in words]
         if len(words) < 2 or None in names or names[0][1] != names[1][1]:
-            refuse(f"line {n} is not `short long ISO F` of one scene: {line!r:.300}")
+            refuse(f"line {n} is not `short long ISO F` of one scene: {line!r}")
         files = [Path(w.replace("\\", "/")) for w in words]
-        if any(len(part.encode()) > _LONGEST for f in files for part in f.parts) or "\0" in line:
-            refuse(f"line {n} holds what is no name of a file: {line!r:.300}")
+        if any(len(part.encode()) > 255 for f in files for part in f.parts) or "\0" in line:
+            refuse(f"line {n} holds what is no name of a file: {line!r}")
         # A Windows path has a drive or a root of its own, which other systems do not see.
         anchored = any(PureWindowsPath(w).anchor for w in words)
         if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
-            refuse(f"line {n} points outside the data root: {line!r:.300}")
+            refuse(f"line {n} points outside the data root: {line!r}")
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
-            refuse(f"line {n} has an exposure of 0 s: {line!r:.300}")
+            refuse(f"line {n} has an exposure of 0 s: {line!r}")
         numbers = int(names[0][1]), int(names[0][2])
         short, long = (folder / f for f in files)
         pairs.append(SidPair(short, long, *numbers, *seconds))
@@ -235,10 +234,8 @@ class SidDataset(Dataset):
         )
         inner = tuple(slice(more, more + crop) for more in later)
         mosaic, target = (turn(a[rows][:, cols][inner], turns) for a in (raw.mosaic, target))
-        at = (
-            np.arange(s)[i][j]
-            for s, i, j in zip(raw.mosaic.shape, (rows, cols), inner, strict=True)
-        )
+        h, w = raw.mosaic.shape
+        at = np.arange(h)[rows][inner[0]], np.arange(w)[cols][inner[1]]
         black = turn(cfa.look_up(raw.black_level, *at), turns)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
         factor = np.float32(self.ratio(i) if amplify else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import warnings
 from pathlib import Path
@@ -44,7 +43,7 @@ def read_pixels(path) -> np.ndarray:
         todo = f"use {', '.join(PHOTOS)}; a camera's raw file goes to a system that takes raw"
         raise DataError("is not called a picture", file=path, todo=todo)
     try:
-        with warnings.catch_warnings(), _any_size():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged tags
             pixels, orientation = _decode(path)
         if pixels.ndim not in (2, 3):
@@ -89,26 +88,19 @@ def _decode(path):
     deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
     if deep is not None:
         return deep
-    with Image.open(path, formats=_FORMATS) as image:
+    with _SWITCH:  # Pillow's own limit is half of what some cameras take
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            opened = Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with opened as image:
         _refuse_huge(*image.size)
         image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
         if image.format == "PNG" and head[24] == 16:  # of which Pillow keeps 8 bits
             return _decode_opencv(path), orientation
         return np.asarray(image.convert("RGB")), orientation
-
-
-@contextlib.contextmanager
-def _any_size():
-    """Pillow's limit, half of the pixels that some cameras take, gives way to `_refuse_huge`."""
-    from PIL import Image
-
-    with _SWITCH:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
 
 
 def _refuse_huge(width, height):
@@ -130,7 +122,7 @@ def _decode_deep_tiff(path):
             return None
         if kind not in ("MINISBLACK", "RGB"):
             raise ValueError(f"it has {bits}-bit {kind} colours")
-        _refuse_huge(page.size, 1)
+        _refuse_huge(page.size // page.samplesperpixel, 1)
         try:
             pixels = page.asarray()
         except ValueError as e:  # compressed in a way that tifffile alone does not know
