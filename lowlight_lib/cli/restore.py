@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from ..errors import LowlightError, OptionError, OutputError
+from ..io.files import output_error
 from ..models import SYSTEMS
 from .options import Backend, Force, Gamma, Precision, Tile, Weights, need_weights, number_or_auto
 
@@ -85,7 +86,7 @@ def restore(
     if camera not in (None, "auto"):
         find_camera(camera)  # a wrong name is an error of the call, not of every file
     names = _output_names(inputs, out, model, ms, format_)
-    failed, told = 0, True
+    failed = 0
     for source in inputs:
         try:
             open_raw = open_raw_clip if video else open_mosaic
@@ -109,30 +110,27 @@ def restore(
                     what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"
                     seconds = sum(done.seconds.values())
                 amplified = "" if photos else f"  amplified {done.amplification:.4g} times"
-                told &= _tell(f"{source} -> {what}{amplified}, {seconds:.1f} s", sys.stdout)
+                _tell(f"{source} -> {what}{amplified}, {seconds:.1f} s")
                 del done  # before the next one needs the memory
         except (LowlightError, MemoryError) as e:
             failed += 1
             why = e if isinstance(e, LowlightError) else f"{source}: does not fit into memory"
-            _tell(f"error: {why}", sys.stderr)
-    if failed and len(inputs) > 1:
-        rest = "" if failed == len(inputs) else ", the others are done"
-        _tell(f"{failed} of {len(inputs)} files failed{rest}", sys.stderr)
-    if not told:
-        _tell("error: what was done could not be printed: is the disk full?", sys.stderr)
-    if failed or not told:
+            print(f"error: {why}", file=sys.stderr)
+    if failed:
+        if len(inputs) > 1:
+            rest = "" if failed == len(inputs) else ", the others are done"
+            print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
         raise typer.Exit(1)
 
 
-def _tell(text, stream):
-    """Print a line; whether that was possible: on a full disk the work goes on without it."""
+def _tell(text):
+    """Print a line; OutputError on a full disk, once."""
     try:
-        print(text, file=stream, flush=True)
-    except OSError:
+        print(text, flush=True)
+    except OSError as e:
         with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return False
-    return True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise output_error("what was done", e) from e
 
 
 def _output_names(inputs, out, key, ms, suffix):

@@ -191,7 +191,8 @@ class VideoDataset(Dataset):
             part = part[(slice(None),) * axis + (lines,)]
         black, white = self.levels
         x = part.astype(np.float32, order="C")
-        if part.dtype.kind == "f" and (not np.isfinite(x).all() or _is_normalised(x, white)):
+        scaled = part.dtype.kind == "f" and white > 1 and x.max(initial=0) <= 1 and (x % 1).any()
+        if scaled or (part.dtype.kind == "f" and not np.isfinite(x).all()):
             what = "holds values that are not finite, or no DN: all are below 1, and white is not"
             raise DataError(what, file=path, todo="make it again from the raw frames")
         x -= np.float32(black)
@@ -217,7 +218,3 @@ def open_clip(path, channels_last) -> np.ndarray:
 
 def _frames(frames):
     return [int(frames)] if isinstance(frames, int | np.integer) else frames
-
-
-def _is_normalised(x, white):
-    return white > 1 and x.size > 0 and x.max() <= 1 and bool((x != np.rint(x)).any())

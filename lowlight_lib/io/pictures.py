@@ -123,6 +123,8 @@ def _decode_deep_tiff(path):
         if kind not in ("MINISBLACK", "RGB"):
             raise ValueError(f"it has {bits}-bit {kind} colours")
         _refuse_huge(page.size // page.samplesperpixel, 1)
+        if len(page.dataoffsets) < np.prod(page.chunked):
+            raise ValueError("parts of it are missing")
         try:
             pixels = page.asarray()
         except ValueError as e:  # compressed in a way that tifffile alone does not know

@@ -75,10 +75,7 @@ class RawImage:
         check_levels(black, self.white_level, self.path)
         matrix = self.color_matrix
         if matrix is not None:
-            matrix = np.asarray(matrix, np.float32)
-            if matrix.size != 9:
-                raise ShapeError(f"a matrix is (3, 3), got {matrix.shape}", file=self.path)
-            matrix = matrix.reshape(3, 3)
+            matrix = np.asarray(matrix, np.float32).reshape(3, 3)
         # The class is frozen, and its __dict__ is not.
         vars(self).update(cfa=cell.astype(np.uint8), black_level=black, color_matrix=matrix)
 
@@ -214,23 +211,25 @@ def open_raw(path):
         head = f.read(16)
         if not head:
             raise RawFileError("is empty (0 bytes)", file=path, todo="copy it again from the card")
-        tags = dng.read_tags(path)
-        if tags.get("layout", [1])[0] != 1:
-            what = "has rows or columns of pixels that are staggered (its CFALayout is not 1)"
-            raise _unsupported(path, what, _DEVELOP)
+        tags: dict = {}
         try:
+            tags = dng.read_tags(path)
+            if tags.get("layout", [1])[0] != 1:
+                what = "has rows or columns of pixels that are staggered (its CFALayout is not 1)"
+                raise _unsupported(path, what, _DEVELOP)
             with rawpy.imread(str(path)) as file:
                 if not (tags.get("named") or head.startswith(_HEADS) or head[4:11] == b"ftypcrx"):
                     f.seek(0)
                     _refuse_guess(file, f.read(), path)
                 yield file, tags
-        except LowlightError:
+        except (LowlightError, MemoryError):
             raise
         except UnicodeEncodeError as e:
             raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
-        except (rawpy.LibRawError, NotImplementedError, OverflowError, ValueError) as e:
-            packed = dng.compression_of(tags)
-            if packed:
+        except Exception as e:  # of LibRaw, or tags that make no sense
+            packed = "floats" if tags.get("is_float") else None
+            packed = packed or dng.COMPRESSIONS.get(tags.get("compression"))
+            if packed and tags["is_dng"]:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
                 raise _unsupported(path, what, dng.CONVERT) from e
             if isinstance(e, rawpy.LibRawFileUnsupportedError):
@@ -255,7 +254,7 @@ def _refuse_guess(raw, data, path):
 def _damaged(path, error):
     text = error.args[0] if error.args else error
     text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    what = f"is damaged or truncated (LibRaw: {text})"
+    what = f"is damaged or truncated ({text})"
     return RawFileError(what, file=path, todo="copy it again from the card")
 
 
