@@ -149,6 +149,7 @@ def _checked(file, path):
             what = f"has a damaged tag {tag.name} (type {tag.dtype}, {tag.count} values)"
             raise UnsupportedRawError(what, file=path, todo=CONVERT)
     for exif in (p.tags[_EXIF_IFD].value for p in pages if _EXIF_IFD in p.tags):
+        exif = exif if isinstance(exif, dict) else {}
         iso = exif.get("ISOSpeedRatings") or exif.get("PhotographicSensitivity")
         if isinstance(iso, int) and iso > 0:
             found.setdefault("iso", [iso])
