@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from lowlight_lib import allocator
 from lowlight_lib.sensor import cfa
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # machine cost more than they bring.
 torch.set_num_threads(1)
 allocator.keep_pages()  # as the programs of this project do
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("same")  # the same examples every time, however slow the machine
 
 
 @pytest.fixture(scope="session")

@@ -41,14 +41,11 @@ def test_freed_blocks_are_used_again():
     assert int(run(FAULTS.format(before=""), **clean | allocator.ENVIRONMENT)) < as_it_comes / 5
 
 
-def test_the_variable_leaves_the_system_alone(monkeypatch):
-    monkeypatch.setenv("LOWLIGHT_MALLOC", "system")
-    monkeypatch.setattr(ctypes, "CDLL", None)  # so that asking would fail
-    assert not allocator.keep_pages()
-
-
-def test_other_c_libraries_are_left_alone(monkeypatch):
+@pytest.mark.parametrize("wish, library", [("system", "glibc"), (None, "")])
+def test_who_asks_for_it_and_other_c_libraries_are_left_alone(monkeypatch, wish, library):
     monkeypatch.delenv("LOWLIGHT_MALLOC", raising=False)
-    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(ctypes, "CDLL", None)
+    if wish:
+        monkeypatch.setenv("LOWLIGHT_MALLOC", wish)
+    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: (library, ""))
+    monkeypatch.setattr(ctypes, "CDLL", None)  # so that asking would fail
     assert not allocator.keep_pages()

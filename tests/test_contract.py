@@ -142,6 +142,33 @@ def test_a_tile_with_its_halo_is_the_whole(key):
     close(alone, whole, atol=1e-3 if key == "redi" else 1e-5)
 
 
+@pytest.mark.parametrize(
+    "key, options",
+    [
+        ("sid", {"clip_input": False}),
+        ("sid", {"clip_input": False, "cfa": "xtrans"}),
+        ("llpacknet", {}),
+        ("pairlie", {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("axis", [2, 3])
+def test_the_halo_is_the_receptive_field(key, options, axis):
+    """Nothing beyond the halo of a tile is seen, and nearly everything within it."""
+    torch.manual_seed(0)
+    network = models.build(key, **options).double()
+    tile, halo = network.spec.multiple, network.spec.halo
+    start = -(-halo // tile) * tile + 2 * tile
+    size = [1, network.spec.channels, max(tile, 16), max(tile, 16)]
+    size[axis] = 2 * start + tile
+    x = rand(*size).double().requires_grad_()
+    parts = tensors(network(x))
+    sum(part.narrow(axis, start, tile).square().sum() for part in parts).backward()
+    seen = x.grad.abs().sum([d for d in range(4) if d != axis]).nonzero().flatten()
+    above, below = start - int(seen.min()), int(seen.max()) + 1 - (start + tile)
+    assert halo - tile < above <= halo and halo - tile < below <= halo
+
+
 # ---- files and engines
 
 

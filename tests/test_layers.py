@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import graphlib
 import importlib
 import json
 import subprocess
@@ -81,13 +82,10 @@ def test_imports_go_downwards(path):
     "where, line, caught",
     [
         ("sensor/raw.py", "from ..models import build", True),
-        ("sensor/raw.py", "from .. import blocks", True),
         ("sensor/raw.py", "from ..errors import RawFileError", False),
         ("models/sid.py", "def f():\n    from lowlight_lib.data import cache", True),
         ("models/sid.py", "from ..blocks.padding import pad_to_multiple", False),
         ("data/sid.py", "import lowlight_lib.restore.still", True),
-        ("training/checkpoint.py", "from ..deploy import cost", True),
-        ("errors.py", "from .sensor import raw", True),
         ("__init__.py", "from . import sensor", True),
         ("models/__init__.py", "from ..training import checkpoint", True),
         ("models/__init__.py", "from . import sid", False),
@@ -98,20 +96,13 @@ def test_the_check_of_layers_sees_what_it_should(where, line, caught):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_blocks_and_errors_need_little(path):
-    allowed = {
-        "blocks": {"torch", "numpy", "lowlight_lib", "__future__", *sys.stdlib_module_names},
-        "errors": set(),
-    }.get(layer_of(name_of(path)))
-    if allowed is not None:
-        assert {m.split(".")[0] for m in imports_of(path)} <= allowed
-
-
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_star_imports_and_typer_in_the_command_line_only(path):
-    found = imports_of(path)
+def test_blocks_and_errors_need_little_and_only_commands_need_typer(path):
+    found, layer = imports_of(path), layer_of(name_of(path))
     assert not [m for m in found if m.endswith(".*")]
-    assert "typer" not in {m.split(".")[0] for m in found} or layer_of(name_of(path)) == "cli"
+    packages = {m.split(".")[0] for m in found}
+    assert "typer" not in packages or layer == "cli"
+    little = {"torch", "numpy", "lowlight_lib", "__future__", *sys.stdlib_module_names}
+    assert packages <= {"blocks": little, "errors": set()}.get(layer, packages)
 
 
 # ---- no circles
@@ -136,20 +127,12 @@ def graph(sources):
 
 
 def circle(edges):
-    """The first circle as a list that ends where it begins, or None."""
-    done = set()
-
-    def walk(name, way):
-        if name in way:
-            return [*way[way.index(name) :], name]
-        if name not in done:
-            for other in sorted(edges[name]):
-                if found := walk(other, [*way, name]):
-                    return found
-            done.add(name)
-        return None
-
-    return next(filter(None, (walk(name, []) for name in sorted(edges))), None)
+    """A circle as a list that ends where it begins, or None."""
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as e:
+        return e.args[1]
+    return None
 
 
 def test_no_two_files_import_each_other_in_a_circle():
@@ -226,13 +209,9 @@ def test_a_network_is_asked_for_its_spec_and_nothing_else(path):
         ('key == "brve"', True),
         ('if model.spec.key != "pairlie": pass', True),
         ('key in ("sid", "redi")', True),
-        ('"redi" not in keys', True),
-        ("key == other", False),
         ('name == "brve.pth"', False),
         ('self.dataset == "sid"', False),
-        ('models.build("brve")', False),
         ('card.task.startswith("raw")', True),
-        ('name.startswith("raw")', False),
         ('getattr(network, "halo", 0)', True),
         ('hasattr(self.model, "spec")', True),
         ('getattr(module, "binary", False)', False),
@@ -318,7 +297,6 @@ def test_tests_say_which_error_they_expect(path):
     [
         ("with pytest.raises(ValueError): pass", True),
         ("with a, pytest.raises(OptionError) as e: pass", True),
-        ("with pytest.raises(kind, match=words): pass", False),
         ("with pytest.raises(SystemExit) as e: pass", False),
     ],
 )

@@ -5,7 +5,6 @@ import json
 import imageio.v3 as iio
 import numpy as np
 import pytest
-import torch
 from support import tiny
 from support.networks import known
 from torch import nn
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 
 from lowlight_lib import models, recipes
 from lowlight_lib.blocks.padding import run_padded
-from lowlight_lib.deploy import bench, cost, runtime
 from lowlight_lib.errors import OptionError
 from lowlight_lib.models import Card, Spec, Task
 from lowlight_lib.recipes import Recipe
@@ -76,12 +74,6 @@ def weights(data, tmp_path_factory):
     return train.fit(recipes.find("mynet", "smoke"), data, run, progress=False).checkpoint
 
 
-@pytest.fixture
-def network():
-    torch.manual_seed(0)
-    return models.build("mynet").eval()
-
-
 def test_its_names_are_found():
     assert models.SYSTEMS["mynet"] is CARD and "mynet" in models.of_task(Task.RAW_STILL)
     assert [recipes.find("mynet", r.profile) for r in RECIPES] == [*RECIPES]
@@ -139,30 +131,7 @@ def test_it_is_exported(weights, tmp_path, lowlight):
     assert code == 0 and (tmp_path / "mynet-float32.onnx").exists(), err
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
-def test_it_is_made_fast(network, backend):
-    if backend != "torch":
-        pytest.importorskip(backend, reason="needs the extra 'deploy'")
-    x = torch.rand(2, 1, 33, 48)
-    fast = runtime.prepare(network, x, backend=backend)
-    with torch.no_grad():
-        torch.testing.assert_close(fast(x), network(x), rtol=0, atol=1e-4)
-
-
-def test_it_is_counted(network, lowlight):
-    found = cost.measure(network, (1, 1, 64, 64), repeats=1)
-    assert (found.params, found.macs) == (1172, 32 * 32 * 9 * (4 * 8 + 8 * 12))
+def test_it_is_counted(lowlight):
     code, out, err = lowlight("cost", "mynet", "--shape", 1, 1, 64, 64, "--count", "--json")
-    assert code == 0 and json.loads(out)["macs"] == found.macs, err
-
-
-def test_it_is_timed():
-    rows = bench.bench(
-        ["mynet"], "small", backends=["torch"], repeats=1, memory=False, progress=False
-    )
-    assert {r["backend"] for r in rows} == {"eager", "torch"}
-
-
-def test_another_system_of_its_name_is_refused():
-    with pytest.raises(OptionError, match="there is a model 'mynet' already"):
-        models.add(Card(**vars(CARD) | {"year": 2027}))
+    assert code == 0, err
+    assert json.loads(out)["macs"] == 32 * 32 * 9 * (4 * 8 + 8 * 12)

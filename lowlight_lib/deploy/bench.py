@@ -6,6 +6,7 @@ Times are taken in turns, so that whatever else the machine does disturbs all al
 Built in notebooks/13_deploy, sections 3 and 6.
 """
 
+import contextlib
 import statistics
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .. import models
+from .. import allocator, models
 from ..blocks.binary import binary_layers
 from ..errors import OptionError
 from ..evaluation import test
@@ -29,7 +30,7 @@ from ..training import checkpoint as checkpoints
 from .cost import count, in_turns
 from .engines import as_bytes, folded, precisions
 from .export import write
-from .memory import process_peak
+from .memory import process_peak, with_system_allocator
 from .quantise import int8_kernels
 from .runtime import BACKENDS, export_files, prepare
 
@@ -45,8 +46,9 @@ def bench(
 ) -> list[dict]:  # fmt: skip
     """Time networks by every engine there is, eager PyTorch beside it in every round.
 
-    Eager is the network as it was loaded, in inference mode. In each round every form runs once,
-    and a matrix product.
+    Eager is the network as it was loaded, in inference mode, in a process that keeps its pages
+    (`allocator`). Where that changes anything, "system" is the same with the C library's own ways,
+    in a process beside this one. In each round every form runs once, and a matrix product.
 
     Args:
         keys, backends: default all systems, and of `runtime.BACKENDS` all that are installed.
@@ -58,7 +60,8 @@ def bench(
     Returns:
         Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
         the file's name), "weights_id", "threads", "repeats", "torch", "commit"; "seconds" (the
-        median), "ratio" (eager's through it), "gmacs" (of one call), "gflops" (binary ones too),
+        median), "p10" and "p90" (of the rounds, seconds), "ratio" (eager's median through it),
+        "gmacs" (of one call), "gflops" (binary ones too),
         "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes" (the most a
         process had), "memory_added_bytes" (the call's part), or None; "max_difference" and "psnr"
         (dB, peak 1; or None) to eager's output. A form that does not run has "error" instead.
@@ -74,6 +77,7 @@ def bench(
             raise OptionError(f"unknown {what} {unknown[0]!r}", todo=f"use {', '.join(known)}")
     if repeats < 1:
         raise OptionError(f"repeats are at least 1, got {repeats}")
+    allocator.keep_pages()
     rows = []
     for key in keys:
         with tempfile.TemporaryDirectory() as folder:
@@ -84,11 +88,12 @@ def bench(
 
 def table(rows) -> str:
     """Rows of `bench` as text, a line each."""
-    lines = [f"{'':34}  ratio  seconds  GFLOP/s  of peak    MiB  max diff   PSNR"]
+    lines = [f"{'':34}  ratio      p50      p10      p90  GFLOP/s  of peak    MiB  max diff   PSNR"]
     for row in rows:
         r = {key: float("nan") if value is None else value for key, value in row.items()}
         line = r.get("error") or (
-            f"{r['ratio']:7.2f}{r['seconds']:9.4f}{r['gflops']:9.1f}{r['share']:9.0%}"
+            f"{r['ratio']:7.2f}{r['seconds']:9.4f}{r['p10']:9.4f}{r['p90']:9.4f}"
+            f"{r['gflops']:9.1f}{r['share']:9.0%}"
             f"{r['memory_bytes'] / 2**20:7.0f}{r['max_difference']:10.1e}{r['psnr']:7.1f}"
         ).replace("nan%", "   -").replace("nan", "  -")
         lines.append(f"{r['model']:10}{r['backend']:13}{r['precision']:11}{line}")
@@ -148,7 +153,7 @@ class _Case:
             self._time(rows, forms, repeats)
         for row in rows:
             row |= {"memory_bytes": None, "memory_added_bytes": None}
-            if memory:
+            if memory and row["backend"] != "system":
                 row |= self._memory(row["backend"], row["precision"])
         return rows + failed
 
@@ -170,13 +175,23 @@ class _Case:
         in_turns(calls, 1)  # the first starts threads and chooses kernels
         calls |= {name: lambda form=form: form(self.x) for name, form in forms.items()}
         self._say(f"timing {self.key}, {repeats} rounds")
-        times = {name: statistics.median(its) for name, its in in_turns(calls, repeats).items()}
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OptionError):  # of a network of a script: no other has it
+                if allocator.wanted():
+                    call = stack.enter_context(with_system_allocator(self.key, self.shape))
+                    calls["system", "float32"] = call
+                    rows.insert(1, rows[0] | {"backend": "system"})
+            spread = {
+                n: np.percentile(t, (10, 50, 90)) for n, t in in_turns(calls, repeats).items()
+            }
         for row in rows:
-            seconds, p = times[row["backend"], row["precision"]], row["precision"]
+            p = row["precision"]
+            p10, seconds, p90 = map(float, spread[row["backend"], p])
             gflops = 2e-9 * self.macs / seconds
-            peak = 2e-9 * side**3 / times[p] if p in times else None
+            peak = 2e-9 * side**3 / float(spread[p][1]) if p in spread else None
             row |= {
-                "seconds": seconds, "ratio": times["eager", "float32"] / seconds,
+                "seconds": seconds, "p10": p10, "p90": p90,
+                "ratio": float(spread["eager", "float32"][1]) / seconds,
                 "gmacs": self.macs / 1e9, "gflops": gflops, "peak_gflops": peak,
                 "share": peak and gflops / peak,
             }  # fmt: skip

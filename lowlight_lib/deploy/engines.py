@@ -5,8 +5,10 @@ the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
 Built in notebooks/13_deploy, section 4.
 """
 
+import contextlib
 import copy
 import importlib
+import platform
 import threading
 from collections import OrderedDict
 from importlib.util import find_spec
@@ -101,21 +103,37 @@ def _arrays(inputs):
 
 
 def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
-    """What a backend can compute in on this machine, OpenVINO asked what the CPU has."""
+    """What a backend can compute in on this machine; what a CPU lacks is left out.
+
+    A CPU without bfloat16 emulates it, several times slower than its float32.
+    """
     if backend == "bitpacked":
         return ("float32",)
     if backend == "onnxruntime":
         return ("float32", "float16", "int8")  # the last two by a file in that precision
     if backend == "torch":
-        gpu = torch.device(device).type != "cpu"
-        return ("float32", "bfloat16", *(("float16",) if gpu else ()))
+        if torch.device(device).type != "cpu":
+            return ("float32", "bfloat16", "float16")
+        return ("float32", *(("bfloat16",) if cpu_has_bfloat16() else ()))
     if not find_spec("openvino"):
         return ("float32",)
     import openvino
 
     can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     named = {"bfloat16": "BF16", "float16": "FP16"}
+    if not cpu_has_bfloat16():  # OpenVINO names it on every CPU with AVX-512
+        del named["bfloat16"]
     return ("float32", *(p for p, its in named.items() if its in can), "int8")
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16, AMX, or ARM's BF16)."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # since torch 2.4
+    if any(getattr(torch.cpu, name, bool)() for name in asked):
+        return True
+    with contextlib.suppress(OSError):  # PyTorch does not ask ARM's
+        return platform.machine() == "aarch64" and "bf16" in Path("/proc/cpuinfo").read_text()
+    return False
 
 
 def onnx_session(file, threads=0, profile=None):

@@ -10,11 +10,15 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from subprocess import DEVNULL, PIPE
+from typing import IO, Any, cast
 
-from .. import models
+import torch
+
+from .. import allocator, models
 from ..errors import LowlightError, OptionError
 
 
@@ -38,18 +42,10 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
         timeout: seconds; OptionError if it takes longer, or fails, or runs out of memory.
     """
     size = "x".join(map(str, shape))
-    try:
-        card = base64.b64encode(pickle.dumps(models.SYSTEMS[key])).decode()
-    except (pickle.PicklingError, AttributeError) as e:
-        said = f"{key} cannot be built in a process of its own: {e}"
-        raise OptionError(said, todo="put its class in a module") from e
-    order = {"card": card, "shape": list(shape), "options": options or {}, "training": training}
-    # What can be imported here can be there, a checkout that is not installed as well.
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    order = _order(key, shape, options, training=training, how=how)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, json.dumps(order | {"how": how})],
-            env=os.environ | {"PYTHONPATH": path}, capture_output=True, encoding="utf-8",
+            order["args"], env=order["env"], capture_output=True, encoding="utf-8",
             errors="replace", timeout=timeout,
         )  # fmt: skip
     except subprocess.TimeoutExpired as e:
@@ -59,6 +55,46 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
         said = f"{key} on {size} could not be measured in a process of its own: {said}"
         raise OptionError(said, todo="take a smaller input if it was memory")
     return ProcessPeak(**json.loads(done.stdout.splitlines()[-1]))
+
+
+@contextlib.contextmanager
+def with_system_allocator(key, shape) -> Iterator[Callable[[], None]]:
+    """A network with drawn weights in a process that leaves memory to the C library, kept warm.
+
+    Yields:
+        A function that runs it there once, in inference mode, and returns when it is done.
+    Raises:
+        OptionError: it cannot be built there, or that process has ended.
+    """
+    order = _order(key, shape, serve=torch.get_num_threads())
+    for name in allocator.ENVIRONMENT:
+        order["env"].pop(name, None)
+    order["env"][allocator.VARIABLE] = "system"
+    with subprocess.Popen(**order, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True) as child:
+        to, back = cast(IO[str], child.stdin), cast(IO[str], child.stdout)
+
+        def call():
+            with contextlib.suppress(BrokenPipeError):
+                print(file=to, flush=True)
+            if not back.readline():
+                raise OptionError(f"{key} ended in the process beside this one")
+
+        call()
+        yield call
+
+
+def _order(key, shape, options=None, **rest) -> dict[str, Any]:
+    """args and env of a process of this file: the network of this key, built there."""
+    try:
+        card = base64.b64encode(pickle.dumps(models.SYSTEMS[key])).decode()
+    except (pickle.PicklingError, AttributeError) as e:
+        said = f"{key} cannot be built in a process of its own: {e}"
+        raise OptionError(said, todo="put its class in a module") from e
+    order = {"card": card, "shape": list(shape), "options": options or {}, **rest}
+    # What can be imported here can be there, a checkout that is not installed as well.
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    args = [sys.executable, "-m", __name__, json.dumps(order)]
+    return {"args": args, "env": os.environ | {"PYTHONPATH": path}}
 
 
 def resident_peak() -> int:
@@ -78,13 +114,13 @@ def resident_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _run(card, shape, options, training, how):
-    """What the child does."""
+def _run(card, shape, options, training=False, how=None, serve=None):
+    """What the child does: one pass, or with `serve` threads one for each line that it is sent."""
     import psutil
-    import torch
 
     from ..restore.window import out_of_memory
 
+    allocator.keep_pages()
     card = pickle.loads(base64.b64decode(card))  # the parent's own
     if card.key not in models.SYSTEMS:
         models.add(card)
@@ -95,6 +131,12 @@ def _run(card, shape, options, training, how):
         model = prepare(model, None, **how)
     with out_of_memory(shape), torch.inference_mode(not training):
         x = torch.rand(shape)
+        if serve:
+            torch.set_num_threads(serve)
+            for _ in sys.stdin:
+                model(x)
+                print(flush=True)
+            sys.exit()
         with contextlib.suppress(OSError):  # Linux: start anew, or a large import hides the pass
             Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         before = psutil.Process().memory_info().rss

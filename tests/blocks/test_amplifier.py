@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlight_lib.blocks import amplifier
@@ -16,14 +16,10 @@ from lowlight_lib.blocks.amplifier import (
     bin_weights,
     estimate_amplification,
 )
-from lowlight_lib.errors import OptionError, ShapeError
+from lowlight_lib.errors import ShapeError
 from lowlight_lib.sensor import cfa
 
-quick = settings(derandomize=True, deadline=None, max_examples=40)
 KINDS = ("histogram", "conv")
-
-# ---------------------------------------------------------------------------------------------
-# the fixed one
 
 
 def by_masks(mosaic, black, white, m):
@@ -36,47 +32,16 @@ def by_masks(mosaic, black, white, m):
     return np.clip(a, 1, 300)
 
 
-def slow_amplification(mosaic, black, white, m):
-    """Equation 5, pixel by pixel in float64."""
-    total_w = total_wx = 0.0
-    edges = [(2 ** (8 * k / 127) - 1) / 255 for k in range(128)]
-    for value in mosaic.ravel():
-        x = max(float(value) - black, 0) / (white - black)
-        k = next((k for k in range(127) if edges[k] <= x < edges[k + 1]), None)
-        weight = 0.0 if k is None else 10 ** (-5 * k / 126)
-        total_w, total_wx = total_w + weight, total_wx + weight * x
-    if total_wx == 0:
-        return 300.0 if total_w else 1.0
-    return min(max(0.01 * m * total_w / total_wx, 1.0), 300.0)
-
-
-mosaics = given(
+@given(
     seed=st.integers(0, 1000),
     scale=st.floats(1, 16000),
     m=st.sampled_from([0.1, 1, 5, 8]),
     kind=st.sampled_from([np.int32, np.int64, np.float32, np.float64]),
 )
-
-
-def draw(seed, scale):
-    light = np.random.default_rng(seed).exponential(scale, (6, 9))
-    return np.minimum(light + 500, 16383).astype(np.uint16)
-
-
-@quick
-@mosaics
-def test_against_a_slow_loop(seed, scale, m, kind):
-    mosaic = draw(seed, scale)
-    ours = estimate_amplification(mosaic.astype(kind), 512, 16383, m)
-    # 1e-5: float32 signal and weights against float64.
-    np.testing.assert_allclose(ours, slow_amplification(mosaic, 512, 16383, m), rtol=1e-5)
-
-
-@quick
-@mosaics
 def test_counts_pixels_and_masks_give_one_float32(seed, scale, m, kind):
     """The sums are float64, so another order shows far behind the digits of a float32."""
-    mosaic = draw(seed, scale)
+    light = np.random.default_rng(seed).exponential(scale, (6, 9))
+    mosaic = np.minimum(light + 500, 16383).astype(np.uint16)
     counted = estimate_amplification(mosaic, 512, 16383, m)
     assert counted == estimate_amplification(mosaic.astype(kind), 512, 16383, m)
     if (mosaic > 512).any() and mosaic.min() < 16383:  # the masks divide 0 by 0 otherwise
@@ -140,8 +105,8 @@ def test_twelve_megapixels_take_little_memory(kind, black):
 def test_constants():
     edges, weights = bin_edges(), bin_weights()
     assert edges.shape == (128,) and weights.shape == (127,) and weights.dtype == np.float32
-    assert edges[0] == 0 and edges[-1] == 1 and (np.diff(edges) > 0).all()
-    np.testing.assert_allclose(weights[[0, 63, 126]], [1, 10**-2.5, 1e-5], rtol=1e-6)  # float32
+    np.testing.assert_allclose(edges, (2 ** (8 * np.arange(128) / 127) - 1) / 255, rtol=1e-6)
+    np.testing.assert_allclose(weights, 10 ** (-5 * np.arange(127) / 126), rtol=1e-6)  # float32
 
 
 @pytest.mark.parametrize(
@@ -161,10 +126,6 @@ def test_what_is_no_mosaic_is_refused(mosaic, black, white, words):
         estimate_amplification(mosaic, black, white)
 
 
-# ---------------------------------------------------------------------------------------------
-# the learned ones
-
-
 def learned(kind, seed=0):
     torch.manual_seed(seed)
     return LearnedAmplifier(kind)
@@ -172,16 +133,6 @@ def learned(kind, seed=0):
 
 def dark(n=2, shape=(20, 26), seed=0):
     return torch.rand(n, 1, *shape, generator=torch.Generator().manual_seed(seed)) ** 3
-
-
-@pytest.mark.parametrize("kind, count", [("histogram", 8_321), ("conv", 2_897)])
-def test_parameter_counts(kind, count):
-    assert sum(p.numel() for p in learned(kind).parameters()) == count
-
-
-def test_unknown_kinds_are_refused():
-    with pytest.raises(OptionError, match="histogram or conv"):
-        LearnedAmplifier("median")
 
 
 def test_the_histogram_is_numpys_in_shares():
@@ -231,12 +182,3 @@ def test_gradient_with_respect_to_the_picture(kind):
     net(x).sum().backward()
     assert (x.grad is None) == (kind == "histogram")
     assert all(p.grad is not None and p.grad.any() for p in net.parameters())
-
-
-def test_the_two_layers_are_one():
-    net = learned("histogram")
-    with torch.no_grad():
-        v = net.out.weight @ net.hidden.weight  # (1, 63)
-        c = net.out.weight @ net.hidden.bias + net.out.bias
-        x = dark()
-        torch.testing.assert_close(net.histogram(x) @ v[0] + c, net(x), rtol=1e-5, atol=0)

@@ -1,6 +1,7 @@
 """Branches at the same time: the same results, on shared-out cores, and no trace afterwards."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -59,6 +60,38 @@ def test_an_exception_in_a_branch_comes_out(cores):
     with pytest.raises(ValueError, match="of this branch"):
         run_together([good, bad, good], torch.zeros(1))
     assert len(ended) == 2  # nothing is left running
+    assert torch.get_num_threads() == threads_of_new_threads() == cores
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        torch.inference_mode,
+        torch.no_grad,
+        torch.enable_grad,
+        lambda: torch.autocast("cpu", torch.bfloat16),
+    ],
+)
+def test_branches_compute_in_the_callers_modes(mode, cores):
+    layer, x = nn.Linear(3, 3), torch.ones(2, 3)
+    with mode():
+        plain, *together = layer(x), *run_together([layer, layer], x)
+    for y in together:
+        assert (y.requires_grad, y.is_inference()) == (plain.requires_grad, plain.is_inference())
+        assert y.dtype == plain.dtype and torch.equal(y, plain)
+
+
+def test_several_threads_may_call_at_once(cores):
+    ready = threading.Barrier(6)
+
+    def call(i):
+        torch.get_num_threads()  # a thread's number is settled at its first use of PyTorch
+        ready.wait()
+        results = run_together([lambda x: x + 1, lambda x: x * 2], torch.tensor(float(i)))
+        return [y.item() for y in results], torch.get_num_threads()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert [*pool.map(call, range(6))] == [([i + 1, i * 2], cores) for i in range(6)]
     assert torch.get_num_threads() == threads_of_new_threads() == cores
 
 

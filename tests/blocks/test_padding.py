@@ -3,17 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lowlight_lib.blocks.padding import pad_to_multiple, run_padded
 from lowlight_lib.sensor import cfa
 
-quick = settings(derandomize=True, deadline=None, max_examples=40)
 sides = st.integers(1, 70)
 
 
-@quick
 @given(h=sides, w=sides, multiple=st.sampled_from([2, 6, 8, 32]))
 @example(h=1, w=1, multiple=32)
 @example(h=2, w=3, multiple=32)
@@ -24,7 +22,6 @@ def test_padding_is_numpys_reflection(h, w, multiple):
     np.testing.assert_array_equal(ours, theirs)
 
 
-@quick
 @given(h=st.integers(2, 70), w=st.integers(2, 70), order=st.sampled_from(sorted(cfa.BAYER)))
 def test_reflection_keeps_the_phase_of_bayer(h, w, order):
     colours = cfa.tile(cfa.from_name(order), (h, w)).astype(np.float32)
@@ -32,7 +29,6 @@ def test_reflection_keeps_the_phase_of_bayer(h, w, order):
     np.testing.assert_array_equal(padded, cfa.tile(cfa.from_name(order), padded.shape))
 
 
-@quick
 @given(h=st.integers(6, 40), w=st.integers(6, 40), multiple=st.sampled_from([6, 12, 48]))
 def test_whole_cells_keep_the_phase_of_x_trans(h, w, multiple):
     x = torch.from_numpy(cfa.tile(np.arange(36.0).reshape(6, 6), (h, w)).copy())[None, None]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.networks import rand
 
@@ -11,10 +11,7 @@ from lowlight_lib.blocks import retinex
 from lowlight_lib.blocks.retinex import Decomposition
 from lowlight_lib.errors import ShapeError
 
-quick = settings(derandomize=True, deadline=None, max_examples=20)
 
-
-@quick
 @given(h=st.integers(1, 12), w=st.integers(1, 12), radius=st.integers(0, 4))
 @example(h=1, w=1, radius=4)
 def test_a_split_by_hand_is_a_product(h, w, radius):

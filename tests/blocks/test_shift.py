@@ -2,20 +2,17 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lowlight_lib.blocks.shift import OFFSETS, move, spatial_shift, temporal_shift
 from lowlight_lib.errors import OptionError, ShapeError
-
-quick = settings(derandomize=True, deadline=None, max_examples=30)
 
 
 def draw(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@quick
 @given(n=st.integers(1, 3), t=st.integers(1, 5), half=st.integers(1, 4))
 def test_temporal_shift_frame_by_frame(n, t, half):
     x = draw(n, t, 2 * half, 2, 3)
@@ -28,7 +25,6 @@ def test_temporal_shift_frame_by_frame(n, t, half):
     assert torch.equal(temporal_shift(reverse), x)
 
 
-@quick
 @given(size=st.integers(1, 12), by=st.integers(-15, 15))
 def test_move_fills_with_zeros(size, by):
     x = torch.arange(1.0, size + 1)
@@ -37,24 +33,16 @@ def test_move_fills_with_zeros(size, by):
     ]
 
 
-def test_the_intended_shift_sends_each_group_its_own_way():
-    assert len(OFFSETS) == len(set(OFFSETS)) == 24 and (0, 0) not in OFFSETS
-    x = torch.zeros(1, 3, 24, 17, 17)
-    x[..., 8, 8] = 1  # one lit pixel in the middle of every channel
-    y = spatial_shift(x, "intended")
-    for c, (dy, dx) in enumerate(OFFSETS):
-        for t in range(3):
-            assert y[0, t, c].nonzero().tolist() == [[8 + dy, 8 + dx]]
-
-
 @pytest.mark.parametrize("channels", [5, 16, 24, 48, 50])
-def test_the_intended_shift_deals_any_number_of_channels(channels):
-    x = torch.zeros(1, 1, channels, 17, 17)
-    x[..., 8, 8] = 1
-    places = [tuple(p) for p in (spatial_shift(x, "intended").nonzero()[:, 3:] - 8).tolist()]
-    assert len(places) == channels and set(places) <= set(OFFSETS)
-    share = [places.count(o) for o in OFFSETS]
-    assert max(share) - min(share) <= 1 and places == sorted(places)
+def test_the_intended_shift_deals_its_offsets_evenly_among_channels(channels):
+    assert len(OFFSETS) == len(set(OFFSETS)) == 24 and (0, 0) not in OFFSETS
+    x = torch.zeros(1, 3, channels, 17, 17)
+    x[..., 8, 8] = 1  # one lit pixel in the middle of every channel
+    places = spatial_shift(x, "intended").nonzero()[:, 3:] - 8
+    for frame in places.view(3, channels, 2).tolist():
+        ways = [tuple(way) for way in frame]
+        share = [ways.count(o) for o in OFFSETS]
+        assert max(share) - min(share) <= 1 and sum(share) == channels and ways == sorted(ways)
 
 
 def test_the_released_shift_takes_every_axis_for_the_one_before():
@@ -66,19 +54,6 @@ def test_the_released_shift_takes_every_axis_for_the_one_before():
         expected = torch.zeros(2, 16, 12, 7)
         expected[:, :, rows:] = x[:, t, :16, : 12 - rows]
         assert torch.equal(y[:, t, 8:], expected)
-
-
-@pytest.mark.parametrize("kind", ["released", "intended"])
-def test_gradients_of_shifts_are_real(kind):
-    """Shifts are linear and move each number to one place: their gradients can be checked."""
-    x = draw(1, 3, 24, 9, 10).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda v: spatial_shift(v, kind), x[:, :, :, :3, :3].detach()
-                                    .requires_grad_())  # fmt: skip
-    assert torch.autograd.gradcheck(temporal_shift, x[:, :, :4, :2, :2].detach().requires_grad_())
-    y = draw(1, 3, 24, 9, 10, seed=1).double()
-    spatial_shift(x, kind).mul(y).sum().backward()
-    # <S x, y> = <x, S* y>: the adjoint moves back.
-    assert (spatial_shift(x, kind) * y).sum().item() == pytest.approx((x * x.grad).sum().item())
 
 
 @pytest.mark.parametrize("kind", ["released", "intended"])

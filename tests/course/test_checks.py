@@ -11,6 +11,7 @@ from support.notebook_files import NOTEBOOKS
 from lowlight_lib.blocks.amplifier import bin_edges, bin_weights
 from lowlight_lib.blocks.packing import unpack
 from lowlight_lib.course import checks
+from lowlight_lib.course.checks import common
 
 EVERY = [name for name, f in vars(checks).items() if inspect.isfunction(f) and name[0] != "_"]
 ROWS = [{"group": "100", "psnr": 20.0, "baseline_psnr": 19.0}]
@@ -35,6 +36,12 @@ def test_a_notebook_calls_its_own_checks_and_all_of_them(path):
 @pytest.mark.parametrize("name", [n for n in EVERY if n != "where_it_goes"])  # None is an answer
 def test_a_forgotten_return_is_named(name):
     refuses(getattr(checks, name), lambda *_: None, "`return`", *MORE.get(name, ()))
+
+
+def test_an_answer_of_another_shape_is_told_so():
+    for truth, answer, said in (((1, 2), (1,), r"shape \(2,\)"), (1.0, (1, 2), "one number")):
+        with pytest.raises(AssertionError, match=f"Return .*{said}"):
+            common.Judge(lambda answer=answer: answer, (), truth)
 
 
 @pytest.mark.parametrize("error", [AssertionError, NotImplementedError])

@@ -40,7 +40,6 @@ RIGHT = {
 }
 
 WRONG = [
-    ("share_of_padding", lambda crop: None, "return"),
     ("share_of_padding", lambda crop: 1 - padding(crop), "the rest"),
     ("share_of_padding", lambda crop: 100 * padding(crop), "between 0 and 1"),
     ("share_of_padding", lambda crop: 1 - max(crop // 32 - 2, 0) ** 2 / (crop // 32) ** 2, "taps"),
@@ -55,7 +54,6 @@ WRONG = [
     ("grouped_cost", lambda i, o, k, g, h, w: cost(i, o // g, k, g, h, w), "divided by the groups"),
     ("grouped_cost", lambda i, o, k, g, h, w: (cost(i, o, k, g, h, w)[0],) * 2, "How often"),
     ("grouped_cost", lambda i, o, k, g, h, w: (1, 1), "Outputs, times inputs"),
-    ("grouped_cost", lambda *_: (1,), "numbers of shape"),
     ("layers_until_curved", lambda: 1, "sum of what it makes"),
     ("layers_until_curved", lambda: 2, "sum of what it makes"),
     ("layers_until_curved", lambda: 4, "fewer do"),

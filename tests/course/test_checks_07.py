@@ -80,7 +80,6 @@ def off_by(**axes):
 
 
 WRONG = [
-    ("steps_needed", lambda t: None, "return"),
     ("steps_needed", lambda t: t, "After \\*no\\* step"),
     ("steps_needed", lambda t: t // 2, "one side at a time"),
     ("steps_needed", lambda t: 2 * t, "how many more"),

@@ -45,12 +45,10 @@ RIGHT = {
     "light_of_half": (lambda w: (w - 1) ** -0.5,),
 }
 WRONG = [
-    ("halo_width", lambda r: None, "return"),
     ("halo_width", lambda r: r, "mean behind it"),
     ("halo_width", lambda r: 2 * r + 1, "side of a window"),
     ("halo_width", lambda r: 4 * r, "both sides"),
     ("halo_width", lambda r: 7, "Write the row down"),
-    ("contrast_left", lambda ratio, gamma: (1.0,), "numbers of shape"),
     ("contrast_left", lambda ratio, gamma: (ratio, ratio**gamma), "other order"),
     ("contrast_left", lambda ratio, gamma: (ratio * gamma, ratio), "First number"),
     ("contrast_left", lambda ratio, gamma: (ratio**gamma, ratio**gamma), "Second number"),

@@ -1,89 +1,67 @@
-"""The checks of notebook 09: right answers pass, likely wrong ones are told what to think about."""
+"""The checks of notebook 09 accept right answers and answer wrong ones with a hint."""
 
-from support.checks import refuses
-
-from lowlight_lib.course import checks
+from support.checks import laws
 
 
-def test_one_by_one_against_three_by_three(capsys):
-    check = checks.one_by_one_against_three_by_three
-    check(lambda channels, scale: scale**2 / 9)
-    assert "7.1" in capsys.readouterr().out
-    refuses(check, lambda channels, scale: 1 / 9, "far fewer positions")
-    refuses(check, lambda channels, scale: scale / 9, "and.*height")
-    refuses(check, lambda channels, scale: 9 / scale**2, "the other layer")
-    refuses(check, lambda channels, scale: None, "return")
-
-
-def bytes_of_layer(c_in, c_out, kernel, groups, height, width):
+def layer_bytes(c_in, c_out, kernel, groups, height, width):
     return 4 * ((c_in + c_out) * height * width + c_out * c_in // groups * kernel**2)
 
 
-def test_bytes_of_layer():
-    check = checks.bytes_of_layer
-    check(bytes_of_layer)
-    refuses(check, lambda *a: bytes_of_layer(*a) / 4, "four bytes")
-    refuses(check, lambda i, o, k, g, h, w: bytes_of_layer(i, o, k, 1, h, w), "own group")
-    refuses(check, lambda i, o, k, g, h, w: 4 * (i + o) * h * w, "weights")
-    for end in (0, 1):  # forgets the input, forgets the output
-        refuses(check, lambda *a, n=end: bytes_of_layer(*a) - 4 * a[n] * a[4] * a[5], "written")
+def without_end(n):
+    """Forgets the input (0) or the output (1)."""
+    return lambda *a: layer_bytes(*a) - 4 * a[n] * a[4] * a[5]
 
 
-def test_redi_with_small_kernels():
-    check = checks.redi_with_small_kernels
-
-    def remaining(parts, shrunk, factor):
-        large = sum(parts[name] for name in shrunk)
-        return sum(parts.values()) - large + large * factor
-
-    both = ("lse", "fuse")
-    check(lambda parts: remaining(parts, both, 9 / 25))
-    refuses(check, lambda parts: remaining(parts, parts, 9 / 25), "Only two")
-    refuses(check, lambda parts: remaining(parts, both, 3 / 5), "two sides")
-    refuses(check, lambda parts: remaining(parts, ("fuse",), 9 / 25), "second 5x5")
-    refuses(check, lambda parts: sum(parts.values()), "lose")
+def remaining(parts, shrunk=("lse", "fuse"), factor=9 / 25):
+    large = sum(parts[name] for name in shrunk)
+    return sum(parts.values()) - large + large * factor
 
 
-def test_share_of_transposed():
-    check = checks.share_of_transposed
-
-    def parts(ops):
-        up = sum(op.macs for op in ops if op.kind == "transposed convolution")
-        return up, sum(op.macs for op in ops) - up
-
-    def right(ops):
-        up, rest = parts(ops)
-        return up / (up + rest), 4 * up / (4 * up + rest)
-
-    check(right)
-    refuses(check, lambda ops: (parts(ops)[0] / parts(ops)[1], right(ops)[1]), "over the MACs")
-    refuses(check, lambda ops: (right(ops)[0], 4 * right(ops)[0]), "in its total")
-    refuses(check, lambda ops: (right(ops)[0], 0.5), "by 4")
-    refuses(check, lambda ops: (0.1,), "numbers of shape")
+def split(ops):
+    up = sum(op.macs for op in ops if op.kind == "transposed convolution")
+    return up, sum(op.macs for op in ops) - up
 
 
-def test_features_kept():
-    check = checks.features_kept
-    check(lambda: (0, 2, 1, 1))
-    refuses(check, lambda: (1, 2, 1, 1), "who needs its input")
-    refuses(check, lambda: (0, 1, 1, 1), "What does LeakyReLU need")
-    refuses(check, lambda: (0, 2, 2, 1), "no input left")
-    refuses(check, lambda: (0, 2, 1, 2), "slope was 0")
-    refuses(check, lambda: (0, 2), "numbers of shape")
+def shares(ops):
+    up, rest = split(ops)
+    return up / (up + rest), 4 * up / (4 * up + rest)
 
 
-def test_fastest_possible():
-    check = checks.fastest_possible
-    check(lambda macs, peak: 2 * macs / peak)
-    refuses(check, lambda macs, peak: macs / peak, "two operations")
-    refuses(check, lambda macs, peak: 2000 * macs / peak, "In seconds")
-    refuses(check, lambda macs, peak: peak / (2 * macs), "pictures a second")
-
-
-def test_least_seconds():
-    check = checks.least_seconds
-    check(lambda flops, moved, peak, bandwidth: max(flops / peak, moved / bandwidth))
-    refuses(check, lambda f, m, p, b: f / p + m / b, "You add")
-    refuses(check, lambda f, m, p, b: min(f / p, m / b), "before both")
-    refuses(check, lambda f, m, p, b: f / p, "before both")
-    refuses(check, lambda f, m, p, b: 2 * max(f / p, m / b), "wait for")
+RIGHT = {
+    "one_by_one_against_three_by_three": (lambda channels, scale: scale**2 / 9,),
+    "bytes_of_layer": (layer_bytes,),
+    "redi_with_small_kernels": (remaining,),
+    "share_of_transposed": (shares,),
+    "features_kept": (lambda: (0, 2, 1, 1),),
+    "fastest_possible": (lambda macs, peak: 2 * macs / peak,),
+    "least_seconds": (lambda flops, moved, peak, width: max(flops / peak, moved / width),),
+}
+WRONG = [
+    ("one_by_one_against_three_by_three", lambda c, scale: 1 / 9, "far fewer positions"),
+    ("one_by_one_against_three_by_three", lambda c, scale: scale / 9, "and.*height"),
+    ("one_by_one_against_three_by_three", lambda c, scale: 9 / scale**2, "the other layer"),
+    ("bytes_of_layer", lambda *a: layer_bytes(*a) / 4, "four bytes"),
+    ("bytes_of_layer", lambda i, o, k, g, h, w: layer_bytes(i, o, k, 1, h, w), "own group"),
+    ("bytes_of_layer", lambda i, o, k, g, h, w: 4 * (i + o) * h * w, "weights"),
+    ("bytes_of_layer", without_end(0), "written"),
+    ("bytes_of_layer", without_end(1), "written"),
+    ("redi_with_small_kernels", lambda parts: remaining(parts, parts), "Only two"),
+    ("redi_with_small_kernels", lambda parts: remaining(parts, factor=3 / 5), "two sides"),
+    ("redi_with_small_kernels", lambda parts: remaining(parts, ("fuse",)), "second 5x5"),
+    ("redi_with_small_kernels", lambda parts: sum(parts.values()), "lose"),
+    ("share_of_transposed", lambda o: (split(o)[0] / split(o)[1], shares(o)[1]), "over the MACs"),
+    ("share_of_transposed", lambda ops: (shares(ops)[0], 4 * shares(ops)[0]), "in its total"),
+    ("share_of_transposed", lambda ops: (shares(ops)[0], 0.5), "by 4"),
+    ("features_kept", lambda: (1, 2, 1, 1), "who needs its input"),
+    ("features_kept", lambda: (0, 1, 1, 1), "What does LeakyReLU need"),
+    ("features_kept", lambda: (0, 2, 2, 1), "no input left"),
+    ("features_kept", lambda: (0, 2, 1, 2), "slope was 0"),
+    ("fastest_possible", lambda macs, peak: macs / peak, "two operations"),
+    ("fastest_possible", lambda macs, peak: 2000 * macs / peak, "In seconds"),
+    ("fastest_possible", lambda macs, peak: peak / (2 * macs), "pictures a second"),
+    ("least_seconds", lambda f, m, p, b: f / p + m / b, "You add"),
+    ("least_seconds", lambda f, m, p, b: min(f / p, m / b), "before both"),
+    ("least_seconds", lambda f, m, p, b: f / p, "before both"),
+    ("least_seconds", lambda f, m, p, b: 2 * max(f / p, m / b), "wait for"),
+]
+test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)

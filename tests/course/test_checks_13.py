@@ -1,78 +1,58 @@
-"""The checks of notebook 13: right answers pass, likely wrong ones are told what to think about."""
+"""The checks of notebook 13 accept right answers and answer wrong ones with a hint."""
 
 import math
 
 import torch
-from support.checks import refuses
+from support.checks import laws
 from torch.nn import functional as F
 
-from lowlight_lib.course import checks
 
-
-def test_frozen_width(capsys):
-    check = checks.frozen_width
-    check(lambda example, width, multiple: width + -example % multiple)
-    assert "luck" in capsys.readouterr().out
-    refuses(check, lambda example, width, multiple: width + -width % multiple, "no longer asks")
-    refuses(check, lambda example, width, multiple: example + -example % multiple, "How many")
-    refuses(check, lambda *a: None, "return")
+def step(low, high):
+    return (high - low) / 255
 
 
 def scale_and_zero(low, high):
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / 255
-    return scale, round(-low / scale)
+    return step(low, high), round(-low / step(low, high))
 
 
-def test_scale_and_zero():
-    check = checks.scale_and_zero
-    check(scale_and_zero)
-    refuses(check, lambda low, high: ((high - low) / 255, -255 * low / (high - low)), "whole")
-    refuses(check, lambda low, high: ((high - low) / 255, 0), "both ends")
-    refuses(check, lambda low, high: (-1.0, 0), "distance")
-
-    def too_coarse(low, high):
-        scale, zero = scale_and_zero(low, high)
-        return scale * 255 / 250, round(zero * 250 / 255)
-
-    refuses(check, too_coarse, "the step can be")
-    refuses(check, lambda low, high: ((high - low) / 255, 0 if low >= 0 else 64), "both ends")
+def too_coarse(low, high):
+    scale, zero = scale_and_zero(low, high)
+    return scale * 255 / 250, round(zero * 250 / 255)
 
 
-def test_psnr_of_bits():
-    check = checks.psnr_of_bits
-    check(lambda bits: 20 * math.log10(2**bits - 1) + 10 * math.log10(12))
-    refuses(check, lambda bits: 20 * math.log10(2 * (2**bits - 1)), "largest")
-    refuses(check, lambda bits: 6.02 * bits, "How long is a step")
+def outside(sums, weights):
+    ring = F.pad(torch.zeros(1, 1, *sums.shape[1:]), (1, 1, 1, 1), value=1.0)
+    return F.conv2d(ring, weights.sum(1, keepdim=True))[0]
 
 
-def test_errors_together():
-    check = checks.errors_together
-    check(lambda dbs: -10 * math.log10(sum(10 ** (-db / 10) for db in dbs)))
-    refuses(check, lambda dbs: -20 * math.log10(sum(10 ** (-db / 20) for db in dbs)), "same way")
-    refuses(check, lambda dbs: sum(dbs) / len(dbs), "nobody's")
-    refuses(check, min, "worst alone")
-    refuses(check, lambda dbs: sum(dbs), "squares")
-
-
-def test_bits_in_use():
-    check = checks.bits_in_use
-    check(lambda channels: channels / (64 * -(-channels // 64)))
-    refuses(check, lambda channels: channels / 64, "more than there is")
-    refuses(check, lambda channels: min(channels / 64, 1), "words of 64")
-
-
-def outside_sums(sums, weights):
-    outside = F.pad(torch.zeros(1, 1, *sums.shape[1:]), (1, 1, 1, 1), value=1.0)
-    return F.conv2d(outside, weights.sum(1, keepdim=True))[0]
-
-
-def test_put_right(capsys):
-    check = checks.put_right
-    check(lambda sums, weights: sums + outside_sums(sums, weights))
-    assert "exact" in capsys.readouterr().out
-    refuses(check, lambda sums, weights: sums - outside_sums(sums, weights), "took 1 from the sum")
-    refuses(check, lambda sums, weights: sums + 2 * outside_sums(sums, weights), "Twice")
-    refuses(check, lambda sums, weights: sums, "nine weights")
-    refuses(check, lambda sums, weights: sums + weights.sum(), "Inside")
-    refuses(check, lambda sums, weights: sums[:1], "numbers of shape")
+RIGHT = {
+    "frozen_width": (lambda example, width, multiple: width + -example % multiple,),
+    "scale_and_zero": (scale_and_zero,),
+    "psnr_of_bits": (lambda bits: 20 * math.log10(2**bits - 1) + 10 * math.log10(12),),
+    "errors_together": (lambda dbs: -10 * math.log10(sum(10 ** (-db / 10) for db in dbs)),),
+    "bits_in_use": (lambda channels: channels / (64 * -(-channels // 64)),),
+    "put_right": (lambda sums, weights: sums + outside(sums, weights),),
+}
+WRONG = [
+    ("frozen_width", lambda example, width, multiple: width + -width % multiple, "no longer asks"),
+    ("frozen_width", lambda example, width, multiple: example + -example % multiple, "How many"),
+    ("scale_and_zero", lambda low, high: (step(low, high), -low / step(low, high)), "whole"),
+    ("scale_and_zero", lambda low, high: (step(low, high), 0), "both ends"),
+    ("scale_and_zero", lambda low, high: (-1.0, 0), "distance"),
+    ("scale_and_zero", too_coarse, "the step can be"),
+    ("scale_and_zero", lambda low, high: (step(low, high), 0 if low >= 0 else 64), "both ends"),
+    ("psnr_of_bits", lambda bits: 20 * math.log10(2 * (2**bits - 1)), "largest"),
+    ("psnr_of_bits", lambda bits: 6.02 * bits, "How long is a step"),
+    ("errors_together", lambda d: -20 * math.log10(sum(10 ** (-v / 20) for v in d)), "same way"),
+    ("errors_together", lambda dbs: sum(dbs) / len(dbs), "nobody's"),
+    ("errors_together", min, "worst alone"),
+    ("errors_together", sum, "squares"),
+    ("bits_in_use", lambda channels: channels / 64, "more than there is"),
+    ("bits_in_use", lambda channels: min(channels / 64, 1), "words of 64"),
+    ("put_right", lambda sums, weights: sums - outside(sums, weights), "took 1 from the sum"),
+    ("put_right", lambda sums, weights: sums + 2 * outside(sums, weights), "Twice"),
+    ("put_right", lambda sums, weights: sums, "nine weights"),
+    ("put_right", lambda sums, weights: sums + weights.sum(), "Inside"),
+]
+test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)

@@ -1,8 +1,6 @@
-"""The notebooks' set-up cell, in an environment that has torch and numpy only.
+"""The notebooks' set-up cell, in a real venv without pip, into which torch and numpy are linked.
 
-The environment is real: a venv without pip, into which torch, numpy and what those two require
-are linked. Its `pip` is a stand-in that records how it was called and installs by linking too, so
-nothing is fetched.
+Its `pip` is a stand-in that records how it was called and installs by linking too.
 """
 
 import importlib.metadata
@@ -31,8 +29,8 @@ arguments = sys.argv[1:]
 names = [a for a in arguments[1:] if not a.startswith("-")]
 held = ""
 if "-c" in arguments:
-    held = open(arguments[arguments.index("-c") + 1]).read()
-    names.remove(arguments[arguments.index("-c") + 1])
+    names.remove(file := arguments[arguments.index("-c") + 1])
+    held = open(file).read()
 with open(os.environ["CALLS"], "a") as f:
     f.write(json.dumps({"arguments": arguments, "names": names, "held": held}) + "\\n")
 if os.environ.get("PIP_FAILS") and held:
@@ -120,23 +118,13 @@ def bare(tmp_path_factory, root):
 
     def run(program, **more):
         calls.write_text("")
-        done = subprocess.run(
-            [python, "-I", "-c", program],
-            cwd=top,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-        )
+        command, env = [python, "-I", "-c", program], environment | more
+        done = subprocess.run(command, cwd=top, env=env, capture_output=True, text=True)
         return done, [json.loads(line) for line in calls.read_text().splitlines()]
 
     stand_in.mkdir()
     (stand_in / "linking.py").write_text(LINKING)
-    prepare = (
-        f"import sys; sys.path.insert(0, {str(stand_in)!r})\n"
-        "import linking\n"
-        "for name in ('torch', 'numpy'): linking.link_with_requirements(name)"
-    )
-    done, _ = run(prepare)
+    done, _ = run(LINK + "for name in ('torch', 'numpy'): linking.link_with_requirements(name)")
     if "symlink privilege" in done.stderr:
         pytest.skip("this Windows does not let us make links")
     assert done.returncode == 0, done.stderr
@@ -147,12 +135,9 @@ def bare(tmp_path_factory, root):
     return run
 
 
+LINK = "import os, sys\nsys.path.insert(0, os.environ['STAND_IN'])\nimport linking\n"
 ON_COLAB = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
 IS_IT_THERE = "\nimport importlib.util as u\nprint('HAS', bool(u.find_spec('lowlight_lib')))\n"
-
-
-def requirement_name(requirement):
-    return re.match(r"[\w.-]+", requirement)[0]
 
 
 # The order of these tests matters: the second one installs.
@@ -176,10 +161,7 @@ def test_on_colab_the_cell_makes_the_library_work(bare):
         "print('WORKS')"
     )
     # Colab has matplotlib; here it is linked beforehand, by hand and not by the cell.
-    matplotlib = (
-        "import os\nsys.path.insert(0, os.environ['STAND_IN'])\n"
-        "import linking\nlinking.link_with_requirements('matplotlib')\n"
-    )
+    matplotlib = LINK + "linking.link_with_requirements('matplotlib')\n"
     done, calls = bare(ON_COLAB + matplotlib + setup_cell() + use)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "WORKS"
@@ -187,8 +169,10 @@ def test_on_colab_the_cell_makes_the_library_work(bare):
     library, requirements = calls  # two calls, no more
     assert library["names"] == [f"git+{colab.REPO_URL}"]
     assert "--no-deps" in library["arguments"]
-    asked = {requirement_name(r): r for r in requirements["names"]}
-    core = {requirement_name(r): r for r in bare.project["dependencies"]}
+    asked, core = (
+        {re.match(r"[\w.-]+", r)[0]: r for r in listed}
+        for listed in (requirements["names"], bare.project["dependencies"])
+    )
     assert not {"torch", "numpy", "matplotlib", "jupyterlab", "pytest"} & set(asked)
     assert {"rawpy", "papermill", "scikit-image"} <= set(asked)
     assert asked == {n: core[n] for n in asked}  # with the bounds of pyproject.toml

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from support.notebook_files import NOTEBOOKS, write_notebook
 
@@ -12,6 +13,7 @@ from lowlight_lib import models
 from lowlight_lib.course import run
 from lowlight_lib.course.plan import plan, typed
 from lowlight_lib.course.students import student_copies
+from lowlight_lib.data import mini
 from lowlight_lib.errors import OptionError, OutputError
 
 
@@ -28,8 +30,6 @@ def quick(tmp_path, monkeypatch):
     def execute(source, target, **options):
         calls.append((Path(target).stem, options["parameters"]))
 
-    import papermill
-
     monkeypatch.setattr(papermill, "execute_notebook", execute)
 
     def course(**options):
@@ -44,10 +44,7 @@ def quick(tmp_path, monkeypatch):
     ("options", "says"),
     [
         ({"parameters": {"stepz": "3"}}, "choose from .*steps"),
-        (
-            {"parameters": {"steps": "3"}, "only": "11"},
-            "no selected notebook has a parameter 'steps'",
-        ),
+        ({"parameters": {"steps": "3"}, "only": "11"}, "no selected notebook has a .* 'steps'"),
         ({"parameters": {"profile": "smoke"}}, "--profile"),
         ({"parameters": {"model": "unet"}}, "choose sid or llpacknet or redi"),
         ({"only": "12"}, "there is no notebook '12'"),
@@ -105,8 +102,6 @@ def test_parameters_are_typed_as_papermill_types_them():
 
 
 def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeypatch):
-    from lowlight_lib.data import mini
-
     made = []
     monkeypatch.setattr(mini, "ensure", lambda root: made.append(root))
     assert quick(data_root=None, only="00") == 0
@@ -114,14 +109,11 @@ def test_without_data_the_mini_sets_are_made_beside_the_notebooks(quick, monkeyp
     monkeypatch.setenv("LOWLIGHT_DATA", str(quick.top / "data"))
     assert quick(data_root=None, only="00") == 0
     assert len(made) == 1
-    assert json.loads((quick.out / "state.json").read_text())["data_root"] == str(
-        quick.top / "data"
-    )
+    state = json.loads((quick.out / "state.json").read_text())
+    assert state["data_root"] == str(quick.top / "data")
 
 
 def test_a_taken_port_is_tried_once_more_and_other_errors_are_not(quick, monkeypatch):
-    import papermill
-
     calls = []
 
     def execute(*a, **k):
@@ -141,8 +133,6 @@ def test_a_taken_port_is_tried_once_more_and_other_errors_are_not(quick, monkeyp
 
 
 def test_a_damaged_results_file_is_a_failure_not_a_crash(quick, monkeypatch):
-    import papermill
-
     def execute(source, target, **k):
         Path(target).with_suffix("").joinpath("results.json").write_text("[{")
 

@@ -10,13 +10,11 @@ from lowlight_lib.data.photos import LolDataset
 from lowlight_lib.restore.photo import decompose_photo
 from lowlight_lib.training import checkpoint, train
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cores")]
 
-@pytest.mark.slow
+
 @pytest.mark.parametrize("key", ["sid", "llpacknet", "redi"])
 def test_course_training_earns_three_decibels(key, mini_root, tmp_path):
-    import torch
-
-    torch.set_num_threads(2)
     done = train.fit(recipes.find(key, "course"), mini_root, tmp_path, progress=False)
     [row] = evaluation.test(key, mini_root, tmp_path, done.checkpoint, progress=False)
     assert row["images"] == 12
@@ -29,11 +27,7 @@ def test_course_training_earns_three_decibels(key, mini_root, tmp_path):
     assert len(json.loads((tmp_path / "results.json").read_text())) == 2
 
 
-@pytest.mark.slow
 def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root, tmp_path):
-    import torch
-
-    torch.set_num_threads(2)
     done = train.fit(recipes.find("brve", "course"), mini_root, tmp_path, progress=False)
     [row] = evaluation.test("brve", mini_root, tmp_path, done.checkpoint, progress=False)
     assert row["images"] == 9
@@ -41,24 +35,18 @@ def test_course_training_of_video_earns_three_decibels_and_steadiness(mini_root,
     assert row["strred"] < row["baseline_strred"]
 
 
-@pytest.mark.slow
-def test_course_training_from_pairs_earns_five_decibels_and_one_paint(mini_root, tmp_path):
-    import torch
-
-    torch.set_num_threads(2)
-    numbers = recipes.find("pairlie", "course")
-    done = train.fit(numbers, mini_root, tmp_path, progress=False)
-    [row] = evaluation.test(
-        "pairlie", mini_root, tmp_path, done.checkpoint, gamma=0.1, progress=False
-    )
+def test_course_training_from_pairs_earns_five_decibels_and_one_reflectance(mini_root, tmp_path):
+    done = train.fit(recipes.find("pairlie", "course"), mini_root, tmp_path, progress=False)
+    how = {"gamma": 0.1, "progress": False}
+    [row] = evaluation.test("pairlie", mini_root, tmp_path, done.checkpoint, **how)
     assert row["images"] == 6
     assert row["psnr"] - row["baseline_psnr"] >= 5.0
     assert row["ssim"] > row["baseline_ssim"]
     network, tests = checkpoint.load("pairlie", done.checkpoint), LolDataset(mini_root)
     for i in (0, 2, 4):  # each scene is there twice, in two exposures
         low = [tests.input(k) for k in (i, i + 1)]
-        paint = [decompose_photo(network, a)["R"] for a in low]
-        assert matched_distance(*paint) < matched_distance(*low)
+        reflectance = [decompose_photo(network, a)["R"] for a in low]
+        assert matched_distance(*reflectance) < matched_distance(*low)
 
 
 def matched_distance(a, b):

@@ -60,12 +60,6 @@ def test_damaged_files_are_named(tmp_path):
     assert scoreboard.bench_rows(tmp_path / "14") == [{"model": "sid"}]
 
 
-def test_a_front_in_numbers():
-    costs, qualities = [1, 2, 2, 3, 3, 4], [10, 12, 11, 12, 13, 12]
-    assert scoreboard.pareto_front(costs, qualities).tolist() == [1, 1, 0, 0, 1, 0]
-    assert scoreboard.pareto_front([1, 1], [5, 5]).all()
-
-
 @given(
     arrays(float, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 5).map(float))
 )

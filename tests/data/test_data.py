@@ -1,22 +1,19 @@
 """The SID layout, mini and real, and the cache under it."""
 
-import dataclasses
-import json
+import errno
 import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import tiny
-from support.system import Dies, few_open_files
+from support.system import few_open_files
 
-from lowlight_lib.data import mini, scenes
-from lowlight_lib.data.base import read_note
 from lowlight_lib.data.cache import ArrayCache
 from lowlight_lib.data.sid import SidDataset, SidPair, read_list
-from lowlight_lib.errors import DataError, LowlightError, OutputError, RawFileError
-from lowlight_lib.sensor import isp
+from lowlight_lib.errors import DataError, OutputError, RawFileError
+from lowlight_lib.sensor import cfa, isp
 from lowlight_lib.sensor.raw import read_raw
 
 
@@ -41,33 +38,6 @@ def test_mini_set_has_the_published_layout(mini_root):
     assert line.startswith("./Sony/short/10001_00_0.1s.dng ./Sony/long/10001_00_10s.dng ISO")
 
 
-def test_mini_splits_share_no_photograph():
-    by_split = {split: set(names) for split, names in mini.stills.PICTURES.items()}
-    assert not by_split["train"] & (by_split["val"] | by_split["test"])
-    assert not by_split["val"] & by_split["test"]
-    assert not {"astronaut", "grace_hopper"} & by_split["train"]
-    assert {"retina", "hubble", "ihc"} <= by_split["train"]
-    natural = {"chelsea", "coffee", "rocket", "astronaut", "grace_hopper", "china", "flower"}
-    assert len(by_split["val"] & natural) >= 2
-    assert len(by_split["test"] & natural) >= 3
-    stereo = {"motorcycle_left", "motorcycle_right"}
-    assert any(stereo <= names for names in by_split.values())
-
-
-@pytest.fixture
-def one_scene(monkeypatch):
-    """A mini set of one scene, so that it takes a moment."""
-    monkeypatch.setattr(mini.stills, "PICTURES", {"train": [], "val": [], "test": ["astronaut"]})
-
-
-def test_mini_files_are_a_function_of_the_seed(tmp_path, one_scene, mini_root):
-    mini.ensure(tmp_path, progress=False, sets="SID")
-    name = "SID/Sony/short/10001_00_0.1s.dng"
-    assert (tmp_path / name).read_bytes() == (mini_root / name).read_bytes()
-    mini.ensure(tmp_path, 1, progress=False, sets="SID")
-    assert (tmp_path / name).read_bytes() != (mini_root / name).read_bytes()
-
-
 def test_mini_shorts_are_darker_by_the_ratio(mini_root):
     data = SidDataset(mini_root, "test")
     for i in (0, 3):
@@ -79,47 +49,6 @@ def test_mini_shorts_are_darker_by_the_ratio(mini_root):
         assert lit[1][low].mean() / lit[0][low].mean() == pytest.approx(
             pair.target_s / pair.input_s, rel=0.05
         )
-
-
-def test_real_data_are_never_overwritten(tmp_path):
-    folder = tiny.make_sid(tmp_path)
-    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    with pytest.raises(DataError, match="not a mini set"):
-        mini.ensure(tmp_path, progress=False, sets="SID", again=True)
-    assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def test_an_interrupted_mini_set_is_made_again(tmp_path, monkeypatch, one_scene):
-    for seed in (0, 1):  # also over a finished set of another seed
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="killed"):
-            patch.setattr(mini.stills, "write_dng", Dies(mini.stills.write_dng))
-            mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        mini.ensure(tmp_path, seed, progress=False, sets="SID")
-        assert read_note(tmp_path / "SID")["seed"] == seed
-        assert len(SidDataset(tmp_path, "test")) == 4
-    first = (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes()
-    mini.ensure(tmp_path, 0, progress=False, sets="SID")
-    assert (tmp_path / "SID/Sony/short/10001_00_0.1s.dng").read_bytes() != first
-
-
-def test_photographs_are_even_and_in_range():
-    for name in scenes.TRAIN[:3] + scenes.TEST:
-        x = scenes.photograph(name)
-        assert x.dtype == np.float32
-        assert x.shape[2] == 3
-        assert not x.shape[0] % 2
-        assert not x.shape[1] % 2
-        assert max(x.shape) <= scenes.LONGEST_SIDE
-        assert 0 <= x.min() < 0.2 < x.max() <= 1
-    with pytest.raises(LowlightError, match="unknown photograph"):
-        scenes.photograph("cat")
-
-
-def test_dead_leaves_are_reproducible_and_varied():
-    a, b, c = (scenes.dead_leaves(s, (96, 128), 200) for s in (1, 1, 2))
-    assert np.array_equal(a, b)
-    assert not np.array_equal(a, c)
-    assert a.std() > 0.1
 
 
 # ---- list files
@@ -172,15 +101,6 @@ def test_bad_lists_say_which_line(tmp_path, text, match):
     assert "Sony_train_list.txt" in str(e.value)
 
 
-def test_missing_list_and_missing_images(tmp_path):
-    with pytest.raises(DataError, match="lowlight data mini"):
-        SidDataset(tmp_path, "train")
-    folder = tiny.make_sid(tmp_path)
-    (folder / "Sony/short/00002_00_0.1s.dng").unlink()
-    with pytest.raises(DataError, match="1 of 6 listed images are missing or empty, such as Sony"):
-        SidDataset(tmp_path, "train")
-
-
 def test_options_of_the_protocol(tmp_path):
     tiny.make_sid(tmp_path, split="test", first=10034, scenes=2)
     folder = tmp_path / "SID"
@@ -195,40 +115,12 @@ def test_options_of_the_protocol(tmp_path):
     left = SidDataset(tmp_path, "test", first_of_burst=True, exclude_misaligned=True)
     assert [p.scene for p in left.pairs] == [10035]
     levels = SidDataset(tmp_path, "test", levels=(500, 16000)).input(0)
-    assert (levels.black_level == 500).all()
-    assert levels.white_level == 16000
+    assert (levels.black_level == 500).all() and levels.white_level == 16000
 
 
 # ---- batches
 
 
-def test_a_batch_is_a_function_of_seed_and_step(sid):
-    data = SidDataset(sid, "train")
-    options = {"size": 2, "crop": 32}
-    x, y = data.batch(5, seed=3, **options)
-    for step in (0, 9, 5):  # in another order, by another object
-        again = SidDataset(sid, "train").batch(step, seed=3, **options)
-    assert np.array_equal(x, again[0])
-    assert np.array_equal(y, again[1])
-    assert not np.array_equal(x, data.batch(6, seed=3, **options)[0])
-    assert not np.array_equal(x, data.batch(5, seed=4, **options)[0])
-    assert x.dtype == y.dtype == np.float32
-    assert x.shape == (2, 1, 32, 32)
-    assert y.shape == (2, 3, 32, 32)
-
-
-def test_an_epoch_sees_every_pair_once(sid, monkeypatch):
-    data = SidDataset(sid, "train")
-    seen = []
-
-    real = data._cut
-    monkeypatch.setattr(data, "_cut", lambda i, *a: seen.append(i) or real(i, *a))
-    for step in range(3):
-        data.batch(step, seed=0, size=2, crop=4)
-    assert sorted(seen[:3]) == sorted(seen[3:]) == [0, 1, 2]
-
-
-@settings(derandomize=True, deadline=None, max_examples=25)
 @given(
     name=st.sampled_from(["RGGB", "GRBG", "GBRG", "BGGR"]),
     shape=st.tuples(st.integers(30, 50), st.integers(30, 50)),
@@ -240,8 +132,6 @@ def test_crops_start_on_red_and_fit_their_target(name, shape, crop, step):
 
     The mosaic holds the filter colours themselves, the target numbers its own pixels by filter.
     """
-    from lowlight_lib.sensor import cfa
-
     cell = cfa.from_name(name)
     colours = cfa.tile(cell, shape).astype(int)
     place = np.arange(shape[0] * shape[1]).reshape(shape)
@@ -261,8 +151,6 @@ def test_batches_of_a_foreign_phase_keep_their_black_levels(tmp_path):
     """Per-place black levels move with the crop."""
     levels = np.array([[10, 20], [30, 40]], np.float32)
     mosaic = np.tile(levels, (20, 20)).astype(np.uint16)  # everything black
-    from lowlight_lib.sensor import cfa
-
     data = SidDataset.__new__(SidDataset)
     data.pairs = [SidPair(None, None, 1, 0, 1.0, 10.0)]
     raw = tiny.raw_of(mosaic, cfa.from_name("BGGR"), black_level=levels)
@@ -310,10 +198,8 @@ def test_cache_decodes_once_and_maps(cache):
     store, source = cache
     for _ in range(3):
         array, notes = store.get(source, "raw", counting)
-    assert counting.calls == 1
-    assert isinstance(array, np.memmap)
-    assert notes == {"n": 1}
-    assert bytes(array) == b"12345678"
+    assert counting.calls == 1 and notes == {"n": 1}
+    assert isinstance(array, np.memmap) and bytes(array) == b"12345678"
 
 
 def test_cache_notices_a_changed_source(cache):
@@ -340,10 +226,9 @@ def test_cache_survives_an_interrupted_build(cache, damage):
         "no array": array.unlink,
         "short array": lambda: array.write_bytes(array.read_bytes()[:-4]),
     }[damage]()
-    assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
-    assert counting.calls == 2
-    store.get(source, "raw", counting)
-    assert counting.calls == 2
+    for _ in range(2):
+        assert bytes(store.get(source, "raw", counting)[0]) == b"12345678"
+        assert counting.calls == 2
 
 
 def test_cache_leaves_nothing_of_a_failed_decode(cache):
@@ -358,8 +243,6 @@ def test_cache_leaves_nothing_of_a_failed_decode(cache):
 
 
 def test_cache_on_a_full_disk_says_where_else(cache, monkeypatch):
-    import errno
-
     store, source = cache
 
     def full(*_):
@@ -380,40 +263,9 @@ def test_cache_can_be_elsewhere(tmp_path, monkeypatch):
     assert not (tmp_path / "a" / "cache").exists()
 
 
-def test_dataset_decodes_each_file_once(sid, tmp_path, monkeypatch):
-    import lowlight_lib.data.sid as module
-
-    SidDataset(sid, "train").prepare(progress=False)
-    monkeypatch.setattr(module, "read_raw", lambda p: pytest.fail("decoded again"))
-    monkeypatch.setattr(module.isp, "develop", lambda p: pytest.fail("developed again"))
-    data = SidDataset(sid, "train").prepare(progress=False)
-    assert isinstance(data.input(0).mosaic, np.memmap)
-    notes = dataclasses.asdict(data.input(0))
-    assert notes["exposure_s"] == pytest.approx(0.1) or notes["exposure_s"] is None
-    note = next((sid / "cache").rglob("*mosaic.json"))
-    assert "sha256" in json.loads(note.read_text())
-
-
 def test_many_images_need_few_file_descriptors(tmp_path):
     """Each memory map holds one; systems allow as few as 256, and SID has 2,026 files to train."""
-    source = tiny.make_sid(tmp_path / "one", scenes=1, shape=(24, 24))
-    folder, lines = tmp_path / "many" / "SID", []
-    for i in range(1, 121):
-        names = f"Sony/short/{i:05d}_00_0.1s.dng", f"Sony/long/{i:05d}_00_10s.dng"
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).hardlink_to(source / name.replace(f"{i:05d}", "00001"))
-        lines.append(f"./{names[0]} ./{names[1]} ISO800 F8")
-    (folder / "Sony_train_list.txt").write_text("\n".join(lines))
-    with few_open_files(200):
-        data = SidDataset(tmp_path / "many", "train").prepare(progress=False)
-        x, _ = data.batch(0, seed=0, size=120, crop=16)
+    tiny.make_sid(tmp_path, scenes=90, shape=(24, 24))
+    with few_open_files(150):
+        x, _ = SidDataset(tmp_path, "train").batch(0, seed=0, size=90, crop=16)
     assert np.isfinite(x).all()
-
-
-def test_a_damaged_image_is_named(tmp_path):
-    folder = tiny.make_sid(tmp_path)
-    bad = folder / "Sony/short/00002_00_0.1s.dng"
-    bad.write_bytes(bad.read_bytes()[:3000])
-    with pytest.raises(RawFileError, match=r"00002_00_0\.1s\.dng"):
-        SidDataset(tmp_path, "train").prepare(progress=False)

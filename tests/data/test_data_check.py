@@ -85,9 +85,6 @@ def test_the_published_counts_follow_from_the_structure_of_the_published_list(tm
     assert "published are" not in str(check(tmp_path))
 
 
-# ---- whole
-
-
 def test_a_whole_set_is_found_whole_and_left_as_it_was(root):
     before = snapshot(root)
     for deep, count in ((False, 3), (True, 6)):
@@ -98,38 +95,12 @@ def test_a_whole_set_is_found_whole_and_left_as_it_was(root):
     assert str(report).endswith("nothing is lacking")
 
 
-def test_the_mini_set_is_whole(mini_root):
-    assert not check(mini_root).errors
+LONG, SHORT = "Sony/long/00001_00_10s.dng", "Sony/short/00001_00_0.1s.dng"
+VAL = "Sony_val_list.txt"
 
 
-# ---- what may be wrong, one at a time: (what happens to SID/, what is said about it)
-
-
-def delete_list(sid):
-    (sid / "Sony_val_list.txt").unlink()
-
-
-def garble_list(sid):
-    (sid / "Sony_val_list.txt").write_text("hello\n")
-
-
-def delete_shorts(sid):
-    for n in (1, 2):
-        (sid / f"Sony/short/{n:05d}_00_0.1s.dng").unlink()
-
-
-def empty_long(sid):
-    (sid / "Sony/long/00001_00_10s.dng").write_bytes(b"")
-
-
-def cut_short(sid):
-    path = sid / "Sony/short/00001_00_0.1s.dng"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 8 // 10])
-
-
-def garble_short(sid):
-    path = sid / "Sony/short/00001_00_0.1s.dng"
-    path.write_bytes(bytes(path.stat().st_size))  # of the right size, but no picture
+def overwrite(path, change):
+    path.write_bytes(change(path.read_bytes()))
 
 
 def lists_inside(sid):
@@ -137,44 +108,52 @@ def lists_inside(sid):
         path.rename(sid / "Sony" / path.name)
 
 
-def rename_shorts(sid):
-    (sid / "Sony/short").rename(sid / "Sony/shorts")
+HARM = {
+    "no list": (
+        lambda f: (f / VAL).unlink(),
+        ["Sony val: {sid}/Sony_val_list.txt: does not exist"],
+    ),
+    "no lines": (
+        lambda f: (f / VAL).write_text("hello\n"),
+        ["Sony val: {sid}/Sony_val_list.txt: line 1 is not"],
+    ),
+    "no inputs": (
+        lambda f: [path.unlink() for path in sorted((f / "Sony/short").iterdir())[:2]],
+        ["train: {sid}: 2 of 6 listed images are missing or empty, such as Sony/short/0"],
+    ),
+    "empty": (
+        lambda f: (f / LONG).write_bytes(b""),
+        ["1 of 6 listed images are missing or empty, such as Sony/long/00001_00_10s.dng"],
+    ),
+    "cut short": (
+        lambda f: overwrite(f / SHORT, lambda data: data[: len(data) * 8 // 10]),
+        ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0.1s"],
+    ),
+    "no picture, of the right size": (
+        lambda f: overwrite(f / SHORT, lambda data: bytes(len(data))),
+        ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0"],
+    ),
+    "lists inside": (lists_inside, [f"{split}_list.txt: does not exist" for split in SCENES]),
+    "other folder": (
+        lambda f: (f / "Sony/short").rename(f / "Sony/shorts"),
+        ["3 of 6 listed", "1 of 2 listed", "2 of 4 listed"],
+    ),
+    "unfinished": (
+        lambda f: (f / "mini.json").write_text(NOTE.replace("true", "false")),
+        ["an unfinished mini set: `lowlight data mini"],
+    ),
+}
 
 
-def interrupt(sid):
-    (sid / "mini.json").write_text(NOTE.replace("true", "false"))
-
-
-@pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (delete_list, ["Sony val: {sid}/Sony_val_list.txt: does not exist"]),
-        (garble_list, ["Sony val: {sid}/Sony_val_list.txt: line 1 is not"]),
-        (
-            delete_shorts,
-            ["train: {sid}: 2 of 6 listed images are missing or empty, such as Sony/short/0"],
-        ),
-        (
-            empty_long,
-            ["1 of 6 listed images are missing or empty, such as Sony/long/00001_00_10s.dng"],
-        ),
-        (cut_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0.1s"]),
-        (garble_short, ["Sony train: 1 of 6 opened cannot be used: {sid}/Sony/short/00001_00_0"]),
-        (lists_inside, [f"{split}_list.txt: does not exist" for split in SCENES]),
-        (rename_shorts, ["3 of 6 listed", "1 of 2 listed", "2 of 4 listed"]),
-        (interrupt, ["an unfinished mini set: `lowlight data mini"]),
-    ],
-    ids=lambda p: getattr(p, "__name__", ""),
-)
+@pytest.mark.parametrize(("harm", "said"), HARM.values(), ids=HARM)
 def test_one_thing_lacking_is_one_thing_said(root, harm, said):
     harm(root / "SID")
     report = check(root, deep=True)
     assert len(report.errors) == len(said), str(report)
     for words, text in zip(said, report.errors, strict=True):
         assert words.format(sid=(root / "SID").resolve()) in text
-        assert "To fix: " in text or harm is interrupt
-    assert report.exit_code == 1
-    assert str(report).endswith(f"to act on: {len(said)}")
+        assert "To fix: " in text or "unfinished" in text
+    assert report.exit_code == 1 and str(report).endswith(f"to act on: {len(said)}")
 
 
 def test_a_few_files_are_opened_and_all_with_deep(root):
@@ -196,9 +175,6 @@ def test_fuji_is_looked_at_where_it_is(root):
     assert not report.errors and "SID Fuji train: 3 items of 3 scenes" in str(report)
     (sid / "mini.json").unlink()
     assert "published are 1655 items of 135 scenes" in str(check(root))
-
-
-# ---- the wrong folder, and one that may not be read
 
 
 def test_the_wrong_folder(root, tmp_path):

@@ -3,16 +3,13 @@
 import json
 import zipfile
 
-import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image
 from support.system import script
 
-from lowlight_lib.data import mini, scenes
 from lowlight_lib.data import photos as pairs
 from lowlight_lib.data.check import check
-from lowlight_lib.data.mini import stills
 from lowlight_lib.errors import DataError, OptionError
 
 RNG = np.random.default_rng(0)
@@ -32,8 +29,7 @@ def complaint(read, *args):
     return str(caught.value)
 
 
-# ---------------------------------------------------------------------------------------------
-# pairs/
+# ---- pairs/
 
 
 def exposures(root, layout, shape=(20, 26)):
@@ -84,20 +80,6 @@ def test_batches_are_two_different_exposures_of_the_same_place(three):
     assert len(chosen) == 20
 
 
-def test_a_batch_is_a_function_of_seed_and_step(three):
-    data = pairs.PairsDataset(three)
-    options = {"size": 5, "crop": 16, "flips": (0.5, 0.5), "transpose": 0.5}
-    whole = data.batch(7, seed=1, **options)
-    again = pairs.PairsDataset(three).batch(7, seed=1, **options)
-    shares = [data.batch(7, seed=1, part=(r, 3), **options) for r in range(3)]
-    for i in range(2):
-        np.testing.assert_array_equal(whole[i], again[i])
-        np.testing.assert_array_equal(whole[i], np.concatenate([s[i] for s in shares]))
-    assert [len(s[0]) for s in shares] == [1, 2, 2]
-    assert (data.batch(7, seed=2, **options)[0] != whole[0]).any()
-    assert (data.batch(8, seed=1, **options)[0] != whole[0]).any()
-
-
 def test_mirrors_turn_both_pictures(three):
     data = pairs.PairsDataset(three)
     options = {"seed": 0, "size": 3, "crop": 12}
@@ -118,21 +100,6 @@ def test_small_pictures_go_on_by_reflection(tmp_path):
     x, _ = data.batch(0, seed=0, size=1, crop=12)
     rows = np.pad(np.arange(5), (0, 7), mode="reflect")
     np.testing.assert_allclose(x[0, 1] * 255, np.repeat(rows[:, None], 12, 1), atol=1e-4)
-
-
-def test_decoding_once(three, monkeypatch):
-    data = pairs.PairsDataset(three).prepare(progress=False)
-    monkeypatch.setattr(pairs, "read_pixels", lambda p: pytest.fail(f"decoded {p} again"))
-    again = pairs.PairsDataset(three)
-    assert isinstance(again._map(again.pairs[0].files[0]), np.memmap)
-    again.batch(0, seed=0, size=3, crop=8)
-    assert again._map(data.pairs[2].files[3]).dtype == np.uint8
-
-
-def test_a_folder_of_one_picture_is_named(tmp_path):
-    exposures(tmp_path, {"1": ["a.png", "b.png"], "lonely": ["a.png"]})
-    said = complaint(pairs.PairsDataset, tmp_path)
-    assert str(tmp_path / "pairs" / "lonely") in said and "two or more" in said
 
 
 @pytest.mark.parametrize(
@@ -171,8 +138,7 @@ def test_a_bad_file_or_size_is_named(tmp_path):
         pairs.PairsDataset(root, "test")
 
 
-# ---------------------------------------------------------------------------------------------
-# LOL
+# ---- LOL
 
 
 def make_lol(root, split="eval15", names=("1.png", "22.png", "3.png"), shape=(20, 26)):
@@ -209,91 +175,7 @@ def test_lol_that_is_not_whole(tmp_path):
     assert "twice" in complaint(pairs.LolDataset, tmp_path)
 
 
-# ---------------------------------------------------------------------------------------------
-# mini sets
-
-
-@pytest.fixture
-def few(monkeypatch):
-    """Mini sets of three small photographs."""
-    monkeypatch.setattr(
-        stills, "PICTURES", {"train": ("leaves_1", "leaves_2"), "test": ("leaves_3",)}
-    )
-    small = scenes.dead_leaves
-    monkeypatch.setattr(scenes, "dead_leaves", lambda n: small(n, (64, 80), 200))
-
-
-def test_mini_sets_are_published_layouts_in_the_dark(few, tmp_path):
-    mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
-    dark = pairs.PairsDataset(tmp_path).prepare(progress=False)
-    means = [[dark.picture(f).mean() for f in s.files] for s in dark.pairs]
-    assert [len(m) for m in means] == [3, 2] and all(sorted(m, reverse=True) == m for m in means)
-    assert min(min(m) for m in means) > 0.02 and max(max(m) for m in means) < 0.25
-    train, test = (pairs.LolDataset(tmp_path, s) for s in ("train", "test"))
-    assert (len(train), len(test)) == (2, 2)
-    for i in range(2):
-        low, high = test.input(i), test.target(i)
-        assert low.shape == high.shape == (64, 80, 3)
-        assert 0.02 < low.mean() < 0.25 < high.mean() < 0.7
-        # Sensor noise: after matching the means the dark picture is far rougher than the bright.
-        rough = [np.abs(np.diff(a, axis=1)).mean() for a in (low * high.mean() / low.mean(), high)]
-        assert rough[0] > 1.3 * rough[1]
-    assert np.asarray(iio.imread(test.pairs[0].files[0])).dtype == np.uint8
-
-
-def test_mini_sets_are_a_function_of_the_seed(few, tmp_path):
-    def made(where, seed):
-        folder = stills.mini_lol(tmp_path / where, seed).make(progress=False)
-        return {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
-
-    first = made("a", 0)
-    assert made("b", 0) == first and made("b", 1).keys() == first.keys()
-    assert made("b", 1) != first
-    note = json.loads((tmp_path / "b/LOL/mini.json").read_text(encoding="utf-8"))
-    assert note["complete"] and note["seed"] == 1
-
-
-@pytest.mark.parametrize("make", [stills.mini_pairs, stills.mini_lol])
-def test_mini_sets_never_touch_others_pictures(make, few, tmp_path):
-    folder = make(tmp_path).make(progress=False)
-    own = save(folder / "mine" / "a.png")
-    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    assert "not of a mini set" in complaint(make(tmp_path, seed=5).make)
-    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
-    own.unlink()
-    outside, note = save(tmp_path / "mine.png"), json.loads((folder / "mini.json").read_text())
-    note["files"].append("../mine.png")
-    (folder / "mini.json").write_text(json.dumps(note))
-    make(tmp_path, seed=5).make(progress=False)  # a mini set is replaced, and nothing beside it
-    assert outside.exists()
-
-
-def test_they_are_mini_sets_as_the_others(few, tmp_path, monkeypatch):
-    assert mini.sets_of("PAIRS") == ["pairs"] and mini.sets_of(["pairs", "lol"]) == ["LOL", "pairs"]
-    assert set(mini.sets_of()) >= {"LOL", "pairs", "SID"} and mini.sets_of(cfa="xtrans") == ["SID"]
-    mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
-    with monkeypatch.context() as patch:
-        patch.setattr(stills.MiniPhotos, "make", lambda *_: pytest.fail("made again"))
-        mini.ensure(tmp_path, progress=False, sets=("LOL", "pairs"))
-    (tmp_path / "LOL/eval15/low/3.png").unlink()
-    mini.ensure(tmp_path, progress=False, sets="LOL")  # what is not whole is made again
-    assert len(pairs.LolDataset(tmp_path)) == 2
-    report = str(check(tmp_path))
-    assert "LOL test: 2 items" in report and "pairs train: 2 items of 2 scenes" in report
-    save(tmp_path / "pairs/mine/a.png")
-    (tmp_path / "LOL/mini.json").unlink()
-    with pytest.raises(DataError, match="not of a mini set"):  # before anything is made
-        mini.ensure(tmp_path, 5, progress=False, sets=("LLRVD", "LOL", "pairs"))
-    assert not (tmp_path / "LLRVD").exists()
-
-
-def test_training_and_testing_share_no_photograph():
-    train, test = (set(stills.PICTURES[k]) for k in ("train", "test"))
-    assert not train & test and not {"astronaut", "grace_hopper"} & train
-
-
-# ---------------------------------------------------------------------------------------------
-# what `lowlight data check` says, and the scripts
+# ---- what `lowlight data check` says, and the scripts
 
 
 def test_check_of_lol(tmp_path):

@@ -64,7 +64,7 @@ def test_both_parts_of_sid(tmp_path, fuji):
     assert [p.parts[-3] for p in names] == ["Sony", "Fuji"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     cell=st.sampled_from(PHASES),
     shape=st.tuples(st.integers(11, 50), st.integers(11, 50)),

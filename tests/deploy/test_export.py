@@ -42,9 +42,7 @@ def small():
     "key, options",
     [
         ("redi", SMALL),
-        pytest.param("sid", {}, marks=pytest.mark.slow),
         pytest.param("sid", {"cfa": "xtrans"}, marks=pytest.mark.slow),
-        pytest.param("llpacknet", {}, marks=pytest.mark.slow),
         pytest.param("llpacknet", {"up": "pixelshuffle"}, marks=pytest.mark.slow),
         pytest.param("llpacknet", {"form": "2020"}, marks=pytest.mark.slow),
         pytest.param("llpacknet", {"form": "2020", "amplifier": "conv"}, marks=pytest.mark.slow),
@@ -172,8 +170,7 @@ def test_without_the_packages(monkeypatch):
         export.to_onnx(build("pairlie", width=4))
 
 
-# ---------------------------------------------------------------------------------------------
-# smaller numbers
+# ---- smaller numbers
 
 
 def test_best_cut_is_the_least_divergence():
@@ -217,6 +214,16 @@ def test_int8_runs_integer_kernels(small):
         assert 0 < np.abs(y - y_q).max() < 0.1  # of a sigmoid's range
 
 
+def test_a_result_that_the_network_reads_again_stays_in_the_file():
+    """X of PairLIE goes out, and into both branches; here in int8 everywhere."""
+    file = export.to_onnx(build("pairlie", width=8))
+    x = np.random.default_rng(0).random((1, 3, 32, 48), np.float32) * 0.3
+    made = quantise.to_int8(file, [x], keep=())
+    assert quantise.int8_kernels(made) == {"QLinearConv": 15}
+    for y_q, y in zip(export.open_file(made)(x), export.open_file(file)(x), strict=True):
+        assert 0 < np.abs(y_q - y).max() < 0.1
+
+
 def test_errors_by_layer(small):
     file, inputs = small
     errors = quantise.layer_errors(file, quantise.to_int8(file, inputs), inputs)
@@ -233,9 +240,8 @@ def test_float16_is_half_as_large_and_close(small):
     weights = [i for i in made.graph.initializer if i.name.endswith("weight")]
     assert weights and all(i.data_type == onnx.TensorProto.FLOAT16 for i in weights)
     assert export.read_about(made)["precision"] == "float16"
-    for y, y_h in zip(
-        export.open_file(file)(inputs[0]), export.open_file(made)(inputs[0]), strict=True
-    ):
+    exact, rough = (export.open_file(f)(inputs[0]) for f in (file, made))
+    for y, y_h in zip(exact, rough, strict=True):
         assert y_h.dtype == np.float32
         assert 0 < np.abs(y - y_h).max() < 2e-3  # float16 has 11 bits
 
@@ -263,8 +269,7 @@ def test_redi_in_int8():
     assert 10 * np.log10(1 / ((y - y_q) ** 2).mean()) > 25
 
 
-# ---------------------------------------------------------------------------------------------
-# calibration sets
+# ---- calibration sets
 
 
 def test_a_calibration_set_of_each_system(tmp_path):
@@ -272,7 +277,7 @@ def test_a_calibration_set_of_each_system(tmp_path):
     tiny.make_sid(tmp_path, scenes=3)
     photos = calibration.calibration_set("pairlie", tmp_path, count=2, side=32)
     assert [x.shape for x in photos] == [(1, 3, 32, 32)] * 2
-    [first, _] = data_of_lol(tmp_path)
+    first = LolDataset(tmp_path, "train").input(0)
     np.testing.assert_array_equal(photos[0][0], first.transpose(2, 0, 1)[:, 4:36, 8:40])
     mosaics = calibration.calibration_set("redi", tmp_path, side=64)
     assert [x.shape for x in mosaics] == [(1, 1, 64, 64)] * 3
@@ -293,11 +298,6 @@ def test_a_calibration_set_of_each_system(tmp_path):
     for system in ("sid", "brve"):
         with pytest.raises(OptionError, match=system):
             calibration.calibration_set(system, tmp_path)
-
-
-def data_of_lol(root):
-    data = LolDataset(root, "train")
-    return [data.input(i) for i in range(len(data))]
 
 
 def test_calibration_sets_that_are_none(tmp_path):
@@ -321,17 +321,13 @@ def test_calibration_sets_that_are_none(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match="cannot be read"):
             calibration.calibration_set("pairlie", path)
-    with pytest.raises(DataError, match="does not exist"):
-        calibration.calibration_set("pairlie", tmp_path / "no.npz")
-    with pytest.raises(DataError, match="no folder"):
-        calibration.calibration_set("pairlie", tmp_path / "no")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no pictures"):
-        calibration.calibration_set("pairlie", tmp_path / "empty")
+    for name, said in (("no.npz", "does not exist"), ("no", "no folder"), ("empty", "no pictures")):
+        with pytest.raises(DataError, match=said):
+            calibration.calibration_set("pairlie", tmp_path / name)
 
 
-# ---------------------------------------------------------------------------------------------
-# the command
+# ---- the command
 
 
 def test_the_command(tmp_path, lowlight):

@@ -9,9 +9,10 @@ import numba
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from support.networks import drawn_weights
+from support.networks import near, reference_network
+from support.networks import reference as reference_outputs
 from torch.nn import functional as F
 
 from lowlight_lib import models
@@ -20,10 +21,7 @@ from lowlight_lib.blocks.shift import ShiftStep, temporal_shift
 from lowlight_lib.deploy.bitpacked import blocks, kernels
 from lowlight_lib.deploy.bitpacked import network as xnor
 from lowlight_lib.errors import OptionError, ShapeError
-from lowlight_lib.models.released import our_name
 from lowlight_lib.training import checkpoint
-
-quick = settings(derandomize=True, deadline=None, max_examples=40)
 
 
 def draw(*shape, seed=0, scale=1.0):
@@ -38,11 +36,9 @@ def randomised(module, seed=0):
     return module.eval()
 
 
-# ---------------------------------------------------------------------------------------------
-# sums
+# ---- sums
 
 
-@quick
 @given(
     st.integers(1, 130), st.integers(1, 20), st.sampled_from([1, 3, 5]), st.sampled_from([1, 2]),
     st.integers(1, 11), st.integers(1, 11), st.booleans(), st.integers(0, 999),
@@ -108,8 +104,7 @@ def test_halving_an_odd_frame_is_refused(shape):
         packed(blocks.channels_last(torch.ones(shape)))
 
 
-# ---------------------------------------------------------------------------------------------
-# blocks
+# ---- blocks
 
 BLOCKS = {
     "dabc 3x3": lambda: DABC2d(24),
@@ -204,18 +199,14 @@ def test_a_plan_by_hand():
     assert plan[0][0].tolist() == [[0, 2, 0, 2, 0, 0], [1, 0, 2, 2, 0, 0]] and plan[1] == []
 
 
-# ---------------------------------------------------------------------------------------------
-# the network
+# ---- the network
 
 
 @pytest.fixture(scope="module")
 def reference(shared):
     """(network with the drawn weights, its packed form, input, output of the released code)."""
-    model = models.build("brve").eval()
-    state = drawn_weights(shared, "brve")
-    model.load_state_dict({our_name("brve", k): v for k, v in state.items()})
-    arrays = np.load(shared / "reference" / "brve.npz")
-    return model, xnor.pack_network(model), *(torch.from_numpy(arrays[k]) for k in "xy")
+    model, arrays = reference_network(shared, "brve"), reference_outputs(shared, "brve")
+    return model, xnor.pack_network(model), arrays["x"], arrays["y"]
 
 
 def test_the_released_network(reference):
@@ -230,6 +221,9 @@ def test_streaming_is_the_clip_form(reference):
     done = [stream.push(frame) for frame in x[0]]
     assert [len(d) for d in done] == [0, 0, 1, 1, 1]
     assert torch.equal(torch.stack([f for d in done for f in d] + stream.close()), fast(x[0]))
+    for shape in ((4, 8, 8), (3, 3, 8, 8), (0, 4, 8, 8), (1, 1, 1, 4, 8, 8)):
+        with pytest.raises(ShapeError, match="a clip is"):
+            fast(torch.zeros(shape))
 
 
 OPTIONS = [
@@ -260,29 +254,6 @@ def test_stage_by_stage(options):
              model.reconstruct(x, first, deep, deep))  # fmt: skip
 
 
-def near(a, b):
-    """Equal but for what a flipped sign spreads in one stage."""
-    assert (a - b).abs().mean() < 2e-3 * b.abs().mean() + 1e-6
-    assert ((a - b).abs() < 1e-4 * b.abs().max()).float().mean() > 0.99
-
-
-@pytest.mark.parametrize("t, h, w", [(1, 8, 8), (2, 5, 7), (3, 1, 1), (4, 13, 22)])
-def test_any_length_and_size(t, h, w):
-    torch.manual_seed(0)
-    fast = xnor.pack_network(models.build("brve", channels=4).eval())
-    x = draw(t, 4, h, w).abs() * 0.3
-    y = fast(x)
-    assert y.shape == x.shape and torch.isfinite(y).all()
-    padded = np.pad(x, [(0, 0)] * 2 + [(0, -h % 8), (0, -w % 8)], "reflect")
-    assert torch.equal(fast(torch.from_numpy(padded))[..., :h, :w], y)  # padding, cropping, no more
-
-
-@pytest.mark.parametrize("shape", [(4, 8, 8), (3, 3, 8, 8), (0, 4, 8, 8), (1, 1, 1, 4, 8, 8)])
-def test_what_is_no_clip(reference, shape):
-    with pytest.raises(ShapeError, match="a clip is"):
-        reference[1](torch.zeros(shape))
-
-
 def test_a_packed_file_is_used_as_it_is(tmp_path, reference):
     model, fast, x, _ = reference
     checkpoint.save(model, tmp_path / "small.safetensors", packed=True)
@@ -303,34 +274,29 @@ def test_calls_from_several_threads_do_not_meet(reference):
             assert torch.equal(y, alone)
 
 
-def test_threads_stay_as_torch_was_told():
-    """In a fresh process: numba, starting its threads, tells OpenMP to use all, and so PyTorch."""
-    code = (
-        "import torch, numpy as np; torch.set_num_threads(1)\n"
-        "from lowlight_lib.deploy.bitpacked import blocks\n"
-        "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
-        "conv(np.ones((1, 4, 4, 8), np.float32)); print(torch.get_num_threads())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+def fresh(before, after):
+    """The words that a process of its own prints after a packed convolution."""
+    code = f"{before}; import numpy as np\n"
+    code += "from lowlight_lib.deploy.bitpacked import blocks\n"
+    code += "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
+    code += f"conv(np.ones((1, 4, 4, 8), np.float32)); print({after})"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_THREADING_LAYER")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1"]
+    return done.stdout.split()
+
+
+def test_threads_stay_as_torch_was_told():
+    """numba, starting its threads, tells OpenMP to use all, and so PyTorch."""
+    assert fresh("import torch; torch.set_num_threads(1)", "torch.get_num_threads()") == ["1"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere OpenMP may be missing")
 def test_threads_are_those_of_openmp():
     """OpenVINO brings TBB along, which numba would take, and it is slower."""
     pytest.importorskip("openvino")
-    code = (
-        "import openvino, numba, numpy as np; openvino.Core().available_devices\n"
-        "from lowlight_lib.deploy.bitpacked import blocks\n"
-        "conv = blocks.PackedConv(np.zeros((8, 1), np.uint8), (8, 8, 1, 1))\n"
-        "conv(np.ones((1, 4, 4, 8), np.float32)); print(numba.threading_layer())"
-    )
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_THREADING_LAYER")}
-    run = [sys.executable, "-c", code]
-    done = subprocess.run(run, capture_output=True, encoding="utf-8", env=env)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["omp"]
+    before = "import openvino, numba; openvino.Core().available_devices"
+    assert fresh(before, "numba.threading_layer()") == ["omp"]
 
 
 def test_nowhere_to_keep_compiled_code(monkeypatch):

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from support.networks import small
 
 from lowlight_lib import models
 from lowlight_lib.errors import OptionError
@@ -65,8 +64,3 @@ def test_any_callable_can_have_a_spec():
     assert models.with_spec(abs, SPEC).spec is SPEC
     with pytest.raises(OptionError, match="does not say how it is fed"):
         models.spec_of(abs)
-
-
-def test_options_are_noted():
-    assert small("redi", kernel=3).spec.options == {"growth": 8, "layers": [1, 2], "kernel": 3}
-    assert models.SYSTEMS["redi"].spec.options is None

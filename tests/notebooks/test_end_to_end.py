@@ -1,20 +1,45 @@
-"""One run of the real thing: the smoke profile through papermill, all models, headless."""
+"""Runs of the real thing: the smoke profile through papermill, all models, headless."""
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import imageio.v3 as iio
+import nbformat
 import pytest
-from support.course import smoke_run
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from support.notebook_files import NOTEBOOKS, tagged
 from support.results import FIELDS
 
+from lowlight_lib.course.students import student_copies
+
 pytestmark = pytest.mark.notebooks
+
+
+def smoke_run(root, out, data, only, limit):
+    """Run notebooks in the smoke profile through the command line; what it printed."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
+    command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
+    command += ["--only", only, "-p", f"limit={limit}", "--data", str(data), "--out", str(out)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, mini_root, root):
     out = tmp_path_factory.mktemp("runs") / "latest"
     return out, smoke_run(root, out, mini_root, "10,12,13", 5)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory, mini_root, root):
+    out = tmp_path_factory.mktemp("runs") / "latest"
+    smoke_run(root, out, mini_root, "11", 4)
+    return out
 
 
 def test_results_json_tells_the_whole_story(run):
@@ -79,3 +104,52 @@ def test_the_bench_of_a_run_is_of_its_own_weights(run):
     assert {r["backend"] for r in rows if r["model"] == "brve"} >= {"eager", "bitpacked"}
     for name in ("pairlie.onnx", "pairlie_int8.onnx", "calibration.npz"):
         assert (out / "13_deploy" / name).stat().st_size > 0
+
+
+def test_results_json_of_video(video):
+    [row] = json.loads((video / "results.json").read_text())
+    more = {"strred", "baseline_strred", "frames", "per_group", "per_image"}
+    assert set(row) >= FIELDS | more
+    assert (row["model"], row["dataset"], row["split"], row["images"], row["frames"]) == (
+        "brve", "llrvd", "test", 4, 40,
+    )  # fmt: skip
+    assert row["protocol"] == "raw_video"
+    scores = ("psnr", "ssim", "strred", "baseline_psnr", "baseline_ssim", "baseline_strred")
+    assert all(math.isfinite(row[k]) for k in scores)
+    # Twelve steps restore nothing, but they do not break it either.
+    assert abs(row["psnr"] - row["baseline_psnr"]) < 3 and 15 < row["baseline_psnr"] < 35
+    groups = row["per_group"].values()
+    assert sum(g["clips"] for g in groups) == 4
+    for k in scores:  # of each ratio first, then of the ratios
+        assert row[k] == pytest.approx(sum(g[k] for g in groups) / len(groups))
+
+
+def test_videos_and_frames_are_there_and_in_the_report(video):
+    folder = video / "11_train_test_video"
+    assert folder.with_suffix(".ipynb").exists()
+    videos = sorted((folder / "pictures").glob("*.mp4"))
+    assert len(videos) == 4
+    frames = iio.imread(videos[0], plugin="FFMPEG")
+    assert len(frames) == 10 and frames.shape[2] > 2.5 * frames.shape[1]  # three side by side
+    pictures = sorted((folder / "pictures" / videos[0].stem).glob("*.png"))
+    assert len(pictures) == 10 and iio.imread(pictures[0]).shape == (128, 160, 3)
+    page = (video / "index.html").read_text()
+    assert all(v.name in page for v in videos) and "<video" in page
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOWLIGHT_PROFILE", "smoke")
+    monkeypatch.setenv("LOWLIGHT_DATA", str(mini_root))
+    monkeypatch.setenv("LOWLIGHT_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    student_copies(root / "notebooks", tmp_path / "copies")
+    notebook = nbformat.read(tmp_path / "copies" / f"{name}.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client.resources["metadata"] = {"path": str(tmp_path)}
+    with pytest.raises(CellExecutionError, match="NotImplementedError") as e:
+        client.execute()
+    assert e.value.ename == "NotImplementedError"
+    outputs = [(c, o.output_type) for c in notebook.cells for o in c.get("outputs", ())]
+    [failed] = [c for c, kind in outputs if kind == "error"]
+    assert failed is next(c for c in notebook.cells if tagged(c, "check"))

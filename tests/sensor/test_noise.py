@@ -1,16 +1,13 @@
-"""The sensor model against its own theory, statistically.
-
-Tolerances are five standard errors throughout: a correct model fails once in two million draws, and
-the draws are seeded, so never by chance.
-"""
+"""The sensor model against its own theory; tolerances are five standard errors, draws seeded."""
 
 import math
+import types
 
 import numpy as np
 import pytest
 
 from lowlight_lib.errors import OptionError, ShapeError
-from lowlight_lib.sensor import isp, noise
+from lowlight_lib.sensor import noise
 from lowlight_lib.sensor.noise import SONY_A7S2, NoiseLevels, expose, noise_levels, tukey_variance
 
 BLACK, WHITE = SONY_A7S2.black_level, SONY_A7S2.white_level
@@ -26,9 +23,8 @@ def central_moments(x):
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("iso", [100, 1600, 6400])
-@pytest.mark.parametrize("level", [0.0, 0.02, 0.5])
-def test_mean_and_variance(level, iso, read):
-    ratio = 2.0
+@pytest.mark.parametrize("level, ratio", [(0.0, 2), (0.02, 2), (0.5, 2), (0.8, 100), (0.8, 300)])
+def test_mean_and_variance(level, ratio, iso, read):
     frame = expose(np.full((H, W), level), ratio, iso=iso, rng=iso + int(100 * level), read=read)
     x = frame.astype(np.float64) - BLACK
     levels = noise_levels("sony_a7s2", iso, read)
@@ -77,33 +73,26 @@ def test_tukey_variance_by_integration(shape):
     np.testing.assert_allclose(tukey_variance(shape), integral, rtol=1e-6)  # the rule's own error
 
 
-def test_tukey_variance_known_cases():
-    assert math.isclose(tukey_variance(0), math.pi**2 / 3)  # logistic
-    assert math.isclose(tukey_variance(1), 1 / 3)  # uniform on [-1, 1]
+def test_tukey_variance_is_continuous():
     # Continuous where the formula changes; it divides by shape^2, which costs eleven digits there.
     assert math.isclose(tukey_variance(2e-6), tukey_variance(0), rel_tol=5e-4)
 
 
-class Given:
+def given(*values):
     """A generator that gives the probabilities it is told."""
-
-    def __init__(self, *values):
-        self.values = values
-
-    def random(self, size):
-        return np.array(self.values, np.float64).reshape(size)
+    return types.SimpleNamespace(random=lambda size: np.array(values, np.float64).reshape(size))
 
 
 @pytest.mark.parametrize("shape", [-0.07, 0.0, 0.13])
 def test_tukey_quantiles(shape):
     p = np.array([0.1, 0.25, 0.5, 0.9])
-    x = noise.tukey_lambda(Given(*p), shape, 4)
+    x = noise.tukey_lambda(given(*p), shape, 4)
     by_hand = [
         math.log(v / (1 - v)) if shape == 0 else (v**shape - (1 - v) ** shape) / shape for v in p
     ]
     np.testing.assert_allclose(x, by_hand, atol=1e-12)  # float64 powers
     assert x[2] == 0 and x[0] == pytest.approx(-x[3])
-    assert np.isfinite(noise.tukey_lambda(Given(0.0), shape, 1)).all()
+    assert np.isfinite(noise.tukey_lambda(given(0.0), shape, 1)).all()
 
 
 def test_tukey_tails_are_heavier():
@@ -118,15 +107,6 @@ def test_tukey_tails_are_heavier():
     assert abs(kurtosis("gauss") - 3) < 5 * standard_error + 1e-2
     # Shape -0.07 has, by the integral over Q^4, a kurtosis of 5.67; shape 0 (logistic) has 4.2.
     assert kurtosis("tukey") > 4.5
-
-
-def test_the_light_falls_with_the_ratio():
-    scene = np.full((200, 200), 0.8)
-    for ratio in (1, 100, 300):
-        x = expose(scene, ratio, iso=100, rng=ratio).astype(np.float64) - BLACK
-        mean, variance = noise_levels("sony_a7s2", 100).moments(0.8 * SPAN / ratio)
-        row = noise_levels("sony_a7s2", 100).row ** 2
-        assert abs(x.mean() - mean) < 5 * math.sqrt(variance / x.size + row / 200)
 
 
 def test_every_place_keeps_its_own_light():
@@ -147,31 +127,18 @@ def test_dtype_levels_and_clipping():
     assert abs((frame == 0).mean() - 0.459) < 5 * math.sqrt(0.25 / frame.size)
 
 
-def test_values_below_zero_in_the_scene_are_dark():
-    dark = expose(np.full((20, 20), -0.5), 1, rng=1)
-    np.testing.assert_array_equal(dark, expose(np.zeros((20, 20)), 1, rng=1))
-
-
 @pytest.mark.parametrize("read", READS)
 def test_same_seed_same_frame(read):
-    scene = np.random.default_rng(0).random((30, 40))
+    scene = np.random.default_rng(0).random((30, 40)) - 0.1
+    before = scene.copy()
     once = expose(scene, 100, rng=7, read=read)
     np.testing.assert_array_equal(once, expose(scene, 100, rng=7, read=read))
     generator = np.random.default_rng(7)
     np.testing.assert_array_equal(once, expose(scene, 100, rng=generator, read=read))
     assert (once != expose(scene, 100, rng=generator, read=read)).any()  # it goes on
     assert (once != expose(scene, 100, rng=8, read=read)).any()
-
-
-def test_the_scene_is_not_changed():
-    scene = np.random.default_rng(0).random((8, 8)).astype(np.float32)
-    before = scene.copy()
-    expose(scene, 10, rng=0)
-    np.testing.assert_array_equal(scene, before)
-
-
-# ---------------------------------------------------------------------------------------------
-# calibration
+    assert np.array_equal(scene, before)
+    np.testing.assert_array_equal(once, expose(scene.clip(0), 100, rng=7, read=read))  # dark is 0
 
 
 @pytest.mark.parametrize("iso, gain", [(100, 0.0939), (1600, 1.5024), (6400, 6.0096)])
@@ -203,12 +170,6 @@ def test_moments_by_hand():
     assert logistic.read_variance() == pytest.approx(9 * math.pi**2 / 3)
 
 
-def test_a_camera_goes_by_name_or_as_itself():
-    scene = np.full((8, 8), 0.1)
-    by_name = expose(scene, 10, "sony_a7s2", rng=0)
-    np.testing.assert_array_equal(by_name, expose(scene, 10, SONY_A7S2, rng=0))
-
-
 @pytest.mark.parametrize(
     "change, error, word",
     [
@@ -229,13 +190,3 @@ def test_what_cannot_be_exposed_is_refused(change, error, word):
     arguments = {"mosaic": np.zeros((4, 4)), "ratio": 100, "rng": 0} | change
     with pytest.raises(error, match=word):
         expose(**arguments)
-
-
-@pytest.mark.parametrize(
-    "name", ["sony_a7s2", "SonyA7S2", "Sony A7S II", "ilce-7sm2", "Sony ILCE-7SM2"]
-)
-def test_a_camera_answers_to_its_names(name):
-    assert noise.find_camera(name) is noise.SONY_A7S2
-    picture = np.full((8, 8, 3), 0.5, np.float32)
-    by_name, by_camera = (isp.undevelop(picture, c) for c in (name, noise.SONY_A7S2))
-    assert np.array_equal(by_name, by_camera)

@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.mosaics import PHASES
 
 from lowlight_lib.data import scenes
 from lowlight_lib.errors import ShapeError, UnsupportedRawError
 from lowlight_lib.sensor import cfa, isp, noise, remosaic
 from lowlight_lib.sensor.raw import RawImage
 
-PHASES = [np.roll(cfa.XTRANS, s, (0, 1)) for s in np.ndindex(6, 6)]
 STRIPES = np.array([[0, 1], [2, 1]], np.uint8)
 GAINS = [(1.0, 1.0, 1.0), *(c.white_balance for c in noise.CAMERAS.values())]
 
@@ -26,7 +26,6 @@ def shoot(cell, name="chelsea", camera=noise.SONY_A7S2):
     return RawImage(dn, cell, 512, 16383, camera.white_balance, camera.color_matrix)
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
 @given(
     cell=st.sampled_from([*PHASES, STRIPES, *cfa.BAYER.values()]),
     shape=st.tuples(st.integers(6, 29), st.integers(6, 29)),
@@ -50,7 +49,6 @@ def test_a_flat_patch_of_any_colour_comes_out_exact(cell, shape, seed):
     assert [getattr(out, k) for k in kept] == [getattr(raw, k) for k in kept]
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
 @given(
     cell=st.sampled_from([*PHASES, STRIPES]),
     shape=st.tuples(st.integers(6, 40), st.integers(6, 40)),

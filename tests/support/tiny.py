@@ -67,6 +67,21 @@ def make_llrvd(root, scenes=(1, 2), shape=(24, 32), frames=6, ratios=(100, 250),
     return folder
 
 
+def make_smoid(root, scenes=(6,), shape=(10, 14), frames=5):
+    """Write clips whose values run through all that 16 bits hold below root/SMOID.
+
+    Scenes 4 and 5 are of the split train, 1 of val, 6 of test.
+    """
+    rng = np.random.default_rng(0)
+    for n in scenes:
+        for gain in (0, 15, 30):
+            for name in ("Dark/RAW/raw_input.npy", "Bright/RAW/raw_target.npy"):
+                path = root / f"SMOID/_Scene{n}/Gain{gain}Gain0" / name
+                path.parent.mkdir(parents=True)
+                np.save(path, rng.integers(0, 65536, (frames, 4, *shape)).astype(np.uint16))
+    return root / "SMOID"
+
+
 def make_photos(root, scenes=3, shape=(40, 48)):
     """Write pairs/ (three exposures a scene) and LOL/ (two pairs a split) below root.
 
