@@ -107,22 +107,20 @@ def is_running(process) -> bool:
 
 
 def open_input(path, error=DataError, todo="check its name and place"):
-    """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails."""
+    """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails.
+
+    So it does for a pipe or a device, which would be waited for without end.
+    """
     try:
-        need_file(path, error)
-        return open(path, "rb")
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return open(path, "rb")
     except OSError as e:
         raise error(why_unread(e), file=path, todo=todo) from e
     except ValueError as e:  # a zero byte in it, say
         raise error(f"is no file name ({e})", file=repr(str(path)), todo="check it") from e
-
-
-def need_file(path, error=DataError) -> None:
-    """Refuse a folder, and a pipe or a device, which would be waited for without end."""
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
-        raise error(what, file=path, todo="name a file")
+    what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+    raise error(what, file=path, todo="name a file")
 
 
 def why_unread(error: OSError) -> str:

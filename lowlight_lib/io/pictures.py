@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from ..errors import DataError
-from .files import need_file
+from .files import open_input
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows others, for some it runs programs
@@ -80,8 +80,7 @@ def _decode(path):
     """(pixels as they lie in the file, EXIF orientation that is left to apply)."""
     from PIL import Image
 
-    need_file(path)
-    with open(path, "rb") as f:
+    with open_input(path) as f:
         head = f.read(25)
     if not head:
         raise DataError("is empty (0 bytes)", file=path, todo="copy it again")

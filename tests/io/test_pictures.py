@@ -234,7 +234,7 @@ def test_turned_once_as_exif_says(name, orientation, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.png", None, "cannot be read as a picture .*No such file"),
+        ("a.png", None, "does not exist"),
         ("a.png", b"", "is empty"),
         ("b.jpg", b"<html>quota exceeded</html>", "cannot be read as a picture"),
         ("d.ARW", b"x", "takes raw"),

@@ -1,6 +1,8 @@
 """Raw files of other people: DNGs mean what they say, damaged ones say what is wrong."""
 
 import dataclasses
+import os
+import struct
 
 import numpy as np
 import pytest
@@ -262,8 +264,6 @@ def test_no_header_no_guess(size, tmp_path):
 @pytest.mark.parametrize("model", [b"NIKON D1", b"\0" * 8])
 def test_a_panasonic_file_that_is_cut_off(model, tmp_path):
     """No sample is at hand: a header of its own kind, and then too few pixels."""
-    import struct
-
     entries = [(2, 4, 4000), (3, 4, 3000), (0x117, 4, 4000 * 3000 * 2), (0x118, 4, 4096)]
     body = b"".join(struct.pack("<HHII", code, kind, 1, v) for code, kind, v in entries)
     data = b"IIU\0" + struct.pack("<IH", 8, len(entries)) + body + model
@@ -272,14 +272,11 @@ def test_a_panasonic_file_that_is_cut_off(model, tmp_path):
     with pytest.raises(RawFileError, match="damaged or truncated: pixels are missing"):
         read_raw(path)
     path.write_bytes(data.ljust(4096 + 4000 * 3000 * 8 // 7, b"\1"))
-    with pytest.raises(RawFileError) as caught:
+    with pytest.raises(RawFileError, match="not a raw file that LibRaw knows"):  # all are there
         read_raw(path)
-    assert "pixels are missing" not in str(caught.value)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
-    import os
-
     if not hasattr(os, "mkfifo"):
         pytest.skip("a system without pipes in folders")
     os.mkfifo(tmp_path / "a.dng")
