@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import OptionError, ShapeError
+from ..sensor.cfa import tile
 from .padding import pad_to_multiple
 
 BINS = 128  # n in equation 5
 SMALLEST, LARGEST = 1.0, 300.0
+_MOST_PLANES = 64  # of the mosaic, one a black level
 _STRIP = 1 << 20  # pixels counted at a time: bincount needs 8 bytes for each
 
 
@@ -42,7 +44,7 @@ def estimate_amplification(
 
     Args:
         mosaic: (H, W), integer or float, in DN.
-        black_level: DN; a number, or one for each place of the CFA.
+        black_level: DN; a number, or a cell of them that repeats.
         m: brightness wanted; the paper uses 0.1 to 0.9, its released code 1 to 9.
     Returns the same float32 value as the released code.
     Raises ShapeError: not a 2-D array of numbers, or white not above black.
@@ -59,8 +61,12 @@ def estimate_amplification(
     black = black[:1, :1] if (black == black[0, 0]).all() else black
     rows, columns = black.shape
     weight = light = 0.0
-    for i, j in np.ndindex(rows, columns):
-        sums = _weighted_sums(mosaic[i::rows, j::columns], black[i, j], white_level)
+    if black.size <= _MOST_PLANES:
+        planes = [(mosaic[i::rows, j::columns], black[i, j]) for i, j in np.ndindex(rows, columns)]
+    else:  # a level a line, say
+        planes = [(mosaic, tile(black, mosaic.shape))]
+    for plane, level in planes:
+        sums = _weighted_sums(plane, level, white_level)
         weight, light = weight + sums[0], light + sums[1]
     if light == 0:  # nothing but black: as bright as allowed; nothing but white: as it is
         return LARGEST if weight > 0 else SMALLEST
@@ -75,16 +81,16 @@ def _weighted_sums(plane, black, white):
     A uint16 plane has at most 65,536 values: they are counted once, and the formula runs over them.
     """
     step = max(1, _STRIP // max(1, plane.shape[-1]))
-    strips = (plane[r : r + step] for r in range(0, plane.shape[0], step))
-    if plane.dtype == np.uint16:
+    strips = [slice(r, r + step) for r in range(0, plane.shape[0], step)]
+    if plane.dtype == np.uint16 and not np.ndim(black):
         counts = np.zeros(65536, np.int64)
         for strip in strips:
-            counts += np.bincount(strip.ravel(), minlength=65536)
+            counts += np.bincount(plane[strip].ravel(), minlength=65536)
         w, x = _weigh(np.arange(65536), black, white)
         return np.array([(counts * w.astype(np.float64)).sum(), (counts * (w * x)).sum()])
-    sums = np.zeros(2)  # fractions, negative or large integers: too many values for a table
+    sums = np.zeros(2)  # fractions, large integers, many levels: too many values for a table
     for strip in strips:
-        w, x = _weigh(strip, black, white)
+        w, x = _weigh(plane[strip], black[strip] if np.ndim(black) else black, white)
         sums += w.sum(dtype=np.float64), (w * x).sum(dtype=np.float64)
     return sums
 

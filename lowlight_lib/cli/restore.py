@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -9,6 +11,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from ..errors import LowlightError, OptionError, OutputError
+from ..io.files import output_error
 from ..models import SYSTEMS
 from . import options as opt
 
@@ -111,16 +114,27 @@ def restore(
                     what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"
                     seconds = sum(done.seconds.values())
                 amplified = "" if photos else f"  amplified {done.amplification:.4g} times"
-                print(f"{source} -> {what}{amplified}, {seconds:.1f} s")
+                _tell(f"{source} -> {what}{amplified}, {seconds:.1f} s")
                 del done  # before the next one needs the memory
-        except LowlightError as e:
+        except (LowlightError, MemoryError) as e:
             failed += 1
-            print(f"error: {e}", file=sys.stderr)
+            why = e if isinstance(e, LowlightError) else f"{source}: does not fit into memory"
+            print(f"error: {why}", file=sys.stderr)
     if failed:
         if len(inputs) > 1:
             rest = "" if failed == len(inputs) else ", the others are done"
             print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _tell(text):
+    """Print a line; OutputError on a full disk, once."""
+    try:
+        print(text, flush=True)
+    except OSError as e:
+        with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise output_error("what was done", e) from e
 
 
 def _output_names(inputs, out, key, ms, suffix):

@@ -12,13 +12,13 @@ import functools
 import hashlib
 import json
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputError
+from ..errors import DataError, OutputError
+from ..io.arrays import map_array
 from ..io.files import atomic_write
 
 FORMAT = 1
@@ -122,11 +122,6 @@ def _check(note):
     return _digest(json.dumps({k: v for k, v in note.items() if k != "check"}))
 
 
-# An array's header is read by Python's own parser, and that of 3.11 can fail with a SystemError
-# ("recursion depth mismatch", python/cpython#106905) where two threads are in it.
-_HEADERS = threading.Lock()
-
-
 def _read(source, array_path, note_path):
     """(memory map, notes) of an entry that was made from this source; None where there is none."""
     now = _stat(source)
@@ -142,15 +137,16 @@ def _read(source, array_path, note_path):
         newer = max(made[1:]) > max(noted[1:])  # than the note, which was written last
         if newer and note.get("array_sha256") not in (None, _sha256(array_path, *made)):
             return None
-        with _HEADERS:
-            array = np.load(array_path, mmap_mode="r", allow_pickle=False)
+        array = map_array(array_path)
         if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:
             return None
-    except FileNotFoundError:
-        return None
-    except OSError as e:
-        raise OutputError(f"cannot be opened ({e.strerror or e})", file=array_path) from e
-    except Exception:  # cut short, or edited, in a dozen ways
+    except (OSError, DataError) as e:
+        system = e if isinstance(e, OSError) else e.__cause__
+        if isinstance(system, OSError) and not isinstance(system, FileNotFoundError):
+            what = f"cannot be opened ({system.strerror or system})"
+            raise OutputError(what, file=array_path) from e
+        return None  # gone, or cut short
+    except Exception:  # edited, in a dozen ways
         return None
     if stat != now or newer:  # copied or touched, not changed
         with contextlib.suppress(OutputError):

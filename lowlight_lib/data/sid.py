@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, OptionError, UnsupportedRawError
-from ..io.files import why_unread
+from ..io.files import open_input
 from ..models import Task
 from ..sensor import cfa, isp
 from ..sensor.raw import RawImage, read_raw
@@ -31,7 +31,7 @@ PUBLISHED = {  # pairs and scenes of the authors' lists
     "Sony": {"train": (1865, 161), "val": (234, 20), "test": (598, 50)},
     "Fuji": {"train": (1655, 135), "val": (218, 17), "test": (524, 41)},
 }
-_NAME = re.compile(r"(\d+)_(\d+)_(\d+(?:\.\d+)?)s\.\w+$")
+_NAME = re.compile(r"(\d{1,9})_(\d{1,9})_(\d{1,9}(?:\.\d{1,9})?)s\.\w+$")
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,12 @@ def read_list(path, folder) -> list[SidPair]:
     path, folder = Path(path), Path(folder).resolve()
 
     def refuse(what):
-        raise DataError(what, file=path, todo="get the list again")
+        raise DataError(f"{what:.500}", file=path, todo="get the list again")
 
+    todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as e:
-        todo = "put SID's list files there, or make mini data with `lowlight data mini ROOT`"
-        raise DataError(why_unread(e), file=path, todo=todo) from e
+        with open_input(path, todo=todo) as f:
+            text = f.read().decode("utf-8-sig")
     except UnicodeDecodeError as e:
         raise DataError(f"is no text ({e})", file=path, todo="get the list again") from e
     pairs = []
@@ -80,6 +79,8 @@ def read_list(path, folder) -> list[SidPair]:
         if len(words) < 2 or None in names or names[0][1] != names[1][1]:
             refuse(f"line {n} is not `short long ISO F` of one scene: {line!r}")
         files = [Path(w.replace("\\", "/")) for w in words]
+        if any(len(part.encode()) > 255 for f in files for part in f.parts) or "\0" in line:
+            refuse(f"line {n} holds what is no name of a file: {line!r}")
         # A Windows path has a drive or a root of its own, which other systems do not see.
         anchored = any(PureWindowsPath(w).anchor for w in words)
         if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
@@ -198,7 +199,11 @@ class SidDataset(Dataset):
         mosaic, notes = self._map(self.pairs[i].input, kind, make)
         if self.levels:
             notes = notes | {"black_level": self.levels[0], "white_level": self.levels[1]}
-        return RawImage(mosaic, **notes, path=str(self.pairs[i].input))
+        try:
+            return RawImage(mosaic, **notes, path=str(self.pairs[i].input))
+        except (TypeError, ValueError, UnsupportedRawError) as e:
+            what = f"has a damaged note in {self.cache.folder} ({e})"
+            raise DataError(what, file=self.pairs[i].input, todo="delete that folder") from e
 
     @functools.cached_property
     def _input_kind(self):
@@ -248,8 +253,9 @@ class SidDataset(Dataset):
         )
         inner = tuple(slice(more, more + crop) for more in later)
         mosaic, target = (a[rows][:, cols][inner] for a in (raw.mosaic, target))
-        moved = [-s - more for s, more in zip(start, later, strict=True)]
-        black = np.roll(raw.black_level, moved, (0, 1))
+        h, w = raw.mosaic.shape
+        at = np.arange(h)[rows][inner[0]], np.arange(w)[cols][inner[1]]
+        black = cfa.look_up(raw.black_level, *at)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
         inside = n if keep == "planes" else 1  # of what changes places: whole cells, or pixels
         blocks = signal.reshape(crop // inside, inside, crop // inside, inside)

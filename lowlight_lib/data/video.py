@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..io.arrays import map_array
 from ..models import Task
 from ..sensor import display
 from .base import Dataset, gather, random_lines, read_note, turn
@@ -196,9 +197,10 @@ class VideoDataset(Dataset):
             part = part[(slice(None),) * axis + (lines,)]
         black, white = self.levels
         x = part.astype(np.float32, order="C")
-        if part.dtype.kind == "f" and not np.isfinite(x).all():
-            todo = "make it again from the raw frames"
-            raise DataError("holds values that are not finite", file=path, todo=todo)
+        scaled = part.dtype.kind == "f" and white > 1 and x.max(initial=0) <= 1 and (x % 1).any()
+        if scaled or (part.dtype.kind == "f" and not np.isfinite(x).all()):
+            what = "holds values that are not finite, or no DN: all are below 1, and white is not"
+            raise DataError(what, file=path, todo="make it again from the raw frames")
         x -= np.float32(black)
         x *= np.float32(ratio / (white - black))
         return np.clip(x, 0, 1, out=x)
@@ -207,13 +209,9 @@ class VideoDataset(Dataset):
 def open_clip(path, channels_last) -> np.ndarray:
     """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip
     of four planes of a type that we read."""
-    try:
-        clip = np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError as e:
-        raise DataError("is missing", file=path, todo="complete the scene") from e
-    except Exception as e:  # a damaged header fails in a dozen ways
-        what = f"is cut short, or no array that can be mapped ({e})"
-        raise DataError(what, file=path, todo="copy it again") from e
+    if not Path(path).exists():
+        raise DataError("is missing", file=path, todo="complete the scene")
+    clip = map_array(path)
     if (clip.dtype.kind, clip.dtype.itemsize) not in (("u", 2), ("f", 2), ("f", 4), ("f", 8)):
         raise DataError(f"holds {clip.dtype}, not uint16", file=path, todo="store it as uint16")
     planes = "(T, H, W, 4)" if channels_last else "(T, 4, H, W)"

@@ -15,7 +15,7 @@ from ..data import open_dataset
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..evaluation.photos import pixels_of, read_prediction
-from ..io.pickles import read_npz
+from ..io.arrays import read_arrays
 from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
@@ -61,7 +61,7 @@ def write_calibration(path, key, arrays) -> Path:
 def read_calibration(path, key) -> list[np.ndarray]:
     """The inputs of a calibration set, (1, C, h, w) each; DataError for another's."""
     spec = models.SYSTEMS[key].spec
-    arrays = read_npz(path)
+    arrays = read_arrays(path)
     try:
         of = json.loads(str(arrays.pop("about", "{}"))).get("key", key)
     except (ValueError, AttributeError, RecursionError) as e:

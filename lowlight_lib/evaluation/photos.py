@@ -12,8 +12,8 @@ import numpy as np
 from ..blocks.retinex import recompose
 from ..data.photos import photos_in
 from ..errors import DataError, OptionError
+from ..io.arrays import read_arrays
 from ..io.files import atomic_write, write_picture
-from ..io.pickles import read_npz
 from ..io.pictures import read_photo
 from ..restore.photo import check_gamma, decompose_photo, recompose_photo
 from .base import Evaluation
@@ -84,7 +84,7 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     path = Path(path)
     if path.suffix.lower() != ".npz":
         return read_photo(path)
-    arrays = read_npz(path)
+    arrays = read_arrays(path)
     pair = next((p for p in (("L", "R"), ("output_0", "output_1")) if {*p} <= {*arrays}), None)
     if pair:
         L, R = (pixels_of(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))

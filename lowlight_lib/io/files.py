@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import OptionError, OutputError
+from ..errors import DataError, OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 _PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a sixth more bytes
@@ -106,6 +107,23 @@ def is_running(process) -> bool:
         return psutil.Process(pid).create_time() == began
     except (psutil.Error, TypeError, ValueError, OverflowError):
         return False
+
+
+def open_input(path, error=DataError, todo="check its name and place"):
+    """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails.
+
+    So it does for a pipe or a device, which would be waited for without end.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            return open(path, "rb")
+    except OSError as e:
+        raise error(why_unread(e), file=path, todo=todo) from e
+    except ValueError as e:  # a zero byte in it, say
+        raise error(f"is no file name ({e})", file=repr(str(path)), todo="check it") from e
+    what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+    raise error(what, file=path, todo="name a file")
 
 
 def why_unread(error: OSError) -> str:

@@ -19,7 +19,6 @@ from ..errors import DataError
 from .files import why_unread
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
-LARGEST_NPZ = 2**31  # bytes in it
 MOST = 2000  # instructions of its pickle
 MOST_OF_CHECKPOINT = 2**21
 _VALUE = re.compile("NONE|(BIN|LONG_)?INT[12]?|LONG[14]?|(BIN)?FLOAT|BYTEARRAY8|"
@@ -65,20 +64,6 @@ def load_npy(path):
         what = f"is no .npy file of plain data, so it was not read ({e!s:.200})"
         todo = "get it again from where the data set comes from, and do not open it otherwise"
         raise DataError(what, file=path, todo=todo) from e
-
-
-def read_npz(path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz, none of objects; DataError for whatever is no such file."""
-    try:
-        if sum(m.file_size for m in zipfile.ZipFile(path).infolist()) > LARGEST_NPZ:
-            raise DataError(f"more than {LARGEST_NPZ} bytes")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
-    except FileNotFoundError as e:
-        raise DataError("does not exist", file=path, todo="check its place") from e
-    except Exception as e:  # a damaged header fails in a dozen ways
-        what = f"cannot be read as npz ({e!s:.200})"
-        raise DataError(what, file=path, todo="write it again") from e
 
 
 class _Unknown:

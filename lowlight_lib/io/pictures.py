@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import psutil
 
 from ..errors import DataError
+from .files import open_input
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")  # Pillow knows others, for some it runs programs
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # what the files begin with
-_MOST = 4 * 178_956_970  # values of a deep TIFF; of all other files Pillow has the same limit
+_MOST = 2**30  # pixels, and OpenCV's limit
+_SWITCH = threading.Lock()
 _ORIENTATION, _DNG_VERSION = 0x0112, 0xC612  # tags
 
 
@@ -40,9 +44,11 @@ def read_pixels(path) -> np.ndarray:
         raise DataError("is not called a picture", file=path, todo=todo)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damaged tags, and pictures over 89 megapixels
+            warnings.simplefilter("ignore")  # about damaged tags
             pixels, orientation = _decode(path)
-    except (MemoryError, DataError):
+        if pixels.ndim not in (2, 3):
+            raise ValueError(f"it is no flat picture: {pixels.shape}")
+    except DataError:
         raise
     except Exception as e:  # what is no picture, or a damaged one, fails in a dozen ways
         todo = "copy it again, or save it as PNG or as TIFF without compression"
@@ -74,19 +80,32 @@ def _decode(path):
     """(pixels as they lie in the file, EXIF orientation that is left to apply)."""
     from PIL import Image
 
-    with open(path, "rb") as f:
+    with open_input(path) as f:
         head = f.read(25)
     if not head:
         raise DataError("is empty (0 bytes)", file=path, todo="copy it again")
     deep = _decode_deep_tiff(path) if head.startswith(_TIFF) else None
     if deep is not None:
         return deep
-    with Image.open(path, formats=_FORMATS) as image:
+    with _SWITCH:  # Pillow's own limit is half of what some cameras take
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            opened = Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with opened as image:
+        _refuse_huge(*image.size)
         image.load()  # first: Pillow turns a TIFF by itself, and then takes its orientation away
         orientation = image.getexif().get(_ORIENTATION, 1)
         if image.format == "PNG" and head[24] == 16:  # of which Pillow keeps 8 bits
             return _decode_opencv(path), orientation
         return np.asarray(image.convert("RGB")), orientation
+
+
+def _refuse_huge(width, height):
+    """As small files can claim large pictures, which are 15 bytes a pixel until they are floats."""
+    if width * height > _MOST or 15 * width * height > psutil.virtual_memory().available:
+        raise ValueError(f"it is too large: {width} x {height} exceeds limits")
 
 
 def _decode_deep_tiff(path):
@@ -102,8 +121,9 @@ def _decode_deep_tiff(path):
             return None
         if kind not in ("MINISBLACK", "RGB"):
             raise ValueError(f"it has {bits}-bit {kind} colours")
-        if page.size > _MOST:
-            raise ValueError(f"it is too large: {page.size} values")
+        _refuse_huge(page.size // page.samplesperpixel, 1)
+        if len(page.dataoffsets) < np.prod(page.chunked):
+            raise ValueError("parts of it are missing")
         try:
             pixels = page.asarray()
         except ValueError as e:  # compressed in a way that tifffile alone does not know

@@ -17,7 +17,8 @@ from ..errors import DataError, OptionError, OutputError, ShapeError
 from ..io.movies import Frames
 from ..sensor import cfa as cfa_module
 from ..sensor import display
-from .still import factor_of
+from ..sensor.raw import check_levels
+from .still import factor_of, need_whole
 from .window import out_of_memory, run
 
 PIECE, TILE, OVERLAP = 50, 256, 32  # as published
@@ -46,9 +47,9 @@ def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, over
     """
     if seams not in SEAMS:
         raise OptionError(f"unknown seams {seams!r}", todo=f"use {' or '.join(SEAMS)}")
-    if piece < 1 or not 0 <= overlap < (np.inf if tile is None else tile):
+    if piece < 1 or not 0 <= 2 * overlap <= (np.inf if tile is None else tile):
         what = f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}"
-        todo = "a piece has a frame at least, and a tile more pixels than the overlap"
+        todo = "a piece has a frame at least, and a tile twice more pixels than the overlap"
         raise OptionError(what, todo=todo)
     for start in range(0, frames, piece):
         x = np.ascontiguousarray(read(slice(start, min(start + piece, frames))))
@@ -81,6 +82,8 @@ class RawClip:
         x = np.asarray(self.array[frames], np.float32)
         if not np.isfinite(x).all():
             raise DataError("holds values that are not finite (NaN or infinity)", file=self.path)
+        if self.white > 1:
+            need_whole(self.array[frames], self.path)
         x = x.transpose(0, 3, 1, 2) if self.like.channels_last else x
         scale = np.float32(amplification / (self.white - self.black))
         return np.clip((x - np.float32(self.black)) * scale, 0, 1)
@@ -98,8 +101,7 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if black is None or white is None:
         todo = "give --black and --white"
         raise OptionError("a .npy clip does not say its levels", file=path, todo=todo)
-    if not white > black:
-        raise OptionError(f"the white level {white:g} is not above the black level {black:g}")
+    check_levels(black, white, path, OptionError)
     try:
         array, like = open_clip(path, channels_last=True), DATASETS["llrvd"]
     except DataError:

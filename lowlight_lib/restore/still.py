@@ -16,6 +16,7 @@ import torch
 from ..blocks.amplifier import estimate_amplification
 from ..blocks.retinex import recompose
 from ..errors import OptionError, RawFileError, ShapeError
+from ..io.arrays import read_arrays
 from ..io.pictures import upright as turn
 from ..models import Task, spec_of
 from ..sensor import cfa as cfa_module
@@ -156,10 +157,11 @@ def factor_of(mosaic, black_level, white_level, amplification, m) -> float:
         raise OptionError(f"m is above 0, got {m}")
     if amplification == "auto":
         return estimate_amplification(mosaic, black_level, white_level, m)
-    if not (isinstance(amplification, numbers.Real) and 0 < cast(float, amplification) < np.inf):
-        what = f"amplification is 'auto' or a number above 0, not {amplification!r}"
+    factor = float(amplification) * m if isinstance(amplification, numbers.Real) else 0
+    if not 1e-6 <= factor <= 1e6:  # beyond it nothing is to be seen
+        what = f"amplification is 'auto' or a number above 0, not {amplification!r} (m = {m})"
         raise OptionError(what, todo="give auto, or a number such as 100")
-    return float(amplification) * m
+    return factor
 
 
 def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
@@ -189,30 +191,33 @@ class _Clock:
 
 
 def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
-    """Open a raw file, or a .npy mosaic: (H, W), whole numbers that fit 16 bits.
+    """Open a raw file, or a .npy or .npz mosaic: (H, W), whole numbers that fit 16 bits.
 
     Args:
         black, white, cfa: what a .npy does not say: its levels in DN, and the name of its filters.
     """
-    if Path(path).suffix.lower() != ".npy":
+    if Path(path).suffix.lower() not in (".npy", ".npz"):
         return read_raw(path)
     if black is None or white is None or cfa is None:
         what = "a .npy mosaic does not say its levels and filters"
         raise OptionError(what, file=path, todo="give --black, --white and --cfa")
-    try:
-        with open(path, "rb") as f:
-            a = np.lib.format.read_array(f, allow_pickle=False)
-    except FileNotFoundError as e:
-        raise RawFileError("does not exist", file=path, todo="check the name") from e
-    except (OSError, ValueError, EOFError) as e:
-        raise RawFileError(f"is not a .npy array ({e})", file=path) from e
+    arrays = read_arrays(path, RawFileError)
+    if len(arrays) != 1:
+        what = f"holds the arrays {', '.join(arrays) or 'none'}, not one mosaic"
+        raise RawFileError(what, file=path, todo="save the mosaic alone")
+    (a,) = arrays.values()
     if a.ndim != 2 or a.dtype.kind not in "uif" or min(a.shape) < 2:
         raise ShapeError(f"a mosaic is a 2-D array of numbers, got {a.dtype} {a.shape}", file=path)
-    if a.dtype.kind == "f" and not (np.isfinite(a).all() and np.abs(a - np.rint(a)).max() <= 1e-3):
-        what = "holds fractions, NaN or infinity, not the whole numbers (DN) of a sensor"
-        todo = "multiply a normalised mosaic up to DN, and say so with --black and --white"
-        raise ShapeError(what, file=path, todo=todo)
+    need_whole(a, path)
     if a.min() < 0 or a.max() > 65535:
         raise ShapeError(f"holds {a.min():g}..{a.max():g}, not 0..65535", file=path)
     a, cell = np.rint(a).astype(np.uint16), cfa_module.from_name(cfa)
     return RawImage(a, cell, black_level=black, white_level=white, path=str(path))
+
+
+def need_whole(a, path) -> None:
+    """ShapeError for floats that are not the whole numbers of a sensor: the rest may be scaled."""
+    if a.dtype.kind == "f" and not (np.isfinite(a).all() and np.abs(a - np.rint(a)).max() <= 1e-3):
+        what = "holds fractions, NaN or infinity, not the whole numbers (DN) of a sensor"
+        todo = "multiply normalised values up to DN, and say so with --black and --white"
+        raise ShapeError(what, file=path, todo=todo)

@@ -12,6 +12,7 @@ import torch
 from ..errors import OptionError, ShapeError
 from ..models import spec_of
 
+LEAST_TILE = 32
 # How PyTorch says it: the CPU's allocator, CUDA's, and sizes that overflow before either.
 _NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
 
@@ -26,7 +27,8 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 
     Args:
         network: a callable; with a `spec` where there is a tile and no overlap.
-        tile: side of the tiles in pixels of the network's input. None is one part, whole.
+        tile: side of the tiles in pixels of the network's input, at least 32, as smaller ones take
+            almost as much memory and hours. None is one part, whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
         channels: of what `finish` makes of the network's output, one tensor (N, C', h, w).
     Yields:
@@ -40,7 +42,7 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
         spec = spec_of(network)
         if tile < spec.multiple:
             raise OptionError(f"a tile has at least {spec.multiple} pixels a side, got {tile}")
-        tile, halo = tile // spec.multiple * spec.multiple, spec.halo
+        tile, halo = max(tile, LEAST_TILE) // spec.multiple * spec.multiple, spec.halo
     device = device_of(network)
     for rows, columns in itertools.product(*(_along(n, tile, overlap) for n in x.shape[-2:])):
         top, left = max(0, rows.start - halo), max(0, columns.start - halo)

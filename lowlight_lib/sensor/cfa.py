@@ -75,6 +75,11 @@ def tile(cell: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     return np.tile(cell, reps)[: shape[0], : shape[1]]
 
 
+def look_up(cell: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What a cell, repeated, has at some lines and columns: (len(rows), len(columns))."""
+    return cell[np.ix_(rows % cell.shape[0], columns % cell.shape[1])]
+
+
 def _need_multiple(x, n, what):
     h, w = x.shape[-2:]
     if h < n or w < n or h % n or w % n:
@@ -178,7 +183,9 @@ def _in_phase(raw, like, kind):
     mosaic[:top] = mosaic[n : n + top]
     mosaic[:, :left] = mosaic[:, n : n + left]
     # Adding a line moves every phase-bound quantity by one, the black levels too.
-    black = np.roll(raw.black_level, (top, left), (0, 1))
+    small = raw.black_level.shape == raw.cfa.shape  # repeats with the filters; others as a whole
+    lines = (whole_cells(s, t, 0, n) for s, t in zip(raw.mosaic.shape, (top, left), strict=True))
+    black = look_up(raw.black_level, *(at[:n] if small else at for at in lines))
     return dataclasses.replace(raw, mosaic=mosaic, cfa=like.copy(), black_level=black), (top, left)
 
 

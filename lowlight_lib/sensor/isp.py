@@ -17,7 +17,7 @@ from . import cfa as cfa_module
 from .cameras import Camera, find_camera
 from .colorimetry import bt709_decode, camera_from_srgb
 from .dng import SMALLEST_DNG, encode_dng
-from .raw import RawImage, _damaged, _open, read_raw
+from .raw import RawImage, _damaged, open_raw, read_opened
 
 _SMALLEST_XTRANS = 512  # LibRaw's X-Trans demosaic works in tiles of 512 and refuses less
 
@@ -37,26 +37,34 @@ def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndar
     """
     import rawpy
 
-    if isinstance(raw, RawImage):
-        (h, w), source = raw.mosaic.shape, raw.path
-        opened = rawpy.imread(io.BytesIO(encode_dng(_large_enough(raw))))
-    else:
-        h = w = None
-        source, opened = raw, _open(raw)
-    with opened as file:
-        try:
-            n, size = 0 if file.raw_pattern is None else len(file.raw_pattern), file.sizes
-            small = n == 6 and min(size.height, size.width) < _SMALLEST_XTRANS
-            if small and not isinstance(raw, RawImage):  # a mosaic can be extended
-                return develop(read_raw(raw), auto_bright=auto_bright)
-            picture = file.postprocess(
-                use_camera_wb=True, no_auto_bright=not auto_bright, output_bps=16, user_flip=0
-            )
-        except rawpy.LibRawError as e:
-            raise _damaged(source, e) from e
+    if not isinstance(raw, RawImage):
+        with open_raw(raw) as opened:
+            image, same = read_opened(*opened, raw)
+            if same and not (len(image.cfa) == 6 and min(image.mosaic.shape) < _SMALLEST_XTRANS):
+                return _postprocess(opened[0], auto_bright, raw)
+        raw = image  # LibRaw would make another picture of the file, or none
+    (h, w), cell = raw.mosaic.shape, raw.cfa.shape
+    if raw.black_level.shape != cell or (raw.black_level % 1).any() or raw.white_level % 1:
+        signal = np.rint(raw.normalized() * np.float32(65535)).clip(0, 65535)
+        raw = dataclasses.replace(
+            raw, mosaic=signal.astype(np.uint16), black_level=0, white_level=65535
+        )
+    with rawpy.imread(io.BytesIO(encode_dng(_large_enough(raw)))) as file:
+        return _postprocess(file, auto_bright, raw.path)[:h, :w]
+
+
+def _postprocess(file, auto_bright, source):
+    import rawpy
+
+    try:
+        picture = file.postprocess(
+            use_camera_wb=True, no_auto_bright=not auto_bright, output_bps=16, user_flip=0
+        )
+    except rawpy.LibRawError as e:
+        raise _damaged(source, e) from e
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise RawFileError(f"develops to {picture.shape}, not to three colours", file=source)
-    return picture[:h, :w].astype(np.float32) / np.float32(65535)
+    return picture.astype(np.float32) / np.float32(65535)
 
 
 def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:

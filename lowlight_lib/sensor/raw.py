@@ -6,20 +6,27 @@ Built in notebooks/01_raw_and_bayer.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import RawFileError, ShapeError, UnsupportedRawError
-from ..io.files import atomic_write
+from ..errors import LowlightError, RawFileError, ShapeError, UnsupportedRawError
+from ..io.files import atomic_write, open_input
 from . import cfa as cfa_module
 from . import dng
 from .dng import encode_dng
 
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+# What files begin with that are known by more than their size, beside TIFF.
+_HEADS = (b"FUJIFILM", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAP")
+_LOST = 4, 32  # lines and columns of the last corner
+_OTHERS = "give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie"
+_DEVELOP = "develop it with another program, and give that picture to pairlie"
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class RawImage:
     Attributes:
         mosaic: uint16 (H, W), margins cut off, not rotated.
         cfa: uint8 (2, 2) or (6, 6), colour of each filter from the top left pixel; 0=R 1=G 2=B.
-        black_level: float32 of cfa's shape, the value of no light at each place of the cell, in DN.
+        black_level: float32, the value of no light in DN, at each place of a cell that repeats: of
+            cfa's shape, or another one of the file's, which may be as large as the mosaic.
         white_level: the value at which the sensor saturates, in DN.
         white_balance: (r, g, b) gains with g = 1; daylight where the file says nothing.
         color_matrix: CIE XYZ (D65) -> camera, float32 (3, 3), or None where nobody knows it.
@@ -59,11 +67,12 @@ class RawImage:
         if cell.shape not in ((2, 2), (6, 6)) or not np.isin(cell, (0, 1, 2)).all():
             what = f"a CFA is a 2x2 or 6x6 cell of 0, 1, 2, got {cell.tolist()}"
             raise UnsupportedRawError(what, file=self.path)
-        black = np.broadcast_to(np.asarray(self.black_level, np.float32), cell.shape).copy()
-        if not (np.isfinite(black).all() and black.max() < self.white_level):
-            what = f"white level {self.white_level} is not above black level {black.max():g}"
-            todo = "check the levels; for a .npy mosaic give --black and --white"
-            raise UnsupportedRawError(what, file=self.path, todo=todo)
+        black = np.array(self.black_level, np.float32)
+        with contextlib.suppress(ValueError):  # a cell of its own
+            black = np.broadcast_to(black, cell.shape).copy()
+        if black.ndim != 2 or not black.size:
+            raise ShapeError(f"black levels are a cell, got {black.shape}", file=self.path)
+        check_levels(black, self.white_level, self.path)
         matrix = self.color_matrix
         if matrix is not None:
             matrix = np.asarray(matrix, np.float32).reshape(3, 3)
@@ -88,60 +97,90 @@ class RawImage:
         return np.divide(x, span, out=x)
 
 
+def check_levels(black, white, file=None, error=UnsupportedRawError) -> None:
+    """Raise `error` for levels that leave no room, or are out of all range."""
+    low, high = float(np.min(black)), float(np.max(black))
+    if not (low > -(2**16) and high + 1 <= white < 2**32):
+        what = f"white level {white:g} is not above black level {high:g}, or they are out of range"
+        todo = "check the levels; for a .npy give --black and --white"
+        raise error(what, file=file, todo=todo)
+
+
 def read_raw(path: Path | str) -> RawImage:
     """Open a camera's raw file (ARW, NEF, CR2, RAF, DNG, ...), copy all out and close it.
 
+    Of a DNG that is the part which its tags want to be shown.
+
     Raises:
         RawFileError: missing, unreadable, empty, truncated, or not a raw file.
-        UnsupportedRawError: a raw without a three-colour filter array (linear, monochrome, Foveon).
+        UnsupportedRawError: a raw without a three-colour filter array (linear, monochrome, Foveon),
+            of pixels that are not square, or packed in a way that LibRaw does not know.
     Built in notebooks/01_raw_and_bayer, section 1.
     """
+    with open_raw(path) as opened:
+        return read_opened(*opened, path)[0]
+
+
+def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
+    """The RawImage of what `open_raw` gives, and whether LibRaw itself knows all of it: then
+    LibRaw develops the file as it should be developed."""
     import rawpy
 
-    with _open(path) as raw:
-        try:
-            if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
-                what = "is a raw file without a colour filter array (linear, monochrome or Foveon)"
-                raise _unsupported(path, what)
-            mosaic = np.array(raw.raw_image_visible, np.uint16)  # a copy: LibRaw frees its own
-            # The indices of one cell from the top left *visible* pixel: `raw_pattern` starts at the
-            # margin's corner, which on sensors with odd margins is another phase.
-            n = len(raw.raw_pattern)
-            index = np.array(raw.raw_colors_visible[:n, :n])
-            names = [chr(c) for c in raw.color_desc]
-            if raw.num_colors != 3 or not {names[i] for i in np.unique(index)} <= set("RGB"):
-                what = f"has the filter colours {raw.color_desc.decode()!r}, not red, green, blue"
-                raise _unsupported(path, what)
-            black = np.asarray(raw.black_level_per_channel, np.float32)[index]
-            white = float(raw.white_level)
-            balance = _white_balance(raw)
-            matrix = np.asarray(raw.rgb_xyz_matrix, np.float32)[:3]
-            sizes, other = raw.sizes, raw.other
-        except rawpy.LibRawError as e:
-            raise _damaged(path, e) from e
+    if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
+        what = "is a raw file without a colour filter array (linear, monochrome or Foveon)"
+        raise _unsupported(path, what)
+    sizes, other = raw.sizes, None
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # a date that is none
+        other = raw.other
+    if sizes.pixel_aspect != 1:
+        what = f"has pixels that are not square ({sizes.pixel_aspect:g} times as wide as high)"
+        raise _unsupported(path, what, _DEVELOP)
+    # The indices of one cell from the top left *visible* pixel: `raw_pattern` starts at the
+    # margin's corner, which on sensors with odd margins is another phase.
+    n = len(raw.raw_pattern)
+    index = np.array(raw.raw_colors_visible[:n, :n])
+    names = [chr(c) for c in raw.color_desc]
+    if raw.num_colors != 3 or not {names[i] for i in np.unique(index)} <= set("RGB"):
+        what = f"has the filter colours {raw.color_desc.decode()!r}, not red, green, blue"
+        raise _unsupported(path, what)
+    known = np.asarray(raw.black_level_per_channel, np.float32)[index]
     cell = np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8)
     if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # 4x4 cells look like this
         raise _unsupported(path, "has a filter array that is neither Bayer nor X-Trans")
-    tags = dng.read_tags(path)
-    if white <= 255 and dng.model_of(tags) is None:  # LibRaw knows some cameras by file size alone
-        what = f"has no header, and LibRaw guesses an 8-bit camera of {mosaic.shape} from its size"
-        todo = "if it is a bare array, save it as .npy and give --black, --white and --cfa"
-        raise UnsupportedRawError(what, file=path, todo=todo)
-    if tags.get(dng.END, 0) > Path(path).stat().st_size:  # LibRaw does not miss the last few pixels
-        raise RawFileError("ends before its pixels do", file=path, todo="copy it again")
-    return RawImage(
+    crop = dng.crop_of(tags, sizes, path)
+    black, white = dng.black_of(tags, known, sizes, crop, path), int(raw.white_level)
+    if tags.get("is_float"):  # LibRaw's own way loses halves, fractions of black, and predictors
+        mosaic, black, white = dng.read_floats(path, tags, sizes, black)
+    else:
+        mosaic = raw.raw_image_visible
+    mosaic = np.array(mosaic[crop], np.uint16)  # a copy: LibRaw frees its own
+    matrix = np.asarray(raw.rgb_xyz_matrix, np.float32)[:3]
+    known_matrix = bool(matrix.any() and np.isfinite(matrix).all())
+    _refuse_lost(mosaic, white, path)
+    image = RawImage(
         mosaic=mosaic,
-        cfa=cell,
-        black_level=dng.black_of(tags, black, sizes),
-        white_level=int(white),
-        white_balance=balance,
-        color_matrix=matrix if matrix.any() else dng.matrix_of(tags),
+        cfa=cfa_module.look_up(cell, *(c.start + np.arange(n) for c in crop)),
+        black_level=black,
+        white_level=white,
+        white_balance=_white_balance(raw),
+        color_matrix=matrix if known_matrix else dng.matrix_of(tags),
         orientation=_ORIENTATION.get(sizes.flip, 1),
-        model=dng.model_of(tags),
-        exposure_s=_shortest(other.shutter_speed),
-        iso=_shortest(other.iso_speed) or tags.get(dng.ISO),
+        model=tags.get("model"),
+        exposure_s=_shortest(getattr(other, "shutter_speed", None)),
+        iso=_shortest(getattr(other, "iso_speed", None)) or tags.get("iso"),
         path=str(path),
     )
+    same = mosaic.shape == (sizes.height, sizes.width) and np.array_equal(image.black_level, known)
+    return image, same and not tags.get("is_float")
+
+
+def _refuse_lost(mosaic, white, path):
+    """What decoders leave where pixels are missing: zeros, or the last value or two for ever."""
+    corner = mosaic[-_LOST[0] :, -_LOST[1] :]
+    lost = (corner == corner[:1]).all() and (corner[:, 2:] == corner[:, :-2]).all()
+    if lost and corner.max() <= 0.75 * white:  # brighter ones can be light
+        what = f"is damaged or truncated: all its last pixels have the value {corner[0, -1]}"
+        raise RawFileError(what, file=path, todo="copy it again from the card")
 
 
 def write_dng(path: Path | str, raw: RawImage) -> None:
@@ -162,45 +201,65 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
         f.write(data)
 
 
-def _open(path):
-    """rawpy.imread, with every way it can fail turned into a RawFileError that says what to do."""
+@contextlib.contextmanager
+def open_raw(path):
+    """(an opened rawpy.RawPy, what `dng.read_tags` says); each way to fail, also within the block,
+    is a RawFileError that says what to do."""
     import rawpy
 
-    path = Path(path)
+    with open_input(path, RawFileError, "check its name and rights") as f:
+        head = f.read(16)
+        if not head:
+            raise RawFileError("is empty (0 bytes)", file=path, todo="copy it again from the card")
+        tags: dict = {}
+        try:
+            tags = dng.read_tags(path)
+            if tags.get("layout", [1])[0] != 1:
+                what = "has rows or columns of pixels that are staggered (its CFALayout is not 1)"
+                raise _unsupported(path, what, _DEVELOP)
+            with rawpy.imread(str(path)) as file:
+                if not (tags.get("named") or head.startswith(_HEADS) or head[4:11] == b"ftypcrx"):
+                    f.seek(0)
+                    _refuse_guess(file, f.read(), path)
+                yield file, tags
+        except (LowlightError, MemoryError):
+            raise
+        except UnicodeEncodeError as e:
+            raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
+        except Exception as e:  # of LibRaw, or tags that make no sense
+            packed = "floats" if tags.get("is_float") else None
+            packed = packed or dng.COMPRESSIONS.get(tags.get("compression"))
+            if packed and tags["is_dng"]:
+                what = f"is packed as {packed}, which LibRaw cannot unpack"
+                raise _unsupported(path, what, dng.CONVERT) from e
+            if isinstance(e, rawpy.LibRawFileUnsupportedError):
+                what = "is not a raw file that LibRaw knows"
+                raise RawFileError(what, file=path, todo=_OTHERS) from e
+            raise _damaged(path, e) from e
+
+
+def _refuse_guess(raw, data, path):
+    """LibRaw knows some cameras by the size of their files alone: not if a byte more is there."""
+    import rawpy
+
     try:
-        size = path.stat().st_size
-        with open(path, "rb") as f:
-            f.read(1)
-    except FileNotFoundError as e:
-        raise RawFileError("does not exist", file=path, todo="check the name") from e
-    except IsADirectoryError as e:
-        raise RawFileError("is a folder", file=path, todo="name a raw file in it") from e
-    except ValueError as e:  # a zero byte in it, say
-        raise RawFileError(f"is no file name ({e})", file=repr(str(path))) from e
-    except OSError as e:
-        raise RawFileError(f"cannot be read ({e.strerror})", file=path, todo="check access") from e
-    if size == 0:
-        raise RawFileError("is empty (0 bytes)", file=path, todo="copy it again from the card")
-    try:
-        return rawpy.imread(str(path))
-    except UnicodeEncodeError as e:
-        raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
-    except rawpy.LibRawFileUnsupportedError as e:
-        todo = "give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie"
-        raise RawFileError("is not a raw file that LibRaw knows", file=path, todo=todo) from e
+        rawpy.imread(io.BytesIO(data + b"\0")).close()
     except rawpy.LibRawError as e:
-        raise _damaged(path, e) from e
+        size = raw.sizes
+        what = f"has no header, and LibRaw guesses {size.height}x{size.width} pixels from its size"
+        todo = "if it is a bare array, save it as .npy and give --black, --white and --cfa"
+        raise UnsupportedRawError(what, file=path, todo=todo) from e
 
 
 def _damaged(path, error):
     text = error.args[0] if error.args else error
     text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    what = f"is damaged or truncated (LibRaw: {text})"
+    what = f"is damaged or truncated ({text})"
     return RawFileError(what, file=path, todo="copy it again from the card")
 
 
-def _unsupported(path, what):
-    return UnsupportedRawError(what, file=path, todo="use a raw from a Bayer or X-Trans sensor")
+def _unsupported(path, what, todo="use a raw from a Bayer or X-Trans sensor"):
+    return UnsupportedRawError(what, file=path, todo=todo)
 
 
 def _white_balance(raw):

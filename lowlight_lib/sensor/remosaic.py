@@ -53,13 +53,12 @@ def remosaic(raw: RawImage) -> RawImage:
     weights = _kernels(raw.cfa, raw.white_balance)
     black = np.rint(raw.black_level.mean())
     rows, cols = (cfa_module.whole_cells(s, _RADIUS, -s % n + _RADIUS, n) for s in (h, w))
-    level = np.roll(raw.black_level, (_RADIUS, _RADIUS), (0, 1))
     side = n + 2 * _RADIUS
     out = np.empty((h, w), np.uint16)
     for top in range(0, h, _STRIP * n):
         part = rows[top : top + _STRIP * n + 2 * _RADIUS]
         x = raw.mosaic[np.ix_(part, cols)].astype(np.float32)
-        x -= cfa_module.tile(level, x.shape)
+        x -= cfa_module.look_up(raw.black_level, part, cols)
         cells = sliding_window_view(x, (side, side))[::n, ::n]  # (H/n, W/n, side, side)
         y = cells.reshape(-1, side * side) @ weights  # (cells, n * n)
         y = y.reshape(*cells.shape[:2], n, n).swapaxes(1, 2).reshape(cells.shape[0] * n, -1)

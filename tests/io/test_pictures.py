@@ -1,5 +1,6 @@
 """Photographs from disk: every odd kind of file, whole, upright, at full depth."""
 
+import os
 import struct
 import zlib
 
@@ -233,7 +234,7 @@ def test_turned_once_as_exif_says(name, orientation, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.png", None, "cannot be read as a picture .*No such file"),
+        ("a.png", None, "does not exist"),
         ("a.png", b"", "is empty"),
         ("b.jpg", b"<html>quota exceeded</html>", "cannot be read as a picture"),
         ("d.ARW", b"x", "takes raw"),
@@ -286,3 +287,59 @@ def test_a_small_file_that_claims_a_huge_picture_takes_no_memory(tmp_path):
     set_tags(path, ImageWidth=60000, ImageLength=60000)
     with pytest.raises(DataError, match="is too large"):
         read_photo(path)
+
+
+def grey_png(path, width, height):
+    """A sound PNG of one grey, 8 bits, however large."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj()
+    data = b"".join(packer.compress(b"\0" + b"\x40" * width) for _ in range(height))
+    file = b"\x89PNG\r\n\x1a\n"
+    for name, body in [(b"IHDR", head), (b"IDAT", data + packer.flush()), (b"IEND", b"")]:
+        file += struct.pack(">I", len(body)) + name + body
+        file += struct.pack(">I", zlib.crc32(name + body))
+    path.write_bytes(file)
+    return path
+
+
+@pytest.mark.slow
+def test_photographs_of_more_than_pillows_pixels(tmp_path):
+    limit = Image.MAX_IMAGE_PIXELS
+    found = read_pixels(grey_png(tmp_path / "a.png", 13400, 13400))
+    assert found.shape == (13400, 13400, 3) and (found[-1] == 64).all()
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_pixels_that_memory_does_not_hold_are_refused(tmp_path, monkeypatch):
+    path = grey_png(tmp_path / "a.png", 300, 200)
+    memory = pictures.psutil.virtual_memory()._replace(available=300 * 200 * 15 - 1)
+    monkeypatch.setattr(pictures.psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(DataError, match=r"a\.png: .*too large: 300 x 200"):
+        read_pixels(path)
+
+
+@pytest.mark.parametrize(
+    "shape, options",
+    [
+        ((16, 16, 16), {"volumetric": True, "tile": (16, 16, 16)}),
+        ((5, 16, 16, 16, 3), {"volumetric": True, "tile": (16, 16, 16), "photometric": "rgb"}),
+        ((2, 3, 16, 16), {"photometric": "minisblack"}),
+        ((2, 16, 16, 3), {"photometric": "rgb", "planarconfig": "contig"}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["u1", "u2", "f4"])
+def test_tiffs_of_many_axes_are_flat_or_refused(shape, options, kind, tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros(shape, kind), **options)
+    try:
+        assert read_pixels(path).shape == (16, 16, 3)
+    except DataError as e:
+        assert "a.tif" in str(e)
+
+
+def test_a_pipe_is_no_photograph(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("a system without pipes in folders")
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="is a pipe"):
+        read_pixels(tmp_path / "a.png")

@@ -208,7 +208,7 @@ def test_headers_are_read_by_one_thread_at_a_time(tmp_path, monkeypatch):
     files = [tmp_path / f"{i}.raw" for i in range(12)]
     for f in files:
         f.write_bytes(b"x")
-    inside, load = [], np.load
+    inside, load = [], np.lib.format.read_array_header_1_0
 
     def watched(*args, **kwargs):
         inside.append(len(inside))
@@ -219,7 +219,7 @@ def test_headers_are_read_by_one_thread_at_a_time(tmp_path, monkeypatch):
         return found
 
     most = []
-    monkeypatch.setattr(np, "load", watched)
+    monkeypatch.setattr(np.lib.format, "read_array_header_1_0", watched)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     store = ArrayCache(tmp_path)
     store.fill([(f, "array", lambda _: (np.zeros(3), {})) for f in files], progress=False)

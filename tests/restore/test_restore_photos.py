@@ -86,7 +86,7 @@ def test_what_is_no_dark_photograph(weights, tmp_path, lowlight):
     code, _, err = lowlight("restore", *files, *words)
     assert code == 1 and "4 of 5 files failed" in err
     for said in ("empty.jpg: is empty", "a.dng: is not called a picture", "takes raw",
-                 "text.png: cannot be read", "none.png: cannot be read"):  # fmt: skip
+                 "text.png: cannot be read", "none.png: does not exist"):  # fmt: skip
         assert said in err
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["good_pairlie.png"]
     assert "exists already" in lowlight("restore", good, *words)[2]

@@ -26,6 +26,7 @@ from lowlight_lib.sensor.colorimetry import daylight_gains
 from lowlight_lib.sensor.raw import RawImage, encode_dng, read_raw, write_dng
 
 ORDERS = ["RGGB", "GRBG", "GBRG", "BGGR", "XTRANS"]
+RAMP = np.arange(1024, dtype=np.uint16).reshape(32, 32)
 MATRIX = ((0.5838, -0.1430, -0.0246), (-0.3497, 1.1477, 0.2297), (-0.0748, 0.1885, 0.5778))
 
 
@@ -224,8 +225,7 @@ def test_margins_odd_ones_too_keep_colours_and_black_levels(order, top, left, tm
 
 
 def test_second_green_has_the_first_ones_white_balance(tmp_path):
-    pixels = np.full((32, 32), 1000, np.uint16)
-    other_dng(tmp_path / "a.dng", pixels, cfa.RGGB, tags=[*matrix_tags(), neutral_tag((2, 1, 1.6))])
+    other_dng(tmp_path / "a.dng", RAMP, cfa.RGGB, tags=[*matrix_tags(), neutral_tag((2, 1, 1.6))])
     with rawpy.imread(str(tmp_path / "a.dng")) as file:
         assert file.camera_whitebalance[3] == 0  # the trap is there
     # 1e-4: four decimals in the file.
@@ -233,7 +233,7 @@ def test_second_green_has_the_first_ones_white_balance(tmp_path):
 
 
 def test_without_white_balance_it_is_daylight(tmp_path):
-    other_dng(tmp_path / "a.dng", np.full((32, 32), 9, np.uint16), cfa.RGGB, tags=matrix_tags())
+    other_dng(tmp_path / "a.dng", RAMP, cfa.RGGB, tags=matrix_tags())
     # LibRaw computes in float32 from four decimals: 1e-3 is far from any other illuminant.
     np.testing.assert_allclose(
         read_raw(tmp_path / "a.dng").white_balance, daylight_gains(MATRIX), atol=1e-3
@@ -242,7 +242,7 @@ def test_without_white_balance_it_is_daylight(tmp_path):
 
 def test_white_balance_of_one_is_an_answer(tmp_path):
     tags = [*matrix_tags(), neutral_tag((1, 1, 1))]
-    other_dng(tmp_path / "a.dng", np.full((32, 32), 9, np.uint16), cfa.RGGB, tags=tags)
+    other_dng(tmp_path / "a.dng", RAMP, cfa.RGGB, tags=tags)
     assert read_raw(tmp_path / "a.dng").white_balance == (1.0, 1.0, 1.0)
 
 
