@@ -20,7 +20,7 @@ from .files import open_input
 _HEADERS = threading.Lock()
 
 
-def read_arrays(path, error=DataError) -> dict[str, np.ndarray]:
+def read_arrays(path, error: type[LowlightError] = DataError) -> dict[str, np.ndarray]:
     """The arrays of a .npz by their names, or that of a .npy, called "".
 
     Raises:
@@ -38,7 +38,7 @@ def read_arrays(path, error=DataError) -> dict[str, np.ndarray]:
         return found
 
 
-def map_array(path, error=DataError) -> np.ndarray:
+def map_array(path, error: type[LowlightError] = DataError) -> np.ndarray:
     """The array of a .npy as a read-only memory map; `error` as in `read_arrays`."""
     with _guarded(path, error), open_input(path, error) as f:
         dtype, shape, order = _header(f, f.seek(0, io.SEEK_END))

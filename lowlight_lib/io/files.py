@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, OptionError, OutputError
+from ..errors import DataError, LowlightError, OptionError, OutputError
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 _PNG = {"compress_level": 1}  # a quarter of the time of the default 6, and a sixth more bytes
@@ -109,7 +109,7 @@ def is_running(process) -> bool:
         return False
 
 
-def open_input(path, error=DataError, todo="check its name and place"):
+def open_input(path, error: type[LowlightError] = DataError, todo="check its name and place"):
     """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails.
 
     So it does for a pipe or a device, which would be waited for without end.

@@ -11,7 +11,7 @@ import itertools
 import logging
 import threading
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def read_tags(path) -> dict[str, Any]:
 def _checked(file, path):
     pages = _pages(file.pages)
     page = _mosaic_of(pages)
-    found = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
+    found: dict[str, Any] = {"is_dng": any(_DNG_VERSION in p.tags for p in pages)}
     if not (_is_whole(page, file.filehandle) if page else _holds_panasonic(file, pages)):
         what = "is damaged or truncated: pixels are missing, or zeros are in their place"
         raise RawFileError(what, file=path, todo="copy it again from the card")
@@ -212,7 +212,7 @@ def _holds_panasonic(file, pages):
     if file.filehandle.read(4) != b"IIU\0" or not pages:
         return True
     tags = pages[0].tags
-    values = [_numbers(tags[code]) if code in tags else () for code in (2, 3, 280, 279)]
+    values = [_numbers(tags[code]) if code in tags else np.empty(0) for code in (2, 3, 280, 279)]
     width, height, offset, count = (int(v[0]) if len(v) else 0 for v in values)
     # Some models state more bytes than there are: a pixel takes eight bits and a seventh.
     return offset + min(count or 2**62, width * height * 8 // 7) <= file.filehandle.size
@@ -263,7 +263,7 @@ def read_floats(path, tags: dict[str, Any], sizes, black: np.ndarray):
     top, left = sizes.top_margin, sizes.left_margin
     try:
         with _quiet(), tifffile.TiffFile(path) as file:
-            x = np.asarray(_mosaic_of(_pages(file.pages)).asarray(), np.float32)
+            x = np.asarray(cast(Any, _mosaic_of(_pages(file.pages))).asarray(), np.float32)
         x = x[top : top + sizes.height, left : left + sizes.width]
         if x.shape != (sizes.height, sizes.width) or not np.isfinite(x).all():
             raise ValueError("they are not finite, or too few")

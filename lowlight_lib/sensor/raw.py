@@ -97,7 +97,7 @@ class RawImage:
         return np.divide(x, span, out=x)
 
 
-def check_levels(black, white, file=None, error=UnsupportedRawError) -> None:
+def check_levels(black, white, file=None, error: type[LowlightError] = UnsupportedRawError) -> None:
     """Raise `error` for levels that leave no room, or are out of all range."""
     low, high = float(np.min(black)), float(np.max(black))
     if not (low > -(2**16) and high + 1 <= white < 2**32):
@@ -228,7 +228,7 @@ def open_raw(path):
             raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
         except Exception as e:  # of LibRaw, or tags that make no sense
             packed = "floats" if tags.get("is_float") else None
-            packed = packed or dng.COMPRESSIONS.get(tags.get("compression"))
+            packed = packed or dng.COMPRESSIONS.get(tags.get("compression", 1))
             if packed and tags["is_dng"]:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
                 raise _unsupported(path, what, dng.CONVERT) from e
