@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -11,7 +9,6 @@ from typing import Annotated, Any, cast
 import typer
 
 from ..errors import LowlightError, OptionError, OutputError
-from ..io.files import output_error
 from ..models import SYSTEMS
 from . import options as opt
 
@@ -57,6 +54,10 @@ def restore(
     Clips of raw video become a folder of frames and an mp4, before and after, side by side.
     Photographs (--model pairlie) are split into illumination and reflectance, the former is raised.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
     from .. import models
     from ..data.photos import photos_in
     from ..deploy.runtime import resolve_backend
@@ -90,8 +91,10 @@ def restore(
     if camera not in (None, "auto"):
         find_camera(camera)  # a wrong name is an error of the call, not of every file
     names = _output_names(inputs, out, model, ms, format_)
-    failed = 0
-    for source in inputs:
+
+    def work(source):
+        """What to print of a file when it is done, and what went wrong, or None."""
+        said = []
         try:
             open_raw = open_raw_clip if video else open_mosaic
             raw = source if photos else open_raw(source, black, white, cfa)
@@ -114,27 +117,34 @@ def restore(
                     what = f"{target}  {done.image.shape[1]}x{done.image.shape[0]}"
                     seconds = sum(done.seconds.values())
                 amplified = "" if photos else f"  amplified {done.amplification:.4g} times"
-                _tell(f"{source} -> {what}{amplified}, {seconds:.1f} s")
+                said.append(f"{source} -> {what}{amplified}, {seconds:.1f} s")
                 del done  # before the next one needs the memory
-        except (LowlightError, MemoryError) as e:
-            failed += 1
-            why = e if isinstance(e, LowlightError) else f"{source}: does not fit into memory"
-            print(f"error: {why}", file=sys.stderr)
+        except LowlightError as e:
+            return said, e
+        except MemoryError:
+            return said, f"{source}: does not fit into memory"
+        return said, None
+
+    failed, threads = 0, torch.get_num_threads()
+    # Two stills at a time: while one is read or written, the other keeps the processors busy.
+    workers = 1 if video else min(2, threads, len(inputs))
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads,
+                              initargs=(threads // workers,))  # fmt: skip
+    try:
+        for said, error in pool.map(work, inputs):
+            for line in said:
+                print(line)
+            if error:
+                failed += 1
+                print(f"error: {error}", file=sys.stderr)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
     if failed:
         if len(inputs) > 1:
             rest = "" if failed == len(inputs) else ", the others are done"
             print(f"{failed} of {len(inputs)} files failed{rest}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _tell(text):
-    """Print a line; OutputError on a full disk, once."""
-    try:
-        print(text, flush=True)
-    except OSError as e:
-        with contextlib.suppress(OSError, ValueError):  # or Python tries again at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise output_error("what was done", e) from e
 
 
 def _output_names(inputs, out, key, ms, suffix):
