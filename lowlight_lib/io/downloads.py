@@ -70,9 +70,8 @@ def human(size) -> str:
 def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
     """Print the licences, then `fetch` every file; how many are lacking or wrong afterwards.
 
-    Args:
-        mirrors: folders of addresses (https://host/path) to try first.
-        dry_run: say what would happen, and touch neither disk nor network.
+    `mirrors` are folders of addresses (https://host/path) to try first; a `dry_run` says what would
+    happen, and touches neither disk nor network.
     """
     for licence in dict.fromkeys(i.licence for i in items):
         print(f"Licence of {', '.join(i.name for i in items if i.licence == licence)}: {licence}")
@@ -81,8 +80,8 @@ def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
         target = Path(root, item.name)
         urls = [f"{base.rstrip('/')}/{target.name}" for base in mirrors] + [*item.urls]
         if dry_run:
-            how = ["would be fetched, from the first that has it:", *urls]
-            how = "\n    ".join(how) if urls else "is got by hand"
+            how = "\n    ".join(["would be fetched, from the first that has it:", *urls])
+            how = how if urls else "is got by hand"
             size = item.about if item.size is None else human(item.size)
             print(f"{target} ({size}) {'is there' if target.exists() else how}")
             continue

@@ -47,13 +47,10 @@ def atomic_write(path, mode="wb"):
 def write_picture(path, picture) -> None:
     """Write a picture, float (H, W, 3), display-encoded, clipped to [0, 1]: whole or not at all.
 
-    Args:
-        path: .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95).
-    Raises:
-        OptionError: another suffix. OutputError: it cannot be written.
+    `path` is .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95);
+    OptionError for another suffix, OutputError where it cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in PICTURES:
+    if (suffix := Path(path).suffix.lower()) not in PICTURES:
         what = f"a picture is not written as {suffix or 'a name without suffix'!r}"
         raise OptionError(what, todo=f"use {', '.join(PICTURES)}")
     with atomic_write(path) as f:
@@ -119,17 +116,13 @@ def open_input(path, error: type[LowlightError] = DataError, todo="check its nam
         if stat.S_ISREG(mode):
             return open(path, "rb")
     except OSError as e:
-        raise error(why_unread(e), file=path, todo=todo) from e
+        missing = isinstance(e, FileNotFoundError)
+        what = "does not exist" if missing else f"cannot be read ({e.strerror})"
+        raise error(what, file=path, todo=todo) from e
     except ValueError as e:  # a zero byte in it, say
         raise error(f"is no file name ({e})", file=repr(str(path)), todo="check it") from e
     what = "is a folder" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
     raise error(what, file=path, todo="name a file")
-
-
-def why_unread(error: OSError) -> str:
-    """In words, why a file was not read: it does not exist, or what the system says."""
-    missing = isinstance(error, FileNotFoundError)
-    return "does not exist" if missing else f"cannot be read ({error.strerror})"
 
 
 def output_error(path, error: OSError) -> OutputError:

@@ -20,12 +20,8 @@ class Frames:
             frames.add(result, [before, result, target])
 
     The mp4 is H.264, 4:2:0, which every browser plays. As with `files.atomic_write` its name holds
-    the old file or the whole new one.
-
-    Args:
-        suffix: of the pictures, as in `files.write_picture`.
-    Raises:
-        OutputError: it cannot be written, or there is no ffmpeg (imageio-ffmpeg brings one).
+    the old file or the whole new one. `suffix` is the pictures', as in `files.write_picture`.
+    OutputError where it cannot be written, or there is no ffmpeg (imageio-ffmpeg brings one).
     """
 
     def __init__(self, folder, name, *, fps=10, suffix=".png"):

@@ -16,20 +16,15 @@ import zipfile
 import numpy as np
 
 from ..errors import DataError
-from .files import why_unread
+from .files import open_input
 
 LARGEST = 2**18  # bytes of a file; LLRVD's hold 13 numbers
 MOST = 2000  # instructions of its pickle
 MOST_OF_CHECKPOINT = 2**21
 _VALUE = re.compile("NONE|(BIN|LONG_)?INT[12]?|LONG[14]?|(BIN)?FLOAT|BYTEARRAY8|"
                     "((SHORT_)?BIN)?(STRING|(UNICODE|BYTES)8?)")  # fmt: skip
-_NEW = {
-    "NEWFALSE": bool,
-    "NEWTRUE": lambda: True,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-}
+_NEW = {"NEWFALSE": bool, "NEWTRUE": lambda: True, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list,
+        "EMPTY_DICT": dict}  # fmt: skip
 _COUNT = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2,  # else: from the mark
           "EMPTY_SET": 0, "NEWOBJ": 2, "NEWOBJ_EX": 3}  # fmt: skip
 _OBJECTS = "EMPTY_SET", "FROZENSET", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"
@@ -40,17 +35,11 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O
 def load_npy(path):
     """The object in a `.npy` file: what np.load(path, allow_pickle=True).item() gives, safely.
 
-    It may hold dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays; these
-    come back read-only. A file that pickles nothing gives its array.
-
-    Raises:
-        DataError: it is no such file, or holds anything else; nothing of it has been run.
+    It may hold dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays, which
+    come back read-only. A file that pickles nothing gives its array. DataError for anything else.
     """
-    try:
-        with open(path, "rb") as f:
-            data = f.read(LARGEST + 1)
-    except OSError as e:
-        raise DataError(why_unread(e), file=path, todo="check its place") from e
+    with open_input(path) as f:
+        data = f.read(LARGEST + 1)
     try:
         if len(data) > LARGEST:
             raise DataError(f"larger than {LARGEST} bytes")

@@ -30,13 +30,11 @@ def read_pixels(path) -> np.ndarray:
     """Decode a photograph, turned upright as its EXIF orientation asks.
 
     Grey becomes three equal colours, transparency is dropped (not blended), of several frames the
-    first counts. 16 bits stay 16 bits. Colour profiles are not applied: the values are taken for
-    sRGB.
+    first counts. Colour profiles are not applied: the values are taken for sRGB.
 
     Returns:
-        (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats.
-    Raises:
-        DataError: missing, empty, damaged, huge, a camera's raw file, or of another kind.
+        (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats; DataError for
+        what is missing, empty, damaged, huge, a camera's raw file, or of another kind.
     """
     path = Path(path)
     if path.suffix.lower() not in PHOTOS:
@@ -129,11 +127,8 @@ def _decode_deep_tiff(path):
         except ValueError as e:  # compressed in a way that tifffile alone does not know
             # OpenCV knows more ways, but mixes up other layouts than these without a word.
             samples = (1,) if kind == "MINISBLACK" else (3, 4)
-            if (
-                page.planarconfig != 1
-                or page.samplesperpixel not in samples
-                or bits not in (16, 32)
-            ):
+            known = page.samplesperpixel in samples and bits in (16, 32)
+            if page.planarconfig != 1 or not known:
                 raise ValueError(f"it cannot be unpacked: {e}") from e
             return _whole(_decode_opencv(path)), 1  # it turns every TIFF upright
         if page.planarconfig == 2 and pixels.ndim == 3:  # whole planes, one after the other
@@ -156,6 +151,6 @@ def _whole(pixels):
     """uint16, or floats in [0, 1]; the range of anything else would be a guess."""
     top = 1 if pixels.dtype.kind == "f" else 65535
     if not (pixels.dtype.kind in "uif" and pixels.min() >= 0 and pixels.max() <= top):
-        what = f"{pixels.dtype} from {pixels.min()} to {pixels.max()}, not 0 to {top}"
-        raise ValueError(f"it holds {what}")
+        found = f"{pixels.dtype} from {pixels.min()} to {pixels.max()}"
+        raise ValueError(f"it holds {found}, not 0 to {top}")
     return pixels.astype(np.float32 if top == 1 else np.uint16)

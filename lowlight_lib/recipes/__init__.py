@@ -32,11 +32,8 @@ def usual(key: str) -> Recipe:
 
 
 def add(recipe: Recipe) -> None:
-    """Make a recipe of your own known, for a system of your own (`models.add`) or a shipped one.
-
-    Raises:
-        OptionError: the system is unknown.
-    """
+    """Make a recipe of your own known, for a system of your own (`models.add`) or a shipped one;
+    OptionError where the system is unknown."""
     _ = SYSTEMS[recipe.key]
     _ADDED[recipe.key, recipe.profile] = recipe
 

@@ -22,9 +22,7 @@ class Recipe:
 
     Attributes:
         key, profile: which system, which length.
-        dataset: name of the layout, in `data.DATASETS`: "sid"; "llrvd" or "smoid";
-            "pairs" or "lol".
-        loss: a name in `training.losses.LOSSES`.
+        dataset, loss: names in `data.DATASETS` and `training.losses.LOSSES`.
         steps, batch: optimiser steps, crops a step, by however many processes.
         crop: side of a crop, in pixels of the mosaic, or of the packed planes for video.
         frames: of a clip of video.
@@ -37,14 +35,12 @@ class Recipe:
         repeat: so many crops in a row are of one picture.
         split: what is trained on; "train+val" is both.
         first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
-            The short recipes take every frame that a list names.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every: steps.
         validate_every: steps between scores of the validation split (`training.validation`), whose
             best weights are kept; 0 for none.
         keep_every: steps between weights that are kept; 0 keeps the last alone.
-        source: where the numbers come from.
     """
 
     key: str
@@ -78,7 +74,7 @@ class Recipe:
     log_every: int = 10
     validate_every: int = 0
     keep_every: int = 0
-    source: str = ""
+    source: str = ""  # where the numbers come from
 
     def __post_init__(self):
         """Refuse numbers that would only fail, or mislead, hours later."""

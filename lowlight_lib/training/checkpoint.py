@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .. import models
 from ..blocks.binary import binary_layers
 from ..errors import CheckpointError, DataError, OptionError, ShapeError
-from ..io.files import atomic_write, why_unread
+from ..io.files import atomic_write, open_input
 from ..io.pickles import UNKNOWN, read_checkpoint
 from ..models.released import our_name
 
@@ -33,14 +33,13 @@ _OTHERS = "use weights of this network, or give the options it was trained with"
 
 
 def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
-    """Write a network's weights as safetensors, complete or not at all.
+    """Write the weights of a network of `models.build` as safetensors, complete or not at all.
 
     Args:
-        model: a network of `models.build` (its key and options go into the header).
         packed: store each binary weight as one bit and a scale per output channel: BRVE in 1.3 MB
             instead of 18. Its outputs stay the same; what training needs beyond the sign is gone.
+            OptionError for a network without binary weights, or with one that is 0.
     Raises:
-        OptionError: `packed` for a network without binary weights, or with one that is 0.
         CheckpointError: a weight is not finite; nothing is written.
     """
     from safetensors.torch import save as to_bytes
@@ -68,7 +67,6 @@ def load(key: str, path: Path | str, **options: Any) -> models.Network:
     Raises:
         CheckpointError: missing, damaged, holding code, TensorFlow's, or of another network.
     """
-    path = Path(path)
     _ = models.SYSTEMS[key]
     sets, about = _read(path)
     if about.get("key", key) != key:
@@ -129,7 +127,7 @@ def _fitting(model, state, path):
 
 def _chosen(model, sets, path):
     """Of several state dicts in a file that of this network; a moving average before others."""
-    wanted, fits = model.state_dict(), []
+    wanted, fits = model.state_dict(), []  # of each: how well it fits, is it an average, ...
     for name, state in sets:
         found = _by_our_names(models.spec_of(model).key, state, wanted)
         fit = sum(k in wanted and wanted[k].shape == v.shape for k, v in found.items())
@@ -148,7 +146,7 @@ def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     NAME, all other parameters by their names; header with "key" and "options". CheckpointError
     for a file that is damaged or not packed.
     """
-    [(_, tensors), *_], header = _read(path := Path(path))
+    [(_, tensors), *_], header = _read(path)
     check_finite(tensors, path)
     if not any(k.endswith(".bits") for k in tensors):
         raise CheckpointError("holds no packed weights", file=path, todo="save with packed=True")
@@ -199,16 +197,9 @@ def _by_our_names(key, state, wanted):
 
 def _read(path) -> tuple[list[tuple[str, dict[str, Tensor]]], dict[str, Any]]:
     """([(name, state dict), ...], header) of a file of weights, whoever wrote it."""
-    try:
-        with open(path, "rb") as f:
-            head = f.read(16)
-    except OSError as e:
-        raise CheckpointError(
-            why_unread(e), file=path, todo=f"check --checkpoint. {_TENSORFLOW}"
-        ) from e
-    if head[8:9] == b"{":
-        return _read_safetensors(path)
-    return _read_pickle(path), {}
+    with open_input(path, CheckpointError, f"check --checkpoint. {_TENSORFLOW}") as f:
+        ours = f.read(9)[8:] == b"{"
+    return _read_safetensors(path) if ours else (_read_pickle(path), {})
 
 
 def _read_safetensors(path):
@@ -241,9 +232,9 @@ def _read_pickle(path):
     try:
         todo = [("", read_checkpoint(path))]
     except Exception as e:  # what is no checkpoint at all fails in a dozen ways
-        what = "is not a checkpoint, or is empty, damaged or truncated"
         if isinstance(e, DataError) and e.todo:
             raise CheckpointError(e.what, file=path, todo=e.todo) from e
+        what = "is not a checkpoint, or is empty, damaged or truncated"
         raise CheckpointError(what, file=path, todo=f"get it again. {_TENSORFLOW}") from e
     sets = []
     for name, value in todo:

@@ -68,9 +68,7 @@ def join() -> None:
 
 def is_launched() -> bool:
     """Was this process started by torchrun, or by a launcher that sets the same variables?
-
-    OptionError where they are set to what they cannot be.
-    """
+    OptionError where they are set to what they cannot be."""
     if not dist.is_available() or not all(name in os.environ for name in _LAUNCHED):
         return False
     if not os.environ["MASTER_ADDR"].strip():
@@ -144,10 +142,8 @@ def add(value: torch.Tensor) -> torch.Tensor:
 
 
 def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Replace every gradient by the sum over the processes: one exchange for all parameters.
-
-    A parameter that has no gradient anywhere is left without one, as in one process.
-    """
+    """Replace every gradient by the sum over the processes, in one exchange; a parameter that has
+    none anywhere is left without one, as in one process."""
     if world() == 1:
         return
     parameters = [p for p in parameters if p.requires_grad]

@@ -53,10 +53,8 @@ class Loss:
     def __call__(
         self, prediction: Tensor, target: Tensor, step: int = 0, parameters: Iterable[Tensor] = ()
     ) -> Tensor:
-        """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1].
-
-        `step` is for losses that change on the way, `parameters` for those that hold these small.
-        """
+        """Scalar loss of pictures (N, C, H, W), or clips (N, T, C, H, W), in about [0, 1]; `step`
+        is for losses that change on the way, `parameters` for those that hold these small."""
         tv, blurred = self.tv, self.blurred
         if self.first and step < self.first[0]:
             _, tv, blurred = self.first
@@ -143,11 +141,10 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int = 5, released: bool = False) -> Te
             makes all 0, without a gradient (there NaN). Otherwise see `_power`.
     Source: Wang et al., 2003, equation 7; SSIM window of 11 pixels, sigma 1.5.
     """
-    need = _WINDOW * 2 ** (scales - 1)
-    if min(x.shape[-2:]) < need:
-        what = f"MS-SSIM over {scales} scales needs sides of {need} pixels"
-        todo = "use larger crops, or a loss with fewer scales such as l1_ssim"
-        raise OptionError(f"{what}, got {tuple(x.shape[-2:])}", todo=todo)
+    sides, need = tuple(x.shape[-2:]), _WINDOW * 2 ** (scales - 1)
+    if min(sides) < need:
+        what = f"MS-SSIM over {scales} scales needs sides of {need} pixels, got {sides}"
+        raise OptionError(what, todo="use larger crops, or a loss of fewer scales, say l1_ssim")
     total = 1 if released else sum(MS_WEIGHTS[:scales])
     weights = torch.tensor(MS_WEIGHTS[:scales]) / total
     powers = []
@@ -204,9 +201,7 @@ def _power(x, w, released):
 
 def _ssim_terms(x, y):
     c1, c2 = _K1**2, _K2**2
-    n = x.shape[1]
-    stack = torch.cat([x, y, x * x, y * y, x * y], 1)
-    mx, my, xx, yy, xy = _blur(stack).split(n, 1)
+    mx, my, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y], 1)).split(x.shape[1], 1)
     luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
     contrast = (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)
     return luminance, contrast

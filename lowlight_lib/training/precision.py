@@ -19,10 +19,8 @@ from ..errors import OptionError
 
 
 def choose(amp: bool, device: torch.device) -> str:
-    """Name of the format to train in: "float32", or with `amp` what the GPU is fast in.
-
-    Without a GPU mixed precision would be slower and worse: OptionError.
-    """
+    """Name of the format to train in: "float32", or with `amp` what the GPU is fast in; OptionError
+    without one, where mixed precision would be slower and worse."""
     if not amp:
         return "float32"
     if device.type != "cuda":
@@ -32,11 +30,9 @@ def choose(amp: bool, device: torch.device) -> str:
 
 
 class Precision:
-    """A format ("float32", "bfloat16", "float16"), and what the training loop must do for it.
-
-    For float16 the `scaler` makes the loss large and the gradients small again, and leaves out a
-    step whose gradients overflow; else it does nothing.
-    """
+    """A format ("float32", "bfloat16", "float16"), and what the training loop must do for it: for
+    float16 the `scaler` makes the loss large and the gradients small again, and leaves out a step
+    whose gradients overflow."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device

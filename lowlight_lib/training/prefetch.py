@@ -11,13 +11,8 @@ Batch = TypeVar("Batch")
 
 
 class Prefetcher(Generic[Batch]):
-    """Batches, each made in a thread while the network works on the one before.
-
-    A batch is a function of its step, so nothing depends on when it is made.
-
-    Args:
-        make: function of a step -> batch.
-        steps: a range.
+    """Batches, `make(step)` of each step, made in a thread while the network works on the one
+    before: a batch is a function of its step, so nothing depends on when it is made.
 
     >>> with Prefetcher(lambda step: 10 * step, range(2, 4)) as batches:
     ...     list(batches)

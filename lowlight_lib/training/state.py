@@ -55,10 +55,9 @@ class RunDirectory:
             return
         file, config = self.path / CONFIG, _config(self.recipe)
         if not file.exists():
-            for name in (STATE, METRICS, WEIGHTS):
-                if (self.path / name).exists():
-                    what = f"holds {name} but no {CONFIG}: whose it is cannot be told"
-                    raise RunError(what, file=self.path, todo=_ANOTHER)
+            for left in (n for n in (STATE, METRICS, WEIGHTS) if (self.path / n).exists()):
+                what = f"holds {left} but no {CONFIG}: whose it is cannot be told"
+                raise RunError(what, file=self.path, todo=_ANOTHER)
             return
         try:
             # Through a recipe, since an older file does not name what was added since.
@@ -98,8 +97,7 @@ class RunDirectory:
             return
         if owner != this_process() and is_running(owner):
             what = f"another training is at work there (process {owner[0]})"
-            todo = "wait for it, or use another run directory"
-            raise RunError(what, file=self.path, todo=todo)
+            raise RunError(what, file=self.path, todo="wait, or use another run directory")
 
     def save(self, model: nn.Module, optimizer: Optimizer, precision: Precision, **done) -> None:
         """Write what the next step depends on, whole or not at all; `done` are step and seconds.
@@ -114,14 +112,9 @@ class RunDirectory:
         with atomic_write(self.path / STATE) as f:
             f.write(buffer.getbuffer())
 
-    def restore(
-        self, model: models.Network, optimizer: Optimizer, precision: Precision, device
-    ) -> tuple[int, float]:
-        """(steps done, seconds spent); fills what is given where there is a state.
-
-        Raises:
-            RunError: the state is damaged, or was trained in another precision.
-        """
+    def restore(self, model: models.Network, optimizer: Optimizer, precision: Precision):
+        """(steps done, seconds spent); fills what is given where there is a state. RunError for one
+        that is damaged, or was trained in another precision."""
         path = self.path / STATE
         if not path.exists():
             return 0, 0.0
@@ -153,17 +146,13 @@ class RunDirectory:
 
     def best(self, after_step: int) -> float:
         """The highest PSNR of the validations up to a step; -inf without any."""
-        entries = (e for e in read_metrics(self.path) if e["step"] <= after_step)
-        scores = (e.get("val_psnr") for e in entries)
+        scores = (e.get("val_psnr") for e in read_metrics(self.path) if e["step"] <= after_step)
         return max((s for s in scores if isinstance(s, float)), default=-math.inf)
 
     @contextlib.contextmanager
     def log(self, after_step: int, write: bool = True) -> Iterator[TextIO]:
-        """metrics.jsonl, open for more entries; at the end the folder has no owner any more.
-
-        Entries after a step are dropped, to be done again. Only the first of several processes is
-        to `write`; the others' entries go nowhere.
-        """
+        """metrics.jsonl without the entries after a step, open for more; at the end the folder has
+        no owner any more. Only the first process is to `write`; the others' entries go nowhere."""
         path = self.path / METRICS
         try:
             if write:

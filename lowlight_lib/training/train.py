@@ -48,14 +48,12 @@ def fit(
 
     Args:
         data_root: the folder that holds SID/ and its like.
-        run_dir: config.json, versions.json, metrics.jsonl, state.pt and weights.safetensors go
-            here; with a validation its best weights too. One run directory belongs to one recipe.
+        run_dir: see `training.state`; it belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
         device: "auto" (cuda where there is one), or a torch device.
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
-            processes was lost.
-        OptionError, DataError, OutputError: as the names say.
+            processes was lost. OptionError, DataError, OutputError: as the names say.
     Built in notebooks/10_train_test_stills.
     """
     from tqdm.auto import tqdm
@@ -84,7 +82,7 @@ def fit(
         if first:  # last: what is there already goes only when all else is right
             run.claim()
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
-    start, seconds = run.restore(model, optimizer, precision, device)
+    start, seconds = run.restore(model, optimizer, precision)
     names = ("crop", "frames", "flips", "transpose", "reverse", "repeat")
     shape = {n: getattr(recipe, n) for n in names} | {"amplify": not model.spec.amplifies_itself}
 
@@ -154,8 +152,7 @@ def pick_device(device: torch.device | str = "auto") -> torch.device:
     if str(device) == "cuda" and local is not None and torch.cuda.is_available():
         if local >= torch.cuda.device_count():
             what = f"process {local + 1} on this machine finds {torch.cuda.device_count()} GPUs"
-            todo = "start as many as there are (--nproc_per_node), or use --device cpu"
-            raise OptionError(what, todo=todo)
+            raise OptionError(what, todo="start as many (--nproc_per_node), or use --device cpu")
         torch.cuda.set_device(local)
         device = f"cuda:{local}"
     try:

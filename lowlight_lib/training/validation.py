@@ -13,9 +13,7 @@ CROPS = 16
 
 class Validation:
     """One crop, not turned, of each of some items of the validation split: the same at every step.
-
-    OptionError for a data set without that split, and for a recipe that trains on it.
-    """
+    OptionError for a data set without that split, and for a recipe that trains on it."""
 
     def __init__(self, recipe, data_root, progress, **options):
         if "val" not in find(recipe.key, recipe.dataset).splits or "val" in recipe.split:

@@ -283,7 +283,7 @@ def test_large_missing_and_other_files(tmp_path):
         load(tmp_path, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
     with pytest.raises(DataError, match="does not exist"):
         load_npy(tmp_path / "none.npy")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder"):
         load_npy(tmp_path)
 
 

@@ -114,7 +114,7 @@ def test_numbers_of_the_optimizer_are_the_recipes(sid, trained):
     model = train.models.build("redi", **SMOKE.options)
     optimizer = torch.optim.Adam(model.parameters(), lr=SMOKE.lr, betas=SMOKE.betas)
     before = optimizer.state_dict()["param_groups"]
-    assert run.restore(model, optimizer, CPU, "cpu")[0] == 2
+    assert run.restore(model, optimizer, CPU)[0] == 2
     assert optimizer.state_dict()["param_groups"] == before
 
 
