@@ -25,8 +25,7 @@ class Dataset:
         folder_name: of its folder below a data root.
         splits: their names.
         recipe_options: fields of a recipe that the constructor takes.
-        two_exposures: `batch` gives two exposures of a scene for PairLIE's losses, in place of an
-            input and its target.
+        two_exposures: `batch` gives two exposures of a scene in place of an input and its target.
         crop_multiple: of the side of crops, so that they keep a mosaic's phase.
         tested_on: the data set to be tested on, where this one is for training alone.
         pairs: the items of the split: each says its name, its scene, its files `input` and
@@ -131,8 +130,7 @@ class Dataset:
         """
         rank, world = part
         if not 0 <= rank < world or min(size, crop, frames, repeat) < 1:
-            what = f"no batch of {size} items of {frames} frames of {crop}, part {rank} of {world}"
-            raise OptionError(what)
+            raise OptionError(f"no batch of {size} x {frames} x {crop}, part {rank} of {world}")
         mine = range(size * rank // world, size * (rank + 1) // world)
         lead = (frames,) if self.task is Task.RAW_VIDEO else ()
         channels = self.task.channels, max(self.task.channels, 3)  # a mosaic becomes a picture
@@ -176,9 +174,8 @@ def gather(read, items) -> list:
         except DataError as e:
             errors.append(e)
     if errors:
-        first, more = errors[0], len(errors) - 1
-        what = f"{first.what} (and {more} more like it)" if more else first.what
-        raise DataError(what, file=first.file, todo=first.todo) from first
+        first, more = errors[0], f" (and {len(errors) - 1} more like it)" if errors[1:] else ""
+        raise DataError(first.what + more, file=first.file, todo=first.todo) from first
     return found
 
 

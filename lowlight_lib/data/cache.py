@@ -36,14 +36,14 @@ class ArrayCache:
         self.folder = Path(shared) / name if shared else self.root / "cache"
 
     def get(self, source, kind, make):
-        """The array of that kind made from `source`, decoding it only if there is no fresh one.
+        """(read-only memory map, notes) of that kind, made from `source` if there is no fresh one.
 
         Args:
             source: path below the data root.
             kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
             make: function of the source path -> (array, notes), notes a JSON dict.
-        Returns:
-            (read-only memory map, notes). Raises what `make` does; OutputError on a full disk.
+        Raises:
+            what `make` does; OutputError on a full disk.
         """
         source = Path(source)
         paths = self._paths(source, kind)
@@ -53,11 +53,8 @@ class ArrayCache:
         """Make all that is lacking of many entries, on all cores; long work, once.
 
         In threads, which LibRaw, zlib and numpy let run side by side; in a fork LibRaw would hang.
-
-        Args:
-            wanted: (source, kind, make) as `get` takes them; what is there twice is made once.
-        Raises:
-            the error of the first that fails, in their order; what others have made by then stays.
+        `wanted` are (source, kind, make) as `get` takes them. Raises the error of the first that
+        fails, in their order; what others have made by then stays.
         """
         from tqdm.auto import tqdm
 

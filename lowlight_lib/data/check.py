@@ -28,9 +28,7 @@ def check(root, deep=False, progress=False, only=()) -> Report:
     """Look through a data root; nothing is changed on disk.
 
     Args:
-        root: the folder that holds SID/ and its like.
         deep: open every file instead of a few of each split; minutes for the real sets.
-        progress: show a bar while files are opened.
         only: keys of DATASETS that have to be there; () is for all that are.
     """
     root, lines = Path(root), []

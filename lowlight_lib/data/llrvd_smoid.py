@@ -122,9 +122,8 @@ def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"holds what is no array of numbers ({e})", file=path, todo=todo) from e
     finite = (np.abs([*gains, *ccm.flat]) <= _LARGEST).all()
     if len(gains) not in (3, 4) or not (finite and (gains[:3] >= 1 / _LARGEST).all()):
-        raise DataError(
-            f"has gains {gains} and a matrix {ccm.tolist()}"[:300], file=path, todo=todo
-        )
+        what = f"has gains {gains} and a matrix {ccm.tolist()}"
+        raise DataError(what[:300], file=path, todo=todo)
     if len(gains) == 4:  # 0 says that the second green is as the first, in LibRaw's way
         gains[1] = (gains[1] + gains[3]) / 2 if gains[3] else gains[1]
     return gains[:3].astype(np.float32), ccm.astype(np.float32)

@@ -91,20 +91,16 @@ def _size(files, read):
     for file, size in zip(files[1:], others, strict=True):
         if size != first:
             what = f"is {size[0]} x {size[1]} but {files[0]} is {first[0]} x {first[1]}"
-            todo = "take it out: the pictures of a scene lie pixel upon pixel"
-            raise DataError(what, file=file, todo=todo)
+            raise DataError(what, file=file, todo="take it out: a scene lies pixel upon pixel")
     return first
 
 
 class PairsDataset(PhotoDataset):
     """`pairs/`: folders of any names, each with two or more exposures of one scene, for training.
 
-    A batch holds two different exposures of a scene, drawn at random; there are no targets.
-
-    Its `pairs` are a list of Scene, folders and files in natural order (2 before 10).
-
-    Raises:
-        DataError: no folders, or one with fewer than two pictures.
+    A batch holds two different exposures of a scene, drawn at random; there are no targets. Scenes
+    and files are in natural order (2 before 10). DataError where there are no folders, or one has
+    fewer than two pictures.
     """
 
     folder_name = "pairs"
@@ -123,13 +119,8 @@ class PairsDataset(PhotoDataset):
 
 
 class LolDataset(PhotoDataset):
-    """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/.
-
-    Its `pairs` are a list of Scene whose files are (low, high), in natural order.
-
-    Raises:
-        DataError: a folder or a counterpart is missing.
-    """
+    """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/, in
+    natural order. DataError where a folder or a counterpart is missing."""
 
     folder_name = "LOL"
     splits = LOL_SPLITS
@@ -169,8 +160,7 @@ def _read_scene(folder):
     if len(files) < 2:
         held = "one picture" if files else "no picture"
         what = f"holds {held}, and a scene needs two or more exposures"
-        todo = "pairs/ is pairs/SCENE/PICTURE: add one, move it, or take it out"
-        raise DataError(what, file=folder, todo=todo)
+        raise DataError(what, file=folder, todo="add to pairs/SCENE/PICTURE, or take it out")
     return Scene(folder.name, tuple(files))
 
 
@@ -188,8 +178,7 @@ def _read_lol(*folders):
     if alone:
         names = "/ or ".join(folder.name for folder in folders)
         what = f"has no counterpart in {names}/, as {len(alone)} have not"
-        todo = "complete the data set, or take the file out"
-        raise DataError(what, file=alone[0], todo=todo)
+        raise DataError(what, file=alone[0], todo="complete the data set, or take the file out")
     return [Scene(stem, (file, high[stem])) for stem, file in low.items()]
 
 

@@ -24,8 +24,7 @@ def photograph(name) -> np.ndarray:
     if name.startswith("leaves_"):
         return dead_leaves(int(name.removeprefix("leaves_")))
     picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
-    factor = -(-max(picture.shape[:2]) // LONGEST_SIDE)
-    if factor > 1:
+    if (factor := -(-max(picture.shape[:2]) // LONGEST_SIDE)) > 1:
         h, w = (s // factor for s in picture.shape[:2])
         blocks = picture[: h * factor, : w * factor].reshape(h, factor, w, factor, 3)
         picture = blocks.mean((1, 3))

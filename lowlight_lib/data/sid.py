@@ -54,11 +54,8 @@ class SidPair:
 
 def read_list(path, folder) -> list[SidPair]:
     """Parse a list file, whose lines are relative to the folder SID/; Windows line ends, empty
-    lines and a byte order mark do no harm.
-
-    Raises:
-        DataError: no such list, a line that is none, or one that points outside `folder`.
-    """
+    lines and a byte order mark do no harm. DataError where there is no such list, for a line that
+    is none, and for one that points outside `folder`."""
     path, folder = Path(path), Path(folder).resolve()
 
     def refuse(what):
@@ -69,7 +66,7 @@ def read_list(path, folder) -> list[SidPair]:
         with open_input(path, todo=todo) as f:
             text = f.read().decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        raise DataError(f"is no text ({e})", file=path, todo="get the list again") from e
+        refuse(f"is no text ({e})")
     pairs = []
     for n, line in enumerate(text.splitlines(), 1):
         words = line.split()[:2]
@@ -88,9 +85,8 @@ def read_list(path, folder) -> list[SidPair]:
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
             refuse(f"line {n} has an exposure of 0 s: {line!r}")
-        numbers = int(names[0][1]), int(names[0][2])
-        short, long = (folder / f for f in files)
-        pairs.append(SidPair(short, long, *numbers, *seconds))
+        files = [folder / f for f in files]
+        pairs.append(SidPair(*files, int(names[0][1]), int(names[0][2]), *seconds))
     if not pairs:
         refuse("lists no image")
     return pairs
@@ -130,18 +126,9 @@ class SidDataset(Dataset):
     _one_generator = True
 
     def __init__(
-        self,
-        data_root,
-        split,
-        *,
-        camera=None,
-        first_of_burst=True,
-        exposure=None,
-        exclude_misaligned=False,
-        levels=None,
-        flips_keep="phase",
-        native=False,
-    ):
+        self, data_root, split, *, camera=None, first_of_burst=True, exposure=None,
+        exclude_misaligned=False, levels=None, flips_keep="phase", native=False,
+    ):  # fmt: skip
         self.cache, self.levels, self.native = ArrayCache(data_root), levels, native
         self.flips_keep, lists = flips_keep, split.split("+")
         super().__init__(data_root, split, self.cache.get)
@@ -171,8 +158,8 @@ class SidDataset(Dataset):
     @classmethod
     def parts(cls, folder):
         cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
-        everything = {"first_of_burst": False}
-        return [{"camera": c, "split": s} | everything for c in cameras for s in PUBLISHED[c]]
+        splits = [{"camera": c, "split": s} for c in cameras for s in PUBLISHED[c]]
+        return [options | {"first_of_burst": False} for options in splits]
 
     def inspections(self):
         return [functools.partial(read_raw, f) for f in self.files]
@@ -229,8 +216,8 @@ class SidDataset(Dataset):
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
         first, n = cfa.starts(raw.cfa, like)[:1], len(like)
         if not first:
-            what = f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans"
-            raise UnsupportedRawError(what, file=self.file(i))
+            name = cfa.name(raw.cfa)
+            raise UnsupportedRawError(f"is {name}, not Bayer or X-Trans", file=self.file(i))
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
         take = crop + n  # a phase-keeping flip starts up to a cell later

@@ -23,25 +23,16 @@ CLIPS_A_SCENE = 3  # ratios of LLRVD, gains of SMOID
 
 @dataclass(frozen=True)
 class VideoClip:
-    """A dark clip and its target.
+    """A dark clip and its target."""
 
-    Attributes:
-        name: "35/125" or "_Scene6/Gain30Gain0".
-        scene: published number.
-        group: "125" or "30": scores are averaged per group, then over the groups.
-        ratio: the amplification that makes up for the missing light.
-        input, target: the two files.
-        frames, height, width: of both; height and width of the packed planes.
-    """
-
-    name: str
-    scene: int
-    group: str
-    ratio: float
-    input: Path
+    name: str  # "35/125" or "_Scene6/Gain30Gain0"
+    scene: int  # published number
+    group: str  # "125" or "30": scores are averaged per group, then over the groups
+    ratio: float  # the amplification that makes up for the missing light
+    input: Path  # a file, as the target
     target: Path
     frames: int
-    height: int
+    height: int  # of the packed planes
     width: int
 
 
@@ -97,14 +88,13 @@ class VideoDataset(Dataset):
         for name in names:
             found = self._clip(scene, name)
             if found is None:
-                what, todo = f"is not named by {self.named_by}", "rename it, or move it away"
-                raise DataError(what, file=places[0] / name, todo=todo)
+                what = f"is not named by {self.named_by}"
+                raise DataError(what, file=places[0] / name, todo="rename it, or move it away")
             sizes = [self._size(path) for path in found[3:]]
             if sizes[0] != sizes[1]:
                 mine, other = ("{} frames of {}x{}".format(*size) for size in sizes)
                 what = f"holds {mine}, but its {found[4].name} {other}"
-                todo = "copy both again: frames are missing, or they are not of one scene"
-                raise DataError(what, file=found[3], todo=todo)
+                raise DataError(what, file=found[3], todo="copy both again: they are not of a kind")
             clips.append(VideoClip(found[0], scene, *found[1:], *sizes[0]))
         return sorted(clips, key=lambda clip: float(clip.group))
 
@@ -139,9 +129,7 @@ class VideoDataset(Dataset):
             frames: a slice, an index (which keeps its axis), or indices.
             ratio: another factor than the clip's own.
         Returns:
-            float32 (T, 4, H, W).
-        Raises:
-            DataError: values that are not finite, where a file holds floats.
+            float32 (T, 4, H, W); DataError for floats that are not finite.
         """
         clip = self.pairs[i]
         return self._signal(clip.input, (_frames(frames),), clip.ratio if ratio is None else ratio)
@@ -217,8 +205,7 @@ def open_clip(path, channels_last) -> np.ndarray:
     planes = "(T, H, W, 4)" if channels_last else "(T, 4, H, W)"
     if clip.ndim != 4 or clip.shape[-1 if channels_last else 1] != 4:
         what = f"is {clip.shape}, not four packed planes {planes}"
-        todo = "pack the mosaics with sensor.cfa.pack_mosaic"
-        raise DataError(what, file=path, todo=todo)
+        raise DataError(what, file=path, todo="pack the mosaics with sensor.cfa.pack_mosaic")
     return clip
 
 

@@ -28,30 +28,15 @@ TASKS = {Task.RAW_STILL: Stills, Task.RAW_VIDEO: Video, Task.PHOTO: Photos}
 
 
 def test(
-    key,
-    data_root,
-    run_dir,
-    checkpoint=None,
-    network=None,
-    dataset=None,
-    split="test",
-    protocol="default",
-    amplification: Any = "ratio",
-    *,
-    profile=None,
-    seconds_train=None,
-    limit=None,
-    pictures=True,
-    progress=True,
-    device="auto",
-    save_path=None,
-    **options,
-) -> list[dict]:
+    key, data_root, run_dir, checkpoint=None, network=None, dataset=None, split="test",
+    protocol="default", amplification: Any = "ratio", *, profile=None, seconds_train=None,
+    limit=None, pictures=True, progress=True, device="auto", save_path=None, **options,
+) -> list[dict]:  # fmt: skip
     """Score a system on a data set; write pictures and results.json into `run_dir`.
 
     Beside each result a baseline is scored, which needs no network. `stills.Stills`, `video.Video`
-    and `photos.Photos` say which, and what more there is to choose. Several processes share the
-    images (see `training.distributed`); each gets all rows, the first writes them.
+    and `photos.Photos` say which, and what `options` there are. Several processes share the images
+    (see `training.distributed`); each gets all rows, the first writes them.
 
     Args:
         run_dir: results.json is added to (a row of the same test is replaced).
@@ -63,9 +48,9 @@ def test(
             is given the mosaic as it is; the factor then goes into the baseline only.
         pictures: write them, to save_path or else to run_dir/pictures.
     Returns:
-        The row, in a list: what was asked for, the scores, how it was computed, and each image's
-        scores under "per_image". For raw video also "per_group" {ratio or gain: scores}, of which
-        the row's scores are the mean; "seconds_per_image" is then a frame's, reading included.
+        The row, in a list: what was asked for, the scores, how it was computed, "per_image". For
+        raw video also "per_group" {ratio or gain: scores}, of which the row's scores are the mean,
+        and "seconds_per_image" is a frame's, reading included.
     """
     from tqdm.auto import tqdm
 
@@ -78,8 +63,7 @@ def test(
         raise OptionError(f"{', '.join(unknown)}: not for {dataset}", todo="leave it out")
     if limit is not None and limit < 1:
         raise OptionError(f"limit is at least 1, got {limit}")
-    results = Path(run_dir) / "results.json"
-    read_rows(results)  # an error now, and not after the work
+    read_rows(results := Path(run_dir) / "results.json")  # an error now, and not after the work
     trained = {} if checkpoint is None else _training_of(checkpoint, key)
     if "levels" in kind.options() and (levels := options.get("levels") or trained.get("levels")):
         options["levels"] = tuple(levels)
@@ -141,12 +125,11 @@ def _training_of(checkpoint, key):
     """What the run directory of a checkpoint says; {} else."""
     folder = Path(checkpoint).parent
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        recipe = recipes.Recipe(**config)
+        recipe = recipes.Recipe(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError):
         return {}
     if recipe.key != key:
         return {}
+    seconds = [entry.get("seconds") for entry in read_metrics(folder)]
     about = {"profile": recipe.profile, "levels": recipe.levels}
-    history = read_metrics(folder)
-    return about | {"seconds_train": history[-1].get("seconds") if history else None}
+    return about | {"seconds_train": seconds[-1] if seconds else None}

@@ -13,10 +13,8 @@ from .results import mean
 
 @dataclass(kw_only=True)
 class Evaluation:
-    """How the items of a data set are fed to a network, scored and shown.
-
-    The further fields of a subclass are the options that `evaluation.test` takes for its task.
-    """
+    """How the items of a data set are fed to a network, scored and shown. The further fields of a
+    subclass are the options that `evaluation.test` takes for its task."""
 
     protocol: Protocol
     amplification: Any

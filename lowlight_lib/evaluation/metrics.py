@@ -55,8 +55,7 @@ def find_protocol(name, task=Task.RAW_STILL) -> Protocol:
 def score(picture, target, protocol="default") -> tuple[float, float]:
     """(PSNR in dB, SSIM) of one picture and its target, float (H, W, 3) in [0, 1], numpy or tensor;
     infinity dB for equal ones. ShapeError where a side is shorter than SSIM's window; DataError for
-    what is not finite.
-    """
+    what is not finite."""
     from skimage.metrics import structural_similarity
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
@@ -83,8 +82,7 @@ def score_beside_baseline(picture, baseline, target, protocol="default") -> dict
 
 def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:
     """(PSNR in dB, SSIM) of every frame of a raw clip (T, 4, H, W) in [0, 1], float64 (T,) each;
-    DataError for frames that are not finite.
-    """
+    DataError for frames that are not finite."""
     from skimage.metrics import structural_similarity
 
     how = find_protocol(protocol, Task.RAW_VIDEO)

@@ -40,8 +40,7 @@ def score_folder(folder, names, result="result", baseline="input", metrics=None)
     """
     lpips_class, fid_class = metrics or find_metrics()
     if len(names) < 2:  # FID estimates a covariance
-        what = f"FID needs at least 2 pictures, here are {len(names)}"
-        raise OptionError(what, todo="test more of them")
+        raise OptionError(f"FID needs at least 2 pictures, here are {len(names)}", todo="test more")
     folder, found = Path(folder), {}
     for of, view in (("", result), ("baseline_", baseline)):
         try:

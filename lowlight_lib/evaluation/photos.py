@@ -14,7 +14,7 @@ from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..io.arrays import read_arrays
 from ..io.files import atomic_write, write_picture
-from ..io.pictures import read_photo
+from ..io.pictures import read_photo, to_float
 from ..restore.photo import check_gamma, decompose_photo, recompose_photo
 from .base import Evaluation
 from .metrics import score_beside_baseline
@@ -37,8 +37,7 @@ class Photos(Evaluation):
 
     def __post_init__(self):
         if self.amplification != "ratio":
-            todo = "leave amplification out; gamma says how bright"
-            raise OptionError("photographs are not amplified", todo=todo)
+            raise OptionError("photographs are not amplified", todo="gamma says how bright")
         self.amplification = None
         if self.by_order and self.predictions is None:
             raise OptionError("by_order is for predictions", todo="give --predictions")
@@ -93,8 +92,7 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     elif len(arrays) == 1:
         return pixels_of(*arrays.values(), channels=3, path=path)
     inside = ", ".join(f"{n} {a.shape}" for n, a in arrays.items()) or "nothing"
-    todo = "keep one picture in it, or L and R of one size"
-    raise DataError(f"holds {inside}", file=path, todo=todo)
+    raise DataError(f"holds {inside}", file=path, todo="keep one picture, or L and R of one size")
 
 
 def pixels_of(a, channels, path):
@@ -106,12 +104,11 @@ def pixels_of(a, channels, path):
     if a.ndim != 3 or a.shape[-1] != channels or a.dtype.kind not in "uf" or not a.size:
         what = f"holds {a.dtype} {a.shape}, not a picture of {channels} channels"
         raise DataError(what, file=path, todo="save floats in [0, 1], or unsigned integers")
-    if a.dtype.kind == "u":
-        return a.astype(np.float32) / np.float32(np.iinfo(a.dtype).max)
+    a = to_float(a)
     if not (np.isfinite(a).all() and a.max() < 2):  # networks overshoot, but not to 255
         what = f"holds values from {a.min():g} to {a.max():g}, not 0 to 1"
         raise DataError(what, file=path, todo="divide by 255, or save unsigned integers")
-    return a.astype(np.float32).clip(0, 1)
+    return a.clip(0, 1)
 
 
 def _find(folder, names, by_order):

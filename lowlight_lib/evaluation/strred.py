@@ -54,11 +54,9 @@ _BAND = _mirrored(
 
 
 def strred(reference, distorted) -> tuple[np.ndarray, float, float]:
-    """Compare two videos of one channel. Symmetric: 0 where they are equal, more is worse.
+    """Compare two videos of one channel, (T, H, W) with T >= 2 and sides >= 41. Symmetric: 0 where
+    they are equal, more is worse. Raw in [0, 1] gives far smaller figures than 0..255.
 
-    Args:
-        reference, distorted: (T, H, W), T >= 2, sides >= 41. The scale matters: raw in [0, 1] gives
-            far smaller figures than 0..255.
     Returns:
         (per_pair, strred, strredssn). `per_pair` float64 (T // 2, 4), of frames 0 and 1, 2 and 3,
         ...: spatial and temporal distance with blocks compared one by one, then the same with
@@ -77,8 +75,7 @@ class Strred:
         self.pairs, self._left = [], None
 
     def add(self, reference, distorted) -> None:
-        shape, other = np.shape(reference), np.shape(distorted)
-        if shape != other or len(shape) != 3:
+        if (shape := np.shape(reference)) != (other := np.shape(distorted)) or len(shape) != 3:
             raise ShapeError(f"two videos (T, H, W) of one shape, got {shape} and {other}")
         if min(shape[1:]) < SMALLEST:
             raise ShapeError(f"ST-RRED needs sides of {SMALLEST} pixels, got {shape[1:]}")

@@ -37,8 +37,7 @@ def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, over
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
         read: function of a slice of frames -> float32 (t, 4, H, W).
         piece: frames, of so many, that the network sees at once; pieces do not overlap.
-        tile, overlap: see `window.tiles`, in packed pixels; smaller frames are not cut. A tile of
-            None is the whole frame.
+        tile, overlap: see `window.tiles`, in packed pixels; a tile of None is the whole frame.
         seams: "blended" or, as BRVE's code has it, "released": the plain mean of tiles that are
             squares of the frame's smaller side.
     Yields:
@@ -99,8 +98,8 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if path.suffix.lower() != ".npy":
         raise DataError("is no .npy clip", file=path, todo="pack its frames into one (T, H, W, 4)")
     if black is None or white is None:
-        todo = "give --black and --white"
-        raise OptionError("a .npy clip does not say its levels", file=path, todo=todo)
+        what = "a .npy clip does not say its levels"
+        raise OptionError(what, file=path, todo="give --black and --white")
     check_levels(black, white, path, OptionError)
     try:
         array, like = open_clip(path, channels_last=True), DATASETS["llrvd"]
@@ -141,8 +140,7 @@ def restore_clip(
     """Restore a raw clip into OUT/NAME/00000000.png, ... and OUT/NAME.mp4, before and after.
 
     Both (with `alone` the latter only) are shown through `sensor.display`, with gains that make the
-    first restored frame grey.
-    `options` are those of `enhance`; `force` overwrites what is there.
+    first restored frame grey. `options` are those of `enhance`; `force` overwrites what is there.
     """
     began, count = time.perf_counter(), len(clip.array)
     levels = clip.array, clip.black, clip.white

@@ -19,11 +19,10 @@ PHOTO_TILE = 1024  # photographs go through in tiles of this side unless another
 
 def as_photo(source) -> np.ndarray:
     """A photograph as a network takes it, float32 (H, W, 3) in [0, 1]: of a file, turned upright,
-    or an array (H, W, 3), unsigned integers or floats in [0, 1].
-    """
+    or an array (H, W, 3), unsigned integers or floats in [0, 1]."""
     if isinstance(source, RawImage):
-        todo = "develop it (sensor.isp.develop)"
-        raise OptionError("a raw image is no photograph", file=source.path, todo=todo)
+        what = "a raw image is no photograph"
+        raise OptionError(what, file=source.path, todo="develop it (sensor.isp.develop)")
     if not isinstance(source, np.ndarray):
         return read_photo(source)
     if source.ndim != 3 or source.shape[2] != 3 or source.dtype.kind not in "uf" or not source.size:
@@ -42,11 +41,9 @@ def check_gamma(gamma) -> None:
 
 
 def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
-    """What a network splits a photograph into, in tiles that see all they need.
+    """What a network splits a photograph into, in tiles that see all they need; `source` is as of
+    `as_photo`, `tile` as of `window.tiles`, the network gives (L, R), (L, R, X) or a picture.
 
-    Args:
-        network: a callable with a `spec`, (1, 3, H, W) -> (L, R) or (L, R, X), or a picture.
-        source, tile: as of `as_photo` and `window.tiles`.
     Returns:
         float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
         (H, W, 3), and "D" = photograph - X, as far as the network gives them; or the picture "I".

@@ -42,16 +42,9 @@ class Restored:
 
 
 def restore(
-    source,
-    network,
-    *,
-    amplification: Any = "auto",
-    m: float = 1.0,
-    gamma: float = 0.2,
-    tile: int | None = None,
-    upright=True,
-    trained_on: Any = "auto",
-) -> Restored:
+    source, network, *, amplification: Any = "auto", m: float = 1.0, gamma: float = 0.2,
+    tile: int | None = None, upright=True, trained_on: Any = "auto",
+) -> Restored:  # fmt: skip
     """Restore one dark raw still, or with a network for photographs (PairLIE) one dark photograph.
 
     Args:
@@ -74,8 +67,8 @@ def restore(
         raise OptionError(f"{spec.key} takes clips", todo="use restore.clip.restore_clip")
     if spec.task is Task.PHOTO:
         if amplification not in ("auto", 1) or m != 1:
-            todo = "leave amplification and m out; gamma says how bright"
-            raise OptionError(f"{spec.key} takes photographs, which are not amplified", todo=todo)
+            what = f"{spec.key} takes photographs, which are not amplified"
+            raise OptionError(what, todo="leave amplification and m out; gamma says how bright")
         return _restore_photo(source, network, gamma, tile)
     clock = _Clock()
     raw = source if isinstance(source, RawImage) else read_raw(source)
@@ -191,11 +184,8 @@ class _Clock:
 
 
 def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
-    """Open a raw file, or a .npy or .npz mosaic: (H, W), whole numbers that fit 16 bits.
-
-    Args:
-        black, white, cfa: what a .npy does not say: its levels in DN, and the name of its filters.
-    """
+    """Open a raw file, or a .npy or .npz mosaic: (H, W), whole numbers that fit 16 bits, whose
+    levels in DN, and the name of its filters, are to be given."""
     if Path(path).suffix.lower() not in (".npy", ".npz"):
         return read_raw(path)
     if black is None or white is None or cfa is None:
@@ -203,16 +193,16 @@ def open_mosaic(path, black=None, white=None, cfa=None) -> RawImage:
         raise OptionError(what, file=path, todo="give --black, --white and --cfa")
     arrays = read_arrays(path, RawFileError)
     if len(arrays) != 1:
-        what = f"holds the arrays {', '.join(arrays) or 'none'}, not one mosaic"
-        raise RawFileError(what, file=path, todo="save the mosaic alone")
+        names = ", ".join(arrays) or "none"
+        raise RawFileError(f"holds the arrays {names}, not one mosaic", file=path, todo="save one")
     (a,) = arrays.values()
     if a.ndim != 2 or a.dtype.kind not in "uif" or min(a.shape) < 2:
         raise ShapeError(f"a mosaic is a 2-D array of numbers, got {a.dtype} {a.shape}", file=path)
     need_whole(a, path)
     if a.min() < 0 or a.max() > 65535:
         raise ShapeError(f"holds {a.min():g}..{a.max():g}, not 0..65535", file=path)
-    a, cell = np.rint(a).astype(np.uint16), cfa_module.from_name(cfa)
-    return RawImage(a, cell, black_level=black, white_level=white, path=str(path))
+    mosaic, cell = np.rint(a).astype(np.uint16), cfa_module.from_name(cfa)
+    return RawImage(mosaic, cell, black, white, path=str(path))
 
 
 def need_whole(a, path) -> None:

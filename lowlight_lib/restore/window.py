@@ -60,11 +60,8 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 
 
 def run(network, x, tile=None, *, overlap=None, blend=True, **options):
-    """What `tiles` yields as one tensor (N, C', H, W).
-
-    With `blend` the weights of tiles that overlap fall linearly to the tile's border, so that no
-    edge shows; else it is the plain mean.
-    """
+    """What `tiles` yields as one tensor (N, C', H, W). With `blend` the weights of tiles that
+    overlap fall linearly to the tile's border, so that no edge shows; else it is the plain mean."""
     (h, w), out = x.shape[-2:], None
     for rows, columns, part in tiles(network, x, tile, overlap=overlap, **options):
         if part.shape[-2:] == (h, w):
