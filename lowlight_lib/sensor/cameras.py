@@ -50,7 +50,7 @@ class Camera:
         return cfa_module.from_name(self.cfa_name)
 
     def answers_to(self, name: str) -> bool:
-        """Is this one of its names? Capitals, spaces and punctuation do not matter."""
+        """Is this one of its names? Letters and digits alone matter, not capitals."""
         return _plain(name) in {_plain(n) for n in (self.model, *self.aliases)}
 
     @property
@@ -117,8 +117,7 @@ SONY_A7S2, NIKON_D850, CANON_5D4, CANON_70D, CANON_700D = CAMERAS.values()
 
 def find_camera(camera: Camera | Path | str) -> Camera:
     """A Camera, the one of a profile (a path that ends in .toml), or of that name: "sony_a7s2",
-    "Sony A7S II", "ILCE-7SM2" are the same.
-    """
+    "Sony A7S II", "ILCE-7SM2" are the same."""
     if isinstance(camera, Camera):
         return camera
     if Path(camera).suffix == ".toml":

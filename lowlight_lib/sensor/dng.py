@@ -65,14 +65,13 @@ def encode_dng(raw: Any) -> bytes:
     numbers = [*gains, raw.exposure_s or 0, raw.iso or 0]
     if not (np.isfinite(numbers).all() and gains.min() > 0 and min(numbers) >= 0):
         raise ShapeError(f"white balance, exposure and ISO are not all positive: {numbers}")
-    n = raw.cfa.shape[0]
     # TIFF strings are 7-bit ASCII
     model = (raw.model or "Low-Light Lab mosaic").encode("ascii", "replace").decode()
     tags = [
         (_MODEL, "s", 0, model, True),
         (_ORIENT, "H", 1, int(raw.orientation), True),
-        (_CFA_DIM, "H", 2, (n, n), True),
-        (_CFA, "B", n * n, bytes(raw.cfa.ravel().tolist()), True),
+        (_CFA_DIM, "H", 2, raw.cfa.shape, True),
+        (_CFA, "B", raw.cfa.size, bytes(raw.cfa.ravel().tolist()), True),
         (_DNG_VERSION, "B", 4, bytes([1, 4, 0, 0]), True),
         (_UNIQUE_MODEL, "s", 0, model, True),
         (_BLACK_DIM, "H", 2, raw.black_level.shape, True),
@@ -88,9 +87,9 @@ def encode_dng(raw: Any) -> bytes:
     if raw.iso:
         tags.append((ISO, "I", 1, round(raw.iso), True))
     buffer = io.BytesIO()
-    pixels = np.ascontiguousarray(raw.mosaic)  # uncompressed: LibRaw cannot read tifffile's codecs
-    plain = {"metadata": None, "software": False}
-    tifffile.imwrite(buffer, pixels, photometric="cfa", extratags=tags, **plain)
+    plain = {"photometric": "cfa", "metadata": None, "software": False}
+    # Uncompressed: LibRaw cannot read tifffile's codecs.
+    tifffile.imwrite(buffer, np.ascontiguousarray(raw.mosaic), extratags=tags, **plain)
     return buffer.getvalue()
 
 
@@ -108,8 +107,8 @@ def read_tags(path) -> dict[str, Any]:
         the numbers of `_NUMBERS` as float64 arrays, but "iso" as one or None; "model", text or
         None; "is_dng"; "named", who made it is said; "compression" and "is_float" of its mosaic.
     Raises:
-        UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
-        RawFileError: parts of the mosaic lie outside of the file, or are zeros.
+        RawFileError: parts of the mosaic lie outside of the file, or are zeros; as its
+            UnsupportedRawError: a tag that pixels depend on is of another type, count or range.
     """
     import tifffile
 
@@ -134,10 +133,7 @@ def _checked(file, path):
         pages.insert(0, page)
     texts = [_first(pages, code) for code in (_MODEL, _UNIQUE_MODEL, _MAKE)]
     texts = [t.value.strip("\0 ") if t and isinstance(t.value, str) else None for t in texts]
-    found |= {
-        "model": texts[0] or texts[1] or None,
-        "named": found["is_dng"] or bool(texts[2]),
-    }
+    found |= {"model": texts[0] or texts[1] or None, "named": found["is_dng"] or bool(texts[2])}
     for name, (code, count, lowest, needed) in _NUMBERS.items():
         tag = _first(pages, code)
         if tag is None:

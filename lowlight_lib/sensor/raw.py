@@ -19,7 +19,6 @@ from ..io.files import atomic_write, open_input
 from . import cfa as cfa_module
 from . import dng
 from .dng import encode_dng
-
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 # What files begin with that are known by more than their size, beside TIFF.
@@ -73,8 +72,7 @@ class RawImage:
         if black.ndim != 2 or not black.size:
             raise ShapeError(f"black levels are a cell, got {black.shape}", file=self.path)
         check_levels(black, self.white_level, self.path)
-        matrix = self.color_matrix
-        if matrix is not None:
+        if (matrix := self.color_matrix) is not None:
             matrix = np.asarray(matrix, np.float32).reshape(3, 3)
         # The class is frozen, and its __dict__ is not.
         vars(self).update(cfa=cell.astype(np.uint8), black_level=black, color_matrix=matrix)
@@ -122,8 +120,7 @@ def read_raw(path: Path | str) -> RawImage:
 
 
 def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
-    """The RawImage of what `open_raw` gives, and whether LibRaw itself knows all of it: then
-    LibRaw develops the file as it should be developed."""
+    """The RawImage of what `open_raw` gives, and whether LibRaw knows (and develops) all of it."""
     import rawpy
 
     if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
@@ -132,8 +129,8 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
     sizes, other = raw.sizes, None
     with contextlib.suppress(ValueError, OverflowError, OSError):  # a date that is none
         other = raw.other
-    if sizes.pixel_aspect != 1:
-        what = f"has pixels that are not square ({sizes.pixel_aspect:g} times as wide as high)"
+    if (aspect := sizes.pixel_aspect) != 1:
+        what = f"has pixels that are not square ({aspect:g} times as wide as high)"
         raise _unsupported(path, what, _DEVELOP)
     # The indices of one cell from the top left *visible* pixel: `raw_pattern` starts at the
     # margin's corner, which on sensors with odd margins is another phase.
@@ -145,7 +142,7 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
         raise _unsupported(path, what)
     known = np.asarray(raw.black_level_per_channel, np.float32)[index]
     cell = np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8)
-    if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # 4x4 cells look like this
+    if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # as 4x4 cells look
         raise _unsupported(path, "has a filter array that is neither Bayer nor X-Trans")
     crop = dng.crop_of(tags, sizes, path)
     black, white = dng.black_of(tags, known, sizes, crop, path), int(raw.white_level)
@@ -157,19 +154,16 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
     matrix = np.asarray(raw.rgb_xyz_matrix, np.float32)[:3]
     known_matrix = bool(matrix.any() and np.isfinite(matrix).all())
     _refuse_lost(mosaic, white, path)
+    cell = cfa_module.look_up(cell, *(c.start + np.arange(n) for c in crop))
     image = RawImage(
-        mosaic=mosaic,
-        cfa=cfa_module.look_up(cell, *(c.start + np.arange(n) for c in crop)),
-        black_level=black,
-        white_level=white,
-        white_balance=_white_balance(raw),
+        mosaic, cell, black, white, _white_balance(raw),
         color_matrix=matrix if known_matrix else dng.matrix_of(tags),
         orientation=_ORIENTATION.get(sizes.flip, 1),
         model=tags.get("model"),
         exposure_s=_shortest(getattr(other, "shutter_speed", None)),
         iso=_shortest(getattr(other, "iso_speed", None)) or tags.get("iso"),
         path=str(path),
-    )
+    )  # fmt: skip
     same = mosaic.shape == (sizes.height, sizes.width) and np.array_equal(image.black_level, known)
     return image, same and not tags.get("is_float")
 
@@ -189,10 +183,8 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
     Pixels, levels and exposure come back bit-exactly (as LibRaw's float32), white balance and
     matrix within 1e-4. The file appears, or replaces an older one, only once it is complete.
 
-    Args:
-        raw: any bit depth up to 16 (the white level says which), sides >= 22.
     Raises:
-        ShapeError: smaller than LibRaw reads, or a black level that is not a whole number.
+        ShapeError: sides below 22, which LibRaw cannot read, or levels that are no whole numbers.
         OutputError: the disk is full, or the place cannot be written.
     Source: Adobe, "Digital Negative (DNG) Specification", 1.7.
     """
@@ -252,9 +244,9 @@ def _refuse_guess(raw, data, path):
 
 
 def _damaged(path, error):
-    text = error.args[0] if error.args else error
-    text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    what = f"is damaged or truncated ({text})"
+    said = error.args[0] if error.args else error
+    said = said.decode(errors="replace") if isinstance(said, bytes) else said
+    what = f"is damaged or truncated ({said})"
     return RawFileError(what, file=path, todo="copy it again from the card")
 
 
@@ -263,11 +255,8 @@ def _unsupported(path, what, todo="use a raw from a Bayer or X-Trans sensor"):
 
 
 def _white_balance(raw):
-    """(r, g, b) with g = 1. LibRaw gives four; the second green's is 0 in most files.
-
-    Zeros mean "not recorded" and fall back to daylight. (1, 1, 1) is an answer: some cameras (the
-    Nikon D1) apply their white balance before they write the file.
-    """
+    """(r, g, b) with g = 1; daylight where the file has zeros. (1, 1, 1) is an answer: some cameras
+    (the Nikon D1) apply their white balance before they write the file."""
     for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
         r, g, b = gains[:3]
         if min(r, g, b) > 0 and np.isfinite([r, g, b]).all():
