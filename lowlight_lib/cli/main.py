@@ -31,12 +31,9 @@ _NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
 
 app = typer.Typer(
     help="Efficient low-light raw imaging: restore dark raw files, train and test networks, "
-    "run the course.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    "run the course.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
+)  # fmt: skip
 app.add_typer(data.app, name="data")
 app.add_typer(course.app, name="course")
 for command in (restore, train, test, cost, bench, export):

@@ -12,7 +12,6 @@ from ..models import SYSTEMS
 
 DEFAULT_DATA = Path("datasets/mini")
 
-
 Profile = Annotated[str, typer.Option(
     help="smoke (a minute), course (a laptop), paper (text) or released (its code).")]  # fmt: skip
 Key = Annotated[str, typer.Argument(help=f"Which system: {', '.join(SYSTEMS)}.",

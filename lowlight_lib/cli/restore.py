@@ -37,8 +37,7 @@ def restore(
     black: Annotated[float | None, typer.Option(help="Black level of .npy files.")] = None,
     white: Annotated[float | None, typer.Option(help="White level of .npy files.")] = None,
     cfa: Annotated[str | None, typer.Option(
-        help="Filters of .npy mosaics: RGGB, GRBG, GBRG, BGGR or XTRANS. Clips have a default.")]
-    = None,
+        help="Filters of .npy files: RGGB, GRBG, GBRG, BGGR, XTRANS. Clips have some.")] = None,
     format_: Annotated[str, typer.Option(
         "--format", help="png; tiff, which has 16 bits; or jpg, of quality 95.")] = "png",
     trained_on: Annotated[str, typer.Option(
@@ -81,8 +80,8 @@ def restore(
         raise OptionError(what, todo="leave --amplification and --m out; --gamma says how bright")
     if gamma is not None:
         check_gamma(gamma)
-    if gamma is not None and not photos:
-        raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
+        if not photos:
+            raise OptionError(f"--gamma is for photographs; {model} takes raw", todo="use --m")
     if f".{format_}" not in PICTURES:
         raise OptionError(f"unknown format {format_!r}", todo="use png, tiff or jpg")
     network = resolve_backend(checkpoints.load(model, weights), backend, precision)

@@ -31,13 +31,11 @@ def test(
         show_default="5")] = None,
     first_of_burst: Annotated[bool, typer.Option(
         "--first-of-burst/--all-bursts",
-        help="Stills: only the first frame of each burst, as the paper has it (93 of SID's 598).")]
-    = True,
+        help="Stills: only the first frame of each burst, as in the paper (93 of 598).")] = True,
     exposure: Annotated[float | None, typer.Option(
         help="Stills: only inputs of so many seconds, e.g. 0.1.", show_default="all")] = None,
     exclude_misaligned: Annotated[bool, typer.Option(
-        "--exclude-misaligned", help="Stills: leave out SID's scenes 10034, 10045, 10172.")]
-    = False,
+        "--exclude-misaligned", help="Stills: without scenes 10034, 10045, 10172.")] = False,
     limit: opt.Limit = None,
     device: opt.Device = "auto",
     out: Annotated[Path | None, typer.Option(
@@ -54,14 +52,12 @@ def test(
     result_only: opt.ResultOnly = False,
     gamma: opt.Gamma = None,
     predictions: Annotated[Path | None, typer.Option(
-        help="Photographs: a folder of pictures made elsewhere (PNG or npz), to be scored instead "
-        "of weights.", show_default=False)] = None,
+        help="Photographs: score a folder of pictures (PNG or npz) that were made elsewhere.",
+        show_default=False)] = None,
     by_order: Annotated[bool, typer.Option(
-        "--by-order", help="--predictions have any names: the first is of the first picture.")]
-    = False,
+        "--by-order", help="--predictions have any names: the first is of the first.")] = False,
     perceptual: Annotated[bool, typer.Option(
-        "--perceptual", help="Pictures: LPIPS and FID too (extra lowlight-lab[perceptual]).")]
-    = False,
+        "--perceptual", help="LPIPS and FID too (extra lowlight-lab[perceptual]).")] = False,
     backend: opt.Backend = "eager",
     precision: opt.Precision = "float32",
 ):  # fmt: skip
@@ -96,11 +92,12 @@ def test(
 
         network = checkpoints.load(key, checkpoint).to(pick_device(device))
         network = resolve_backend(network, backend, precision)
-    options = {"seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m}
-    options |= {"predictions": predictions, "exposure": exposure}
-    options |= {"exclude_misaligned": exclude_misaligned or None}
-    options |= {} if first_of_burst else {"first_of_burst": False}
-    options |= {"result_only": result_only or None, "by_order": by_order or None}
+    options = {  # None is not given: it may be another task's
+        "seed": seed, "tile": tile, "seams": seams, "gamma": gamma, "m": m, "exposure": exposure,
+        "predictions": predictions, "exclude_misaligned": exclude_misaligned or None,
+        "first_of_burst": None if first_of_burst else False,
+        "result_only": result_only or None, "by_order": by_order or None,
+    }  # fmt: skip
     [row] = evaluation.test(
         key, data, run, checkpoint, network, dataset=dataset, split=split, protocol=protocol,
         amplification=factor, limit=limit, device=device, save_path=save_path,

@@ -17,15 +17,13 @@ def train(
     profile: Profile = "course",
     data: DataRoot = DEFAULT_DATA,
     restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")]
-    = None,
+    steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(
         help="The weights that a run begins and ends with are a function of it.")] = None,
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision, on GPUs.")] = False,
     set_: Annotated[list[str], typer.Option(
         "--set", metavar="NAME=VALUE",
-        help="Change a number of the recipe, e.g. --set batch=4 or --set validate_every=500.")]
-    = [],  # noqa: B006
+        help="Change a number of the recipe, e.g. --set batch=4.")] = [],  # noqa: B006
     device: Device = "auto",
 ):  # fmt: skip
     """Train a system by its recipe; killed and started again it ends in the same weights.
@@ -42,8 +40,8 @@ def train(
     run = run_dir or Path("runs") / f"{key}_{profile}"
     done = fit(recipe, data, run, resume=not restart, device=device)
     if distributed.is_first():
-        took = f"{done.steps} steps in {done.seconds:.0f} s"
-        print(f"{done.checkpoint}: {took}, loss {done.loss:.4f}")
+        took = f"{done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}"
+        print(f"{done.checkpoint}: {took}")
 
 
 def _assignment(text):

@@ -26,19 +26,14 @@ class Job:
 
 
 def find_notebooks(folder=None) -> list[Path]:
-    """The course's notebooks NN_name.ipynb in order, as absolute paths.
-
-    Args:
-        folder: by default notebooks/ in the current folder, else in the library's own checkout.
-    Raises:
-        OptionError: there are none.
-    """
+    """The course's notebooks NN_name.ipynb in order, as absolute paths: of a folder, by default
+    notebooks/ in the current one, else in the library's own checkout. OptionError for none."""
     places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
     for place in [Path(folder)] if folder else places:
         if found := sorted(place.resolve().glob("[0-9][0-9]_*.ipynb")):
             return found
-    todo = "run it in a clone of the project"
-    raise OptionError("no notebooks NN_name.ipynb here", file=folder or places[0], todo=todo)
+    what, todo = "no notebooks NN_name.ipynb here", "run it in a clone of the project"
+    raise OptionError(what, file=folder or places[0], todo=todo)
 
 
 def select(notebooks, only) -> list[Path]:
@@ -51,10 +46,8 @@ def select(notebooks, only) -> list[Path]:
 
 
 def typed(name, value, kind):
-    """A parameter's value, or its text, as the type that its notebook gives it, such as "int".
-
-    OptionError where it is none; a parameter of another type, or of none, stays as it is.
-    """
+    """A parameter's value, or its text, as the type that its notebook gives it, such as "int";
+    OptionError where it is none. A parameter of another type, or of none, stays as it is."""
     try:
         as_kind = _KINDS[kind](str(value)) if kind in _KINDS else value
         if isinstance(as_kind, float) and not math.isfinite(as_kind):
@@ -95,8 +88,8 @@ def plan(notebooks, given, fixed) -> list[Job]:
         keys = models.of_task(models.Task.RAW_STILL)
         for key in [given["model"]] if "model" in given else keys:
             if key not in keys:
-                todo = f"choose {' or '.join(keys)}"
-                raise OptionError(f"{path.stem} does not run with model={key}", todo=todo)
+                what = f"{path.stem} does not run with model={key}"
+                raise OptionError(what, todo=f"choose {' or '.join(keys)}")
             jobs.append(Job(path, f"{path.stem}_{key}", values | {"model": key}))
     return jobs
 

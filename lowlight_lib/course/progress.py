@@ -20,13 +20,8 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     """Show how far a notebook is while it runs inside: on a terminal one line is drawn over.
 
     The notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
-    inside a long cell is read from the `metrics.jsonl` that a training writes.
-
-    Args:
-        label: what to call the run, for example "[3/5] 10_train_test_stills_redi".
-        cells: how many code cells will run.
-        executed, folder: the notebook that papermill writes, and where that notebook writes.
-        stream, stop: by default standard output, and a threading.Event.
+    inside a long cell is read from the `metrics.jsonl` that a training writes. `executed` is the
+    notebook that papermill writes, `folder` where that notebook writes, `cells` how many will run.
     """
     from tqdm import tqdm
 
@@ -72,13 +67,9 @@ def cells_begun(executed) -> int:
 
 
 def training_status(folder, since=0.0) -> str | None:
-    """How far the training is that writes the newest metrics.jsonl anywhere below `folder`.
-
-    Args:
-        since: seconds since the epoch; a file not written since belongs to an earlier run.
-    Returns:
-        For example "step 120/400  loss 0.0734"; None where nothing trains, or when it is done.
-    """
+    """How far the training is that writes the newest metrics.jsonl anywhere below `folder`: "step
+    120/400  loss 0.0734", or None where nothing trains, it is done, or nothing was written `since`
+    a time (in seconds since the epoch), as by an earlier run."""
     try:
         written, newest = max((p.stat().st_mtime, p) for p in Path(folder).rglob("metrics.jsonl"))
         with open(newest, "rb") as f:

@@ -25,16 +25,10 @@ _PICTURE = re.compile(rf"(?P<name>.+)_(?P<view>{'|'.join(VIEWS)})(?:_(?P<variant
 def write_index(run_dir) -> Path:
     """Write index.html for the run in `run_dir`, and an HTML rendering of each executed notebook.
 
+    It is a folder that `run_course` filled, or is filling: state.json, results.json, NN_name.ipynb,
+    and pictures NAME_{input,baseline,result,target}.png and videos NAME.mp4 in folders `pictures`.
     A missing or damaged file leaves its section out. Renderings newer than their notebook are kept.
-
-    Args:
-        run_dir: a folder that `run_course` filled, or is filling: state.json, results.json,
-            NN_name.ipynb, and pictures NAME_{input,baseline,result,target}.png and videos NAME.mp4
-            in folders called `pictures`.
-    Returns:
-        The path of index.html.
-    Raises:
-        OutputError: it cannot be written.
+    Returns the path of index.html; OutputError where it cannot be written.
     """
     import jinja2
 
@@ -78,8 +72,7 @@ def _links(executed, entry):
         return []
     # Only of what is complete: papermill rewrites the notebook after every cell.
     page = None if entry.get("status") == "running" else _render(executed)
-    read = [] if page is None else [("read", page.name)]
-    return [*read, ("notebook", executed.name)]
+    return [*([("read", page.name)] if page else []), ("notebook", executed.name)]
 
 
 def _folders(run_dir, rows):

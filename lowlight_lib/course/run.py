@@ -27,15 +27,9 @@ _CELL_TIMEOUT = {"smoke": 3600, "course": 24 * 3600, "paper": 60 * 24 * 3600}  #
 
 
 def run_course(
-    profile="course",
-    only=None,
-    parameters=None,
-    data_root=None,
-    notebooks_dir=None,
-    out: Path | str = "runs/latest",
-    resume=False,
-    cell_timeout=None,
-) -> int:
+    profile="course", only=None, parameters=None, data_root=None, notebooks_dir=None,
+    out: Path | str = "runs/latest", resume=False, cell_timeout=None,
+) -> int:  # fmt: skip
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
 
     Where a notebook fails, its cell and error are reported, and the others still run.
@@ -44,8 +38,7 @@ def run_course(
         profile: a name in `recipes.PROFILES`.
         only: which notebooks, as "10,12_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
-        data_root: folder with SID/ and the others; by default $LOWLIGHT_DATA, else the mini data,
-            made first in datasets/mini beside the notebooks.
+        data_root: by default $LOWLIGHT_DATA, else datasets/mini beside the notebooks, made first.
         notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
@@ -54,9 +47,8 @@ def run_course(
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
-        OptionError: before anything runs: something asked for does not exist, or `out` is
-            something else than a folder of results.
-        OutputError: `out` cannot be written.
+        OptionError: before anything runs: something asked for does not exist, or `out` is no folder
+            of results. OutputError: it cannot be written.
     """
     from ..evaluation.results import commit
     from ..training.state import versions
@@ -184,8 +176,7 @@ def _earlier_run(out, settings, resume):
     for key, value in settings.items() if resume else ():
         if earlier.get(key) != value:
             what = f"that run had {key} {earlier.get(key)}, not {value}"
-            todo = "resume it with the same, or start anew without --resume"
-            raise OptionError(what, file=out, todo=todo)
+            raise OptionError(what, file=out, todo="resume with the same, or leave --resume out")
     return earlier
 
 
@@ -202,8 +193,8 @@ def _save(out, state):
     """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
     from ..evaluation.results import read_rows
 
-    entries = dict(sorted(state["notebooks"].items(), key=lambda item: item[0][:2]))
-    state["notebooks"], rows = entries, []
+    entries, rows = dict(sorted(state["notebooks"].items(), key=lambda item: item[0][:2])), []
+    state["notebooks"] = entries
     for name, entry in entries.items():
         try:
             rows += read_rows(out / name / "results.json")

@@ -58,13 +58,11 @@ def bench(
         memory: measure each in a process of its own, too.
         progress: say on stderr what runs.
     Returns:
-        Rows: "model", "backend", "precision"; "input" (its shape), "size", "weights" ("drawn" or
-        the file's name), "weights_id", "threads", "repeats", "torch", "commit"; "seconds" (the
-        median), "p10" and "p90" (of the rounds, seconds), "ratio" (eager's median through it),
-        "gmacs" (of one call), "gflops" (binary ones too),
-        "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes" (the most a
-        process had), "memory_added_bytes" (the call's part), or None; "max_difference" and "psnr"
-        (dB, peak 1; or None) to eager's output. A form that does not run has "error" instead.
+        Rows: what ran, of which "weights" are "drawn" or the file's name; "seconds" (the median),
+        "p10", "p90", "ratio" (eager's median through it), "gmacs" (of a call), "gflops" (binary
+        ones too), "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes"
+        (the most a process had), "memory_added_bytes" (the call's part), or None; "max_difference"
+        and "psnr" (dB, peak 1) to eager's output. A form that does not run has "error" instead.
     Raises:
         OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
     """
@@ -160,13 +158,11 @@ class _Case:
     def _wanted(self, backends):
         binary = bool(binary_layers(self.net))
         for backend in backends if binary else [b for b in backends if b != "bitpacked"]:
-            for precision in precisions(backend):
-                if binary and precision != "float32":
-                    continue  # signs of rounded numbers: another network
-                if precision == "int8" and self.quantised is None:
-                    continue
-                if (backend, precision) != ("onnxruntime", "float16"):  # slower than float32
-                    yield backend, precision
+            # Signs of rounded numbers are another network; ONNX Runtime's float16 is slow.
+            without = {"float16"} if backend == "onnxruntime" else set()
+            without |= {"int8"} if self.quantised is None else set()
+            its = precisions(backend)
+            yield from ((backend, p) for p in (its[:1] if binary else its) if p not in without)
 
     def _time(self, rows, forms, repeats):
         side = _PEAK_SIDE[self.size]
@@ -181,9 +177,8 @@ class _Case:
                     call = stack.enter_context(with_system_allocator(self.key, self.shape))
                     calls["system", "float32"] = call
                     rows.insert(1, rows[0] | {"backend": "system"})
-            spread = {
-                n: np.percentile(t, (10, 50, 90)) for n, t in in_turns(calls, repeats).items()
-            }
+            times = in_turns(calls, repeats)
+        spread = {name: np.percentile(t, (10, 50, 90)) for name, t in times.items()}
         for row in rows:
             p = row["precision"]
             p10, seconds, p90 = map(float, spread[row["backend"], p])
@@ -237,7 +232,6 @@ def compare(
 
     Args:
         files: {precision: {unit: path or onnx.ModelProto}} of that network.
-        data_root, limit, gamma: as of `evaluation.test`; so are errors.
         engines: of "onnxruntime", "openvino"; default those installed.
     Returns:
         Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
@@ -265,13 +259,11 @@ def compare(
             its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
             fast = prepare(model, None, engine, precision, file=units)
             forms[engine, precision] = fast, size, its
-    rows, options = [], {} if gamma is None else {"gamma": gamma}
+    rows, options = [], {"limit": limit, "progress": progress}
+    options |= {} if gamma is None else {"gamma": gamma}
     for (engine, precision), (network, size, kernels) in forms.items():
         with tempfile.TemporaryDirectory() as folder:
-            [row] = test(
-                key, data_root, folder, network=network, limit=limit, pictures=False,
-                progress=progress, **options,
-            )  # fmt: skip
+            [row] = test(key, data_root, folder, network=network, pictures=False, **options)
         about = {"engine": engine, "precision": precision, "bytes": size, "kernels": kernels}
         rows.append(about | {name: row[name] for name in ("psnr", "ssim", "images")})
     networks = [network for network, *_ in forms.values()]

@@ -54,13 +54,11 @@ class OpenVinoEngine:
 
         self._ov, self._core = openvino, openvino.Core()
         self._model = self._core.read_model(as_bytes(file))
-        self._config = {
-            # Without it a CPU that has bfloat16 in hardware may compute in that.
+        self._config = {  # without the first a CPU that has bfloat16 may compute in that
             "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-        }
+            "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1",
+        }  # fmt: skip
         self._ready, self._lock = OrderedDict(), threading.Lock()
 
     def __call__(self, *inputs):
@@ -103,26 +101,23 @@ def _arrays(inputs):
 
 
 def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
-    """What a backend can compute in on this machine; what a CPU lacks is left out.
+    """What a backend can compute in on this machine, float32 first; what a CPU lacks is left out.
 
     A CPU without bfloat16 emulates it, several times slower than its float32.
     """
-    if backend == "bitpacked":
-        return ("float32",)
     if backend == "onnxruntime":
         return ("float32", "float16", "int8")  # the last two by a file in that precision
+    if backend == "torch" and torch.device(device).type != "cpu":
+        return ("float32", "bfloat16", "float16")
     if backend == "torch":
-        if torch.device(device).type != "cpu":
-            return ("float32", "bfloat16", "float16")
         return ("float32", *(("bfloat16",) if cpu_has_bfloat16() else ()))
-    if not find_spec("openvino"):
+    if backend == "bitpacked" or not find_spec("openvino"):
         return ("float32",)
     import openvino
 
     can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    named = {"bfloat16": "BF16", "float16": "FP16"}
-    if not cpu_has_bfloat16():  # OpenVINO names it on every CPU with AVX-512
-        del named["bfloat16"]
+    # OpenVINO itself names BF16 on every CPU with AVX-512.
+    named = ({"bfloat16": "BF16"} if cpu_has_bfloat16() else {}) | {"float16": "FP16"}
     return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 

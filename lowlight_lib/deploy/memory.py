@@ -39,7 +39,8 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
         key, options: as `models.build` takes them. A system of your own has its class in a module.
         training: with a backward pass; otherwise in inference mode.
         how: backend, precision and file of `runtime.prepare`; None is the network as it is.
-        timeout: seconds; OptionError if it takes longer, or fails, or runs out of memory.
+    Raises:
+        OptionError: it takes more than `timeout` seconds, fails, or runs out of memory.
     """
     size = "x".join(map(str, shape))
     order = _order(key, shape, options, training=training, how=how)
@@ -59,13 +60,9 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
 
 @contextlib.contextmanager
 def with_system_allocator(key, shape) -> Iterator[Callable[[], None]]:
-    """A network with drawn weights in a process that leaves memory to the C library, kept warm.
-
-    Yields:
-        A function that runs it there once, in inference mode, and returns when it is done.
-    Raises:
-        OptionError: it cannot be built there, or that process has ended.
-    """
+    """A network with drawn weights in a process that leaves memory to the C library, kept warm;
+    yields a function that runs it there once, in inference mode, and returns when it is done.
+    OptionError where it cannot be built there, or that process has ended."""
     order = _order(key, shape, serve=torch.get_num_threads())
     for name in allocator.ENVIRONMENT:
         order["env"].pop(name, None)

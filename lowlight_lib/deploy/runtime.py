@@ -48,7 +48,6 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             seconds. "int8" needs one, and onnxruntime for "float16" (see `quantise`).
     Returns:
         `Fast`: a callable, for raw video with a `stream`. Threads: as `torch.get_num_threads()`.
-    Raises:
         OptionError: no such backend or precision, here or for this network; a package is missing.
     """
     allocator.keep_pages()
@@ -73,7 +72,7 @@ def export_files(model) -> dict:
 
 def check_input(spec, x) -> None:
     """ShapeError for what is no input of that network: numpy or torch, floating, (N, C, H, W)."""
-    if not isinstance(x, (np.ndarray, torch.Tensor)):
+    if not isinstance(x, np.ndarray | torch.Tensor):
         raise ShapeError(f"an input is a numpy array or a tensor, got {type(x).__name__}")
     if not (x.is_floating_point() if torch.is_tensor(x) else x.dtype.kind == "f"):
         raise ShapeError(f"an input is of floats, got {x.dtype}", todo="normalise it first")
@@ -85,8 +84,7 @@ def check_input(spec, x) -> None:
 
 def resolve_backend(model, backend="auto", precision="float32"):
     """What the commands run: as `prepare`, but "eager" is the network itself, and "auto" in float32
-    is bitpacked or torch, which begin at once: an export takes seconds to minutes.
-    """
+    is bitpacked or torch, which begin at once: an export takes seconds to minutes."""
     if backend == "eager":
         if precision != "float32":
             raise OptionError("eager computes in float32", todo="use --backend torch, or another")
@@ -97,10 +95,8 @@ def resolve_backend(model, backend="auto", precision="float32"):
 
 
 class Fast:
-    """A network made fast, see `prepare`; its engines are {unit: what computes it}.
-
-    Shapes: as of the network, batches too: numpy or torch, floating -> the same kind, float32.
-    ShapeError: another number of dimensions or channels, no pixels, or not floating.
+    """A network made fast, see `prepare`; its engines are {unit: what computes it}. Shapes are the
+    network's, batches too: numpy or torch, floating -> the same kind, float32; see `check_input`.
     """
 
     stream: Callable  # of raw video only

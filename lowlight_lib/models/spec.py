@@ -102,11 +102,11 @@ class Spec:
                 and (gains is None or [1e-6 < gain < 1e6 for gain in gains] == [True] * 3)
                 and (options is None or all(map(_is_option, options.values())))
             )
+            if not sound:
+                raise ValueError(text)
+            return spec
         except Exception as e:  # whatever an edited file makes of this
             raise OptionError(f"is no description of a network ({e!s:.200})") from e
-        if not sound:
-            raise OptionError(f"is no description of a network ({text:.200})")
-        return spec
 
 
 _LARGEST = 2048  # number in a description: more take long to build even without memory
@@ -122,8 +122,7 @@ def _is_option(value):
 @dataclass(frozen=True)
 class Int8:
     """How a network is quantised to eight bits: calibrated on crops of this side, while the layers
-    whose names begin as one of `keep` stay in float32.
-    """
+    whose names begin as one of `keep` stay in float32."""
 
     side: int
     keep: tuple[str, ...] = ()
@@ -144,11 +143,7 @@ class ExportUnit:
 
 @dataclass(frozen=True)
 class Card:
-    """What somebody has to know of a system before using it.
-
-    `bench` has input shapes that are timed: "full" as in the paper, "medium" what a laptop does
-    within a course, "small" to see that it works.
-    """
+    """What somebody has to know of a system before using it."""
 
     key: str  # its name, on the command line and everywhere
     spec: Spec  # of the network as it is built without options
@@ -160,17 +155,16 @@ class Card:
     effective_params: int  # binary ones counted as 1/32
     licence: str  # of the method and of the released weights
     sources: tuple[str, ...] = ()  # where released weights can be had
+    # Input shapes that are timed: "full" as in the paper, "medium" for laptops, "small" for tests.
     bench: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     int8: Int8 | str = "not fitted to this network"  # how it is quantised, or why it is not
 
 
 def spec_of(network: object) -> Spec:
     """The spec of a network, or of what was made of one; OptionError where it has none."""
-    spec = getattr(network, "spec", None)
-    if not isinstance(spec, Spec):
+    if not isinstance(spec := getattr(network, "spec", None), Spec):
         what = "this network does not say how it is fed: it has no spec"
-        todo = "make it with models.build, or give it one: models.with_spec(network, spec)"
-        raise OptionError(what, todo=todo)
+        raise OptionError(what, todo="use models.build, or models.with_spec(network, spec)")
     return spec
 
 
@@ -224,10 +218,8 @@ class _Systems(UserDict[str, Any]):
         return self.data[key]
 
     def add(self, card: Card) -> None:
-        """Make a network of your own a system: every command and test then knows it.
-
-        OptionError where another card has this key.
-        """
+        """Make a network of your own a system: every command and test then knows it. OptionError
+        where another card has this key."""
         if card.key in self and self[card.key] != card:
             raise OptionError(f"there is a model {card.key!r} already", todo="choose another key")
         self.data[card.key] = card
@@ -263,8 +255,7 @@ def build(key: str, **options: Any) -> Network:
 
 def with_spec(network: Callable, spec: Spec | str) -> Callable:
     """A function of tensors, to be fed as the network of this spec, or of the system of this key;
-    one that has a spec already is returned as it is.
-    """
+    one that has a spec already is returned as it is."""
     if isinstance(getattr(network, "spec", None), Spec):
         return network
     fed: Any = partial(network)
