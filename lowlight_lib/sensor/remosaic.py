@@ -36,7 +36,6 @@ def remosaic(raw: RawImage) -> RawImage:
     2 dB better. A measured pixel is kept where its filter is the one that RGGB has there.
 
     The estimate is one small matrix product a cell: 36 kernels for X-Trans.
-
     Returns a RawImage of the same size, RGGB, with one black level (the mean of the old ones,
     rounded); values are rounded to whole DN and clipped to 0 .. white level.
     Raises UnsupportedRawError: a colour is missing in the cell. ShapeError: smaller than a cell.

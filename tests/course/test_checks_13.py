@@ -49,14 +49,25 @@ def test_scale_and_zero():
 
 def test_psnr_of_bits():
     check = checks.psnr_of_bits
-    check(lambda bits: 20 * math.log10(2**bits - 1) + 10 * math.log10(12))
+
+    def rounded(bits):
+        x, steps = np.random.default_rng(0).random(1_000_000), 2**bits - 1
+        return -10 * math.log10(np.mean((np.round(x * steps) / steps - x) ** 2))
+
+    check(rounded)
     refuses(check, lambda bits: 20 * math.log10(2 * (2**bits - 1)), "largest")
     refuses(check, lambda bits: 6.02 * bits, "How long is a step")
 
 
 def test_errors_together():
     check = checks.errors_together
-    check(lambda dbs: -10 * math.log10(sum(10 ** (-db / 10) for db in dbs)))
+
+    def drawn(dbs):
+        errors = np.random.default_rng(0).standard_normal((len(dbs), 400_000))
+        errors *= 10 ** (-np.array(dbs)[:, None] / 20)
+        return -10 * math.log10(np.mean(errors.sum(0) ** 2))
+
+    check(drawn)
     refuses(check, lambda dbs: -20 * math.log10(sum(10 ** (-db / 20) for db in dbs)), "same way")
     refuses(check, lambda dbs: sum(dbs) / len(dbs), "nobody's")
     refuses(check, min, "worst alone")
