@@ -507,6 +507,7 @@ def test_a_killed_training_resumes_with_its_validation(sid, tmp_path, monkeypatc
 
 def test_there_is_no_validation_on_what_is_trained_on(sid, tmp_path):
     tiny.make_photos(sid)
+    tiny.make_sid(sid, split="val", scenes=2, first=20001)
     pairs = recipes.find("pairlie", "smoke").replace(validate_every=1)
     for recipe in (pairs, VALIDATED.replace(split="train+val")):
         with pytest.raises(OptionError, match="has no validation split"):
