@@ -112,7 +112,6 @@ class LearnedAmplifier(nn.Module):
     so they span no more than one would; that "conv" has none either is our reading (its layers and
     2,897 parameters are known). It goes before any network for stills:
     `restore(raw, network, amplification=amplifier)`.
-
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not amplified -> factors (N,).
     Source: Lamba et al., BMVC 2020, section 3.3 and released ablations.
     """

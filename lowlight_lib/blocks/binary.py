@@ -6,7 +6,6 @@ distribution of the activations before they lose it.
 
 sign(0) is **0, as in the released network**: a convolution pads its binarised input with zeros, and
 every faster kernel here does the same. `zero=1` is the other common rule, +1, and another network.
-
 Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
 Built in notebooks/06_binarized_conv.
 """
@@ -81,7 +80,6 @@ class BinaryConv2d(nn.Module):
     computed in float here; `deploy.bitpacked.network` does the same sums with bits.
     Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
     none elsewhere, as in the released network.
-
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
     Source: Rastegari et al., "XNOR-Net", ECCV 2016, equation 6.
     Built in notebooks/06_binarized_conv, section 3.
@@ -209,7 +207,6 @@ class BinaryTransition(nn.Module):
     With `down` the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
     with `up` the input is enlarged twofold first, bilinearly. Without `real_skip` the 1x1, the only
     full-precision part, is left out (an ablation).
-
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
     """

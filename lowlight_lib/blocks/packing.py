@@ -5,7 +5,6 @@
 `torch.nn.PixelUnshuffle` orders them c * a^2 + row * a + col instead, so UnPack is PixelShuffle
 after a fixed permutation of the channels, which matters only to what sees channels in groups
 (notebooks/04_pack_unpack, section 8, asks whether it matters to LLPackNet).
-
 Source: Lamba, Balaji & Mitra, "Towards Fast and Light-Weight Restoration of Dark Images", BMVC
 2020, section 3. Built in notebooks/04_pack_unpack, sections 1, 2 and 4.
 """

@@ -32,7 +32,6 @@ def decompose(image: Tensor, radius: int = 0) -> Decomposition:
     L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
     over one. Each window of the mean holds only maxima over windows that hold the pixel, so, up to
     rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
-
     Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
 
     >>> L, R, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))

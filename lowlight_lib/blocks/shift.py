@@ -1,6 +1,5 @@
 """Shifts: alignment without arithmetic. Channels of the neighbouring frames move in, and copies of
 them move about in the frame, so that an ordinary convolution finds what has moved.
-
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, section 3.2; the
 spatial shift from Li et al., "A Simple Baseline for Video Restoration with Grouped Spatial-temporal
 Shift", CVPR 2023. Built in notebooks/07_shifts, sections 1, 2 and 4.
@@ -48,7 +47,6 @@ def spatial_shift(x: Tensor, kind: Kind = "released") -> Tensor:
     (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: *channels*
     move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never, and the first 8 channels
     become zero.
-
     Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended".
     Raises OptionError or ShapeError for another kind or shape.
     """

@@ -18,9 +18,8 @@ _FILTERS = ("#b03030", "#2e7d32", "#2b50aa")  # R, G, B: dark enough for white l
 
 
 def style() -> None:
-    """Set the house style; call it once in the first code cell that plots.
-
-    In a notebook it also stores figures as PNG of at most 256 colours, a third of the usual size.
+    """Set the house style, once, in the first code cell that plots. Notebooks store figures
+    as PNG of at most 256 colours, a third of the usual size.
     """
     mpl.rc(("figure", "savefig"), dpi=90)  # pyright: ignore[reportArgumentType]  (takes tuples)
     mpl.rc("figure.constrained_layout", use=True)

@@ -10,7 +10,6 @@ from .plan import find_notebooks
 def student_copies(notebooks_dir, out, force=False) -> list[Path]:
     """Write the notebooks of a folder (None: found as by `run_course`) without solutions and
     outputs to the folder `out`, for students to fill in; with `force` over copies that are there.
-
     Returns the paths written. OutputError: a copy is there, or `out` is the course itself.
     """
     notebooks = {path: Path(out, path.name) for path in find_notebooks(notebooks_dir)}

@@ -30,7 +30,6 @@ class Sid(nn.Module):
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, or X-Trans in the phase of
         `sensor.cfa.XTRANS` -> picture (N, 3, H, W), not clamped (the original and `restore` clamp
         what they write). It sees 94 lines of the packed planes, from a line that is a multiple.
-
     The original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space
     where the port has PixelShuffle, so its weights are not these.
     """

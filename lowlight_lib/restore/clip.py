@@ -22,6 +22,7 @@ from .still import factor_of, need_whole
 from .window import out_of_memory, run
 
 PIECE, TILE, OVERLAP = 50, 256, 32  # as published
+STEP = 8  # from one tile to the next at least: with one pixel a frame would take hours
 SEAMS = ("blended", "released")
 AT_A_TIME = 4  # frames that become pictures together
 
@@ -46,9 +47,9 @@ def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, over
     """
     if seams not in SEAMS:
         raise OptionError(f"unknown seams {seams!r}", todo=f"use {' or '.join(SEAMS)}")
-    if piece < 1 or not 0 <= 2 * overlap <= (np.inf if tile is None else tile):
+    if piece < 1 or overlap < 0 or (tile is not None and tile - overlap < STEP):
         what = f"pieces of {piece} frames, tiles of {tile} with an overlap of {overlap}"
-        todo = "a piece has a frame at least, and a tile twice more pixels than the overlap"
+        todo = f"a piece has a frame at least, and a tile {STEP} pixels more than the overlap"
         raise OptionError(what, todo=todo)
     for start in range(0, frames, piece):
         x = np.ascontiguousarray(read(slice(start, min(start + piece, frames))))

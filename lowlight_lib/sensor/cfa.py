@@ -93,7 +93,6 @@ def pack_mosaic(x: Grid) -> Grid:
 
     Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
     for an RGGB mosaic that is R, G1, G2, B.
-
     Shapes: (..., H, W) -> (..., 4, H/2, W/2); ShapeError where H or W is odd.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, section 4.1 (whose released code
         orders the planes R, G1, B, G2; by position is what later systems use).
@@ -149,7 +148,6 @@ def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
 
     The new row and column are copies from one cell further in, which is a reflection here: they
     have the right filters.
-
     Returns the RawImage, RGGB, and the offset: (rows, columns) added at top and left; a result of
     the network is cropped back with `[..., offset[0]:, offset[1]:]`.
     Raises UnsupportedRawError: not Bayer. ShapeError: smaller than one cell.
@@ -216,7 +214,6 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
 
     A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
     packs by position sees greens where it learned reds. One line is dropped at each end first.
-
     Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W);
         ShapeError where H or W is odd, or less than 4 along the flipped axis.
     Source: Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification and Bayer
@@ -239,7 +236,6 @@ def rot90(mosaic: Grid) -> Grid:
 
     Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
     greens of a cell exchange their places.
-
     Shapes: (..., H, W), RGGB or BGGR (the others change under any turn) -> (..., W - 2, H).
     """
     return flip(mosaic, "horizontal").swapaxes(-1, -2)

@@ -5,7 +5,6 @@ grey grey, and the matrix C that leads from camera colours to sRGB; its picture 
 it the mosaic of another camera, with W' and C', and the picture has a cast. The cure is linear and
 needs no training: hand over x' = W^-1 W' x, so that grey has the proportions the network learned,
 and put C' C^-1 after it, so that C W x' becomes C' W' x. Rows of C' C^-1 sum to 1: grey stays grey.
-
 W is of the light that the network learned in as much as of its camera: daylight where nobody says.
 """
 

@@ -33,10 +33,8 @@ def remosaic(raw: RawImage) -> RawImage:
     after white balance. So a missing red follows the edges that the greens around it show. The
     noise s^2 keeps the weights from chasing such edges at any price: with it no output pixel is
     noisier than a measured one, which dark pictures need; without it noise-free ones come out
-    2 dB better. A measured pixel is kept where its filter is the one that RGGB has there.
-
-    The estimate is one small matrix product a cell: 36 kernels for X-Trans.
-
+    2 dB better. A measured pixel is kept where its filter is the one that RGGB has there. It is one
+    small matrix product a cell: 36 kernels for X-Trans.
     Returns a RawImage of the same size, RGGB, with one black level (the mean of the old ones,
     rounded); values are rounded to whole DN and clipped to 0 .. white level.
     Raises UnsupportedRawError: a colour is missing in the cell. ShapeError: smaller than a cell.

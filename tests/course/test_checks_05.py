@@ -7,8 +7,9 @@ import torch
 from support.checks import laws
 from torch.nn import functional as F
 
-from lowlight_lib.blocks.dense import ResidualDenseBlock
+from lowlight_lib.blocks.dense import ResidualDenseBlock, conv
 from lowlight_lib.course import checks
+from lowlight_lib.deploy.cost import count
 
 
 def padding(crop):
@@ -19,6 +20,11 @@ def padding(crop):
 def order():
     c, i, j = np.indices((4, 16, 16))
     return (32 * (2 * i + c // 2) + 2 * j + c % 2).flatten()
+
+
+def counted(c_in, c_out, k, groups, h, w):
+    layer = conv(c_in, c_out, k, groups=groups, bias=False, norm=False)
+    return layer.weight.numel(), count(layer, (1, c_in, h, w)).macs
 
 
 def cost(c_in, c_out, k, groups, h, w):
@@ -36,6 +42,11 @@ def speedup(branches, rest):
     return (sum(branches) + rest) / (max(branches) + rest)
 
 
+def drawn_luck(n):
+    a, b = np.random.default_rng(0).standard_normal((2, 200_000, n))
+    return np.mean((a.min(1) > b.max(1)) | (b.min(1) > a.max(1)))
+
+
 def luck(n):
     return 2 / comb(2 * n, n)
 
@@ -43,10 +54,10 @@ def luck(n):
 RIGHT = {
     "share_of_padding": (padding,),
     "order_of_channels": (order,),
-    "grouped_cost": (cost,),
+    "grouped_cost": (counted,),
     "layers_until_curved": (lambda: next(n for n in range(1, 9) if not is_linear(n)),),
     "best_speedup": (speedup,),
-    "separated_by_luck": (luck,),
+    "separated_by_luck": (drawn_luck,),
 }
 
 WRONG = [

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
 from lowlight_lib.errors import LowlightError, OptionError, OutputError, RunError
 from lowlight_lib.sensor.raw import read_raw
-from lowlight_lib.training import checkpoint, losses, state, train
+from lowlight_lib.training import checkpoint, losses, train
 from lowlight_lib.training.state import RunDirectory
 
 WITH_TARGETS = {name: loss for name, loss in losses.LOSSES.items() if not loss.pairs}
@@ -438,8 +439,7 @@ def test_full_disk_while_logging(sid, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(train.json, "dumps", full)
-    monkeypatch.setattr(state, "_config", lambda r: {})
+    monkeypatch.setattr(train, "json", SimpleNamespace(dumps=full))  # not that of the cache
     with pytest.raises(OutputError, match="no space left"):
         train.fit(SMOKE, sid, tmp_path, progress=False)
 
@@ -507,6 +507,7 @@ def test_a_killed_training_resumes_with_its_validation(sid, tmp_path, monkeypatc
 
 def test_there_is_no_validation_on_what_is_trained_on(sid, tmp_path):
     tiny.make_photos(sid)
+    tiny.make_sid(sid, split="val", scenes=2, first=20001)
     pairs = recipes.find("pairlie", "smoke").replace(validate_every=1)
     for recipe in (pairs, VALIDATED.replace(split="train+val")):
         with pytest.raises(OptionError, match="has no validation split"):

@@ -46,8 +46,7 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
-
-    The test scenes have a second frame at 0.1 s, so that bursts exist. Arguments: `mini.ensure`.
+    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`.
     """
 
     def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):

@@ -25,7 +25,6 @@ class PackedBrve:
 
     A clip is worked through as a stream, in constant memory. The real convolutions at both ends are
     PyTorch's. Threads: as `torch.get_num_threads()` says.
-
     `state` is of `pack_state` or `checkpoint.read_packed`, else OptionError; of `net`, a `Brve`,
     the weights are not looked at (it may be on "meta").
     """
