@@ -28,8 +28,7 @@ class Dataset:
         two_exposures: `batch` gives two exposures of a scene in place of an input and its target.
         crop_multiple: of the side of crops, so that they keep a mosaic's phase.
         tested_on: the data set to be tested on, where this one is for training alone.
-        pairs: the items of the split: each says its name, its scene, its files `input` and
-            `target`, and its ratio.
+        pairs: the items of the split, with their name, scene, files `input` and `target`, ratio.
         published: how many items and scenes the authors' split has; None where any number will do.
         camera: who took the inputs; None where that is not known.
         white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.

@@ -57,9 +57,7 @@ def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
     """A picture of discs that hide each other, with the edge statistics of natural scenes: float32
     (H, W, 3) in [0, 1], display-encoded.
 
-    Radii follow r^-3 between 4 and 120 pixels; each disc has its colour, a soft shading and a
-    little texture.
-
+    Radii follow r^-3 between 4 and 120 pixels; discs have a colour, soft shading, a little texture.
     Source: Lee, Mumford & Huang, "Occlusion Models for Natural Images", IJCV 2001.
     """
     rng = np.random.default_rng([seed, 1000])

@@ -100,19 +100,16 @@ class SidDataset(Dataset):
     Args:
         data_root: the folder that holds SID/.
         split: "train", "val" or "test", or "train+val" for both.
-        camera: name of the folder and prefix of the lists; None is the one of Sony and Fuji that
-            is there, Sony where both are.
-        first_of_burst: only the first frame of each burst, as the paper has it (93 of 598 test
-            pairs of Sony).
+        camera: prefix of the lists; None is the one of Sony and Fuji that is there, or Sony.
+        first_of_burst: only the first frame of each burst, as in the paper (93 of Sony's 598).
         exposure: only inputs of so many seconds, as REDI's baselines have it: 0.1 (50 of the 93).
         exclude_misaligned: leave out the three test scenes whose target moved.
-        levels: (black, white) to use instead of the files' own; the papers hard-code (512, 16383).
+        levels: (black, white) instead of the files' own; the papers hard-code (512, 16383).
         flips_keep: what a mirrored crop of a mosaic keeps: its "phase", so that it starts on red
             and lies on its target; "planes", packed planes as if each were a picture (SID's code),
             which moves the pixels of a cell against their target; or "pixels" (REDI's and
             LLPackNet's), where red and blue change with the greens.
-        native: give X-Trans mosaics as they are. Otherwise they are turned into RGGB (see
-            `sensor.remosaic`), once, into the cache, so that they train every network.
+        native: give X-Trans mosaics as they are, and not as RGGB (see `sensor.remosaic`).
     Raises:
         DataError: no list, a bad one, images that it names are missing, or no pair is left.
     """
@@ -147,8 +144,7 @@ class SidDataset(Dataset):
         if missing:
             example = missing[0].relative_to(self.folder.resolve()).as_posix()
             what = f"{len(missing)} of {len(self.files)} listed images are missing or empty"
-            todo = "copy them again, or take the lines out of the list"
-            raise DataError(f"{what}, such as {example}", file=self.folder, todo=todo)
+            raise DataError(f"{what}, such as {example}", file=self.folder, todo="copy them again")
 
     @property
     def files(self) -> list[Path]:
@@ -216,8 +212,8 @@ class SidDataset(Dataset):
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
         first, n = cfa.starts(raw.cfa, like)[:1], len(like)
         if not first:
-            name = cfa.name(raw.cfa)
-            raise UnsupportedRawError(f"is {name}, not Bayer or X-Trans", file=self.file(i))
+            what = f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans"
+            raise UnsupportedRawError(what, file=self.file(i))
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
         take = crop + n  # a phase-keeping flip starts up to a cell later
@@ -261,8 +257,7 @@ def _later(kind, turns):
     cell = cfa.from_name(kind)
 
     def fits(shift):
-        moved = np.roll(cell, [-i for i in shift], (0, 1))
-        return np.array_equal(turn(moved, turns), cell)
+        return np.array_equal(turn(np.roll(cell, [-i for i in shift], (0, 1)), turns), cell)
 
     return min(filter(fits, np.ndindex(*cell.shape)), key=sum)
 

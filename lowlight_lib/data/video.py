@@ -40,7 +40,8 @@ class VideoDataset(Dataset):
     """Clips of packed raw frames with their targets.
 
     A split is the published one, as far as its scenes are there: part of a data set can be used,
-    and `lowlight data check` says what is lacking. A scene that is there has to be whole.
+    and `lowlight data check` says what is lacking. A scene that is there has to be whole: DataError
+    where one is damaged, or none is there.
 
     Attributes:
         levels: (black, white) of the stored values; the constructor takes others.
@@ -52,8 +53,6 @@ class VideoDataset(Dataset):
         fps: at which its films are shown.
         whole: frames are published as seen whole where no side is larger, in packed pixels.
         order: the place in the 2x2 cell of each plane, where pictures are demosaiced.
-    Raises:
-        DataError: nothing of the split is there, or a clip is damaged; says which file.
     """
 
     task = Task.RAW_VIDEO

@@ -75,7 +75,6 @@ def _guarded(path, error):
     except LowlightError:
         raise
     except Exception as e:  # a damaged header alone fails in a dozen ways
-        todo = "copy it again, or save it anew with numpy.save or numpy.savez"
         kind = os.path.splitext(path)[1].lstrip(".") or "npy"
         what = f"is cut short, or cannot be read as {kind} ({e!s:.200})"
-        raise error(what, file=path, todo=todo) from e
+        raise error(what, file=path, todo="copy it again, or save it anew with numpy") from e

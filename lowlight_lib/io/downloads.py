@@ -41,9 +41,8 @@ class Item:
         place, texts = PurePosixPath(self.name), (self.licence, self.about, self.by_hand)
         inside = place.name and not place.is_absolute() and ".." not in place.parts
         sound = (
-            isinstance(self.urls, list | tuple)
+            (inside and "\\" not in self.name and isinstance(self.urls, list | tuple))
             and all(isinstance(text, str) for text in (*texts, *self.urls))
-            and (inside and "\\" not in self.name)
             and (self.size is None or (type(self.size) is int and self.size >= 0))
             and (self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256))
         )
@@ -58,8 +57,7 @@ def read_manifest(path) -> tuple[Item, ...]:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         return tuple(Item(**({"licence": table["licence"]} | entry)) for entry in table["file"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-        todo = "compare it with the others"
-        raise DataError(f"is no manifest ({e!s:.200})", file=path, todo=todo) from e
+        raise DataError(f"is no manifest ({e!s:.200})", file=path, todo="see the others") from e
 
 
 def human(size) -> str:
@@ -98,8 +96,7 @@ def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
 
     Raises:
         DataError: no address gave the published file (says what each answered), or another file
-            lies there already (it is left alone).
-        OutputError: no space, or no right to write.
+            lies there already (it is left alone). OutputError: no space, or no right to write.
     """
     import requests
 
@@ -186,9 +183,7 @@ def unpack(archive, folder, wanted) -> int:
 
     With "Sony/short" wanted, .../Sony/short/a.ARW becomes FOLDER/Sony/short/a.ARW, and nothing is
     written elsewhere. Files of the right size are kept, so an interrupted unpacking goes on.
-
-    Raises:
-        DataError: damaged, encrypted, or with none of these folders. OutputError: no space.
+    DataError: damaged, encrypted, or with none of these folders. OutputError: no space.
     """
     members, new = {}, 0
     try:

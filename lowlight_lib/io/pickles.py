@@ -51,8 +51,7 @@ def load_npy(path):
         return found.item() if isinstance(found, np.ndarray) and found.shape == () else found
     except Exception as e:  # what is no such file fails in a dozen ways
         what = f"is no .npy file of plain data, so it was not read ({e!s:.200})"
-        todo = "get it again from where the data set comes from, and do not open it otherwise"
-        raise DataError(what, file=path, todo=todo) from e
+        raise DataError(what, file=path, todo="get it again, do not open it otherwise") from e
 
 
 class _Unknown:
@@ -247,8 +246,7 @@ def _zipped(file, size):
             return torch.frombuffer(content, dtype=dtype) if content else torch.empty(0)
 
         def storage(word, dtype, key, *_):
-            known = word == "storage" and dtype is not UNKNOWN
-            return numbers(dtype, key) if known else UNKNOWN
+            return numbers(dtype, key) if word == "storage" and dtype is not UNKNOWN else UNKNOWN
 
         return loads(z.read(members["data.pkl"]), storage)
 

@@ -99,8 +99,7 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
     if path.suffix.lower() != ".npy":
         raise DataError("is no .npy clip", file=path, todo="pack its frames into one (T, H, W, 4)")
     if black is None or white is None:
-        what = "a .npy clip does not say its levels"
-        raise OptionError(what, file=path, todo="give --black and --white")
+        raise OptionError("does not say its levels", file=path, todo="give --black and --white")
     check_levels(black, white, path, OptionError)
     try:
         array, like = open_clip(path, channels_last=True), DATASETS["llrvd"]

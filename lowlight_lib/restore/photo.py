@@ -21,8 +21,8 @@ def as_photo(source) -> np.ndarray:
     """A photograph as a network takes it, float32 (H, W, 3) in [0, 1]: of a file, turned upright,
     or an array (H, W, 3), unsigned integers or floats in [0, 1]."""
     if isinstance(source, RawImage):
-        what = "a raw image is no photograph"
-        raise OptionError(what, file=source.path, todo="develop it (sensor.isp.develop)")
+        todo = "develop it (sensor.isp.develop)"
+        raise OptionError("a raw image is no photograph", file=source.path, todo=todo)
     if not isinstance(source, np.ndarray):
         return read_photo(source)
     if source.ndim != 3 or source.shape[2] != 3 or source.dtype.kind not in "uf" or not source.size:

@@ -58,9 +58,9 @@ def restore(
         gamma: of photographs: the picture is L^gamma R.
         tile: see `window.tiles`; None is the whole picture, or for photographs 1024.
         upright: turn the picture of a raw still as the file's orientation asks.
-        trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera.
-            A picture of another one is brought to it and back (see `sensor.colour`). "auto" is
-            what the spec says, or the A7S II at night; None is no such step.
+        trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera:
+            other pictures are brought to it and back (see `sensor.colour`). "auto" is what the spec
+            says, or the A7S II at night; None is no such step.
     """
     spec = spec_of(network)
     if spec.task is Task.RAW_VIDEO:
@@ -209,5 +209,4 @@ def need_whole(a, path) -> None:
     """ShapeError for floats that are not the whole numbers of a sensor: the rest may be scaled."""
     if a.dtype.kind == "f" and not (np.isfinite(a).all() and np.abs(a - np.rint(a)).max() <= 1e-3):
         what = "holds fractions, NaN or infinity, not the whole numbers (DN) of a sensor"
-        todo = "multiply normalised values up to DN, and say so with --black and --white"
-        raise ShapeError(what, file=path, todo=todo)
+        raise ShapeError(what, file=path, todo="give DN, with their levels by --black and --white")

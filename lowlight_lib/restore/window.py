@@ -22,8 +22,7 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
 
     There are two ways to hide where tiles meet. A halo, for stills and photographs: tiles lie side
     by side on the network's multiple and see `spec.halo` pixels more around them, which are cut off
-    again; exact for SID and PairLIE, over 60 dB to the whole picture for REDI. An overlap, for
-    clips: tiles of one size share some pixels with their neighbours, which `run` then blends.
+    again. An overlap, for clips: tiles of one size share some pixels, which `run` then blends.
 
     Args:
         network: a callable; with a `spec` where there is a tile and no overlap.

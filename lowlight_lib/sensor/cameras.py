@@ -27,8 +27,7 @@ class Camera:
         color_matrix: XYZ (D65) -> camera.
         gain_range: K at the lowest calibrated ISO (100) and at the highest (6400), DN per electron.
         gauss, tukey, row: lines for the Gaussian read noise, the Tukey-lambda one, the row noise.
-        tukey_shape: shape lambda of the Tukey-lambda distribution (0 is the logistic one; below 0
-            the tails grow heavier): the middle of the range that was measured.
+        tukey_shape: its lambda, the middle measured (0 is logistic, below 0 the tails are heavier).
         cfa_name: "RGGB" or another order, or "XTRANS".
         aliases: other names that people use.
     """
@@ -125,8 +124,7 @@ def find_camera(camera: Camera | Path | str) -> Camera:
     for key, known in CAMERAS.items():
         if _plain(camera) == _plain(key) or known.answers_to(str(camera)):
             return known
-    todo = f"use one of {', '.join(CAMERAS)}, or a profile, NAME.toml"
-    raise OptionError(f"unknown camera {camera!r}", todo=todo)
+    raise OptionError(f"unknown camera {camera!r}", todo=f"use {', '.join(CAMERAS)}, or X.toml")
 
 
 def _plain(name):

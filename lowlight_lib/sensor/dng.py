@@ -59,8 +59,7 @@ def encode_dng(raw: Any) -> bytes:
     whole = (levels == np.round(levels)).all() and levels.min() >= 0 and levels.max() <= 65535
     if not whole or len(levels) > _MOST_LEVELS + 1:
         what = f"levels {np.unique(levels)[:99].tolist()} are not whole numbers from 0 to 65535"
-        todo = "round them: LibRaw keeps levels as integers, and black ones of up to 4096 places"
-        raise ShapeError(what, todo=todo)
+        raise ShapeError(what, todo="round them; black ones have up to 4096 places")
     gains = np.asarray(raw.white_balance, np.float64)
     numbers = [*gains, raw.exposure_s or 0, raw.iso or 0]
     if not (np.isfinite(numbers).all() and gains.min() > 0 and min(numbers) >= 0):
@@ -107,8 +106,8 @@ def read_tags(path) -> dict[str, Any]:
         the numbers of `_NUMBERS` as float64 arrays, but "iso" as one or None; "model", text or
         None; "is_dng"; "named", who made it is said; "compression" and "is_float" of its mosaic.
     Raises:
-        RawFileError: parts of the mosaic lie outside of the file, or are zeros; as its
-            UnsupportedRawError: a tag that pixels depend on is of another type, count or range.
+        RawFileError: parts of the mosaic lie outside of the file, or are zeros.
+        UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
     """
     import tifffile
 
@@ -264,8 +263,7 @@ def read_floats(path, tags: dict[str, Any], sizes, black: np.ndarray):
         if x.shape != (sizes.height, sizes.width) or not np.isfinite(x).all():
             raise ValueError("they are not finite, or too few")
     except Exception as e:  # packed in a way that tifffile alone does not know, say
-        what = f"holds floats that cannot be read ({e})"
-        raise UnsupportedRawError(what, file=path, todo=CONVERT) from e
+        raise UnsupportedRawError(f"holds unreadable floats ({e})", file=path, todo=CONVERT) from e
     white = float(tags.get("white", [1])[0])
     scale = np.float32(65535 / max(white, x.max()))
     return np.rint(x.clip(0) * scale), black * scale, float(white * scale)

@@ -1,7 +1,6 @@
 """Raw files: `read_raw` opens what a camera wrote, `write_dng` writes what a camera could have.
 
 LibRaw (through rawpy) decodes; this module turns its many conventions into one plain dataclass.
-Built in notebooks/01_raw_and_bayer.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from ..io.files import atomic_write, open_input
 from . import cfa as cfa_module
 from . import dng
 from .dng import encode_dng
+
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 # What files begin with that are known by more than their size, beside TIFF.
@@ -41,9 +41,8 @@ class RawImage:
         white_balance: (r, g, b) gains with g = 1; daylight where the file says nothing.
         color_matrix: CIE XYZ (D65) -> camera, float32 (3, 3), or None where nobody knows it.
         orientation: EXIF orientation 1..8 (1 = as stored).
-        model, exposure_s, iso: what the file says of the camera, the exposure time in seconds and
-            the sensitivity; None where it says nothing.
-        path: the file it came from, or None.
+        model, exposure_s, iso, path: what the file says of the camera, the exposure time in
+            seconds and the sensitivity, and which file it is; None where it says nothing.
     """
 
     mosaic: np.ndarray
@@ -80,9 +79,8 @@ class RawImage:
     def normalized(self) -> np.ndarray:
         """The signal: float32 (H, W), 0 at black, 1 at white.
 
-        What lies below black is clipped to 0, as both published raw systems do (a lesson of
-        notebooks/02: that clip turns symmetric noise into a bias); values above white stay.
-        """
+        What lies below black is clipped to 0, as published raw systems do, which turns symmetric
+        noise into a bias (notebooks/02); values above white stay."""
         black = self.black_level
         if (black == black[0, 0]).all():
             level, span = black[0, 0], np.float32(self.white_level - black[0, 0])
@@ -124,22 +122,19 @@ def read_opened(raw, tags, path) -> tuple[RawImage, bool]:
     import rawpy
 
     if raw.raw_type != rawpy.RawType.Flat or raw.raw_pattern is None or raw.num_colors < 3:
-        what = "is a raw file without a colour filter array (linear, monochrome or Foveon)"
-        raise _unsupported(path, what)
+        raise _unsupported(path, "is raw without a colour filter array (linear, mono or Foveon)")
     sizes, other = raw.sizes, None
     with contextlib.suppress(ValueError, OverflowError, OSError):  # a date that is none
         other = raw.other
     if (aspect := sizes.pixel_aspect) != 1:
-        what = f"has pixels that are not square ({aspect:g} times as wide as high)"
-        raise _unsupported(path, what, _DEVELOP)
+        raise _unsupported(path, f"has pixels that are not square ({aspect:g} to 1)", _DEVELOP)
     # The indices of one cell from the top left *visible* pixel: `raw_pattern` starts at the
     # margin's corner, which on sensors with odd margins is another phase.
     n = len(raw.raw_pattern)
     index = np.array(raw.raw_colors_visible[:n, :n])
     names = [chr(c) for c in raw.color_desc]
     if raw.num_colors != 3 or not {names[i] for i in np.unique(index)} <= set("RGB"):
-        what = f"has the filter colours {raw.color_desc.decode()!r}, not red, green, blue"
-        raise _unsupported(path, what)
+        raise _unsupported(path, f"has the filter colours {raw.color_desc.decode()!r}, not R, G, B")
     known = np.asarray(raw.black_level_per_channel, np.float32)[index]
     cell = np.vectorize(lambda i: "RGB".index(names[i]))(index).astype(np.uint8)
     if cell.shape == (2, 2) and sorted(cell.ravel()) != [0, 1, 1, 2]:  # as 4x4 cells look
@@ -207,8 +202,7 @@ def open_raw(path):
         try:
             tags = dng.read_tags(path)
             if tags.get("layout", [1])[0] != 1:
-                what = "has rows or columns of pixels that are staggered (its CFALayout is not 1)"
-                raise _unsupported(path, what, _DEVELOP)
+                raise _unsupported(path, "has staggered pixels (its CFALayout is not 1)", _DEVELOP)
             with rawpy.imread(str(path)) as file:
                 if not (tags.get("named") or head.startswith(_HEADS) or head[4:11] == b"ftypcrx"):
                     f.seek(0)
