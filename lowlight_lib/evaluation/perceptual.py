@@ -1,8 +1,5 @@
-"""LPIPS and FID of the pictures that a test has written, on request.
-
-Needs the extra `perceptual` and, the first time, the net, for the weights of the networks whose
-features are compared.
-"""
+"""LPIPS and FID of the pictures that a test has written, on request: with the extra `perceptual`
+and, the first time, the net, for the weights of the networks whose features are compared."""
 
 from __future__ import annotations
 
@@ -22,8 +19,7 @@ def find_metrics():
         import torchvision  # pyright: ignore[reportMissingImports]  # noqa: F401  (the network of LPIPS)
     except (ImportError, OSError, RuntimeError) as e:  # a build for another torch ends in the last
         what = f"LPIPS and FID need torchvision and torch-fidelity ({e})"
-        todo = 'pip install "lowlight-lab[perceptual]", with a torchvision made for your torch'
-        raise OptionError(what, todo=todo) from e
+        raise OptionError(what, todo='pip install "lowlight-lab[perceptual]" for your torch') from e
     from torchmetrics.image import fid, lpip
 
     return lpip.LearnedPerceptualImagePatchSimilarity, fid.FrechetInceptionDistance

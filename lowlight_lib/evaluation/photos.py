@@ -26,14 +26,12 @@ class Photos(Evaluation):
 
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
     in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
-    minus X, its bytes to be read as signed), truncated to 8 bits. `predictions` is a folder of
-    pictures made elsewhere: for each dark NAME.png a NAME.png (or another format) or NAME.npz; or,
-    `by_order`, as many as there are dark ones, of any names, the first for the first.
+    minus X, its bytes to be read as signed), truncated to 8 bits.
     """
 
     gamma: float | None = None  # the result is L^gamma R; by default the protocol's
-    predictions: Path | None = None
-    by_order: bool = False
+    predictions: Path | None = None  # a folder: for each dark NAME.png a picture or NAME.npz
+    by_order: bool = False  # predictions of any names, the first for the first
 
     def __post_init__(self):
         if self.amplification != "ratio":

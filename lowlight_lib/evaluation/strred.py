@@ -130,8 +130,7 @@ def _mixture(coefficients):
 
     A block is s U with U Gaussian of covariance C = V diag(l) V'. C is that of all blocks, also
     overlapping ones; the likeliest s^2 of a block y is y' C^-1 y / 9, and its entropy, seen through
-    noise of variance 0.1, the sum over i of log2(s^2 l_i + 0.1) + ln(2 pi e).
-    """
+    noise of variance 0.1, the sum over i of log2(s^2 l_i + 0.1) + ln(2 pi e)."""
     h, w = (side // BLOCK * BLOCK for side in coefficients.shape)
     windows = np.lib.stride_tricks.sliding_window_view(coefficients[:h, :w], (BLOCK, BLOCK))
     every = windows.reshape(-1, BLOCK**2)

@@ -102,8 +102,7 @@ def check_finite(tensors: dict[str, Tensor], path: Path | str) -> None:
     for name, value in tensors.items():
         if not name.endswith(".bits") and not value.float().isfinite().all():
             what = f"holds weights that are NaN, infinite or too large (such as {name:.80})"
-            todo = "use an earlier checkpoint, or train with a lower learning rate"
-            raise CheckpointError(what, file=path, todo=todo)
+            raise CheckpointError(what, file=path, todo="train with a lower learning rate")
 
 
 def _fitting(model, state, path):

@@ -110,8 +110,7 @@ def gather(rows: Sequence[Row]) -> list[Row]:
     parts: list[Any] = [None] * world()
     with _noticing_losses():
         dist.all_gather_object(parts, list(rows), group=_patient)
-    n = sum(map(len, parts))
-    return [parts[i % world()][i // world()] for i in range(n)]
+    return [parts[i % world()][i // world()] for i in range(sum(map(len, parts)))]
 
 
 @contextlib.contextmanager
@@ -173,5 +172,4 @@ def _noticing_losses():
     except RuntimeError as e:  # gloo has no error of its own
         reason = str(e).partition("\n")[0].split("] ", 1)[-1].partition(". ")[0]
         what = f"lost another process of this run: it failed or was killed ({reason})"
-        todo = "see its own message; started again, the run goes on from its last checkpoint"
-        raise RunError(what, todo=todo) from e
+        raise RunError(what, todo="see its own message; started again, the run goes on") from e

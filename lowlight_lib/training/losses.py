@@ -181,8 +181,7 @@ def _soften(x, released=False):
     """
     side, scale = (math.exp(-1 / 6), 0.053) if released else (0.5, 0.25)
     g = torch.tensor([side, 1.0, side], dtype=x.dtype, device=x.device)
-    kernel = (g[:, None] * g * scale).expand(x.shape[1], 1, 3, 3)
-    return F.conv2d(x, kernel, groups=x.shape[1])
+    return F.conv2d(x, (g[:, None] * g * scale).expand(x.shape[1], 1, 3, 3), groups=x.shape[1])
 
 
 def _power(x, w, released):

@@ -167,6 +167,5 @@ def _finite(loss, step, run_dir):
     value = loss.item()
     if not math.isfinite(value):
         what = f"the loss became {value} by step {step}; the last checkpoint is from before that"
-        todo = "lower the learning rate (--set lr=...), in another run directory"
-        raise RunError(what, file=run_dir, todo=todo)
+        raise RunError(what, file=run_dir, todo="lower the learning rate, in another directory")
     return value
