@@ -22,7 +22,7 @@ def run(
     data: Annotated[Path | None, typer.Option(
         help="Data root; default: mini data, made if absent.")] = None,
     out: Annotated[Path, typer.Option(help="Where results go.")] = Path("runs/latest"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it ended.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was.")] = False,
     cell_timeout: Annotated[int | None, typer.Option(
         min=1, metavar="SECONDS", help="How long a cell may run.",
         show_default="an hour in smoke, a day in course, sixty days in paper")] = None,

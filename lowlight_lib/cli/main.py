@@ -1,8 +1,4 @@
-"""The command line: thin, every command a call of the library.
-
-lowlight restore | train | test | cost | bench | export | data | course
-(or python -m lowlight_lib.cli)
-"""
+"""The command line, `lowlight` or python -m lowlight_lib.cli: every command calls the library."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test(
         help="Photographs: score a folder of pictures (PNG or npz) that were made elsewhere.",
         show_default=False)] = None,
     by_order: Annotated[bool, typer.Option(
-        "--by-order", help="--predictions have any names: the first is of the first.")] = False,
+        "--by-order", help="--predictions have any names, the first for the first.")] = False,
     perceptual: Annotated[bool, typer.Option(
         "--perceptual", help="LPIPS and FID too (extra lowlight-lab[perceptual]).")] = False,
     backend: opt.Backend = "eager",

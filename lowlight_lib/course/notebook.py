@@ -22,7 +22,9 @@ def set_up(profile, data_root=None, out_dir=None, *, number=0, mini=None):
         data_root, out_dir: "" is datasets/mini or runs/notebooks/NUMBER; None: it needs none.
         mini: which mini sets it needs, as for `data.mini.ensure`.
     Returns:
-        (data_root, out_dir). OptionError: no such profile. OutputError: no place for mini data.
+        (data_root, out_dir).
+    Raises:
+        OptionError: no such profile. OutputError: the mini data cannot be written.
     """
     allocator.keep_pages()
     check_profile(profile)
@@ -45,8 +47,8 @@ def check_profile(profile) -> None:
     from ..recipes import PROFILES
 
     if profile not in PROFILES:
-        what = f"there is no profile {profile!r}"
-        raise OptionError(what, todo=f"choose {' or '.join(PROFILES)}")
+        todo = f"choose {' or '.join(PROFILES)}"
+        raise OptionError(f"there is no profile {profile!r}", todo=todo)
 
 
 def _home():

@@ -62,8 +62,7 @@ def cells_begun(executed) -> int:
         cells = json.loads(Path(executed).read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):  # not there yet, or being written this very moment
         return 0
-    begun = (c for c in cells if c["metadata"].get("papermill", {}).get("start_time"))
-    return sum(map(runs, begun))
+    return sum(runs(c) for c in cells if c["metadata"].get("papermill", {}).get("start_time"))
 
 
 def training_status(folder, since=0.0) -> str | None:

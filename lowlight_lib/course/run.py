@@ -1,7 +1,7 @@
 """Run the course without a screen: every notebook in order, through papermill, into one folder.
 
-`lowlight course run` and `make reproduce` are this. papermill only warns about a parameter that
-nobody declares and then runs the defaults; here such a name is refused before anything runs.
+papermill only warns about a parameter that nobody declares and then runs the defaults; here such a
+name is refused before anything runs.
 """
 
 from __future__ import annotations

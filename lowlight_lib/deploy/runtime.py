@@ -1,7 +1,6 @@
 """One way to the fast form of any network: same call, same result, another engine below.
 
-    fast = prepare(network, torch.rand(1, 1, 512, 768))
-    restore("dark.dng", fast)
+    restore("dark.dng", prepare(network))
 
 Built in notebooks/13_deploy, section 4.
 """
@@ -48,6 +47,7 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             seconds. "int8" needs one, and onnxruntime for "float16" (see `quantise`).
     Returns:
         `Fast`: a callable, for raw video with a `stream`. Threads: as `torch.get_num_threads()`.
+    Raises:
         OptionError: no such backend or precision, here or for this network; a package is missing.
     """
     allocator.keep_pages()
