@@ -7,7 +7,7 @@ Source: Fu et al., "Learning a Simple Low-Light Image Enhancer From Paired Low-L
 CVPR 2023. Built in notebooks/08_retinex, sections 2 to 6.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +46,9 @@ def decompose(image: Tensor, radius: int = 0) -> Decomposition:
     return Decomposition(L, image / L.clamp(min=torch.finfo(L.dtype).tiny), image)
 
 
-def recompose(L: Tensor, R: Tensor, gamma: float = 0.2) -> Tensor:
-    """The brightened picture L^gamma * R, of L (N, 1, H, W) in [0, 1] and R (N, 3, H, W).
+def recompose(L: Any, R: Any, gamma: float = 0.2) -> Any:
+    """The brightened picture L^gamma * R, of tensors or arrays: L (N, 1, H, W) in [0, 1],
+    R (N, 3, H, W).
 
     A gamma of 1 gives the picture back, 0 is R alone; the released code has 0.2, and 0.14 for LOL.
     """

@@ -85,8 +85,8 @@ def read_list(path, folder) -> list[SidPair]:
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
             refuse(f"line {n} has an exposure of 0 s: {line!r}")
-        files = [folder / f for f in files]
-        pairs.append(SidPair(*files, int(names[0][1]), int(names[0][2]), *seconds))
+        short, long, numbers = *(folder / f for f in files), map(int, names[0].groups()[:2])
+        pairs.append(SidPair(short, long, *numbers, *seconds))
     if not pairs:
         refuse("lists no image")
     return pairs

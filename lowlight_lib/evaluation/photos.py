@@ -86,7 +86,7 @@ def read_prediction(path, gamma=0.2) -> np.ndarray:
     if pair:
         L, R = (pixels_of(arrays[n], c, path) for n, c in zip(pair, (1, 3), strict=True))
         if L.shape[:2] == R.shape[:2]:
-            return cast(np.ndarray, recompose(L, R, gamma)).clip(0, 1)
+            return recompose(L, R, gamma).clip(0, 1)
     elif len(arrays) == 1:
         return pixels_of(*arrays.values(), channels=3, path=path)
     inside = ", ".join(f"{n} {a.shape}" for n, a in arrays.items()) or "nothing"

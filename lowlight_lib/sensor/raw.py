@@ -24,7 +24,10 @@ _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 # What files begin with that are known by more than their size, beside TIFF.
 _HEADS = (b"FUJIFILM", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAP")
 _LOST = 4, 32  # lines and columns of the last corner
-_OTHERS = "give a camera's raw file (ARW, NEF, DNG, ...); a JPEG or PNG goes to pairlie"
+_OTHERS = (
+    "give a camera's raw file (ARW, NEF, DNG, ...), or bare pixels as .npy with --black, --white "
+    "and --cfa; a JPEG or PNG goes to pairlie"
+)
 _DEVELOP = "develop it with another program, and give that picture to pairlie"
 
 
@@ -219,7 +222,7 @@ def open_raw(path):
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
                 raise _unsupported(path, what, dng.CONVERT) from e
             if isinstance(e, rawpy.LibRawFileUnsupportedError):
-                what = "is not a raw file that LibRaw knows"
+                what = "is not a raw file that LibRaw knows, or pixels without a header"
                 raise RawFileError(what, file=path, todo=_OTHERS) from e
             raise _damaged(path, e) from e
 
