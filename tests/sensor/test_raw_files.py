@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import rawpy
+from support.damage import mutated
 from support.dngs import LEVELS, MOSAIC, dng, jpeg_dng, packed_as
 
 from lowlight_lib.blocks.amplifier import estimate_amplification
@@ -285,26 +286,6 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 # ---- fuzz
-
-
-def mutated(data, rng, most):
-    """Bytes, bits, runs of zeros, cuts: what disks and people do."""
-    data = bytearray(data)
-    for _ in range(int(rng.integers(1, most))):
-        i = int(rng.integers(min(len(data), 1200)))  # headers, mostly
-        match int(rng.integers(5)):
-            case 0:
-                data[i] = int(rng.integers(256))
-            case 1:
-                data[i] ^= 1 << int(rng.integers(8))
-            case 2:
-                data[i : i + 4] = int(rng.integers(2**32)).to_bytes(4, "little")
-            case 3:
-                data[i : i + 12] = data[i + 12 : i + 24]
-            case _:
-                del data[int(rng.integers(len(data))) :]
-        data = data or bytearray(b"II")
-    return bytes(data)
 
 
 def outcome(path):
