@@ -10,6 +10,7 @@ import contextlib
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
@@ -176,6 +177,7 @@ class _Case:
                 if allocator.wanted():
                     call = stack.enter_context(with_system_allocator(self.key, self.shape))
                     calls["system", "float32"] = call
+                    calls["pause"] = lambda: time.sleep(0.3)  # its threads still spin for a while
                     rows.insert(1, rows[0] | {"backend": "system"})
             times = in_turns(calls, repeats)
         spread = {name: np.percentile(t, (10, 50, 90)) for name, t in times.items()}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lowlight_lib import allocator, models
-from lowlight_lib.deploy import bench, engines, memory
+from lowlight_lib.deploy import bench, engines, export, memory
 from lowlight_lib.deploy.runtime import prepare
 from lowlight_lib.errors import OptionError
 from lowlight_lib.training import checkpoint
@@ -104,6 +104,15 @@ def test_a_cpu_without_bfloat16_does_not_emulate_it(monkeypatch):
     assert "bfloat16" in engines.precisions("torch", "cuda")
     with pytest.raises(OptionError, match="torch has no bfloat16 here, it has float32"):
         prepare(models.build("redi", growth=4, layers=(1,)), backend="torch", precision="bfloat16")
+
+
+@pytest.mark.parametrize("vnni", [False, True])
+def test_int8_is_exact_on_cpus_without_vnni(monkeypatch, vnni):
+    pytest.importorskip("onnxruntime")
+    file = export.to_onnx(models.build("pairlie", width=2), height=16, width=16)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
+    options = engines.onnx_session(file).get_session_options()
+    assert options.get_session_config_entry("session.x64quantprecision") == "01"[not vnni]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 50, 70), (4, 4, 33, 30), (1, 3, 31, 600)])
