@@ -109,7 +109,7 @@ def test_a_cpu_without_bfloat16_does_not_emulate_it(monkeypatch):
 @pytest.mark.parametrize("vnni", [False, True])
 def test_int8_is_exact_on_cpus_without_vnni(monkeypatch, vnni):
     pytest.importorskip("onnxruntime")
-    file = export.to_onnx(models.build("pairlie", width=2), height=16, width=16)
+    file = export.to_onnx(models.build("pairlie", width=2))
     monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni)
     options = engines.onnx_session(file).get_session_options()
     assert options.get_session_config_entry("session.x64quantprecision") == "01"[not vnni]
