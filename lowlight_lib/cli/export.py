@@ -51,7 +51,8 @@ def export(
 
     say = (lambda text: None) if as_json else print
     if format_ not in SUFFIXES:
-        raise OptionError(f"unknown format {format_!r}", todo="use onnx or program")
+        todo = "use onnx or program; TorchScript is deprecated by PyTorch"
+        raise OptionError(f"unknown format {format_!r}", todo=todo)
     precisions = list(dict.fromkeys(p for word in precision for p in word.split(",")))
     if unknown := [p for p in precisions if p not in PRECISIONS]:
         raise OptionError(f"unknown precision {unknown[0]!r}", todo=f"use {', '.join(PRECISIONS)}")

@@ -127,8 +127,7 @@ def restore(
     failed, threads = 0, torch.get_num_threads()
     # Two stills at a time: while one is read or written, the other keeps the processors busy.
     workers = 1 if video else min(2, threads, len(inputs))
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads,
-                              initargs=(threads // workers,))  # fmt: skip
+    pool = ThreadPoolExecutor(workers, "", torch.set_num_threads, (threads // workers,))
     try:
         for said, error in pool.map(work, inputs):
             for line in said:
