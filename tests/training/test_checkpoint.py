@@ -175,7 +175,10 @@ def test_weights_are_finite_floats(bad, name, small, tmp_path):
     elif bad in ("sparse", "quantised", "meta"):
         pytest.skip("safetensors has no such thing")
     else:
-        save_file(state, tmp_path / name)
+        try:
+            save_file(state, tmp_path / name)
+        except KeyError:  # complex numbers came later than the lowest version
+            pytest.skip("this safetensors has no such thing")
     complaint("redi", tmp_path / name, **SMALL)
 
 
