@@ -28,8 +28,11 @@ def main(argv=None) -> int:
     if not files:
         raise DataError("holds no picture", file=given.pictures, todo="check the name")
     for file in files:
+        target = given.out / f"{file.stem}.npz"
+        if target in made:
+            raise DataError("is there with another suffix too", file=file, todo="rename one")
         pixels = to_integers(read_photo(file), 8)
-        made.append(given.out / f"{file.stem}.npz")
+        made.append(target)
         with atomic_write(made[-1]) as f:
             np.savez(f, input_0=pixels if given.channels_last else pixels.transpose(2, 0, 1))
     if given.list:

@@ -25,7 +25,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it was.")] = False,
     cell_timeout: Annotated[int | None, typer.Option(
         min=1, metavar="SECONDS", help="How long a cell may run.",
-        show_default="an hour in smoke, a day in course, sixty days in paper")] = None,
+        show_default="an hour in smoke, a day in course, else sixty days")] = None,
 ):  # fmt: skip
     """Run the course without a screen; open OUT/index.html afterwards."""
     from ..course.run import run_course

@@ -178,7 +178,7 @@ class _Case:
                     call = stack.enter_context(with_system_allocator(self.key, self.shape))
                     calls["system", "float32"] = call
                     calls["pause"] = lambda: time.sleep(0.3)  # its threads still spin for a while
-                    rows.insert(1, rows[0] | {"backend": "system"})
+                    rows.insert(1, rows[0] | {"backend": "system", "max_difference": None})
             times = in_turns(calls, repeats)
         spread = {name: np.percentile(t, (10, 50, 90)) for name, t in times.items()}
         for row in rows:

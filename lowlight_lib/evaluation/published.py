@@ -33,15 +33,14 @@ def html(rows, *models) -> str:
 
 def _ours(rows, table, row):
     def differs(r):
-        same = str(r.get("camera") or "").startswith(table.get("camera", ""))
-        found = {"images": same and r.get("images") == table.get("images")}
-        found["protocol"] = r.get("protocol") == table.get("protocol")
-        return ", ".join(f"other {name}" for name, fits in found.items() if not fits)
+        other = (name for name in ("images", "protocol") if r.get(name) != table.get(name))
+        return ", ".join(f"other {name}" for name in other)
 
     of = {"model": row["model"], "dataset": table.get("dataset"), "split": "test"}
     of["amplification"] = table.get("amplification")
     mine = [r for r in reversed(rows) if {k: r.get(k) for k in of} == of]
     mine = [r for r in mine if isinstance(r.get("psnr"), float) and isinstance(r["ssim"], float)]
+    mine = [r for r in mine if str(r.get("camera") or "").startswith(table.get("camera", ""))]
     if not mine:
         return "", ""
     best = min(mine, key=lambda r: len(differs(r)))

@@ -70,8 +70,8 @@ def as_brve_writes(row) -> list[dict]:
     found = [(r["name"].split("/")[0], r["group"], r) for r in row["per_image"]]
     found += [("average", group, scores) for group, scores in row["per_group"].items()]
     found.append(("average", "average", row))
-    results = [{name: scores[k] for name, k in names.items()} for *_, scores in found]
-    return [{"scene": s, "gain": g, "eval_result": e} for (s, g, _), e in zip(found, results)]  # noqa: B905
+    scored = [(s, g, {name: scores[k] for name, k in names.items()}) for s, g, scores in found]
+    return [{"scene": s, "gain": g, "eval_result": e} for s, g, e in scored]
 
 
 def computed_by(network) -> dict[str, str]:

@@ -72,7 +72,7 @@ class Redi(nn.Module):
         parallel: evaluate the encoders at the same time, as the paper promises, see
             `blocks.concurrent`. Also an attribute, to be set at any time.
         clamp_in_training: clamp in training too, as the released code does. What lies outside then
-            has no gradient: at the start that is more than half of all values.
+            has no gradient: at the start that is about half of all values.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).
         Clamped to [0, 1] in eval mode.
     """

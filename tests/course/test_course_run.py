@@ -72,6 +72,12 @@ def course(tmp_path_factory):
     }
 
 
+def test_the_authors_recipes_are_a_profile_too(tmp_path):
+    write_notebook(tmp_path / "notebooks" / "00_first.ipynb", "assert profile == 'released'")
+    books, out = tmp_path / "notebooks", tmp_path / "out"
+    assert run.run_course("released", None, None, tmp_path, books, out) == 0
+
+
 def test_the_notebooks_run_in_order_and_the_others_go_on_after_a_failure(course):
     trained = [f"10_train_test_stills_{model}" for model in ("sid", "llpacknet", "redi")]
     wanted = ["00_first", *trained]

@@ -147,6 +147,10 @@ def test_pictures_go_out_as_npz_and_come_back_in_their_order(root, weights, tmp_
     assert "holds 1 pictures, not 2" in lowlight(*words, "--by-order", "--limit", 1)[2]
     with pytest.raises(DataError, match="holds no picture"):
         script("pictures_to_npz").main([str(tmp_path / "no"), str(made)])
+    (low / "101.jpg").write_bytes((low / "101.png").read_bytes())
+    with pytest.raises(DataError, match="another suffix"):
+        script("pictures_to_npz").main([str(low), str(made)])
+    (low / "101.jpg").unlink()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_every_table_says_its_source_and_means_something_here():
         ({"psnr": 28.2}, "-0.46 dB, -0.005"),
         ({"ssim": 0.77}, "-0.16 dB, -0.020"),
         ({"images": 12}, "other images"),
-        ({"camera": "Nikon D850"}, "other images"),
+        ({"camera": "Nikon D850"}, ""),
         ({"protocol": "default", "images": 598}, "other images, other protocol"),
         ({"amplification": "auto"}, ""),
         ({"split": "val"}, ""),
