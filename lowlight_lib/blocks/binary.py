@@ -171,12 +171,34 @@ class DistributionAwareAttention(nn.Module):
         return torch.sigmoid(self.conv(seen)).transpose(1, 2)[..., None]  # (N, C, 1, 1)
 
 
-class DABC2d(nn.Module):
-    """The distribution-aware binary convolution, with its residual.
+class BinaryBranch(nn.Module):
+    """What `DABC2d` and `BinaryTransition` have in common, beside which each has its skip.
 
-        z = x + beta;    out = x + RPReLU(s * conv(sign z)),    s = attention(z)
+        z = x + beta;    branch(x) = RPReLU(s * conv(sign z)),    s = attention(z), or 1 without
 
-    Without `attention` s = 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
+    `training.fused` computes it faster, with the same gradients.
+    """
+
+    def __init__(self, c_in, conv: BinaryConv2d, attention: bool, gradient: Gradient) -> None:
+        super().__init__()
+        self.gradient: Gradient = gradient
+        self.threshold = nn.Parameter(torch.zeros(1, c_in, 1, 1))
+        self.conv = conv
+        self.attention = DistributionAwareAttention(c_in) if attention else None
+        self.act = RPReLU(len(conv.weight))
+
+    def branch(self, x: Tensor) -> Tensor:
+        z = x + self.threshold
+        y = self.conv(sign_ste(z, self.gradient))
+        if self.attention is not None:
+            y = self.attention(z) * y
+        return self.act(y)
+
+
+class DABC2d(BinaryBranch):
+    """The distribution-aware binary convolution, with its residual: x + branch(x).
+
+    Without `attention` its s is 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
     Shapes: (N, channels, H, W) -> the same.
     Source: BRVE, section 3.3 and figure 3. Built in notebooks/06_binarized_conv, section 7.
     """
@@ -184,22 +206,13 @@ class DABC2d(nn.Module):
     def __init__(
         self, channels: int, kernel: int = 3, *, attention=True, gradient: Gradient = "quadratic"
     ) -> None:
-        super().__init__()
-        self.gradient: Gradient = gradient
-        self.threshold = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.conv = BinaryConv2d(channels, channels, kernel)
-        self.attention = DistributionAwareAttention(channels) if attention else None
-        self.act = RPReLU(channels)
+        super().__init__(channels, BinaryConv2d(channels, channels, kernel), attention, gradient)
 
     def forward(self, x: Tensor) -> Tensor:
-        z = x + self.threshold
-        y = self.conv(sign_ste(z, self.gradient))
-        if self.attention is not None:
-            y = self.attention(z) * y
-        return x + self.act(y)
+        return x + self.branch(x)
 
 
-class BinaryTransition(nn.Module):
+class BinaryTransition(BinaryBranch):
     """Where the number of channels or the size changes no identity fits: a real 1x1 is the skip.
 
         out = RPReLU(conv(sign(x + beta))) + conv_1x1(x)
@@ -220,21 +233,18 @@ class BinaryTransition(nn.Module):
         real_skip=True,
         gradient: Gradient = "quadratic",
     ) -> None:
-        super().__init__()
         if resize not in (None, "down", "up"):
             raise OptionError(f"resize is None, 'down' or 'up', not {resize!r}")
-        self.resize = resize
-        self.gradient: Gradient = gradient
         down = resize == "down"
-        self.threshold = nn.Parameter(torch.zeros(1, c_in, 1, 1))
-        self.conv = BinaryConv2d(c_in, c_out, 3, stride=2 if down else 1, bias=down)
-        self.act = RPReLU(c_out)
+        conv = BinaryConv2d(c_in, c_out, 3, stride=2 if down else 1, bias=down)
+        super().__init__(c_in, conv, False, gradient)
+        self.resize = resize
         self.skip = nn.Conv2d(c_in, c_out, 1) if real_skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.resize == "up":
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        y = self.act(self.conv(sign_ste(x + self.threshold, self.gradient)))
+        y = self.branch(x)
         if self.skip is None:
             return y
         return y + self.skip(F.avg_pool2d(x, 2) if self.resize == "down" else x)
