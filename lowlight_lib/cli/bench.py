@@ -24,6 +24,8 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Rounds; each form runs once in each.")] = 5,
     no_memory: Annotated[bool, typer.Option(
         "--no-memory", help="Without the peak of a process for each.")] = False,
+    train: Annotated[bool, typer.Option(
+        "--train", help="Time a step of training of each course recipe instead.")] = False,
     as_json: Json = False,
     out: Annotated[Path | None, typer.Option(
         "-o", "--out", help="A file that gets the rows too, as JSON.", show_default=False)] = None,
@@ -31,14 +33,19 @@ def bench(
     """Time every network by every engine, against plain PyTorch in the same run."""
     from .. import models
     from ..deploy import bench as timing
+    from ..deploy import bench_training
     from ..io.files import atomic_write
 
     rows = []
     weights, files = (dict(map(split_assignment, words)) for words in (checkpoint, quantised))
     for key in model or models.SYSTEMS:
         options = {"repeats": repeats, "memory": not no_memory}
-        rows += timing.bench([key], size, weights, backend or None, files, **options)
+        if train:
+            rows += bench_training.bench([key], repeats)
+        else:
+            rows += timing.bench([key], size, weights, backend or None, files, **options)
         if out is not None:  # what is done stays, whatever comes
             with atomic_write(out, "w") as f:
                 json.dump(rows, f, indent=1)
-    print(json.dumps(rows) if as_json else timing.table(rows))
+    shown = bench_training if train else timing
+    print(json.dumps(rows) if as_json else shown.table(rows))
