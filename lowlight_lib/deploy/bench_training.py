@@ -39,14 +39,14 @@ def bench(keys=None, repeats=5) -> list[dict]:
             "today": partial(_step, today, fast(today, recipe), recipe, *batch),
         }
         in_turns(calls, 3)  # compiles, and fills the memory that is kept
-        spread = {n: np.percentile(t, (50, 10, 90)) for n, t in in_turns(calls, repeats).items()}
-        about = {n: getattr(recipe, n) for n in ("batch", "crop", "frames")}
-        about |= {"threads": torch.get_num_threads()}
-        for name, times in spread.items():
-            seconds, p10, p90 = map(float, times)
+        times = in_turns(calls, repeats)
+        spread = {n: np.percentile(t, (50, 10, 90)).tolist() for n, t in times.items()}
+        for name, (seconds, p10, p90) in spread.items():
+            found = {"model": key, "step": name, "threads": torch.get_num_threads()}
+            found |= {n: getattr(recipe, n) for n in ("batch", "crop", "frames")}
             rate, ratio = recipe.batch * recipe.frames / seconds, spread["plain"][0] / seconds
-            found = {"seconds": seconds, "p10": p10, "p90": p90, "images_per_s": rate}
-            rows.append({"model": key, "step": name} | about | found | {"ratio": float(ratio)})
+            found |= {"seconds": seconds, "p10": p10, "p90": p90, "images_per_s": rate}
+            rows.append(found | {"ratio": ratio})
     return rows
 
 

@@ -20,6 +20,7 @@ back through conv1d to the three statistics, where it is a, b and c, and
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,13 +53,12 @@ class _Branch(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, threshold, mix, weight, bias, before, slope, after, stride, quadratic):
         x = x.contiguous()
-        signs, binary = torch.empty_like(x), torch.empty_like(weight)
-        xs, qs, ws, bs = _planes(x, signs, weight, binary)
+        signs, binary = torch.empty_like(x), weight.abs().mean((1, 2, 3), True) * weight.sign()
+        xs, qs = _planes(x, signs)
         mixes = np.empty((3, 0), xs.dtype) if mix is None else mix.detach()[0].numpy()
         seen = np.empty((len(x), 3, x.shape[1]), xs.dtype)  # the statistics
         s = np.ones((len(x), len(weight)), xs.dtype)
-        front = xs, *_rows(threshold), qs, mixes, seen, s
-        _binarise(ws, bs)
+        front: Any = (xs, *_rows(threshold), qs, mixes, seen, s)
         _front(*front)
         y = F.conv2d(signs, binary, bias, stride, weight.shape[-1] // 2)
         out = torch.empty_like(y)
@@ -90,30 +90,21 @@ class _Branch(torch.autograd.Function):
         return dx, dbeta, dmix, dw, dbias if biased else None, *act, None, None
 
 
-def _planes(*tensors):
+def _planes(*tensors) -> list:  # (N, C, H, W) -> (N, C, H * W)
     return [t.detach().numpy().reshape(*t.shape[:2], -1) for t in tensors]
 
 
-def _rows(*tensors):
+def _rows(*tensors) -> list:
     return [t.detach().numpy().reshape(-1) for t in tensors]
 
 
-def _sweep(f):
+def _sweep(f: Any) -> Any:
     # Sums may be in any order: otherwise they would be of one number at a time.
     options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}}
     try:
         return njit(f, cache=True, **options)
     except RuntimeError:  # nowhere to write
         return njit(f, **options)
-
-
-@_sweep
-def _binarise(weight, out):
-    for o in range(len(weight)):
-        alpha = np.abs(weight[o]).mean()
-        for i, k in np.ndindex(weight.shape[1:]):
-            w = weight[o, i, k]
-            out[o, i, k] = alpha if w > 0 else -alpha if w < 0 else w
 
 
 @_sweep

@@ -78,7 +78,8 @@ def test_gradients_of_what_has_true_ones_by_differences():
         tensors["attention.conv.weight"] = mix
         return torch.func.functional_call(fused, tensors, (x,))
 
-    given_ = [act.before, act.slope, act.after, fused.attention.conv.weight]
+    mix = fused.get_parameter("attention.conv.weight")
+    given_ = [act.before, act.slope, act.after, mix]
     assert torch.autograd.gradcheck(out, [p.detach().clone().requires_grad_() for p in given_])
 
 
