@@ -30,7 +30,9 @@ def bench(
 ):  # fmt: skip
     """Time every network by every engine, against plain PyTorch in the same run."""
     from .. import models
+    from ..blocks.binary import binary_layers
     from ..deploy import bench as timing
+    from ..deploy import bench_video as video
     from ..io.files import atomic_write
 
     rows = []
@@ -42,3 +44,7 @@ def bench(
             with atomic_write(out, "w") as f:
                 json.dump(rows, f, indent=1)
     print(json.dumps(rows) if as_json else timing.table(rows))
+    for key in () if as_json else model or models.of_task(models.Task.RAW_VIDEO):
+        network = models.build(key).eval()  # weights do not change the time
+        if network.spec.task is models.Task.RAW_VIDEO and binary_layers(network):
+            print(video.video_line(key, video.bench_video(network)))

@@ -59,7 +59,8 @@ def restore(
     before and after, side by side. Photographs (--model pairlie) are split into illumination and
     reflectance, the former is raised.
     """
-    import torch
+    from threading import Lock
+
     from tqdm.auto import tqdm
 
     from .. import models
@@ -86,7 +87,14 @@ def restore(
         raise OptionError(f"unknown format {format_!r}", todo="use png, tiff or jpg")
     if force and skip_existing:
         raise OptionError("--force does again what --skip-existing leaves", todo="give one of them")
-    network = resolve_backend(checkpoints.load(model, weights), backend, precision)
+    restorer = resolve_backend(checkpoints.load(model, weights), backend, precision)
+    turn = Lock()
+
+    def one_at_a_time(x):  # on all cores: two would take twice the memory, and gain nothing
+        with turn:
+            return restorer(x)
+
+    network = models.with_spec(one_at_a_time, restorer.spec)
     ms = list(dict.fromkeys(m or [5.0 if factor == "auto" and not photos else 1.0]))  # REDI's 5
     camera = None if no_colour_match else trained_on
     if camera not in (None, "auto"):
@@ -140,9 +148,8 @@ def restore(
             return said, f"{source}: does not fit into memory"
         return said, None
 
-    # Two stills at a time, each on half of the cores: what one reads, shows and writes on one core
-    # the other fills with its network, and networks lose less to waiting for each other's threads.
-    workers = 1 if video else min(2, torch.get_num_threads(), len(sources))
+    # Two stills at a time: one is read, shown and written while the network works on the other.
+    workers = 1 if video else min(2, len(sources))
     with tqdm(total=len(sources), unit="file", disable=None if len(sources) > 1 else True) as bar:
         for said, error in _at_a_time(workers, work, sources):
             for line in said:
@@ -187,21 +194,17 @@ def _find_files(inputs, task, key):
 
 
 def _at_a_time(workers, work, sources):
-    """The results of `work`, in order, from so many threads that share PyTorch's."""
+    """The results of `work`, in order, from so many threads."""
     from concurrent.futures import ThreadPoolExecutor
-
-    import torch
 
     if workers < 2:  # in this thread, where Ctrl-C ends it at once
         yield from map(work, sources)
         return
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, "", torch.set_num_threads, (-(-threads // workers),))
+    pool = ThreadPoolExecutor(workers)
     try:
         yield from pool.map(work, sources)
     finally:  # files that are begun are ended
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
 
 
 def _output_names(files, out, key, ms, suffix):
