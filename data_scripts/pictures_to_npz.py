@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lowlight_lib.data.photos import photos_in
 from lowlight_lib.errors import DataError, LowlightError
-from lowlight_lib.io.files import atomic_write, to_integers
-from lowlight_lib.io.pictures import read_photo
+from lowlight_lib.io.files import atomic_write, files_in, to_integers
+from lowlight_lib.io.pictures import PHOTOS, read_photo
 
 
 def main(argv=None) -> int:
@@ -24,7 +23,7 @@ def main(argv=None) -> int:
     parser.add_argument("--list", type=Path, help="a file that names them, one a line, in order")
     parser.add_argument("--channels-last", action="store_true", help="(H, W, 3), not (3, H, W)")
     given = parser.parse_args(argv)
-    files, made = photos_in(given.pictures), []
+    files, made = files_in(given.pictures, PHOTOS), []
     if not files:
         raise DataError("holds no picture", file=given.pictures, todo="check the name")
     for file in files:

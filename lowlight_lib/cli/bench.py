@@ -32,8 +32,10 @@ def bench(
 ):  # fmt: skip
     """Time every network by every engine, against plain PyTorch in the same run."""
     from .. import models
+    from ..blocks.binary import binary_layers
     from ..deploy import bench as timing
     from ..deploy import bench_training
+    from ..deploy import bench_video as video
     from ..io.files import atomic_write
 
     rows = []
@@ -49,3 +51,7 @@ def bench(
                 json.dump(rows, f, indent=1)
     shown = bench_training if train else timing
     print(json.dumps(rows) if as_json else shown.table(rows))
+    for key in () if as_json or train else model or models.of_task(models.Task.RAW_VIDEO):
+        network = models.build(key).eval()  # weights do not change the time
+        if network.spec.task is models.Task.RAW_VIDEO and binary_layers(network):
+            print(video.video_line(key, video.bench_video(network)))

@@ -46,7 +46,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def need_weights(checkpoint) -> Path:
     """The file of weights; OptionError where none is given."""
     if checkpoint is None:
-        todo = "train some with `lowlight train`, or get the authors' and read NOTICE"
+        todo = "train some with `lowlight train`, or get the authors' by "
+        todo += "data_scripts/get_weights.py and read NOTICE"
         raise OptionError("no weights given: --checkpoint is missing", todo=todo)
     return checkpoint
 

@@ -11,13 +11,13 @@ Enhancement", BMVC 2018 (LOL), in the layouts they publish.
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
+from ..io.files import files_in, listing
 from ..io.pictures import PHOTOS, read_pixels, to_float
 from ..models import Task
 from .base import Dataset, gather, random_lines, turn
@@ -109,7 +109,7 @@ class PairsDataset(PhotoDataset):
 
     def __init__(self, data_root, split="train"):
         super().__init__(data_root, split)
-        self.pairs = gather(_read_scene, _listing(self.folder, Path.is_dir))
+        self.pairs = gather(_read_scene, listing(self.folder, Path.is_dir))
         if not self.pairs:
             todo = "put two or more pictures of each scene into a folder of its own below it"
             raise DataError("holds no folder of exposures", file=self.folder, todo=todo)
@@ -146,7 +146,7 @@ class LolTestDataset(LolDataset):
     splits = ("test",)
 
     def _folders(self, split):
-        there = sorted(_listing(self.folder, Path.is_dir), key=lambda p: p.name not in _DARK)
+        there = sorted(listing(self.folder, Path.is_dir), key=lambda p: p.name not in _DARK)
         known = [p.name in _DARK for p in there] == [True, False]
         return there if known else [self.folder / "raw", self.folder / "high"]
 
@@ -156,7 +156,7 @@ class SiceTestDataset(LolTestDataset):
 
 
 def _read_scene(folder):
-    files = photos_in(folder)
+    files = files_in(folder, PHOTOS)
     if len(files) < 2:
         held = "one picture" if files else "no picture"
         what = f"holds {held}, and a scene needs two or more exposures"
@@ -168,7 +168,7 @@ def _read_lol(*folders):
     """Pairs of files of one name in two folders, dark and well exposed."""
     low, high = sides = [{}, {}]
     for side, folder in zip(sides, folders, strict=True):
-        for file in photos_in(folder):
+        for file in files_in(folder, PHOTOS):
             if side.setdefault(file.stem, file) is not file:
                 raise DataError("is there twice, with another suffix", file=file, todo="keep one")
         if not side:
@@ -180,29 +180,3 @@ def _read_lol(*folders):
         what = f"has no counterpart in {names}/, as {len(alone)} have not"
         raise DataError(what, file=alone[0], todo="complete the data set, or take the file out")
     return [Scene(stem, (file, high[stem])) for stem, file in low.items()]
-
-
-def photos_in(folder, also=()) -> list[Path]:
-    """The pictures in a folder, and files of other suffixes `also`, in natural order (2 before 10);
-    what is hidden is passed by."""
-    return _listing(folder, lambda p: p.suffix.lower() in (*PHOTOS, *also) and p.is_file())
-
-
-def _listing(folder, wanted):
-    """What of a folder is wanted, in natural order; [] where there is none.
-
-    Names that begin with . or __ are of systems (.DS_Store, ._1.png, __MACOSX).
-    """
-    try:
-        inside = list(Path(folder).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as e:
-        raise DataError(f"cannot be looked into ({e.strerror or e})", file=folder) from e
-    named = (p for p in inside if not p.name.startswith((".", "__")) and wanted(p))
-    return sorted(named, key=_natural)
-
-
-def _natural(path):
-    parts = re.split(r"(\d+)", path.name)
-    return [int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)], path.name

@@ -12,10 +12,11 @@ import numpy as np
 
 from .. import models, recipes
 from ..data import open_dataset
-from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..evaluation.photos import pixels_of, read_prediction
 from ..io.arrays import read_arrays
+from ..io.files import files_in
+from ..io.pictures import PHOTOS
 from ..models import Task
 from ..restore.still import find_amplification, to_network_cfa
 from ..sensor.raw import read_raw
@@ -101,7 +102,7 @@ def _pictures(spec, source, count):
         data = open_dataset(recipes.usual(spec.key).replace(dataset=name.lower()), source, "train")
         found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
     elif photos:
-        files = photos_in(source, also=(".npz",))
+        files = files_in(source, (*PHOTOS, ".npz"))
         found = [(read_prediction(files[i]), 1, files[i]) for i in _spread(len(files), count)]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))

@@ -10,11 +10,10 @@ from typing import cast
 import numpy as np
 
 from ..blocks.retinex import recompose
-from ..data.photos import photos_in
 from ..errors import DataError, OptionError
 from ..io.arrays import read_arrays
-from ..io.files import atomic_write, write_picture
-from ..io.pictures import read_photo, to_float
+from ..io.files import atomic_write, files_in, write_picture
+from ..io.pictures import PHOTOS, read_photo, to_float
 from ..restore.photo import check_gamma, decompose_photo, recompose_photo
 from .base import Evaluation
 from .metrics import score_beside_baseline
@@ -113,7 +112,7 @@ def _find(folder, names, by_order):
     """{name: the file of that name in a folder of predictions}; DataError where one lacks."""
     if not folder.is_dir():
         raise DataError("is no folder", file=folder, todo="check --predictions")
-    there, files = {}, photos_in(folder, also=(".npz",))
+    there, files = {}, files_in(folder, (*PHOTOS, ".npz"))
     if by_order and len(files) == len(names):
         return dict(zip(names, files, strict=True))
     if by_order:

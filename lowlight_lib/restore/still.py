@@ -43,7 +43,7 @@ class Restored:
 
 def restore(
     source, network, *, amplification: Any = "auto", m: float = 1.0, gamma: float = 0.2,
-    tile: int | None = None, upright=True, trained_on: Any = "auto",
+    tile: int | None = None, upright=True, trained_on: Any = "auto", progress=False,
 ) -> Restored:  # fmt: skip
     """Restore one dark raw still, or with a network for photographs (PairLIE) one dark photograph.
 
@@ -61,6 +61,7 @@ def restore(
         trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera:
             other pictures are brought to it and back (see `sensor.colour`). "auto" is what the spec
             says, or the A7S II at night; None is no such step.
+        progress: show a bar of tiles.
     """
     spec = spec_of(network)
     if spec.task is Task.RAW_VIDEO:
@@ -69,7 +70,7 @@ def restore(
         if amplification not in ("auto", 1) or m != 1:
             what = f"{spec.key} takes photographs, which are not amplified"
             raise OptionError(what, todo="leave amplification and m out; gamma says how bright")
-        return _restore_photo(source, network, gamma, tile)
+        return _restore_photo(source, network, gamma, tile, progress)
     clock = _Clock()
     raw = source if isinstance(source, RawImage) else read_raw(source)
     match = _match(raw, spec, trained_on)
@@ -85,7 +86,8 @@ def restore(
         x *= np.float32(factor)
     del padded  # of 100 megapixels, these are worth their lines
     clock("amplify")
-    parts = tiles(network, torch.from_numpy(x)[None, None], tile, channels=3)
+    x = torch.from_numpy(x)[None, None]
+    parts = tiles(network, x, tile, channels=3, progress=progress)
     del x
     orientation = raw.orientation if upright else 1
     picture = _compose(parts, raw.mosaic.shape, clock, offset, orientation)
@@ -95,7 +97,7 @@ def restore(
     return Restored(picture, factor, clock.seconds)
 
 
-def _restore_photo(source, network, gamma, tile):
+def _restore_photo(source, network, gamma, tile, progress):
     check_gamma(gamma)
     clock = _Clock()
     photo = as_photo(source)
@@ -106,7 +108,7 @@ def _restore_photo(source, network, gamma, tile):
         return output if torch.is_tensor(output) else recompose(output[0], output[1], gamma)
 
     tile = PHOTO_TILE if tile is None else tile
-    parts = tiles(network, x, tile, channels=3, finish=picture)
+    parts = tiles(network, x, tile, channels=3, finish=picture, progress=progress)
     return Restored(_compose(parts, photo.shape[:2], clock), 1.0, clock.seconds)
 
 

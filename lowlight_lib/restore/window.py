@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from ..errors import OptionError, ShapeError
 from ..models import spec_of
@@ -17,7 +18,8 @@ LEAST_TILE = 32
 _NO_MEMORY = ("not enough memory", "out of memory", "allocate memory", "calculation overflowed")
 
 
-def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as_tensor):
+def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as_tensor,
+          progress=False):  # fmt: skip
     """Apply a network to (N, C, H, W) without gradients, whole or by tiles, one after the other.
 
     There are two ways to hide where tiles meet. A halo, for stills and photographs: tiles lie side
@@ -30,6 +32,7 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
             almost as much memory and hours. None is one part, whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
         channels: of what `finish` makes of the network's output, one tensor (N, C', h, w).
+        progress: show a bar where there is more than one tile, and a terminal.
     Yields:
         (rows, columns, part): two slices of x's last axes, and what belongs there, float32
         (N, C', h, w) on the CPU; ShapeError where it has another shape, or is not finite.
@@ -43,7 +46,9 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
             raise OptionError(f"a tile has at least {spec.multiple} pixels a side, got {tile}")
         tile, halo = max(tile, LEAST_TILE) // spec.multiple * spec.multiple, spec.halo
     device = device_of(network)
-    for rows, columns in itertools.product(*(_along(n, tile, overlap) for n in x.shape[-2:])):
+    places = list(itertools.product(*(_along(n, tile, overlap) for n in x.shape[-2:])))
+    hidden = None if progress and len(places) > 1 else True  # None: where there is no terminal
+    for rows, columns in tqdm(places, unit="tile", leave=False, disable=hidden):
         top, left = max(0, rows.start - halo), max(0, columns.start - halo)
         seen = x[..., top : rows.stop + halo, left : columns.stop + halo]
         with torch.inference_mode():

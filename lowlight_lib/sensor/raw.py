@@ -19,6 +19,12 @@ from . import cfa as cfa_module
 from . import dng
 from .dng import encode_dng
 
+# What LibRaw's cameras call their files; TIFF and JPEG, which some do too, are photographs.
+RAW_FILES = (
+    ".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff",
+    ".gpr", ".iiq", ".k25", ".kdc", ".mdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".ori",
+    ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
 # LibRaw's flip code -> EXIF orientation.
 _ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 # What files begin with that are known by more than their size, beside TIFF.

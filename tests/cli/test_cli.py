@@ -2,10 +2,12 @@
 
 import dataclasses
 import errno
+import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -18,6 +20,7 @@ from torch.distributed.run import get_args_parser
 
 from lowlight_lib import __version__, models
 from lowlight_lib.cli.main import app
+from lowlight_lib.io import png
 from lowlight_lib.sensor import cameras, isp
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint
@@ -144,12 +147,81 @@ def test_one_bad_file_does_not_stop_the_others(restore, dark, tmp_path):
     empty.write_bytes(b"")
     text.write_text("not a raw file\n" * 100)
     cut.write_bytes(dark[0].read_bytes()[:4000])
-    missing = tmp_path / "gone.ARW"
-    code, _, err = restore(empty, dark[0], text, cut, missing, dark[1], tmp_path)
+    missing, folder = tmp_path / "gone.ARW", tmp_path / "none"
+    folder.mkdir()
+    code, _, err = restore(empty, dark[0], text, cut, missing, dark[1], folder)
     assert code == 1 and "5 of 7 files failed" in err
     assert restore.names() == ["a_redi.png", "b_redi.png"]
-    for f in (empty, text, cut, missing, tmp_path):
+    for f in (empty, text, cut, missing, folder):
         assert f"error: {f}" in err
+
+
+def test_a_folder_is_its_raw_files_and_pictures_lie_beside_them(lowlight, weights, dark, tmp_path):
+    (tmp_path / "text.NEF").write_text("not a raw file\n" * 100)
+    for other in ("._a.dng", "c.jpg", "notes.txt"):  # hidden, for another system, for people
+        (tmp_path / other).touch()
+    (tmp_path / "d.dng").mkdir()
+    words = ("restore", tmp_path, "--checkpoint", weights)
+    code, out, err = lowlight(*words)
+    assert code == 1 and "text.NEF" in err and "1 of 3 files failed, the others are done" in err
+    assert [p.name for p in sorted(tmp_path.glob("*.png"))] == ["a_redi.png", "b_redi.png"]
+    assert out.index("a.dng ->") < out.index("b.dng ->")
+    (tmp_path / "text.NEF").unlink()
+    first, second = tmp_path / "a_redi.png", tmp_path / "b_redi.png"
+    first.write_bytes(b"mine")
+    second.unlink()
+    code, out, err = lowlight(*words, "--skip-existing")
+    assert (code, err) == (0, "") and "1 were there" in out and "a.dng ->" not in out
+    assert first.read_bytes() == b"mine" and second.exists()
+    code, out, err = lowlight(*words, "--skip-existing")
+    assert (code, out, err) == (0, "2 were there\n", "")
+    assert "give one of them" in lowlight(*words, "--skip-existing", "--force")[2]
+
+
+def test_a_folder_that_cannot_be_listed_is_that_inputs_error(restore, dark, tmp_path, monkeypatch):
+    closed, listed = tmp_path / "closed", Path.iterdir
+    closed.mkdir()
+
+    def iterdir(folder):
+        if folder == closed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    code, out, err = restore(closed, dark[0])
+    assert code == 1 and f"error: {closed}: cannot be looked into" in err and "a.dng ->" in out
+    assert "1 of 2 files failed, the others are done" in err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_bars_are_for_terminals(restore, dark, weights, tmp_path, lowlight, monkeypatch):
+    assert restore(*dark)[2] == ""
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    restore(*dark, "--force")
+    assert "2/2" in shown.getvalue() and "file" in shown.getvalue()
+    tiny.write_photo(tmp_path / "p.png", tiny.picture(0, (40, 66)), 0.2)
+    checkpoint.save(models.build("pairlie"), tmp_path / "pairlie.safetensors")
+    words = ("restore", tmp_path / "p.png", "--model", "pairlie", "--tile", 32)
+    assert lowlight(*words, "--checkpoint", tmp_path / "pairlie.safetensors")[0] == 0
+    assert "/6" in shown.getvalue() and "tile" in shown.getvalue()
+    # A result lies where the photographs are, and is none.
+    words = ("restore", tmp_path, *words[2:], "--skip-existing", "--checkpoint")
+    code, out, _ = lowlight(*words, tmp_path / "pairlie.safetensors")
+    assert (code, out) == (0, "1 were there\n")
+
+
+def test_ctrl_c_leaves_whole_files_only(dark, weights, lowlight, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(png, "_chunk", interrupted)
+    words = ("restore", dark[0], "-o", tmp_path / "out", "--checkpoint", weights)
+    assert lowlight(*words)[0] == 130
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_npy_mosaics_need_their_levels(restore, tmp_path):
@@ -189,7 +261,7 @@ def test_wrong_options_are_one_clear_line(restore, dark, words, match):
 
 def test_weights_are_asked_for(lowlight, dark, tmp_path):
     code, _, err = lowlight("restore", dark[0], "-o", tmp_path / "out")
-    assert code == 1 and "--checkpoint" in err
+    assert code == 1 and "--checkpoint" in err and "data_scripts/get_weights.py" in err
 
 
 def test_full_disk_leaves_nothing_half_written(restore, dark, monkeypatch):

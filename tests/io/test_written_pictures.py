@@ -8,10 +8,11 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from support import tiny
 
 from lowlight_lib.errors import OptionError, OutputError
-from lowlight_lib.io import files
+from lowlight_lib.io import files, pictures
 
 
 def test_pictures_in_three_formats(tmp_path):
@@ -35,6 +36,20 @@ def test_pictures_in_three_formats(tmp_path):
             files.write_picture(tmp_path / bad, picture)
     with pytest.raises(OutputError, match="cannot be written"):
         files.write_picture(tmp_path / "a.png" / "x.png", picture)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (128, 3), (129, 5), (400, 67)])
+def test_a_png_holds_every_byte(tmp_path, size):
+    """Strips of 128 lines are deflated by themselves and joined."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    pixels[:, : size[1] // 2] //= 64
+    files.write_picture(tmp_path / "a.png", pixels / np.float32(255))
+    with Image.open(tmp_path / "a.png") as opened:
+        assert (opened.format, opened.mode) == ("PNG", "RGB")
+    for seen in (iio.imread(tmp_path / "a.png"), pictures.read_pixels(tmp_path / "a.png")):
+        np.testing.assert_array_equal(seen, pixels)
+    with Image.open(tmp_path / "a.png") as opened:
+        opened.verify()  # the checksums of its chunks
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of processes need POSIX")
