@@ -64,7 +64,9 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         try:
             return _make(model, example, "bitpacked", precision, file)
         except OptionError as e:
-            warnings.warn(f"{model.spec.key} runs on torch (bitpacked: {e.what})", stacklevel=2)
+            warnings.warn(
+                f"{models.spec_of(model).key} runs on torch (bitpacked: {e.what})", stacklevel=2
+            )
     return _make(model, example, "torch" if backend == "auto" else backend, precision, file)
 
 

@@ -10,7 +10,9 @@ import inspect
 import os
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import torch
@@ -162,7 +164,7 @@ class _Code:
         self.builder.store((self.get(place) + lanes).value, place)
 
 
-def emitted(names, returns=types.void):
+def emitted(names, returns=types.void) -> Callable[..., Any]:
     """An intrinsic with these arguments (integers as intp), of what emits its code."""
 
     def made(emit):
