@@ -32,15 +32,28 @@ def folded(model):
 
 
 class TorchEngine:
-    """PyTorch, operation by operation, with channels last; the module is taken, not copied."""
+    """PyTorch, operation by operation, with channels last; the module is taken, not copied.
+
+    In float32 on the CPU the convolutions that `winograd.fits` takes are computed that way.
+    """
 
     def __init__(self, module, precision="float32"):
         self.device = next(module.parameters(), torch.zeros(())).device
         self.dtype = _DTYPES[precision]
         self.module = module.to(self.dtype).to(memory_format=torch.channels_last)
+        if (self.device.type, precision) == ("cpu", "float32"):
+            from . import winograd
+
+            for name, layer in module.named_modules():
+                if winograd.fits(layer):
+                    module.set_submodule(name, winograd.WinogradConv2d(layer))
+                elif isinstance(layer, torch.nn.Conv2d) and layer.groups > 1:
+                    # In groups channels last takes up to twice as long, and has to be made first.
+                    layer.to(memory_format=torch.contiguous_format)
+                    layer.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
     def __call__(self, *inputs):
-        inputs = (x.to(self.device, self.dtype, memory_format=torch.channels_last) for x in inputs)
+        inputs = (x.to(self.device, self.dtype) for x in inputs)
         with torch.no_grad():
             out = self.module(*inputs)
         return [y.float().contiguous() for y in ([out] if torch.is_tensor(out) else out)]

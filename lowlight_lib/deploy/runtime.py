@@ -24,7 +24,7 @@ from ..restore.window import device_of
 from .engines import OnnxRuntimeEngine, OpenVinoEngine, TorchEngine, folded, need, precisions
 from .export import read_about, to_onnx
 
-BACKENDS = ("bitpacked", "openvino", "onnxruntime", "torch")  # the order in which auto tries
+BACKENDS = ("bitpacked", "torch", "openvino", "onnxruntime")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
@@ -40,7 +40,8 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             compiled, and an engine that cannot do it is found out now.
         backend: "torch" (weight normalisation folded, channels last; on the network's device),
             "onnxruntime", "openvino" (both on the CPU), "bitpacked" (binary networks), or "auto":
-            the first of `BACKENDS` that works, with a warning of why the ones before it do not.
+            bitpacked where it can, with a warning where a binary network is none for it, else
+            torch, which begin at once: an export takes seconds to minutes.
         precision: of `PRECISIONS`, as far as backend and machine have it; float32 comes out.
         file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
             openvino, as a path or onnx.ModelProto, instead of exporting it here, which takes
@@ -59,9 +60,14 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         raise OptionError(f"unknown backend {backend!r}", todo=f"use auto, {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise OptionError(f"unknown precision {precision!r}", todo=f"use {', '.join(PRECISIONS)}")
-    if backend != "auto":
-        return _make(model, example, backend, precision, file)
-    return _first_of(BACKENDS, model, example, precision, file)
+    if backend == "auto" and precision == "float32" and binary_layers(model):
+        try:
+            return _make(model, example, "bitpacked", precision, file)
+        except OptionError as e:
+            warnings.warn(
+                f"{models.spec_of(model).key} runs on torch (bitpacked: {e.what})", stacklevel=2
+            )
+    return _make(model, example, "torch" if backend == "auto" else backend, precision, file)
 
 
 def export_files(model) -> dict:
@@ -83,14 +89,11 @@ def check_input(spec, x) -> None:
 
 
 def resolve_backend(model, backend="auto", precision="float32"):
-    """What the commands run: as `prepare`, but "eager" is the network itself, and "auto" in float32
-    is bitpacked or torch, which begin at once: an export takes seconds to minutes."""
+    """What the commands run: as `prepare`, but "eager" is the network itself."""
     if backend == "eager":
         if precision != "float32":
             raise OptionError("eager computes in float32", todo="use --backend torch, or another")
         return model
-    if (backend, precision) == ("auto", "float32"):
-        return _first_of(("bitpacked", "torch"), model)
     return prepare(model, None, backend, precision)
 
 
@@ -125,23 +128,6 @@ def _fast_clip(spec, stream, *rest):
     fast = Fast(spec, run, *rest)
     fast.stream = stream
     return fast
-
-
-def _first_of(backends, model, example=None, precision="float32", file=None):
-    """The first backend that works, with a warning of why not the ones before it."""
-    key, why = models.spec_of(model).key, []
-    for name in backends:
-        if name == "bitpacked" and not binary_layers(model):
-            continue
-        try:
-            fast = _make(model, example, name, precision, file)
-        except OptionError as e:
-            why.append(f"{name}: {e.what}")
-            continue
-        if why:
-            warnings.warn(f"{key} runs on {name} ({'; '.join(why)})", stacklevel=3)
-        return fast
-    raise OptionError(f"nothing here runs {key} in {precision} ({'; '.join(why)})")
 
 
 def _make(model, example, backend, precision, file):

@@ -222,11 +222,10 @@ def without_engines(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
 
 
-def test_auto_falls_back_and_says_why(without_engines):
+@pytest.mark.filterwarnings("error")
+def test_auto_is_torch_and_needs_no_other_runtime(without_engines):
     net, x = small("redi")
-    with pytest.warns(UserWarning, match="redi runs on torch.*openvino is not.*onnxruntime is not"):
-        fast = prepare(net, x)
-    assert fast.backend == "torch"
+    assert prepare(net, x).backend == "torch"
     for name in ("openvino", "onnxruntime"):  # asked for by name it is an error
         with pytest.raises(OptionError, match=f"{name} is not installed"):
             prepare(net, x, name)
@@ -242,13 +241,6 @@ def test_auto_takes_bits_for_binary_networks(without_engines):
         assert prepare(net, x).backend == "torch"
 
 
-@pytest.mark.filterwarnings("error")
-def test_auto_takes_openvino(files):
-    pytest.importorskip("openvino")
-    net, x = small("pairlie")
-    assert prepare(net, x, file=files("pairlie")).backend == "openvino"
-
-
 @pytest.mark.parametrize(
     "options, said",
     [
@@ -257,7 +249,7 @@ def test_auto_takes_openvino(files):
         ({"backend": "bitpacked"}, "bitpacked is for binary networks"),
         ({"backend": "torch", "precision": "float16"}, "torch has no float16 here, it has float32"),
         ({"backend": "torch", "precision": "int8", "file": "x"}, "torch has no int8 here"),
-        ({"precision": "int8"}, "nothing here runs redi in int8"),
+        ({"precision": "int8"}, "torch has no int8 here"),
         ({"precision": "int8", "backend": "onnxruntime"}, "int8 on onnxruntime needs a file"),
     ],
 )

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from lowlight_lib import models
 from lowlight_lib.blocks.binary import BinaryConv2d, BinaryTransition, DABC2d
 from lowlight_lib.blocks.shift import ShiftStep, temporal_shift
-from lowlight_lib.deploy.bitpacked import blocks, kernels
+from lowlight_lib.deploy import vectors
+from lowlight_lib.deploy.bitpacked import blocks
 from lowlight_lib.deploy.bitpacked import network as xnor
 from lowlight_lib.errors import OptionError, ShapeError
 from lowlight_lib.training import checkpoint
@@ -303,7 +304,7 @@ def test_nowhere_to_keep_compiled_code(monkeypatch):
     from numba.core import caching
 
     monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
-    assert kernels.kernel()(lambda x: x + 1)(2) == 3
+    assert vectors.kernel()(lambda x: x + 1)(2) == 3
 
 
 def test_kernels_are_compiled_anew_for_other_vectors(monkeypatch, tmp_path):
@@ -313,12 +314,12 @@ def test_kernels_are_compiled_anew_for_other_vectors(monkeypatch, tmp_path):
         def f(x):
             return x + 1
 
-        assert kernels.kernel()(f)(2) == 3
+        assert vectors.kernel()(f)(2) == 3
         return len([*tmp_path.rglob("*.nbi")])
 
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     assert [made(), made()] == [1, 1]
-    monkeypatch.setattr(kernels, "VECTORS", "others")
+    monkeypatch.setattr(vectors, "VECTORS", "others")
     assert made() == 2
 
 

@@ -3,11 +3,8 @@
 How borders and zeros are treated is said in `kernels`. Built in notebooks/13_deploy, section 5.
 """
 
-import os
-import threading
 from types import SimpleNamespace
 
-import numba
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -15,14 +12,10 @@ from torch.nn import functional as F
 from ...blocks.binary import DABC2d, binary_layers
 from ...blocks.shift import ShiftStep
 from ...errors import ShapeError
+from ..vectors import threads_of_torch
 from . import kernels
 
 WORD = 64  # signs in a word
-if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
-    # TBB's threads, which numba prefers and OpenVINO brings along, are slower and complain
-    # whenever a program is started; numba's own take more than twice as long.
-    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
-_PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
 
 
 def pack_state(network):
@@ -134,18 +127,12 @@ def run(
     plan, s = NO_PLAN if plan is None else plan, conv.stride
     if out is None:
         out = np.empty((frames, -(-h // s), -(-w // s), len(alpha)), np.float32)
-    wanted = torch.get_num_threads()
-    others = numba.get_num_threads()  # starts its threads, and tells OpenMP to use them all:
-    if torch.get_num_threads() != wanted:  # PyTorch would, too
-        torch.set_num_threads(wanted)
-    parts = min(wanted, numba.config.NUMBA_NUM_THREADS)
     bits = np.empty((2, frames, h + 2 * conv.pad, w + 2 * conv.pad, conv.words), np.uint64)
     bits[:, :, : conv.pad] = bits[:, :, h + conv.pad :] = 0
-    zeros = np.empty((frames, parts), np.bool_)
-    totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
     places, *borders = conv.borders(h, w)
-    with _PARALLEL:
-        numba.set_num_threads(parts)
+    with threads_of_torch() as parts:
+        zeros = np.empty((frames, parts), np.bool_)
+        totals = np.empty((frames, parts, 4, len(threshold) if attention.size else 0))
         kernels.front(
             x, mode, plan, threshold, conv.pad, bits.view(np.uint8), zeros, totals, skip, *mix,
             out, add,
@@ -154,7 +141,6 @@ def run(
             bits, zeros, places, conv.weights, *borders, s, alpha,
             totals, attention, conv.channels, *act, out, keep, parts,
         )  # fmt: skip
-        numba.set_num_threads(others)
     return out
 
 

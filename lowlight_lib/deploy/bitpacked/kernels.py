@@ -15,35 +15,14 @@ Zeros among the activations count 0 as well, and so does what is no number, as i
 Built in notebooks/13_deploy, section 5.
 """
 
-import zlib
-from pathlib import Path
-
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from . import vectors
-from .vectors import LANES, REAL_TILE, TILE, binary, one_binary, one_product, products
+from .. import vectors
+from ..vectors import LANES, REAL_TILE, TILE, binary, kernel, one_binary, one_product, products
 
 PLAIN, PLAN, UP = 0, 1, 2  # where a row comes from, see `_fetch`
 NOTHING, COPY, MIX, POOL = 0, 1, 2, 3  # what `front` puts into the output
-
-# numba compiles again when this file has changed, and does not see that the vectors have: so the
-# name by which it keeps a kernel says which vectors are in it.
-VECTORS = f"{zlib.crc32(Path(vectors.__file__).read_bytes()):x}"
-
-
-def kernel(**options):
-    """njit, cached on disk: beside this file, else in the user's cache, else not at all."""
-    options |= {"nogil": True, "fastmath": {"contract"}}  # see `vectors.Lanes`
-
-    def compiled(f):
-        f.__qualname__ = f"{f.__qualname__}_{VECTORS}"
-        try:
-            return njit(cache=True, **options)(f)
-        except RuntimeError:  # nowhere to write
-            return njit(**options)(f)
-
-    return compiled
 
 
 @kernel()

@@ -1,25 +1,71 @@
-"""The inner loops of `kernels`, written with vectors: `LANES` channels of a pixel at a time.
+"""Inner loops written with vectors, `LANES` channels of a pixel at a time, and how they are run.
 
 Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
 said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
 Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5.
 """
 
+import contextlib
 import inspect
+import os
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numba
+import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
+    # TBB's threads, which numba prefers and OpenVINO brings along, are slower and complain
+    # whenever a program is started; numba's own take more than twice as long.
+    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+_PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
+# numba compiles again when a kernel's file has changed, and does not see that the vectors have: so
+# the name by which it keeps a kernel says which vectors are in it.
+VECTORS = f"{zlib.crc32(Path(__file__).read_bytes()):x}"
+
 LANES = 8  # channels at a time: their signs are a byte, and the names of instructions say it
 TILE = 4  # pixels whose signs are compared at a time: one load of weights for all of them
 REAL_TILE = 8  # the same of a matrix product
 
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _INTS, _WORDS = ir.VectorType(_INT, LANES), ir.VectorType(_WORD, LANES)
 _SIZE = types.intp
+
+
+def kernel(**options):
+    """njit, cached on disk: beside the function's file, else in the user's cache, else not."""
+    options |= {"nogil": True, "fastmath": {"contract"}}  # see `Lanes`
+
+    def compiled(f):
+        f.__qualname__ = f"{f.__qualname__}_{VECTORS}"
+        try:
+            return numba.njit(cache=True, **options)(f)
+        except RuntimeError:  # nowhere to write
+            return numba.njit(**options)(f)
+
+    return compiled
+
+
+@contextlib.contextmanager
+def threads_of_torch():
+    """In it kernels run on as many threads as PyTorch would; yields how many."""
+    wanted = torch.get_num_threads()
+    others = numba.get_num_threads()  # starts its threads, and tells OpenMP to use them all:
+    if torch.get_num_threads() != wanted:  # PyTorch would, too
+        torch.set_num_threads(wanted)
+    parts = min(wanted, numba.config.NUMBA_NUM_THREADS)
+    with _PARALLEL:
+        numba.set_num_threads(parts)
+        yield parts
+        numba.set_num_threads(others)
 
 
 def _operator(name):
@@ -88,7 +134,7 @@ class _Code:
     def one(self, name, index):
         return self.builder.load(self.at(name, index))
 
-    def load(self, name, index, kind=_FLOATS):
+    def load(self, name, index, kind=FLOATS):
         return Lanes(self.builder, self.builder.load(self.at(name, index, kind), align=4))
 
     def store(self, lanes, name, index):
@@ -101,7 +147,7 @@ class _Code:
         same = self.builder.shuffle_vector(first, none, ir.Constant(_INTS, [0] * LANES))
         return Lanes(self.builder, same)
 
-    def number(self, value, kind=_FLOATS):
+    def number(self, value, kind=FLOATS):
         return Lanes(self.builder, ir.Constant(kind, [value] * LANES))
 
     def either(self, condition, a, b):
@@ -118,7 +164,7 @@ class _Code:
         self.builder.store((self.get(place) + lanes).value, place)
 
 
-def _intrinsic(names, returns=types.void):
+def emitted(names, returns=types.void) -> Callable[..., Any]:
     """An intrinsic with these arguments (integers as intp), of what emits its code."""
 
     def made(emit):
@@ -149,7 +195,7 @@ def _signs(statistics):
     Returns 0 if no z is exactly 0 or not a number.
     """
 
-    @_intrinsic("row i step pixels threshold k pivot low high j jump sums", types.uint8)
+    @emitted("row i step pixels threshold k pivot low high j jump sums", types.uint8)
     def emit(c):
         b, step = c.builder, c["step"]
         threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
@@ -198,9 +244,9 @@ def _to_out(c, lanes, index):
 def _products(pixels):
     """A matrix product of some pixels: out[o + p outputs + k] (+)= bias[k] + sum of x w."""
 
-    @_intrinsic("x i step places w j bias k out o outputs add")
+    @emitted("x i step places w j bias k out o outputs add")
     def emit(c):
-        for p, total in enumerate(_sums(c, pixels, _FLOATS, lambda x, w: x * w)):
+        for p, total in enumerate(_sums(c, pixels, FLOATS, lambda x, w: x * w)):
             _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["outputs"], p)))
 
     return emit
@@ -215,7 +261,7 @@ def _binary(pixels):
     `kinds` has the row of `start` for each pixel, from its index q on, and `kind` is added to it.
     """
 
-    @_intrinsic(
+    @emitted(
         "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
     )
     def emit(c):
@@ -227,7 +273,7 @@ def _binary(pixels):
             row = c.builder.add(c.one("kinds", q), c["kind"])
             first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
             total = Lanes(c.builder, c.builder.trunc(total.value, _INTS))
-            t = c.builder.sitofp((first - (total + total)).value, _FLOATS)
+            t = c.builder.sitofp((first - (total + total)).value, FLOATS)
             t = Lanes(c.builder, t) * scale + before
             t = t * c.either(t > c.number(0.0), one, slope) + after
             _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
@@ -235,7 +281,7 @@ def _binary(pixels):
     return emit
 
 
-@_intrinsic("source i target j")
+@emitted("source i target j")
 def move(c):
     """target[j] = source[i], LANES floats."""
     c.store(c.load("source", c["i"]), "target", c["j"])
