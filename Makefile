@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slow lint types clean install
+.PHONY: help reproduce test test-slow lint types mini clean install
 .DELETE_ON_ERROR:
 
 help:
@@ -47,16 +47,20 @@ reproduce: $(READY)
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--data "$(DATA)") \
 	  $(if $(RESUME),--resume) $(foreach p,$(P),-p "$(p)")
 
-# LOWLIGHT_OUT is emptied first: a training that only resumes a finished one tests nothing.
-# The mini data are made before, so that tests on several cores find them.
-test: lint types
-	$(VPY) -m lowlight_lib.cli data mini datasets/mini
+# Two processes of one thread each all the way, since the networks of tests are small. The mini data
+# are made before the tests, so that both find them. nbval runs the notebooks: those that read what
+# others left stay on one worker, in order (tests/notebooks/executed), and the tests behind them
+# look at what is left. LOWLIGHT_OUT is emptied first: a training that only resumes a finished one
+# tests nothing.
+test: export OMP_NUM_THREADS := 1
+test: lint
+	$(MAKE) -j2 types mini
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
-	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks" && \
-	  $(VPY) -m pytest tests -q -m "notebooks"
+	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks"
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
-	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks -q -p no:xdist \
+	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks \
+	  tests/notebooks/executed -q -m "" -n 2 \
 	  --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
 	  --nbval-cell-timeout=600
 
@@ -70,6 +74,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(VPY) -m pyright --pythonpath $(VPY)
+
+mini: $(READY)
+	$(VPY) -m lowlight_lib.cli data mini datasets/mini
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis runs/nbval

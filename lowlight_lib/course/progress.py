@@ -16,31 +16,33 @@ _TAIL_BYTES = 4096  # of metrics.jsonl: a few dozen lines, read twice a second
 
 
 @contextlib.contextmanager
-def progress(label, cells, executed, folder, stream=None, stop=None):
-    """Show how far a notebook is while it runs inside: on a terminal one line is drawn over.
+def progress(running, stream=None, stop=None):
+    """Show how far notebooks are while they run inside: on a terminal one line is drawn over.
 
-    The notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
-    inside a long cell is read from the `metrics.jsonl` that a training writes. `executed` is the
-    notebook that papermill writes, `folder` where that notebook writes, `cells` how many will run.
+    A notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
+    inside a long cell is read from the `metrics.jsonl` that a training writes.
+
+    Args:
+        running: {label: (cells, executed, folder, began)}, which changes meanwhile: how many cells
+            will run, the notebook that papermill writes, where the notebook itself writes, and the
+            time, in seconds since the epoch.
     """
     from tqdm import tqdm
 
-    stream, stop, began = stream or sys.stdout, stop or threading.Event(), time.time()
+    stream, stop = stream or sys.stdout, stop or threading.Event()
     width = _columns(stream) - 1  # in the last column some terminals begin a new line
     every, end = (_DRAW_EVERY_S, "\r") if width > 0 else (_LINE_EVERY_S, "\n")
 
-    def write(text):
-        print(text[:width].ljust(width) if width > 0 else text, end=end, file=stream, flush=True)
+    def told(label, cells, executed, folder, began):
+        done, status = max(cells_begun(executed) - 1, 0), training_status(folder, began)
+        took = tqdm.format_interval(time.time() - began)  # no estimate: cells differ too much
+        return f"{label}: {done}/{cells} cells {took}" + (f", {status}" if status else "")
 
     def show():
-        while True:
-            done, status = max(cells_begun(executed) - 1, 0), training_status(folder, began)
-            took = tqdm.format_interval(time.time() - began)  # no estimate: cells differ too much
-            write(f"{label}: {done}/{cells} cells {took}" + (f", {status}" if status else ""))
-            if stop.wait(every):
-                break
-        if width > 0:
-            write("")
+        while not stop.wait(every):
+            lines = [told(label, *about) for label, about in list(running.items())]
+            for text in ["; ".join(lines)[:width].ljust(width)] if width > 0 else lines:
+                print(text, end=end, file=stream, flush=True)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -49,6 +51,8 @@ def progress(label, cells, executed, folder, stream=None, stop=None):
     finally:
         stop.set()
         thread.join()
+        if width > 0:
+            print(" " * width, end=end, file=stream, flush=True)
 
 
 def runs(cell) -> bool:
@@ -84,7 +88,7 @@ def training_status(folder, since=0.0) -> str | None:
 
 def say(text) -> None:
     """Print a line at once: a log that is a pipe would keep it back otherwise."""
-    print(text, flush=True)
+    print(text.ljust(_columns(sys.stdout) - 1), flush=True)  # over the line of `progress`
 
 
 def _columns(stream):

@@ -6,14 +6,17 @@ name is refused before anything runs.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import os
+import threading
 import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import cast
-from unittest.mock import patch
+
+from tqdm import tqdm
 
 from .. import allocator
 from ..errors import DataError, OptionError, OutputError
@@ -25,6 +28,7 @@ from .report import STARTED, read_state, write_index
 
 _CELL_TIMEOUT = {"smoke": 3600, "course": 24 * 3600}  # seconds; others train for weeks:
 _LONGEST = 60 * 24 * 3600
+_AT_ONCE = 4  # notebooks at most, each of up to 2 GB
 
 
 def run_course(
@@ -33,7 +37,8 @@ def run_course(
 ) -> int:  # fmt: skip
     """Run the notebooks in order and leave executed notebooks, scores, pictures and a report.
 
-    Where a notebook fails, its cell and error are reported, and the others still run.
+    Where a notebook fails, its cell and error are reported, and the others still run. In smoke
+    each core runs one, as its trainings are too short for several cores; else one runs at a time.
 
     Args:
         profile: a name in `recipes.PROFILES`.
@@ -76,92 +81,149 @@ def run_course(
     state = state or {"started": _now(), **settings, "notebooks": {}}
     state |= {"status": "running", "versions": versions(), "commit": commit()}
     state |= {"finished": None, "process": this_process()}
-    return _run_all(jobs, out, state, cell_timeout or _CELL_TIMEOUT.get(profile, _LONGEST))
+    return _Run(jobs, out, state, cell_timeout or _CELL_TIMEOUT.get(profile, _LONGEST)).run()
 
 
-def _run_all(jobs, out, state, cell_timeout):
-    from tqdm import tqdm
+class _Run:
+    """What the threads of a run share, each of which runs one notebook after the other."""
 
-    say(f"{len(jobs)} runs of notebooks, profile {state['profile']}, results in {out}")
-    began, done, status = time.monotonic(), 0, "done"
-    for i, job in enumerate(jobs, 1):
-        label = f"[{i}/{len(jobs)}] {job.name}"
+    def __init__(self, jobs, out, state, cell_timeout):
+        self.jobs, self.out, self.state, self.cell_timeout = jobs, out, state, cell_timeout
+        smoke = state["profile"] == "smoke"
+        self.at_once = min(os.cpu_count() or 1, _AT_ONCE) if smoke else 1
+        self.lock, self.stopped, self.shown, self.kernels = threading.Lock(), False, {}, []
+
+    def run(self):
+        state, began, batches = self.state, time.monotonic(), [[]]
+        say(f"{len(self.jobs)} runs of notebooks, {self.at_once} at a time, "
+            f"profile {state['profile']}, results in {self.out}")  # fmt: skip
+        for i, job in enumerate(self.jobs, 1):
+            batches += [[]] if job.waits else []
+            batches[-1].append((f"[{i}/{len(self.jobs)}] {job.name}", job))
+        with ThreadPoolExecutor(self.at_once) as pool, progress(self.shown):
+            try:
+                for batch in batches:
+                    left = {pool.submit(self._run_one, *labelled) for labelled in batch}
+                    while left:  # a wait without an end would be deaf to Ctrl-C on Windows
+                        ended, left = wait(left, 1, FIRST_EXCEPTION)
+                        _ = [future.result() for future in ended]
+            except KeyboardInterrupt:
+                state["status"] = "interrupted"
+            finally:
+                self.stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                while not all(future.done() for future in left):  # after Ctrl-C or an error
+                    _kill(self.kernels)
+                    time.sleep(0.2)
+        done = sum(state["notebooks"].get(j.name, {}).get("status") == "done" for j in self.jobs)
+        if state["status"] == "running":
+            state["status"] = "done" if done == len(self.jobs) else "failed"
+        state["finished"] = _now()
+        self._save()
+        took, index = tqdm.format_interval(time.monotonic() - began), write_index(self.out)
+        what = "Interrupted" if state["status"] == "interrupted" else "Finished"
+        say(f"{what} after {took}: {done} of {len(self.jobs)} without error.\nReport: {index}")
+        return {"done": 0, "failed": 1, "interrupted": 130}[state["status"]]
+
+    def _run_one(self, label, job):
+        """Execute one notebook, or skip it, and write down how it went."""
         source = hashlib.sha256(job.path.read_bytes()).hexdigest()
-        executed, entry = out / f"{job.name}.ipynb", state["notebooks"].get(job.name, {})
+        executed, entry = self.out / f"{job.name}.ipynb", self.state["notebooks"].get(job.name, {})
         if entry.get("status") == "done" and entry.get("source") == source and executed.exists():
-            say(f"{label}  skipped, it finished in this run already")
-            done += 1
-            continue
+            return say(f"{label}  skipped, it finished in this run already")
         entry = {"status": "running", "source": source, "parameters": job.parameters}
-        state["notebooks"][job.name] = entry
-        _save(out, state)
-        try:
-            entry |= cast(dict, _run_one(job, out, state, label, cell_timeout))
-        except KeyboardInterrupt:
-            entry["status"] = status = "interrupted"
-            break
-        _save(out, state)  # it may find that what the notebook left is damaged
-        write_index(out)  # after each: the reader need not wait for the last
-        took = tqdm.format_interval(entry["seconds"])
+        with self.lock:
+            self.state["notebooks"][job.name] = entry
+            self._save()
+        result = self._execute(label, job, executed)
+        if self.stopped:
+            result = {"status": "interrupted"}
+        with self.lock:
+            entry |= result
+            self._save()  # it may find that what the notebook left is damaged
+            write_index(self.out)  # after each: the reader need not wait for the last
+        took = tqdm.format_interval(entry.get("seconds", 0))
         if entry["status"] == "done":
             say(f"{label}  done in {took}")
-            done += 1
-        else:
-            status = "failed"
+        elif entry["status"] == "failed":
             where = f"in cell {entry['cell']} of {entry['cells']}"
             error = f"{entry['error']['name']}: {entry['error']['message']}"
             say(f"{label}  FAILED after {took} {where}: {error}\n    see {executed}")
-    state |= {"status": status, "finished": _now()}
-    _save(out, state)
-    index, took = write_index(out), tqdm.format_interval(time.monotonic() - began)
-    what = "Interrupted" if status == "interrupted" else "Finished"
-    say(f"{what} after {took}: {done} of {len(jobs)} without error.\nReport: {index}")
-    return {"done": 0, "failed": 1, "interrupted": 130}[status]
 
+    def _execute(self, label, job, executed):
+        """What state.json says of a notebook once it has run."""
+        import nbformat
+        import papermill
+        import psutil
+        from jupyter_client import AsyncKernelManager
+        from traitlets.config import Config
 
-def _run_one(job, out, state, label, cell_timeout):
-    """Execute one notebook; returns what state.json says of it. Ctrl-C goes through."""
-    import nbformat
-    import papermill
-    from jupyter_client import KernelManager
-    from traitlets.config import Config
+        config, folder, kernels = Config(), make_folder(self.out / job.name), self.kernels
+        if "transport_encryption" in AsyncKernelManager.class_trait_names():
+            # Other users of this machine cannot listen, and no kernel warns that they could.
+            config.KernelManager.transport_encryption = "auto"
+        environment = {
+            "LOWLIGHT_PROFILE": self.state["profile"],
+            "LOWLIGHT_DATA": self.state["data_root"],
+            "LOWLIGHT_OUT": str(folder),
+            "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
+            "MPLBACKEND": "",  # the kernel draws into the notebook
+        } | (allocator.ENVIRONMENT if allocator.wanted() else {})
+        environment |= {"OMP_NUM_THREADS": "1"} if self.at_once > 1 else {}
 
-    config = Config()
-    if "transport_encryption" in KernelManager.class_trait_names():
-        # Other users of this machine cannot listen, and no kernel warns that they could.
-        config.KernelManager.transport_encryption = "auto"
-    folder, executed = out / job.name, out / f"{job.name}.ipynb"
-    make_folder(folder)
-    environment = {
-        "LOWLIGHT_PROFILE": state["profile"],
-        "LOWLIGHT_DATA": state["data_root"],
-        "LOWLIGHT_OUT": str(folder),
-        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
-        "MPLBACKEND": "",  # the kernel draws into the notebook
-    } | (allocator.ENVIRONMENT if allocator.wanted() else {})
-    options = {"kernel_name": "python3", "progress_bar": False, "config": config}
-    options |= {"parameters": job.parameters, "cwd": str(job.path.parent)}
-    options |= {"execution_timeout": cell_timeout}
-    cells = sum(map(runs, nbformat.read(job.path, as_version=4).cells))
-    cells += bool(job.parameters)  # papermill's own cell
-    for attempt in (1, 2):
-        executed.unlink(missing_ok=True)  # its cells are counted
-        began, entry = time.monotonic(), {"status": "done", "cells": cells}
-        try:
-            with patch.dict(os.environ, environment), progress(label, cells, executed, folder):
+        class Kernel(AsyncKernelManager):
+            async def start_kernel(self, **options):
+                await super().start_kernel(**options | {"env": os.environ | environment})
+                kernels.append(psutil.Process(self.provisioner.pid))
+
+        options = {"kernel_name": "python3", "progress_bar": False, "config": config}
+        options |= {"parameters": job.parameters, "execution_timeout": self.cell_timeout}
+        options |= {"kernel_manager_class": Kernel}
+        # The kernel's folder; papermill's `cwd` would change that of this whole process.
+        options |= {"resources": {"metadata": {"path": str(job.path.parent)}}}
+        cells = sum(map(runs, nbformat.read(job.path, as_version=4).cells))
+        cells += bool(job.parameters)  # papermill's own cell
+        for attempt in (1, 2):
+            executed.unlink(missing_ok=True)  # its cells are counted
+            began, entry = time.monotonic(), {"status": "done", "cells": cells}
+            self.shown[label] = cells, executed, folder, time.time()
+            try:
                 papermill.execute_notebook(literal(job.path), literal(executed), **options)
-        except Exception as e:  # whatever it is, the other notebooks still run
-            name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
-            if isinstance(e, TimeoutError):
-                message = f"took over {cell_timeout} s. To fix: give a longer --cell-timeout"
-            entry |= {"status": "failed", "cell": cells_begun(executed)}
-            entry["error"] = {"name": name, "message": message.strip()}
-            # Kernels choose their ports before they bind them, so another program can be faster.
-            taken = "Address already in use", "Kernel died before replying"
-            if attempt == 1 and any(t in message for t in taken):
-                say(f"{label}  its kernel found no free port; once more")
-                continue
-        return entry | {"seconds": round(time.monotonic() - began, 1)}
+            except Exception as e:  # whatever it is, the other notebooks still run
+                name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
+                if isinstance(e, TimeoutError):
+                    message = (
+                        f"took over {self.cell_timeout} s. To fix: give a longer --cell-timeout"
+                    )
+                entry |= {"status": "failed", "cell": cells_begun(executed)}
+                entry["error"] = {"name": name, "message": message.strip()}
+                # Kernels choose ports before they bind them, so another program can be faster.
+                taken = "Address already in use", "Kernel died before replying"
+                if attempt == 1 and any(t in message for t in taken) and not self.stopped:
+                    say(f"{label}  its kernel found no free port; once more")
+                    continue
+            finally:
+                del self.shown[label]
+            return entry | {"seconds": round(time.monotonic() - began, 1)}
+
+    def _save(self):
+        """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
+        from ..evaluation.results import read_rows
+
+        order, rows = [job.name for job in self.jobs], []
+        ranks = {n: (n[:2], order.index(n) if n in order else -1) for n in self.state["notebooks"]}
+        entries = {n: self.state["notebooks"][n] for n in sorted(ranks, key=ranks.get)}
+        self.state["notebooks"] = entries
+        for name, entry in entries.items():
+            try:
+                rows += read_rows(self.out / name / "results.json")
+            except DataError as e:
+                if entry.get("status") == "done":
+                    entry |= {"status": "failed", "cell": entry.get("cells")}
+                    entry["error"] = {"name": "DataError", "message": str(e)}
+        for file, content in (("state.json", self.state), ("results.json", rows)):
+            with atomic_write(self.out / file, "w") as f:
+                json.dump(content, f, indent=1, default=str)
 
 
 def _earlier_run(out, settings, resume):
@@ -190,22 +252,13 @@ def _set_aside(out, started):
     say(f"The earlier run is kept as {kept}")
 
 
-def _save(out, state):
-    """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
-    from ..evaluation.results import read_rows
+def _kill(kernels):
+    import psutil
 
-    entries, rows = dict(sorted(state["notebooks"].items(), key=lambda item: item[0][:2])), []
-    state["notebooks"] = entries
-    for name, entry in entries.items():
-        try:
-            rows += read_rows(out / name / "results.json")
-        except DataError as e:
-            if entry.get("status") == "done":
-                entry |= {"status": "failed", "cell": entry.get("cells")}
-                entry["error"] = {"name": "DataError", "message": str(e)}
-    for file, content in (("state.json", state), ("results.json", rows)):
-        with atomic_write(out / file, "w") as f:
-            json.dump(content, f, indent=1, default=str)
+    for kernel in kernels:  # one that has ended is told from another process with its number
+        with contextlib.suppress(psutil.Error):
+            for process in (*kernel.children(recursive=True), kernel):
+                process.kill()
 
 
 def _now():
