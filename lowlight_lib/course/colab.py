@@ -20,8 +20,9 @@ from ..errors import LowlightError
 REPO_URL = "https://github.com/lowlightlab/lowlight-lab"
 TAG = f"v{__version__}"
 
-# What Colab has, and what runs and tests notebooks, which Colab does itself.
-_NEVER_INSTALLED = ("torch", "numpy", "matplotlib", "jupyterlab", "papermill", "nbconvert", "nbval")
+# What Colab has; and what runs, tests and prints notebooks, which Colab does itself.
+_NEVER_INSTALLED = ("torch", "numpy", "matplotlib")
+_NEVER_INSTALLED += ("jupyterlab", "papermill", "nbconvert", "latex2mathml", "nbval")
 # What the running kernel is made of: exchanged under its feet it needs a restart.
 _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
 
