@@ -15,7 +15,7 @@ else
 endif
 VPY    := $(BIN)/python
 READY  := .venv/.ready
-CODE   := $(wildcard lowlight_lib tests notebooks data_scripts .ci)
+CODE   := $(wildcard lowlight_lib tests notebooks data_scripts docs .ci)
 NEWEST := python3.14 python3.13 python3.12 python3.11
 
 # Another installation's modules, or an activated environment, have no say here.
@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slow lint types mini clean install
+.PHONY: help reproduce test test-slow site lint types mini clean install
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "                 P='model=redi seed=1'        parameters of the notebooks"
 	@echo "make test        install, and check everything that CI checks"
 	@echo "make test-slow   the tests that are too slow for CI"
+	@echo "make site        the notebooks, guides and docstrings as pages: build/site/index.html"
 	@echo "make lint        ruff, over modules, tests and notebooks"
 	@echo "make types       pyright, over the library"
 	@echo "make install     only make .venv and install into it"
@@ -67,6 +68,14 @@ test: lint
 test-slow: $(READY)
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
 	  $(VPY) -m pytest tests -q -m slow
+
+# Nothing is executed: the pages show the outputs that are committed.
+site: $(READY)
+	$(VPY) -m pip install -q -c .venv/constraints.txt -e ".[site]"
+	mkdir -p build/site_source
+	rm -rf build/site
+	$(VPY) -m sphinx -W --keep-going -q -c docs -d build/site_doctrees build/site_source build/site
+	@echo "build/site/index.html opens without a server"
 
 lint: $(READY)
 	$(VPY) -m ruff check $(CODE)

@@ -9,36 +9,39 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import cast
 
+from .. import __version__
 from ..errors import LowlightError
 
 # Equal in the set-up cell of every notebook; a test checks it.
 REPO_URL = "https://github.com/lowlightlab/lowlight-lab"
+TAG = f"v{__version__}"
 
-# What Colab has. jupyterlab would bring a second server.
-_NEVER_INSTALLED = ("torch", "numpy", "matplotlib", "jupyterlab")
+# What Colab has; and what runs, tests and prints notebooks, which Colab does itself.
+_NEVER_INSTALLED = ("torch", "numpy", "matplotlib")
+_NEVER_INSTALLED += ("jupyterlab", "papermill", "nbconvert", "latex2mathml", "nbval")
 # What the running kernel is made of: exchanged under its feet it needs a restart.
 _KERNEL = ("ipykernel", "ipython", "ipywidgets", "jupyter-client", "pyzmq", "tornado")
 
 
 def install_missing(extra=None) -> list[str]:
-    """Install the requirements of this library that are not there, in one call of pip.
+    """Install what this clone of the library requires and is not there, in one silent call of pip.
 
     A constraints file holds torch, numpy, matplotlib and the running kernel at their versions.
-    Requirements of an extra count if it is `extra`, such as "deploy". Returns what was installed;
-    LowlightError: pip failed.
+    Requirements of an extra count if it is `extra`, such as "deploy". Returns what was installed,
+    [] for a library that pip has installed. LowlightError, with pip's message: pip failed.
     """
-    missing = []
-    for requirement in importlib.metadata.requires("lowlight-lab") or ():
-        bare, _, marker = requirement.partition(";")
-        name = cast(re.Match, re.match(r"[\w.-]+", bare))[0]
-        if of := re.search(r"""extra\s*==\s*["']([\w.-]+)""", marker):
-            requirement = bare  # with its marker pip would leave it out
-        wanted = name not in _NEVER_INSTALLED and (not of or of[1] == extra)
-        if wanted and _version(name) is None:
-            missing.append(requirement)
+    clone, missing = Path(__file__).parents[2] / "pyproject.toml", []
+    if clone.exists():
+        project = tomllib.loads(clone.read_text(encoding="utf-8"))["project"]
+        extras = project["optional-dependencies"][extra] if extra else []
+        for requirement in project["dependencies"] + extras:
+            name = cast(re.Match, re.match(r"[\w.-]+", requirement))[0]
+            if name not in _NEVER_INSTALLED and _version(name) is None:
+                missing.append(requirement)
     if not missing:
         return []
     print("Installing what is missing:", ", ".join(missing), flush=True)
@@ -47,9 +50,11 @@ def install_missing(extra=None) -> list[str]:
         constraints = Path(folder, "constraints.txt")
         constraints.write_text("".join(held), encoding="utf-8")
         pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints), *missing]
-        if subprocess.run(pip).returncode:
-            todo = "read pip's message above; often a fresh runtime helps"
-            raise LowlightError("pip could not install " + ", ".join(missing), todo=todo)
+        # Silent: pip warns in red of packages of Colab that the course never meets.
+        done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        what = f"pip could not install {', '.join(missing)}: {done.stderr.strip()}"
+        raise LowlightError(what, todo="often a fresh runtime helps")
     importlib.invalidate_caches()
     return missing
 

@@ -1,8 +1,8 @@
 """What each notebook does first: it checks its profile and says where data and results are.
 
 Its parameters say where, by default LOWLIGHT_DATA and LOWLIGHT_OUT. Without them both are in the
-clone of the project around the current folder, on Colab else in /content, and where there is
-neither, as with a student's copy, in ~/.cache/lowlight-lab.
+clone of the project around the current folder, on Colab else in that folder, which is /content
+there, and where there is neither, as with a student's copy, in ~/.cache/lowlight-lab.
 """
 
 from __future__ import annotations
@@ -57,5 +57,4 @@ def _home():
     for folder in (here, *here.parents):
         if (folder / "notebooks").is_dir() and (folder / "lowlight_lib/course").is_dir():
             return Path(os.path.relpath(folder, here))
-    colab = "google.colab" in sys.modules
-    return Path("/content") if colab else Path.home() / ".cache" / "lowlight-lab"
+    return here if "google.colab" in sys.modules else Path.home() / ".cache" / "lowlight-lab"

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..io.files import atomic_write
 from ..models import SYSTEMS
+from . import pages
 
 STARTED = "%Y-%m-%d_%H-%M-%S"  # how a run names its start, and its folder once it is set aside
 VIEWS = ("input", "baseline", "result", "target")
@@ -107,15 +108,10 @@ def _render(executed):
         return page
     try:
         import nbformat
-        from nbconvert import HTMLExporter
 
-        notebook = nbformat.read(executed, as_version=4)
-        notebook.metadata.pop("widgets", None)  # they do nothing without a kernel
-        content, _ = HTMLExporter().from_notebook_node(notebook)
+        content = pages.html(nbformat.read(executed, as_version=4))
     except Exception:  # a page less; the notebook itself is there
         return None
-    # Scripts from elsewhere serve widgets only. Formulas need a network all the same (MathJax).
-    content = re.sub(r'<script src="https?://[^"]*"></script>', "", content)
     with atomic_write(page, "w") as f:
         f.write(content)
     return page

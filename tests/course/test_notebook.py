@@ -35,14 +35,14 @@ def test_in_a_clone_data_and_results_go_into_it(tmp_path, monkeypatch, made, cap
     assert str(tmp_path) not in said[0]  # so that outputs that are kept are of no machine
 
 
-def test_elsewhere_they_go_into_the_cache_and_on_colab_into_content(tmp_path, monkeypatch, made):
+def test_elsewhere_they_go_into_the_cache_and_on_colab_where_one_is(tmp_path, monkeypatch, made):
     (tmp_path / "notebooks").mkdir()  # a folder of that name is no clone
     monkeypatch.chdir(tmp_path / "notebooks")
     cache = tmp_path / "home" / ".cache" / "lowlight-lab"
     wanted = str(cache / "datasets/mini"), str(cache / "runs/notebooks/12")
     assert notebook.set_up("course", "", "", number=12) == wanted
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    wanted = str(Path("/content/datasets/mini")), str(Path("/content/runs/notebooks/12"))
+    wanted = tuple(str(Path.cwd() / p) for p in ("datasets/mini", "runs/notebooks/12"))
     assert notebook.set_up("course", "", "", number=12) == wanted
 
 

@@ -117,8 +117,8 @@ def test_the_setup_cell_is_the_same_everywhere_and_comes_before_the_parameters()
         assert setup == [0] and parameters == [1], path.name
         sources.add(cells[0].source)
     assert len(sources) == 1
-    assigned = re.findall(r'^REPO_URL = "(.*)"$', sources.pop(), re.MULTILINE)
-    assert assigned == [colab.REPO_URL]
+    assigned = re.findall(r'^REPO_URL, TAG = "(.*)", "(.*)"$', sources.pop(), re.MULTILINE)
+    assert assigned == [(colab.REPO_URL, colab.TAG)]
 
 
 @every_notebook
@@ -134,15 +134,22 @@ def test_its_folders_are_settled_by_one_call_with_its_own_number(path):
 
 
 @every_notebook
-def test_title_and_badge_name_this_notebook(path):
+def test_title_and_link_name_this_notebook_of_this_version(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown"
     number = re.match(r"# (\d\d) \S", first.source)
     assert number and number[1] == path.stem[:2]
     links = re.findall(r"\]\((https://colab\.research\.google\.com/github/[^)]*)\)", first.source)
     repository = colab.REPO_URL.removeprefix("https://github.com/")
-    address = rf"https://colab.research.google.com/github/{repository}/blob/main/notebooks/"
+    address = f"https://colab.research.google.com/github/{repository}/blob/{colab.TAG}/notebooks/"
     assert links == [address + path.name]
+
+
+@every_notebook
+def test_no_picture_is_fetched_from_elsewhere(path):
+    """Without a network it is a hole in the page, and with one somebody else counts the readers."""
+    for cell in read(path).cells:
+        assert not re.search(r"!\[[^\]]*\]\(http|<img[^>]*src=.?http", cell.source), cell.source
 
 
 @every_notebook
