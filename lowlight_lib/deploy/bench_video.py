@@ -6,6 +6,7 @@ Built in notebooks/13_deploy, section 5.
 import io
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def bench_video(key, frames=30, side=256, **options) -> dict[str, float]:
         (levels and amplification), the network's own stages by name, "picture" (display and PNG).
     """
     torch.manual_seed(0)
-    model = models.build(key, **options).eval()
+    model: Any = models.build(key, **options).eval()
     packed, seconds = pack_network(model), {}
 
     def timed(name, call):
