@@ -1,7 +1,4 @@
-"""How many frames a second of raw video become pictures, and where the time goes.
-
-Built in notebooks/13_deploy, section 5.
-"""
+"""How many frames a second of raw video become pictures, and where the time goes."""
 
 import io
 import time
