@@ -28,7 +28,7 @@ def write_png(file, pixels: np.ndarray) -> None:
         np.subtract(part[1:], part[:-1], out=lines[1:, 1:])
         stream = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
         end = zlib.Z_SYNC_FLUSH if top + _LINES < h else zlib.Z_FINISH
-        return lines, stream.compress(lines) + stream.flush(end)
+        return lines, stream.compress(lines.data) + stream.flush(end)
 
     file.write(b"\x89PNG\r\n\x1a\n")
     _chunk(file, b"IHDR", struct.pack(">2I5B", w, h, 8, 2, 0, 0, 0))  # 8 bits, RGB
@@ -36,7 +36,7 @@ def write_png(file, pixels: np.ndarray) -> None:
     checksum = 1
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for lines, data in pool.map(deflate, range(0, h, _LINES)):
-            checksum = zlib.adler32(lines, checksum)
+            checksum = zlib.adler32(lines.data, checksum)
             _chunk(file, b"IDAT", data)
     _chunk(file, b"IDAT", struct.pack(">I", checksum))
     _chunk(file, b"IEND", b"")
