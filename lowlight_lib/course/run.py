@@ -15,6 +15,7 @@ import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 from tqdm import tqdm
@@ -137,7 +138,7 @@ class _Run:
         with self.lock:
             self.state["notebooks"][job.name] = entry
             self._save()
-        result = self._execute(label, job, executed)
+        result = cast(dict, self._execute(label, job, executed))
         if self.state["status"] == "interrupted":
             result = {"status": "interrupted"}
         with self.lock:
@@ -176,7 +177,7 @@ class _Run:
         class Kernel(AsyncKernelManager):
             async def start_kernel(self, **options):
                 await super().start_kernel(**options | {"env": os.environ | environment})
-                kernels.append(psutil.Process(self.provisioner.pid))
+                kernels.append(psutil.Process(cast(Any, self.provisioner).pid))
 
         options = {"kernel_name": "python3", "progress_bar": False, "config": config}
         options |= {"parameters": job.parameters, "execution_timeout": limit}
