@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slow site lint types clean install
+.PHONY: help reproduce test test-slow test-browser site lint types clean install
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "                 P='model=redi seed=1'        parameters of the notebooks"
 	@echo "make test        install, and check everything that CI checks"
 	@echo "make test-slow   the tests that are too slow for CI"
+	@echo "make test-browser  the site and the report in headless Chromium"
 	@echo "make site        the notebooks, guides and docstrings as pages: build/site/index.html"
 	@echo "make lint        ruff, over modules, tests and notebooks"
 	@echo "make types       pyright, over the library"
@@ -53,7 +54,7 @@ reproduce: $(READY)
 test: lint types
 	$(VPY) -m lowlight_lib.cli data mini datasets/mini
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
-	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks" && \
+	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks and not browser" && \
 	  $(VPY) -m pytest tests -q -m "notebooks"
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
@@ -64,6 +65,11 @@ test: lint types
 test-slow: $(READY)
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
 	  $(VPY) -m pytest tests -q -m slow
+
+# Of the site and of runs/latest, where they are; CHROMIUM=path names the browser.
+test-browser: $(READY)
+	$(VPY) -m pip install -q -c .venv/constraints.txt -e ".[browser]"
+	$(VPY) -m pytest tests/browser -q -m browser
 
 # Nothing is executed: the pages show the outputs that are committed.
 site: $(READY)
