@@ -3,8 +3,6 @@
 No data set knows a network; a system and a data set fit together where their tasks are the same.
 """
 
-from __future__ import annotations
-
 from ..errors import OptionError
 from ..models import SYSTEMS, Task
 from .base import Dataset

@@ -5,8 +5,6 @@ made, and the hashes of both. The array is written first and the note last, so a
 leaves either a whole entry or none, and goes on where it stopped.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib
@@ -38,12 +36,9 @@ class ArrayCache:
     def get(self, source, kind, make):
         """(read-only memory map, notes) of that kind, made from `source` if there is no fresh one.
 
-        Args:
-            source: path below the data root.
-            kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
-            make: function of the source path -> (array, notes), notes a JSON dict.
-        Raises:
-            what `make` does; OutputError on a full disk.
+        `kind` says what is stored ("mosaic", "target-libraw0.22"), in the file's name; `make` is a
+        function of the source path -> (array, notes), notes a JSON dict. Raises what `make` does;
+        OutputError on a full disk.
         """
         source = Path(source)
         paths = self._paths(source, kind)

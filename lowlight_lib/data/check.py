@@ -1,7 +1,5 @@
 """What a data root holds and lacks, in words and counts: `lowlight data check ROOT`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

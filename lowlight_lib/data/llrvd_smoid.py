@@ -11,8 +11,6 @@ Dataset", IEEE TMM 2023; SMOID: Jiang & Zheng, "Learning to See Moving Objects i
 2019; splits, levels and planes: Zhang et al., CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 

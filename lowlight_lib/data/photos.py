@@ -8,8 +8,6 @@ Source: Fu et al., CVPR 2023 (PairLIE), and Wei et al., "Deep Retinex Decomposit
 Enhancement", BMVC 2018 (LOL), in the layouts they publish.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from pathlib import Path

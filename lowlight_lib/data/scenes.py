@@ -4,8 +4,6 @@ Nothing is downloaded. Training and testing never share a photograph (both eyes 
 count as one), no face is trained on, and the three scientific images are only trained on.
 """
 
-from __future__ import annotations
-
 from typing import BinaryIO, cast
 
 import numpy as np

@@ -5,8 +5,6 @@
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018, and its published lists.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import re
@@ -78,9 +76,8 @@ def read_list(path, folder) -> list[SidPair]:
         files = [Path(w.replace("\\", "/")) for w in words]
         if any(len(part.encode()) > 255 for f in files for part in f.parts) or "\0" in line:
             refuse(f"line {n} holds what is no name of a file: {line!r}")
-        # A Windows path has a drive or a root of its own, which other systems do not see.
-        anchored = any(PureWindowsPath(w).anchor for w in words)
-        if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
+        # By Windows' rules, which know a drive and the root of other systems as well.
+        if any(PureWindowsPath(f).anchor or ".." in f.parts for f in files):
             refuse(f"line {n} points outside the data root: {line!r}")
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
@@ -98,20 +95,16 @@ class SidDataset(Dataset):
     Targets are developed by the LibRaw call of the paper, once, into the cache.
 
     Args:
-        data_root: the folder that holds SID/.
-        split: "train", "val" or "test", or "train+val" for both.
         camera: prefix of the lists; None is the one of Sony and Fuji that is there, or Sony.
         first_of_burst: only the first frame of each burst, as in the paper (93 of Sony's 598).
         exposure: only inputs of so many seconds, as REDI's baselines have it: 0.1 (50 of the 93).
         exclude_misaligned: leave out the three test scenes whose target moved.
         levels: (black, white) instead of the files' own; the papers hard-code (512, 16383).
         flips_keep: what a mirrored crop of a mosaic keeps: its "phase", so that it starts on red
-            and lies on its target; "planes", packed planes as if each were a picture (SID's code),
-            which moves the pixels of a cell against their target; or "pixels" (REDI's and
-            LLPackNet's), where red and blue change with the greens.
+            and lies on its target; packed "planes" (SID's code), which moves the pixels of a cell
+            against their target; or "pixels" (REDI's and LLPackNet's), where colours change.
         native: give X-Trans mosaics as they are, and not as RGGB (see `sensor.remosaic`).
-    Raises:
-        DataError: no list, a bad one, images that it names are missing, or no pair is left.
+    DataError: no list, a bad one, images that it names are missing, or no pair is left.
     """
 
     task = Task.RAW_STILL
@@ -232,13 +225,11 @@ class SidDataset(Dataset):
             raise OptionError("packed planes of X-Trans are not turned", todo="keep the phase")
         later = _later(cfa.name(like), turns) if keep == "phase" else (0, 0)
         rows, cols = (
-            lines(s, size, crop + n, n) for s, size in zip(start, raw.mosaic.shape, strict=True)
+            np.arange(size)[lines(s, size, crop + n, n)][more : more + crop]
+            for s, size, more in zip(start, raw.mosaic.shape, later, strict=True)
         )
-        inner = tuple(slice(more, more + crop) for more in later)
-        mosaic, target = (a[rows][:, cols][inner] for a in (raw.mosaic, target))
-        h, w = raw.mosaic.shape
-        at = np.arange(h)[rows][inner[0]], np.arange(w)[cols][inner[1]]
-        black = cfa.look_up(raw.black_level, *at)
+        mosaic, target = (a[np.ix_(rows, cols)] for a in (raw.mosaic, target))
+        black = cfa.look_up(raw.black_level, rows, cols)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
         inside = n if keep == "planes" else 1  # of what changes places: whole cells, or pixels
         blocks = signal.reshape(crop // inside, inside, crop // inside, inside)

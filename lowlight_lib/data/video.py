@@ -3,8 +3,6 @@
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import Counter
 from dataclasses import dataclass
@@ -41,29 +39,18 @@ class VideoDataset(Dataset):
 
     A split is the published one, as far as its scenes are there: part of a data set can be used,
     and `lowlight data check` says what is lacking. A scene that is there has to be whole: DataError
-    where one is damaged, or none is there.
-
-    Attributes:
-        levels: (black, white) of the stored values; the constructor takes others.
-        channels_last: stored as (T, H, W, 4) instead of (T, 4, H, W).
-        planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
-        splits: the published scene numbers.
-        places: the folders of a scene, of which the first holds one a ratio or gain.
-        named_by: what those are named by.
-        fps: at which its films are shown.
-        whole: frames are published as seen whole where no side is larger, in packed pixels.
-        order: the place in the 2x2 cell of each plane, where pictures are demosaiced.
+    where one is damaged, or none is there. `levels` are (black, white) of the stored values.
     """
 
     task = Task.RAW_VIDEO
     recipe_options = ("levels",)
-    channels_last: bool
-    planes: tuple[int, ...]
-    places: tuple[str, ...]
-    named_by: str
-    fps = 10
-    whole = 0
-    order: tuple[int, ...] | None = None
+    channels_last: bool  # stored as (T, H, W, 4) instead of (T, 4, H, W)
+    planes: tuple[int, ...]  # the colours of the four planes: 0 R, 1 G, 2 B
+    places: tuple[str, ...]  # the folders of a scene, of which the first holds one a ratio or gain
+    named_by: str  # what those are named by
+    fps = 10  # at which its films are shown
+    whole = 0  # frames are published as seen whole where no side is larger, in packed pixels
+    order: tuple[int, ...] | None = None  # each plane's place in the 2x2 cell, to be demosaiced
 
     def __init__(self, data_root, split, *, levels=None):
         opener = functools.partial(open_clip, channels_last=self.channels_last)
@@ -122,14 +109,8 @@ class VideoDataset(Dataset):
         return self._map(self.pairs[i].input)
 
     def input(self, i, frames: slice | int | list[int] = slice(None), ratio=None) -> np.ndarray:
-        """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
-
-        Args:
-            frames: a slice, an index (which keeps its axis), or indices.
-            ratio: another factor than the clip's own.
-        Returns:
-            float32 (T, 4, H, W); DataError for floats that are not finite.
-        """
+        """The dark clip normalised, multiplied by its or another ratio, clipped to [0, 1]: float32
+        (T, 4, H, W), T = 1 for an index; DataError for floats that are not finite."""
         clip = self.pairs[i]
         return self._signal(clip.input, (_frames(frames),), clip.ratio if ratio is None else ratio)
 
@@ -149,12 +130,9 @@ class VideoDataset(Dataset):
         grey-world gains of its first target frame where the data set has none.
 
         Args:
-            packed: float (T, 4, H, W) in [0, 1] that belongs to `frames`, such as a network's
-                output; None is the target.
-            frames: as in `input`.
+            packed: float (T, 4, H, W) in [0, 1] of these `frames`; None is the target.
             colours: `isp(i)`, for who shows a clip part by part: it reads a file a frame.
-        Returns:
-            float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution, SMOID's at all of it.
+        Returns float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution, SMOID's at all.
         """
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed

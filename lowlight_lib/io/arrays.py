@@ -1,7 +1,5 @@
 """Arrays in files of other people, .npy and .npz: all that is wrong with one is one error."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

@@ -4,8 +4,6 @@ What came so far lies in NAME.part, and the next try goes on from there. A file 
 after its size and hash are right.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """Writing files so that a name never holds half a file, and pictures as PNG, TIFF or JPEG."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Writing clips: pictures one by one, and an mp4 of several views side by side."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import uuid

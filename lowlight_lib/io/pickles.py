@@ -4,8 +4,6 @@ A pickle is a program that may call whatever can be imported. Here a reader of o
 instructions that plain data and arrays need, and nothing is imported or called.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import os

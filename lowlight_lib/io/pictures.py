@@ -1,7 +1,5 @@
 """Photographs that are not raw: PNG, JPEG, BMP, TIFF and WebP, as RGB, upright, at full depth."""
 
-from __future__ import annotations
-
 import threading
 import warnings
 from pathlib import Path

@@ -21,8 +21,7 @@ def ensure(
     A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
 
     Args:
-        root: the data root, which is returned.
-        seed: the files are a function of it.
+        root: the data root, which is returned; the files are a function of the `seed`.
         camera: that takes SID's pictures, by name or a `sensor.cameras.Camera`.
         cfa: name of other filters on its sensor, such as "grbg" or "xtrans".
         splits: of SID; the test split alone takes seconds.
