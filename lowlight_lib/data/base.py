@@ -1,5 +1,6 @@
 """`Dataset`: what every data set is and does; sid.py, video.py and photos.py say what differs."""
 
+import contextlib
 import functools
 import json
 from pathlib import Path
@@ -138,11 +139,10 @@ class Dataset:
 
 def read_note(folder) -> dict:
     """What mini.json says of a mini set; {} where there is none, or a damaged one."""
-    try:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return note if isinstance(note, dict) else {}
+        return note if isinstance(note, dict) else {}
+    return {}
 
 
 def gather(read, items) -> list:
@@ -153,17 +153,15 @@ def gather(read, items) -> list:
             found.append(read(item))
         except DataError as e:
             errors.append(e)
-    if errors:
-        first, more = errors[0], f" (and {len(errors) - 1} more like it)" if errors[1:] else ""
-        raise DataError(first.what + more, file=first.file, todo=first.todo) from first
-    return found
+    if not errors:
+        return found
+    first, more = errors[0], f" (and {len(errors) - 1} more like it)" if errors[1:] else ""
+    raise DataError(first.what + more, file=first.file, todo=first.todo) from first
 
 
 def lines(start, size, count, cell=2):
-    """`count` lines from `start` of an axis of `size` lines, to index it with.
-
-    Beyond the image they go on in the phase of its cell, which for Bayer is a reflection.
-    """
+    """`count` lines from `start` of an axis of `size` lines, to index it with. Beyond the image
+    they go on in the phase of its cell, which for Bayer is a reflection."""
     beyond = start + count - size
     if beyond <= 0:
         return slice(start, start + count)

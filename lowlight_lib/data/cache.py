@@ -2,7 +2,7 @@
 
 Every array is one `.npy` file with a `.json` beside it that says from which source file it was
 made, and the hashes of both. The array is written first and the note last, so an interrupted build
-leaves either a whole entry or none, and goes on where it stopped.
+leaves either a whole entry or none.
 """
 
 import contextlib
@@ -45,15 +45,12 @@ class ArrayCache:
         return _read(source, *paths) or self._build(source, make, *paths)
 
     def fill(self, wanted, desc="decode", progress=True) -> None:
-        """Make all that is lacking of many entries, on all cores; long work, once.
-
-        In threads, which LibRaw, zlib and numpy let run side by side; in a fork LibRaw would hang.
-        `wanted` are (source, kind, make) as `get` takes them. Raises the error of the first that
-        fails, in their order; what others have made by then stays.
-        """
+        """Make all that is lacking of many entries, (source, kind, make) as `get` takes them, on
+        all cores; long work, once. Raises the error of the first that fails; the others stay."""
         from tqdm.auto import tqdm
 
         wanted = list(dict.fromkeys(wanted))
+        # LibRaw, zlib and numpy let threads run side by side; in a fork LibRaw would hang.
         pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
         try:
             # No memory map is kept: each holds a file descriptor.
@@ -120,14 +117,14 @@ def _read(source, array_path, note_path):
     try:
         note = json.loads(note_path.read_text())
         stat, notes = note["stat"], note["notes"]
-        if note["format"] != FORMAT or note.get("check", _check(note)) != _check(note):
+        if note["format"] != FORMAT or note["check"] != _check(note):
             return None
         # Bytes are compared only where the size is the same and something else is not.
         if stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source, *now)):
             return None
         made, noted = (_stat(path) for path in (array_path, note_path))
         newer = max(made[1:]) > max(noted[1:])  # than the note, which was written last
-        if newer and note.get("array_sha256") not in (None, _sha256(array_path, *made)):
+        if newer and note["array_sha256"] != _sha256(array_path, *made):
             return None
         array = map_array(array_path)
         if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:

@@ -28,8 +28,7 @@ _DARK = ("raw", "image", "low")  # what test folders call their dark pictures
 
 @dataclass(frozen=True)
 class Scene:
-    """Pictures of one scene, pixel upon pixel: exposures in the order of their names, or LOL's
-    (low, high)."""
+    """Pictures of one scene, pixel upon pixel: exposures by their names, or LOL's (low, high)."""
 
     name: str
     files: tuple[Path, ...]
@@ -94,12 +93,8 @@ def _size(files, read):
 
 
 class PairsDataset(PhotoDataset):
-    """`pairs/`: folders of any names, each with two or more exposures of one scene, for training.
-
-    A batch holds two different exposures of a scene, drawn at random; there are no targets. Scenes
-    and files are in natural order (2 before 10). DataError where there are no folders, or one has
-    fewer than two pictures.
-    """
+    """`pairs/`: folders of two or more exposures of one scene, in natural order, for training: a
+    batch holds two of a scene, drawn at random. DataError for no folders, or fewer pictures."""
 
     folder_name = "pairs"
     splits = ("train",)
@@ -156,8 +151,7 @@ class SiceTestDataset(LolTestDataset):
 def _read_scene(folder):
     files = files_in(folder, PHOTOS)
     if len(files) < 2:
-        held = "one picture" if files else "no picture"
-        what = f"holds {held}, and a scene needs two or more exposures"
+        what = f"holds {'one' if files else 'no'} picture, and a scene needs two or more exposures"
         raise DataError(what, file=folder, todo="add to pairs/SCENE/PICTURE, or take it out")
     return Scene(folder.name, tuple(files))
 

@@ -68,8 +68,6 @@ def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
         y, x = rng.uniform(-r, h + r), rng.uniform(-r, w + r)
         y0, y1 = int(max(0, y - r)), int(min(h, y + r + 1))
         x0, x1 = int(max(0, x - r)), int(min(w, x + r + 1))
-        if y0 >= y1 or x0 >= x1:
-            continue
         dy, dx = np.mgrid[y0:y1, x0:x1].astype(np.float32)
         inside = (dy - y) ** 2 + (dx - x) ** 2 <= r * r
         grey = rng.beta(1.2, 1.8)

@@ -51,9 +51,8 @@ class SidPair:
 
 
 def read_list(path, folder) -> list[SidPair]:
-    """Parse a list file, whose lines are relative to the folder SID/; Windows line ends, empty
-    lines and a byte order mark do no harm. DataError where there is no such list, for a line that
-    is none, and for one that points outside `folder`."""
+    """Parse a list file, whose lines are relative to the folder SID/. DataError where there is no
+    such list, for a line that is none, and for one that points outside `folder`."""
     path, folder = Path(path), Path(folder).resolve()
 
     def refuse(what):
@@ -90,9 +89,7 @@ def read_list(path, folder) -> list[SidPair]:
 
 
 class SidDataset(Dataset):
-    """Pairs of dark mosaics and developed long exposures.
-
-    Targets are developed by the LibRaw call of the paper, once, into the cache.
+    """Dark mosaics, and long exposures developed by the LibRaw call of the paper, once.
 
     Args:
         camera: prefix of the lists; None is the one of Sony and Fuji that is there, or Sony.
@@ -203,17 +200,16 @@ class SidDataset(Dataset):
         """(pattern to give, start of the crop in each axis)."""
         raw = self.input(i)
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
-        first, n = cfa.starts(raw.cfa, like)[:1], len(like)
-        if not first:
+        starts, n = cfa.starts(raw.cfa, like), len(like)
+        if not starts:
             what = f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans"
             raise UnsupportedRawError(what, file=self.file(i))
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
-        take = crop + n  # a phase-keeping flip starts up to a cell later
-        return like, [
-            s + n * int(rng.integers(0, max(0, size - s - take) // n + 1))
-            for s, size in zip(first[0], raw.mosaic.shape, strict=True)
-        ]
+        # A flip that keeps the phase starts up to a cell later.
+        room = (max(0, h - s - crop - n) for s, h in zip(starts[0], raw.mosaic.shape, strict=True))
+        steps = [n * int(rng.integers(0, more // n + 1)) for more in room]
+        return like, [s + step for s, step in zip(starts[0], steps, strict=True)]
 
     def _cut(self, i, where, turns, crop, amplify):
         (like, start), raw, target = where, self.input(i), self.target(i)
@@ -240,11 +236,8 @@ class SidDataset(Dataset):
 
 @functools.cache
 def _later(kind, turns):
-    """How many (rows, columns) later than in its phase a crop starts, to be in it when turned.
-
-    RGGB and X-Trans, as infinite patterns, are the same mirrored either way and transposed, but for
-    a shift. For RGGB it is the one line of `cfa.flip`.
-    """
+    """How many (rows, columns) later than in its phase a crop starts, to be in it when turned: RGGB
+    and X-Trans, as infinite patterns, are the same mirrored and transposed, but for a shift."""
     cell = cfa.from_name(kind)
 
     def fits(shift):

@@ -37,9 +37,8 @@ class VideoClip:
 class VideoDataset(Dataset):
     """Clips of packed raw frames with their targets.
 
-    A split is the published one, as far as its scenes are there: part of a data set can be used,
-    and `lowlight data check` says what is lacking. A scene that is there has to be whole: DataError
-    where one is damaged, or none is there. `levels` are (black, white) of the stored values.
+    A split is the published one, as far as its scenes are there. DataError where one of them is not
+    whole, or none is there. `levels` are (black, white) of the stored values.
     """
 
     task = Task.RAW_VIDEO
@@ -124,10 +123,8 @@ class VideoDataset(Dataset):
         return None
 
     def pictures(self, i, packed=None, frames=slice(None), colours=None) -> np.ndarray:
-        """Frames of a clip as pictures, through the data set's display ISP.
-
-        Input, result and target of a clip look alike: white balance and matrix are the clip's, or
-        grey-world gains of its first target frame where the data set has none.
+        """Frames of a clip as pictures, through the display ISP with its white balance and matrix,
+        or grey-world gains of its first target frame where the data set has none.
 
         Args:
             packed: float (T, 4, H, W) in [0, 1] of these `frames`; None is the target.
@@ -172,8 +169,7 @@ class VideoDataset(Dataset):
 
 
 def open_clip(path, channels_last) -> np.ndarray:
-    """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip
-    of four planes of a type that we read."""
+    """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip."""
     if not Path(path).exists():
         raise DataError("is missing", file=path, todo="complete the scene")
     clip = map_array(path)

@@ -31,11 +31,8 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O
 
 
 def load_npy(path):
-    """The object in a `.npy` file: what np.load(path, allow_pickle=True).item() gives, safely.
-
-    It may hold dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays, which
-    come back read-only. A file that pickles nothing gives its array. DataError for anything else.
-    """
+    """What np.load(path, allow_pickle=True).item() gives, safely: dicts, lists, tuples, strings,
+    bytes, numbers, None, numpy scalars and read-only arrays; DataError for anything else."""
     with open_input(path) as f:
         data = f.read(LARGEST + 1)
     try:
@@ -63,13 +60,9 @@ UNKNOWN = _Unknown()
 
 
 def loads(data, storage=None):
-    """The object in a pickle, under the same rules; DataError, or what Python says, for others.
-
-    Args:
-        data: bytes, or a file, which is read up to the end of the pickle.
-        storage: for a checkpoint, a function from what it says of a tensor's numbers to these. All
-            that is no tensor and no plain data becomes `UNKNOWN`.
-    """
+    """The object in a pickle, bytes or an open file, under the same rules; DataError, or what
+    Python says, for others. For a checkpoint, `storage` is a function from what it says of a
+    tensor's numbers to these; all that is no tensor and no plain data becomes `UNKNOWN`."""
     stack, marks, memo = [], [], {}
     names, most = (_torch_names(), MOST_OF_CHECKPOINT) if storage else (_NAMES, MOST)
 

@@ -16,8 +16,7 @@ SPLITS = ("train", "val", "test")
 
 class MiniSet:
     """A mini data set below a data root, a function of the note in its folder: mini.json says what
-    is made there, and "complete" once all of it is.
-    """
+    is made there, and "complete" once all of it is."""
 
     holds = "a data set that is not a mini set"  # what a folder that is refused holds
 

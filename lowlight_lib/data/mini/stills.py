@@ -46,8 +46,7 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
-    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`.
-    """
+    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`."""
 
     def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):
         camera = noise.find_camera(camera)
@@ -61,10 +60,10 @@ class MiniSid(MiniSet):
         super().__init__(root, "SID", note | {"complete": True})
 
     def is_there(self):
-        """More splits than asked for will do, and a note of before, without filters and splits."""
-        there = {"cfa": "RGGB", "splits": list(SPLITS)} | read_note(self.folder)
-        enough = set(self.note["splits"]) <= set(there["splits"])
-        return enough and there == self.note | {"splits": there["splits"]}
+        """More splits than asked for will do."""
+        there = read_note(self.folder)
+        splits = there.get("splits", [])
+        return {*self.note["splits"]} <= {*splits} and there == self.note | {"splits": splits}
 
     def _foreign(self, note):
         other = any(p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*"))

@@ -1,9 +1,8 @@
 """Mini LLRVD and mini SMOID: short clips, made on the spot, in the layouts that BRVE publishes.
 
 A camera pans and zooms over a photograph, two textured leaves fly across it, and each frame goes
-back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark:
-those of the real data sets were never calibrated. Levels, planes, ratios and scene numbers are the
-published ones.
+back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark.
+Levels, planes, ratios and scene numbers are the published ones.
 """
 
 import dataclasses
@@ -177,13 +176,9 @@ def _draw(frame, texture, radius, centre):
 
 
 def resample(picture, corner, step, shape) -> np.ndarray:
-    """A window of a picture between its pixels, by cubic interpolation (Catmull-Rom).
-
-    Args:
-        picture: float32 (H, W, 3) in [0, 1]; its edge goes on beyond it.
-        corner, step: place of the first pixel and distance of neighbours, in pixels of the picture.
-        shape: (h, w) of the window.
-    """
+    """A window (h, w) of a picture, float32 (H, W, 3) in [0, 1], whose edge goes on beyond it, by
+    cubic interpolation (Catmull-Rom). `corner` and `step` are the place of its first pixel and the
+    distance of neighbours, in pixels of the picture."""
     for axis, product in enumerate(("nk,nkwc->nwc", "nk,hnkc->hnc")):
         where, four = corner[axis] + step * np.arange(shape[axis]), np.arange(-1, 3)
         first = np.floor(where)
