@@ -93,8 +93,7 @@ class Dataset:
 
         Args:
             size: items of the whole batch, of all processes together.
-            crop: side of the square crops in pixels, of packed planes for video. Smaller images go
-                on by reflection, mosaics in phase.
+            crop: side in pixels, of packed planes for video; smaller images go on by reflection.
             frames: length of the crops of video; shorter clips run to and fro.
             flips, transpose, reverse: probabilities of a left-right and an up-down mirror, of rows
                 exchanged with columns, and that a clip runs backwards. Packed planes keep order.

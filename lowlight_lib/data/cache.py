@@ -1,8 +1,7 @@
 """Decode once, then read by memory map: memory use does not grow with the data set.
 
-Every array is one `.npy` file with a `.json` beside it that says from which source file it was
-made, and the hashes of both. The array is written first and the note last, so an interrupted build
-leaves either a whole entry or none.
+Every array is a `.npy` file with a `.json` beside it, written last, that says from which source it
+was made, and the hashes of both: an interrupted build leaves a whole entry or none.
 """
 
 import contextlib
@@ -24,8 +23,7 @@ _THREADS = 8  # at most: each needs memory for a whole picture while that is dev
 
 
 class ArrayCache:
-    """The decoded arrays of a data root: in its `cache`, or in a folder of its own below
-    $LOWLIGHT_CACHE, for a root that is read-only or shared."""
+    """The decoded arrays of a data root: in its `cache`, or in a folder below $LOWLIGHT_CACHE."""
 
     def __init__(self, data_root):
         self.root = Path(data_root).resolve()
@@ -36,9 +34,8 @@ class ArrayCache:
     def get(self, source, kind, make):
         """(read-only memory map, notes) of that kind, made from `source` if there is no fresh one.
 
-        `kind` says what is stored ("mosaic", "target-libraw0.22"), in the file's name; `make` is a
-        function of the source path -> (array, notes), notes a JSON dict. Raises what `make` does;
-        OutputError on a full disk.
+        `kind` says what is stored, in the file's name; `make` is a function of the source path ->
+        (array, notes), notes a JSON dict. Raises what `make` does; OutputError on a full disk.
         """
         source = Path(source)
         paths = self._paths(source, kind)

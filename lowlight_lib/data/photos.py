@@ -112,8 +112,7 @@ class PairsDataset(PhotoDataset):
 
 
 class LolDataset(PhotoDataset):
-    """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/, in
-    natural order. DataError where a folder or a counterpart is missing."""
+    """LOL as published; DataError where a folder or a counterpart is missing."""
 
     folder_name = "LOL"
     splits = LOL_SPLITS
@@ -166,8 +165,7 @@ def _read_lol(*folders):
         if not side:
             todo = "get LOL/our485/low and high, LOL/eval15/low and high by data_scripts/get_lol.py"
             raise DataError("is not there, or holds no picture", file=folder, todo=todo)
-    alone = [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]
-    if alone:
+    if alone := [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]:
         names = "/ or ".join(folder.name for folder in folders)
         what = f"has no counterpart in {names}/, as {len(alone)} have not"
         raise DataError(what, file=alone[0], todo="complete the data set, or take the file out")

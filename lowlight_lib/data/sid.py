@@ -44,10 +44,8 @@ class SidPair:
     target_s: float
     name = property(lambda self: self.input.stem)
 
-    @property
-    def ratio(self) -> float:
-        """min(target_s / input_s, 300), the amplification that makes up for the missing light."""
-        return min(self.target_s / self.input_s, MAX_RATIO)
+    # The amplification that makes up for the missing light.
+    ratio = property(lambda self: min(self.target_s / self.input_s, MAX_RATIO))
 
 
 def read_list(path, folder) -> list[SidPair]:
@@ -130,8 +128,7 @@ class SidDataset(Dataset):
             what = f"the {split} split holds no image with these options"
             raise DataError(what, file=self.folder, todo="leave first_of_burst or exposure out")
         self.published = PUBLISHED[camera].get(split)
-        missing = [f for f in self.files if not (f.is_file() and f.stat().st_size)]
-        if missing:
+        if missing := [f for f in self.files if not (f.is_file() and f.stat().st_size)]:
             example = missing[0].relative_to(self.folder.resolve()).as_posix()
             what = f"{len(missing)} of {len(self.files)} listed images are missing or empty"
             raise DataError(f"{what}, such as {example}", file=self.folder, todo="copy them again")
@@ -144,8 +141,8 @@ class SidDataset(Dataset):
     @classmethod
     def parts(cls, folder):
         cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
-        splits = [{"camera": c, "split": s} for c in cameras for s in PUBLISHED[c]]
-        return [options | {"first_of_burst": False} for options in splits]
+        each = {"first_of_burst": False}
+        return [{"camera": c, "split": s, **each} for c in cameras for s in PUBLISHED[c]]
 
     def inspections(self):
         return [functools.partial(read_raw, f) for f in self.files]
@@ -261,7 +258,6 @@ def _develop(path):
     return np.rint(isp.develop(path) * 65535).astype(np.uint16), {}
 
 
-@functools.cache
 def _target_kind():
     import rawpy  # another LibRaw, another target
 

@@ -75,7 +75,9 @@ class VideoDataset(Dataset):
             if found is None:
                 what = f"is not named by {self.named_by}"
                 raise DataError(what, file=places[0] / name, todo="rename it, or move it away")
-            sizes = [self._size(path) for path in found[3:]]
+            colours = -1 if self.channels_last else 1
+            shapes = (open_clip(path, self.channels_last).shape for path in found[3:])
+            sizes = [np.delete(shape, colours).tolist() for shape in shapes]
             if sizes[0] != sizes[1]:
                 mine, other = ("{} frames of {}x{}".format(*size) for size in sizes)
                 what = f"holds {mine}, but its {found[4].name} {other}"
@@ -87,16 +89,10 @@ class VideoDataset(Dataset):
         """(name, group, ratio, input, target) of a folder of a scene; None for another name."""
         raise NotImplementedError
 
-    def _size(self, path):
-        """(frames, height, width) of a stored clip."""
-        shape = open_clip(path, self.channels_last).shape
-        return shape[:3] if self.channels_last else (shape[0], *shape[2:])
-
     def lacks(self, note):
         there, published = Counter(c.scene for c in self.pairs), self.splits[self.split]
         wanted = [n for n in published if n in note.get("scenes", published)]
-        few = tuple(n for n in wanted if there[n] < CLIPS_A_SCENE)
-        if few:
+        if few := tuple(n for n in wanted if there[n] < CLIPS_A_SCENE):
             what = f"{len(few)} of {len(wanted)} scenes have fewer than {CLIPS_A_SCENE} clips"
             yield f"{what}, such as {few[:6]}: copy them"
 
@@ -134,10 +130,9 @@ class VideoDataset(Dataset):
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed
         colours = colours or self.isp(i)
-        if colours is None:
-            gains, ccm = display.grey_world(self.target(i, 0)[0], self.planes), None
-        else:
-            gains, ccm = (values[frames] for values in colours)
+        gains, ccm = (values[frames] for values in colours) if colours else (None, None)
+        if gains is None:
+            gains = display.grey_world(self.target(i, 0)[0], self.planes)
         return display.display(packed, gains, ccm, planes=self.planes, order=self.order)
 
     def _draw(self, i, rng, crop, frames):
@@ -169,7 +164,7 @@ class VideoDataset(Dataset):
 
 
 def open_clip(path, channels_last) -> np.ndarray:
-    """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip."""
+    """A stored clip as a read-only memory map; DataError for what is missing, or no clip."""
     if not Path(path).exists():
         raise DataError("is missing", file=path, todo="complete the scene")
     clip = map_array(path)

@@ -1,7 +1,6 @@
 """Published files: fetched from the first address that has them, verified, and unpacked.
 
-What came so far lies in NAME.part, and the next try goes on from there. A file gets its name only
-after its size and hash are right.
+What came so far lies in NAME.part, from which the next try goes on; NAME is whole and verified.
 """
 
 import errno

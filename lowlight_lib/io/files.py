@@ -71,8 +71,7 @@ def to_integers(picture, bits) -> np.ndarray:
 
 def make_folder(folder) -> Path:
     """Make a folder and make sure that it can be written to; OutputError at once if not."""
-    folder = Path(folder)
-    probe = folder / f".{uuid.uuid4().hex[:8]}.part"
+    probe = (folder := Path(folder)) / f".{uuid.uuid4().hex[:8]}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()

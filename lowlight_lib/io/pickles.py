@@ -1,7 +1,5 @@
-"""Pickles of other people, read without running anything of them.
-
-A pickle is a program that may call whatever can be imported. Here a reader of our own follows the
-instructions that plain data and arrays need, and nothing is imported or called.
+"""Pickles of other people, which are programs, read without running anything of them: a reader of
+our own follows the instructions that plain data and arrays need, and imports and calls nothing.
 """
 
 import functools
@@ -181,9 +179,8 @@ _NAMES = {
 }
 
 
-_STORAGES = {"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
-             "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
-             "Bool": "bool"}  # fmt: skip
+_STORAGES = {"Half": "half", "BFloat16": "bfloat16", "Char": "int8", "Byte": "uint8"}
+_STORAGES |= {kind: kind.lower() for kind in ("Double", "Float", "Long", "Int", "Short", "Bool")}
 _MAGIC = 0x1950A86A20F9469CFC6C  # what files of PyTorch before 1.6 begin with
 
 

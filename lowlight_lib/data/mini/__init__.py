@@ -27,8 +27,8 @@ def ensure(
         splits: of SID; the test split alone takes seconds.
         again: make them in any case.
         sets: which of SETS; by default all, or SID where a camera, filters or splits are asked for.
-    DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError: no such
-    set, camera, filters or splits. OutputError: a set cannot be written.
+    DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError: no
+    such set, camera, filters or splits. OutputError: a set cannot be written.
     """
     wanted = [
         MiniSid(root, seed, camera, cfa, splits) if name == "SID" else _MAKERS[name](root, seed)

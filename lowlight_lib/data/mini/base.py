@@ -63,9 +63,7 @@ class MiniSet:
 
 
 def exposed(light, by=None) -> np.ndarray:
-    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates.
-
-    Without a saturated pixel LibRaw would take the brightest one for white (see `isp.develop`).
-    """
+    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates: else
+    LibRaw would take the brightest pixel for white (see `isp.develop`)."""
     brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
     return np.clip(light / np.float32(brightest), 0, 1)
