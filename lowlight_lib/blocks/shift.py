@@ -24,8 +24,7 @@ def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
         forward:  new_t = [second half of frame t-1, first half of frame t]
         reverse:  new_t = [second half of frame t,   first half of frame t+1]
 
-    It is one roll of the frames' channels laid end to end, by half a frame; the two undo each
-    other. Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
+    The two undo each other. Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
 
     >>> x = torch.arange(6.0).view(1, 3, 2, 1, 1)
     >>> temporal_shift(x).flatten().tolist()
@@ -47,8 +46,7 @@ def spatial_shift(x: Tensor, kind: Kind = "released") -> Tensor:
     (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: *channels*
     move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never, and the first 8 channels
     become zero.
-    Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended".
-    Raises OptionError or ShapeError for another kind or shape.
+    Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended"; else ShapeError.
     """
     if kind not in ("released", "intended"):
         raise OptionError(f"unknown shift {kind!r}", todo="use released or intended")

@@ -28,8 +28,7 @@ class Sid(nn.Module):
             nine planes at a third of the size in, 27 channels out.
         he_init: initialise after He; False leaves PyTorch's default.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, or X-Trans in the phase of
-        `sensor.cfa.XTRANS` -> picture (N, 3, H, W), not clamped (the original and `restore` clamp
-        what they write). It sees 94 lines of the packed planes, from a line that is a multiple.
+        `sensor.cfa.XTRANS` -> picture (N, 3, H, W), not clamped.
     The original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space
     where the port has PixelShuffle, so its weights are not these.
     """

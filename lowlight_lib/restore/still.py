@@ -51,17 +51,13 @@ def restore(
         source: a raw file or a RawImage of any filter array; or what `photo.as_photo` takes.
         network: any callable with a `spec` (see `models.with_spec`), (1, 1, H, W) -> (1, 3, H, W),
             or for photographs (1, 3, H, W) -> (L, R, ...) or a picture.
-        amplification: of raw stills: "auto" (estimated from the image, REDI's equation 5), the
-            factor, or a `LearnedAmplifier`.
-        m: brightness: the factor is multiplied by it, an estimate (of m = 1) after it was clipped
-            to [1, 300], as REDI's demo does.
+        amplification: of raw stills: "auto" (REDI's equation 5), a factor, a `LearnedAmplifier`.
+        m: brightness, by which the factor is multiplied (an estimate after its clip to [1, 300]).
         gamma: of photographs: the picture is L^gamma R.
         tile: see `window.tiles`; None is the whole picture, or for photographs 1024.
         upright: turn the picture of a raw still as the file's orientation asks.
-        trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera:
-            other pictures are brought to it and back (see `sensor.colour`). "auto" is what the spec
-            says, or the A7S II at night; None is no such step.
-        progress: show a bar of tiles.
+        trained_on: of raw stills: the camera whose colours the network knows, see `sensor.colour`.
+            "auto" is what the spec says, or the A7S II at night; None is no such step.
     """
     spec = spec_of(network)
     if spec.task is Task.RAW_VIDEO:
@@ -86,8 +82,7 @@ def restore(
         x *= np.float32(factor)
     del padded  # of 100 megapixels, these are worth their lines
     clock("amplify")
-    x = torch.from_numpy(x)[None, None]
-    parts = tiles(network, x, tile, channels=3, progress=progress)
+    parts = tiles(network, torch.from_numpy(x)[None, None], tile, channels=3, progress=progress)
     del x
     orientation = raw.orientation if upright else 1
     picture = _compose(parts, raw.mosaic.shape, clock, offset, orientation)

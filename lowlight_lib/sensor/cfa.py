@@ -91,11 +91,9 @@ def _need_multiple(x, n, what):
 def pack_mosaic(x: Grid) -> Grid:
     """Sort a Bayer mosaic into its four half-size planes, by position, row by row.
 
-    Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
-    for an RGGB mosaic that is R, G1, G2, B.
+    Of an RGGB mosaic they are R, G1, G2, B.
     Shapes: (..., H, W) -> (..., 4, H/2, W/2); ShapeError where H or W is odd.
-    Source: Chen et al., "Learning to See in the Dark", CVPR 2018, section 4.1 (whose released code
-        orders the planes R, G1, B, G2; by position is what later systems use).
+    Source: Chen et al., CVPR 2018, section 4.1 (whose code has R, G1, B, G2, unlike later ones).
 
     >>> pack_mosaic(np.array([[1, 2], [3, 4]])).ravel().tolist()
     [1, 2, 3, 4]
@@ -118,9 +116,8 @@ def unpack_mosaic(x: Grid) -> Grid:
 
 
 def pack_xtrans(x: Grid) -> Grid:
-    """Sort an X-Trans mosaic into SID's nine planes at a third of the size.
+    """Sort an X-Trans mosaic into SID's nine planes: R, G, B, R, B, and four greens.
 
-    A 6x6 cell has 36 pixels and gives 2x2 outputs of 9 planes: R, G, B, R, B, and four greens.
     Shapes: (..., H, W), H and W multiples of 6, in the phase of `XTRANS` -> (..., 9, H/3, W/3).
     Source: Chen et al., CVPR 2018, released code for the Fuji camera.
     """
@@ -144,19 +141,11 @@ def _stack(planes) -> Any:
 
 
 def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
-    """Extend a Bayer raw so that its top left pixel is red.
+    """Extend a Bayer raw by reflection so that its top left pixel is red.
 
-    The new row and column are copies from one cell further in, which is a reflection here: they
-    have the right filters.
     Returns the RawImage, RGGB, and the offset: (rows, columns) added at top and left; a result of
     the network is cropped back with `[..., offset[0]:, offset[1]:]`.
     Raises UnsupportedRawError: not Bayer. ShapeError: smaller than one cell.
-
-    >>> from lowlight_lib.sensor.raw import RawImage
-    >>> raw = RawImage(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint16), BAYER["GRBG"])
-    >>> padded, offset = to_rggb(raw)
-    >>> padded.mosaic.tolist(), offset
-    ([[2, 1, 2, 3, 4], [6, 5, 6, 7, 8]], (0, 1))
     """
     return _in_phase(raw, RGGB, "Bayer")
 
@@ -210,10 +199,8 @@ def whole_cells(size: int, before: int, after: int, n: int) -> np.ndarray:
 
 
 def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
-    """Mirror the scene and keep the sensor: the top left pixel keeps its colour.
+    """Mirror the scene and keep the sensor: one line is dropped at each end, and the phase stays.
 
-    A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
-    packs by position sees greens where it learned reds. One line is dropped at each end first.
     Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W);
         ShapeError where H or W is odd, or less than 4 along the flipped axis.
     Source: Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification and Bayer
@@ -232,10 +219,8 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
 
 
 def rot90(mosaic: Grid) -> Grid:
-    """Turn the scene 90 degrees counter-clockwise and keep the sensor.
+    """Turn the scene 90 degrees counter-clockwise and keep the sensor, but for its two greens.
 
-    Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
-    greens of a cell exchange their places.
     Shapes: (..., H, W), RGGB or BGGR (the others change under any turn) -> (..., W - 2, H).
     """
     return flip(mosaic, "horizontal").swapaxes(-1, -2)

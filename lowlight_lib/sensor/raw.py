@@ -112,14 +112,11 @@ def check_levels(black, white, file=None, error: type[LowlightError] = Unsupport
 
 
 def read_raw(path: Path | str) -> RawImage:
-    """Open a camera's raw file (ARW, NEF, CR2, RAF, DNG, ...), copy all out and close it.
+    """Open a camera's raw file; of a DNG the part which its tags want to be shown.
 
-    Of a DNG that is the part which its tags want to be shown.
-
-    Raises:
-        RawFileError: missing, unreadable, empty, truncated, or not a raw file.
+    Raises RawFileError: missing, unreadable, empty, truncated, or not a raw file.
         UnsupportedRawError: a raw without a three-colour filter array (linear, monochrome, Foveon),
-            of pixels that are not square, or packed in a way that LibRaw does not know.
+        of pixels that are not square, or packed in a way that LibRaw does not know.
     Built in notebooks/01_raw_and_bayer, section 1.
     """
     with open_raw(path) as opened:
@@ -185,11 +182,9 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
     """Write an uncompressed DNG that rawpy reads back unchanged.
 
     Pixels, levels and exposure come back bit-exactly (as LibRaw's float32), white balance and
-    matrix within 1e-4. The file appears, or replaces an older one, only once it is complete.
-
-    Raises:
-        ShapeError: sides below 22, which LibRaw cannot read, or levels that are no whole numbers.
-        OutputError: the disk is full, or the place cannot be written.
+    matrix within 1e-4.
+    Raises ShapeError: sides below 22, which LibRaw cannot read, or levels that are no whole
+        numbers. OutputError: the disk is full, or the place cannot be written.
     Source: Adobe, "Digital Negative (DNG) Specification", 1.7.
     """
     data = encode_dng(raw)
@@ -258,8 +253,7 @@ def _unsupported(path, what, todo="use a raw from a Bayer or X-Trans sensor"):
 
 
 def _white_balance(raw):
-    """(r, g, b) with g = 1; daylight where the file has zeros. (1, 1, 1) is an answer: some cameras
-    (the Nikon D1) apply their white balance before they write the file."""
+    """(r, g, b) with g = 1; daylight where the file has zeros. Some (the Nikon D1) have (1, 1, 1)."""
     for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
         r, g, b = gains[:3]
         if min(r, g, b) > 0 and np.isfinite([r, g, b]).all():
