@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..errors import OptionError, ShapeError
 
 Gradient = Literal["clip", "quadratic"]
-Resize = Literal["down", "up"] | None
+Layer = Callable[..., nn.Module]  # a class of layers, or a function that makes one
 
 
 class _Sign(torch.autograd.Function):
@@ -126,8 +126,8 @@ class BinaryConv2d(nn.Module):
 class RPReLU(nn.Module):
     """PReLU with a learned shift before and after, each per channel: p(x + before) + after.
 
-    Shapes: (N, C, H, W) -> the same. Built in notebooks/06_binarized_conv, section 5.
-    Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
+    Shapes: (N, C, H, W) -> the same. Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
+    Built in notebooks/06_binarized_conv, section 5.
     """
 
     def __init__(self, channels: int) -> None:
@@ -183,16 +183,13 @@ class BinaryBranch(nn.Module):
     def branch(self, x: Tensor) -> Tensor:
         z = x + self.threshold
         y = self.conv(sign_ste(z, self.gradient))
-        if self.attention is not None:
-            y = self.attention(z) * y
-        return self.act(y)
+        return self.act(y if self.attention is None else self.attention(z) * y)
 
 
 class DABC2d(BinaryBranch):
     """The distribution-aware binary convolution, with its residual: x + branch(x).
 
-    Without `attention` its s is 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
-    Shapes: (N, channels, H, W) -> the same.
+    Without `attention` its s is 1 (an ablation). Shapes: (N, channels, H, W) -> the same.
     Source: BRVE, section 3.3 and figure 3. Built in notebooks/06_binarized_conv, section 7.
     """
 
@@ -211,19 +208,13 @@ class BinaryTransition(BinaryBranch):
         out = RPReLU(conv(sign(x + beta))) + conv_1x1(x)
 
     With "down" the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
-    with "up" the input is enlarged twofold first. Without `real_skip` (an ablation) there is no 1x1.
+    with "up" the input is enlarged twofold first. `real_skip` False (an ablation): no 1x1.
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
     """
 
     def __init__(
-        self,
-        c_in,
-        c_out,
-        resize: Resize = None,
-        *,
-        real_skip=True,
-        gradient: Gradient = "quadratic",
+        self, c_in, c_out, resize=None, *, real_skip=True, gradient: Gradient = "quadratic"
     ) -> None:
         if resize not in (None, "down", "up"):
             raise OptionError(f"resize is None, 'down' or 'up', not {resize!r}")
@@ -249,12 +240,10 @@ class BinaryUNet(nn.Module):
     Shapes: (N, c, H, W), H and W multiples of 4 -> the same. Source: BRVE, figure 2.
     """
 
-    def __init__(
-        self, c: int, transition: Callable[..., nn.Module], block: Callable[..., nn.Module]
-    ) -> None:
+    def __init__(self, c: int, transition: Layer, block: Layer) -> None:
         super().__init__()
-        widths, depths = (c, 2 * c, 4 * c), (1, 3, 3)
-        levels = list(zip(widths, depths, strict=True))
+        widths = (c, 2 * c, 4 * c)
+        levels = list(zip(widths, (1, 3, 3), strict=True))
         self.encoders = nn.ModuleList(row(block, w, n) for w, n in levels)
         self.decoders = nn.ModuleList(row(block, w, n) for w, n in levels)
         self.downs = nn.ModuleList(transition(w, 2 * w, "down") for w in widths[:2])
@@ -277,6 +266,6 @@ def binary_layers(network: nn.Module) -> dict[str, Any]:
     return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
 
 
-def row(block: Callable[[int], nn.Module], width: int, n: int) -> nn.Sequential:
+def row(block: Layer, width: int, n: int) -> nn.Sequential:
     """n blocks of that width, one after the other."""
     return nn.Sequential(*(block(width) for _ in range(n)))

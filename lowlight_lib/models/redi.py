@@ -69,7 +69,7 @@ class Redi(nn.Module):
         growth: channels that each dense layer adds.
         layers: dense layers in each block of the 1/32 encoder.
         kernel: side of the two large convolutions at 1/2.
-        parallel: evaluate the encoders at the same time, see `blocks.concurrent`; also an attribute.
+        parallel: evaluate the encoders at the same time, see `blocks.concurrent`; an attribute too.
         clamp_in_training: clamp in training too, as the released code does; what lies outside then
             has no gradient.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).

@@ -121,11 +121,10 @@ def _is_option(value):
 
 @dataclass(frozen=True)
 class Int8:
-    """How a network is quantised to eight bits: calibrated on crops of this side, while the layers
-    whose names begin as one of `keep` stay in float32."""
+    """How a network is quantised to eight bits."""
 
-    side: int
-    keep: tuple[str, ...] = ()
+    side: int  # of the crops for calibration
+    keep: tuple[str, ...] = ()  # the layers whose names begin so stay in float32
 
 
 @dataclass(frozen=True)

@@ -143,10 +143,9 @@ def restore_clip(
     sides = clip.array.shape[1:3] if clip.like.channels_last else clip.array.shape[2:]
     options.setdefault("tile", published_tile(clip.like, *sides))
     pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix)
-    for there in () if force else (pictures.movie, pictures.folder):
-        if there.exists():
+    for there in (pictures.movie, pictures.folder):
+        if there.exists() and not force:
             raise OutputError("exists already", file=there, todo="use --force, or -o")
-
     read = functools.partial(clip.read, amplification=factor)
     with pictures:
         for start, result in enhance(network, read, count, **options):

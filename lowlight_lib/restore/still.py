@@ -26,10 +26,9 @@ from ..sensor.remosaic import remosaic
 from .photo import PHOTO_TILE, as_photo, check_gamma
 from .window import device_of, out_of_memory, tiles
 
-# Where a network does not say: the camera of SID's Bayer part, at night. REDI's authors mirrored
-# mosaics without regard to the phase, so their weights take red for blue in this camera's daylight,
-# of gains (2.8, 1, 1.4). These were chosen of a grid of 25 on mini photographs, test ones too: so
-# `evaluation.test` leaves colours alone.
+# Where a network does not say: the camera of SID's Bayer part, at night: REDI's authors mirrored
+# mosaics without regard to the phase, so their weights take red for blue in its daylight. The gains
+# were chosen of 25 on mini photographs, test ones too: so `evaluation.test` leaves colours alone.
 DEFAULT_TRAINING_CAMERA = "sony_a7s2"
 DEFAULT_TRAINING_WHITE_BALANCE = (2.0, 1.0, 2.2)
 
@@ -72,9 +71,12 @@ def restore(
     match = _match(raw, spec, trained_on)
     clock("read")
     padded, offset = to_network_cfa(raw, spec.cfa)
-    # The estimate looks at the mosaic as recorded; a learned one can read RGGB alone.
-    seen = padded if callable(amplification) else _whole_blocks(raw)
-    factor = find_amplification(raw, find_amplification(seen, amplification), m)
+    # The estimate looks, as REDI's demo does, at multiples of 32 lines of the mosaic as recorded; a
+    # learned one can read RGGB alone.
+    h, w = (s // 32 * 32 or s for s in raw.mosaic.shape)
+    recorded = dataclasses.replace(raw, mosaic=raw.mosaic[:h, :w])
+    factor = find_amplification(padded if callable(amplification) else recorded, amplification)
+    factor = find_amplification(raw, factor, m)
     x = padded.normalized()
     if match:
         match.before(x, padded.cfa)
@@ -105,12 +107,6 @@ def _restore_photo(source, network, gamma, tile, progress):
     tile = PHOTO_TILE if tile is None else tile
     parts = tiles(network, x, tile, channels=3, finish=picture, progress=progress)
     return Restored(_compose(parts, photo.shape[:2], clock), 1.0, clock.seconds)
-
-
-def _whole_blocks(raw):
-    """What REDI's demo estimates from: as many lines as are multiples of 32, if there are any."""
-    h, w = (s // 32 * 32 or s for s in raw.mosaic.shape)
-    return dataclasses.replace(raw, mosaic=raw.mosaic[:h, :w])
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):
@@ -163,8 +159,7 @@ def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
             clock("network")
             top, left = rows.start - offset[0], columns.start - offset[1]
             part = part[0].permute(1, 2, 0).numpy()[max(0, -top) :, max(0, -left) :]
-            top, left = max(0, top), max(0, left)
-            place = stored[top : top + part.shape[0], left : left + part.shape[1]]
+            place = stored[max(0, top) : rows.stop - offset[0], max(0, left) :][:, : part.shape[1]]
             np.clip(part, 0, 1, out=place)
             clock("picture")
     return picture

@@ -70,10 +70,10 @@ def _four(packed):
 
 def _three(packed, planes):
     """(..., 4, H, W) -> (..., H, W, 3), the planes of a colour averaged."""
-    found = [[p for p, c in enumerate(planes) if c == colour] for colour in range(3)]
-    if len(planes) != 4 or [len(f) for f in found] != [1, 2, 1]:
+    if sorted(planes) != [0, 1, 1, 2]:
         raise ShapeError(f"four planes are one 0 (R), two 1 (G), one 2 (B), got {planes}")
-    return np.stack([packed[..., f, :, :].mean(-3) for f in found], -1)
+    colours = [np.equal(planes, colour) for colour in range(3)]
+    return np.stack([packed[..., found, :, :].mean(-3) for found in colours], -1)
 
 
 def _demosaic(packed, order):

@@ -1,9 +1,8 @@
 """A calibrated sensor in the dark: photons, read noise, row noise, rounding.
 
     D = K * Poisson(electrons) + N_read + N_row + black,   rounded and clipped at the white level
+    log(scale of a noise) = slope * log(K) + bias + N(0, sigma),     K the gain in DN per electron
 
-K is the system gain in DN per electron. The scales of the noises follow a line in log K:
-log(scale) = slope * log(K) + bias, with a residual of standard deviation sigma.
 Source: Wei et al., "A Physics-based Noise Formation Model for Extreme Low-light Raw Denoising",
 CVPR 2020 (TPAMI 2021), and the calibration its authors publish (MIT licence).
 Built in notebooks/02_noise_and_darkness.
@@ -38,9 +37,7 @@ class NoiseLevels:
         return self.read**2 * (1 if self.shape is None else tukey_variance(self.shape))
 
     def moments(self, signal: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
-        """Mean and variance in DN above black of a pixel whose noise-free value is `signal` DN:
-        var = K * signal (photons) + read + row + 1/12 (rounding). Clipping is not in it.
-        """
+        """Mean and variance (photons, read, row, rounding) of a pixel of `signal` DN, unclipped."""
         return signal, self.gain * np.asarray(signal) + self.read_variance() + self.row**2 + 1 / 12
 
 

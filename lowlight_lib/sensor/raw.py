@@ -107,8 +107,7 @@ def check_levels(black, white, file=None, error: type[LowlightError] = Unsupport
     low, high = float(np.min(black)), float(np.max(black))
     if not (low > -(2**16) and high + 1 <= white < 2**32):
         what = f"white level {white:g} is not above black level {high:g}, or they are out of range"
-        todo = "check the levels; for a .npy give --black and --white"
-        raise error(what, file=file, todo=todo)
+        raise error(what, file=file, todo="check the levels; for a .npy give --black and --white")
 
 
 def read_raw(path: Path | str) -> RawImage:
@@ -217,8 +216,8 @@ def open_raw(path):
         except UnicodeEncodeError as e:
             raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
         except Exception as e:  # of LibRaw, or tags that make no sense
-            packed = "floats" if tags.get("is_float") else None
-            packed = packed or dng.COMPRESSIONS.get(tags.get("compression", 1))
+            packed = dng.COMPRESSIONS.get(tags.get("compression", 1))
+            packed = "floats" if tags.get("is_float") else packed
             if packed and tags["is_dng"]:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
                 raise _unsupported(path, what, dng.CONVERT) from e
@@ -253,7 +252,7 @@ def _unsupported(path, what, todo="use a raw from a Bayer or X-Trans sensor"):
 
 
 def _white_balance(raw):
-    """(r, g, b) with g = 1; daylight where the file has zeros. Some (the Nikon D1) have (1, 1, 1)."""
+    """(r, g, b) with g = 1; daylight where the file has zeros. (1, 1, 1) is valid (Nikon D1)."""
     for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
         r, g, b = gains[:3]
         if min(r, g, b) > 0 and np.isfinite([r, g, b]).all():
