@@ -63,7 +63,7 @@ def estimate_amplification(
         planes = [(mosaic[i::rows, j::columns], black[i, j]) for i, j in np.ndindex(rows, columns)]
     else:  # a level a line, say
         planes = [(mosaic, tile(black, mosaic.shape))]
-    weight, light = sum(_weighted_sums(*plane, white_level) for plane in planes)
+    weight, light = sum((_weighted_sums(*p, white_level) for p in planes), start=np.zeros(2))
     if light == 0:  # nothing but black: as bright as allowed; nothing but white: as it is
         return LARGEST if weight > 0 else SMALLEST
     # Rounded where the released code rounds, so that the float32 value is the same.
