@@ -19,8 +19,7 @@ _TAIL_BYTES = 4096  # of metrics.jsonl: a few dozen lines, read twice a second
 def progress(running, stream=None, stop=None):
     """Show how far notebooks are while they run inside: on a terminal one line is drawn over.
 
-    A notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
-    inside a long cell is read from the `metrics.jsonl` that a training writes.
+    What goes on inside a long cell is read from the `metrics.jsonl` that a training writes.
 
     Args:
         running: {label: (cells, executed, folder, began)}, which changes meanwhile: how many cells
