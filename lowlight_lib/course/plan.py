@@ -1,7 +1,4 @@
-"""What a run of the course consists of: which notebooks, with which parameters.
-
-Everything that the user may have mistyped is refused here, before the first notebook starts.
-"""
+"""What a run of the course consists of; what the user mistyped is refused before it starts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Run the course without a screen: every notebook in order, through papermill, into one folder.
-
-papermill only warns about a parameter that nobody declares and then runs the defaults; here such a
-name is refused before anything runs.
-"""
+"""Run the course without a screen: every notebook in order, through papermill, into one folder."""
 
 from __future__ import annotations
 
@@ -47,11 +43,9 @@ def run_course(
         only: which notebooks, as "10,12_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
         data_root: by default $LOWLIGHT_DATA, else datasets/mini beside the notebooks, made first.
-        notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
-        cell_timeout: seconds after which a cell is given up, and its notebook has failed; by
-            default an hour in smoke, a day in course, else sixty days.
+        cell_timeout: seconds after which a cell is given up; an hour in smoke, a day in course.
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
