@@ -26,8 +26,7 @@ if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
     # whenever a program is started; numba's own take more than twice as long.
     numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
-# numba compiles again when a kernel's file has changed, and does not see that the vectors have: so
-# the name by which it keeps a kernel says which vectors are in it.
+# numba does not see that the vectors in a kernel have changed: the name it keeps one by says which.
 VECTORS = f"{zlib.crc32(Path(__file__).read_bytes()):x}"
 
 LANES = 8  # channels at a time: their signs are a byte, and the names of instructions say it
@@ -37,7 +36,6 @@ REAL_TILE = 8  # the same of a matrix product
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _INTS, _WORDS = ir.VectorType(_INT, LANES), ir.VectorType(_WORD, LANES)
-_SIZE = types.intp
 
 
 def kernel(**options):
@@ -106,19 +104,16 @@ class Lanes:
         return self.builder.bitcast(self.value, _BYTE)
 
 
-class _Code:
+class _Code(dict):
     """The arguments of an intrinsic, by name, while its code is emitted."""
 
     def __init__(self, names, context, builder, signature, args):
+        super().__init__(zip(names.split(), args, strict=True))
         self._context, self.builder = context, builder
         self._types = dict(zip(names.split(), signature.args, strict=True))
-        self._args = dict(zip(names.split(), args, strict=True))
-
-    def __getitem__(self, name):
-        return self._args[name]
 
     def plus(self, start, *terms):
-        """start + a * b + ..., of indices; a factor may be a number."""
+        """start + a * b + ..., of indices; b may be a number."""
         for a, b in terms:
             b = ir.Constant(a.type, b) if isinstance(b, int) else b
             start = self.builder.add(start, self.builder.mul(a, b))
@@ -169,17 +164,16 @@ def emitted(names, returns=types.void) -> Callable[..., Any]:
 
     def made(emit):
         def code(context, *rest):
-            made = emit(_Code(names, context, *rest))
-            return context.get_dummy_value() if made is None else made
+            result = emit(_Code(names, context, *rest))
+            return context.get_dummy_value() if result is None else result
 
-        def define(typing_context, *given):
-            given = [_SIZE if isinstance(t, types.Integer) else t for t in given]
+        def define(_, *given):
+            given = [types.intp if isinstance(t, types.Integer) else t for t in given]
             return returns(*given), code
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        define.__signature__ = inspect.Signature(
-            [inspect.Parameter(name, kind) for name in ("typing_context", *names.split())]
-        )
+        parameters = [inspect.Parameter(name, kind) for name in ("typing", *names.split())]
+        define.__signature__ = inspect.Signature(parameters)
         return intrinsic(define)
 
     return made
@@ -199,7 +193,6 @@ def _signs(statistics):
     def emit(c):
         b, step = c.builder, c["step"]
         threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
-        places = [c.plus(c["k"], (step, n)) for n in range(3)]
         totals = c.variables(3, c.number(0.0))
         different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
         with cgutils.for_range(b, c["pixels"]) as loop:
@@ -210,13 +203,12 @@ def _signs(statistics):
             b.store(above, c.at("low", to))
             b.store(at_least, c.at("high", to))
             b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
-            if statistics:
-                values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
-                for total, value in zip(totals, values, strict=True):
-                    c.add_to(total, value)
-        if statistics:
-            for total, place in zip(totals, places, strict=True):
-                c.store(c.load("sums", place) + c.get(total), "sums", place)
+            values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
+            for total, value in zip(totals, values if statistics else (), strict=statistics):
+                c.add_to(total, value)
+        for n, total in enumerate(totals if statistics else ()):
+            place = c.plus(c["k"], (step, n))
+            c.store(c.load("sums", place) + c.get(total), "sums", place)
         return b.load(different)
 
     return emit
@@ -242,12 +234,12 @@ def _to_out(c, lanes, index):
 
 
 def _products(pixels):
-    """A matrix product of some pixels: out[o + p outputs + k] (+)= bias[k] + sum of x w."""
+    """A matrix product of some pixels: out[o + p wide + k] (+)= bias[k] + sum of x w."""
 
-    @emitted("x i step places w j bias k out o outputs add")
+    @emitted("x i step places w j bias k out o wide add")
     def emit(c):
         for p, total in enumerate(_sums(c, pixels, FLOATS, lambda x, w: x * w)):
-            _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["outputs"], p)))
+            _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["wide"], p)))
 
     return emit
 
@@ -256,14 +248,12 @@ def _binary(pixels):
     """A binary convolution of some pixels and what a layer makes of it, from bits to `out`.
 
         t = (start[k of the pixel's kind] - 2 popcounts) scale[s] + before[k]
-        out[o + p outputs] (+)= (t > 0 ? t : slope[k] t) + after[k]
+        out[o + p wide] (+)= (t > 0 ? t : slope[k] t) + after[k]
 
-    `kinds` has the row of `start` for each pixel, from its index q on, and `kind` is added to it.
+    The row of `start` for a pixel is kinds[q + p] + kind.
     """
 
-    @emitted(
-        "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
-    )
+    @emitted("x i step places w j start kinds q kind scale s before slope after k out o wide add")
     def emit(c):
         scale, one = c.load("scale", c["s"]), c.number(1.0)
         before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
@@ -271,12 +261,12 @@ def _binary(pixels):
         for p, total in enumerate(differ):
             q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
             row = c.builder.add(c.one("kinds", q), c["kind"])
-            first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
+            first = c.load("start", c.plus(c["k"], (row, c["wide"])), _INTS)
             total = Lanes(c.builder, c.builder.trunc(total.value, _INTS))
             t = c.builder.sitofp((first - (total + total)).value, FLOATS)
             t = Lanes(c.builder, t) * scale + before
             t = t * c.either(t > c.number(0.0), one, slope) + after
-            _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
+            _to_out(c, t, c.plus(c["o"], (c["wide"], p)))
 
     return emit
 

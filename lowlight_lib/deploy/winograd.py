@@ -9,6 +9,9 @@ Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2
 What it is worth: docs/performance.md.
 """
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import torch
 from llvmlite import ir
@@ -50,7 +53,8 @@ class WinogradConv2d(nn.Module):
     def __init__(self, layer) -> None:
         super().__init__()
         o, c, k, _ = layer.weight.shape
-        g = np.vander(POINTS, k, increasing=True) / _differences()[:, None]
+        apart = np.subtract.outer(POINTS, POINTS) + np.eye(len(POINTS))
+        g = np.vander(POINTS, k, increasing=True) / apart.prod(1)[:, None]
         g = np.vstack([g, np.eye(k)[-1]])
         weight = layer.weight.detach().double().numpy()
         u = np.einsum("ai,ocij,bj->aboc", g, weight, g).reshape(SIDE**2, o, c)
@@ -74,23 +78,13 @@ class WinogradConv2d(nn.Module):
         return out
 
 
-def _differences():
-    """prod over l != j of (p_j - p_l), for each point p_j."""
-    apart = np.subtract.outer(POINTS, POINTS) + np.eye(len(POINTS))
-    return apart.prod(1)
-
-
 def _both_ways(c, matrix, tile):
     """matrix tile matrix^T, of a list of rows of `Lanes`."""
 
     def combined(given):
         for row in matrix:
             pairs = ((f, v) for f, v in zip(row, given, strict=True) if f)
-            terms = [v if f == 1 else v * c.number(float(f)) for f, v in pairs]
-            total = terms[0]
-            for term in terms[1:]:
-                total = total + term
-            yield total
+            yield reduce(add, (v if f == 1 else v * c.number(float(f)) for f, v in pairs))
 
     rows = [list(combined(row)) for row in tile]
     return zip(*(combined(column) for column in zip(*rows, strict=True)), strict=True)
@@ -118,8 +112,7 @@ def _out_of(kernel_side):
     def emit(c):
         """y[i] and on = A m A^T + bias."""
         far, bias = c["far"], c.load("bias", c["k"])
-        six = ir.Constant(far.type, SIDE)
-        tile = _load(c, "m", "j", c.builder.mul(far, six), far)
+        tile = _load(c, "m", "j", c.builder.mul(far, ir.Constant(far.type, SIDE)), far)
         for row, values in enumerate(_both_ways(c, a, tile)):
             for column, value in enumerate(values):
                 to = c.plus(c["i"], (c["line"], row), (c["step"], column))
@@ -133,14 +126,12 @@ def _products(tiles):
 
     @emitted("v i n u j m o far")
     def emit(c):
-        halves = range(0, OUTPUTS, LANES)
-        totals = [[c.variables(1, c.number(0.0))[0] for _ in halves] for _ in range(tiles)]
+        halves, one = range(0, OUTPUTS, LANES), ir.Constant(c["n"].type, 1)
+        totals = [c.variables(len(halves), c.number(0.0)) for _ in range(tiles)]
         starts = [c.plus(c["i"], (c["n"], p)) for p in range(tiles)]
-        one = ir.Constant(c["n"].type, 1)
         with cgutils.for_range(c.builder, c["n"]) as loop:
-            weights = [
-                c.load("u", c.plus(c["j"], (loop.index, OUTPUTS), (one, half))) for half in halves
-            ]
+            first = c.plus(c["j"], (loop.index, OUTPUTS))
+            weights = [c.load("u", c.plus(first, (one, half))) for half in halves]
             for start, sums in zip(starts, totals, strict=True):
                 x = c.all(c.one("v", c.builder.add(start, loop.index)), FLOATS)
                 for total, weight in zip(sums, weights, strict=True):
@@ -182,12 +173,8 @@ def _patch(x, n, top, left, columns, reflect, patch):
 
 @kernel(parallel=True)
 def convolve(x, u, bias, side, reflect, out, parts):
-    """Convolve (N, H, W, C) into `out` (N, H, W, C'), by `parts` jobs; see `WinogradConv2d`.
-
-    Args:
-        u, bias: (blocks, places, C, OUTPUTS), and (blocks OUTPUTS,).
-        side: of the kernel, 3 or 5; reflect: at the borders, else zeros.
-    """
+    """Convolve (N, H, W, C) into `out` (N, H, W, C'), by `parts` jobs; u, bias as `WinogradConv2d`
+    has them; side: of the kernel, 3 or 5; reflect: at the borders, else zeros."""
     (frames, h, w, c), outputs = x.shape, out.shape[3]
     blocks, places, wide = u.shape[0], u.shape[1], bias.shape[0]
     m = SIDE + 1 - side
