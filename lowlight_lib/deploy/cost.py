@@ -29,8 +29,7 @@ def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
     Of `binary_layers` the convolutions that they run themselves are binary, and a `weight` counts
-    1/32. `training`: with the backward pass and what is kept for it.
-    """
+    1/32. `training`: with the backward pass and what is kept for it."""
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
     macs = sum(op.macs for op in ops)
@@ -57,8 +56,7 @@ def measure(model, input_shape, repeats=3) -> Cost:
 
 def timed(call, repeats) -> list[float]:
     """Seconds of each of so many calls, after one that is not counted."""
-    call()
-    return in_turns({"": call}, repeats)[""]
+    return in_turns({"": call}, repeats + 1)[""][1:]
 
 
 def in_turns(calls, rounds) -> dict:

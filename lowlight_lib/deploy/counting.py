@@ -43,8 +43,7 @@ def trace(model, input_shape, *, training=False) -> list[Op]:
 
     Nothing is computed, but for a network that looks at its values (a histogram, an `if`): it is
     run on random numbers. Live bytes are of what operations made, not of input and weights.
-    `training`: with the backward pass of a sum of the outputs.
-    """
+    `training`: with the backward pass of a sum of the outputs."""
     was = model.training
     model.train(training)
     try:
@@ -80,8 +79,7 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
     convolution for an ordinary one, stride^2 times too many; "later" has that right, and takes the
     output to be as wide as it is high when it adds the bias.
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
-        that the authors print for 2048x4096, "later" the 562.06 of their Table 1, width first.
-    """
+        that the authors print for 2048x4096, "later" the 562.06 of their Table 1, width first."""
     if release not in ("old", "later"):
         raise OptionError(f"unknown release {release!r}", todo="use old or later")
 
@@ -109,8 +107,7 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
     activation or a pooling touches, and each upsampled one of the first item of a batch. All else
     counts 0, of the attention's statistics all but one mean (inferred from its 1.469 G a frame).
     Returns {"binary", "real" (with biases), "other"}.
-    Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50.
-    """
+    Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50."""
     found = {"binary": 0, "real": 0, "other": 0}
     for op in trace(model, input_shape):
         outputs, kind = math.prod(op.output), op.kind.rstrip("_")
@@ -128,8 +125,8 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
 
 def as_published(model, input_shape) -> dict[str, float]:
     """What the counters of released code print for a network, in units of 1e9, by their names:
-    BRVE's of one with binary layers, else ptflops, "later" with the width first, and thop / 0.9 * 2,
-    as the zoo that deploys PairLIE has it, with biases."""
+    BRVE's for binary layers, else ptflops, "later" with the width first, and thop / 0.9 * 2, as the
+    zoo that deploys PairLIE has it, with biases."""
     if binary_layers(model):
         whole = sum(as_published_binary(model, input_shape).values()) / 1e9
         return {"get_flops_bnn": whole, "get_flops_bnn, a frame": whole / input_shape[0]}

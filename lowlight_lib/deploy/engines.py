@@ -2,8 +2,7 @@
 
 An engine of a unit of a network (`models.ExportUnit`) takes padded float32 tensors of batch 1 on
 the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
-Built in notebooks/13_deploy, section 4.
-"""
+Built in notebooks/13_deploy, section 4."""
 
 import contextlib
 import copy
@@ -21,7 +20,6 @@ from ..blocks.dense import fold_weight_norm
 from ..errors import OptionError
 
 SHAPES = 4  # that OpenVINO keeps compiled; the oldest goes first
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
@@ -36,7 +34,7 @@ class TorchEngine:
 
     def __init__(self, module, precision="float32"):
         self.device = next(module.parameters(), torch.zeros(())).device
-        self.dtype = _DTYPES[precision]
+        self.dtype = getattr(torch, precision)
         self.module = module.to(self.dtype).to(memory_format=torch.channels_last)
         if (self.device.type, precision) == ("cpu", "float32"):
             from . import winograd
@@ -74,20 +72,20 @@ class OpenVinoEngine:
         arrays = _arrays(inputs)
         with self._lock:
             request = self._request(tuple(a.shape for a in arrays))
-            request.infer(arrays, share_inputs=True)
-            return [torch.from_numpy(y.data.copy()) for y in request.output_tensors]
+            done = request.infer(arrays, share_inputs=True)  # copies what comes out
+            return [torch.from_numpy(y) for y in done.to_tuple()]
 
     def _request(self, shapes):
-        compiled, request = self._ready.pop(shapes, (None, None))
-        for other, _ in self._ready.values():
-            other.release_memory()
-        if compiled is None:
+        request = self._ready.pop(shapes, None)
+        for other in self._ready.values():
+            other.get_compiled_model().release_memory()
+        if request is None:
             self._model.reshape(dict(zip(self._model.inputs, map(list, shapes), strict=True)))
             compiled = self._core.compile_model(self._model, "CPU", self._config)
             request = compiled.create_infer_request()
             while len(self._ready) >= SHAPES:
                 self._ready.popitem(last=False)
-        self._ready[shapes] = compiled, request
+        self._ready[shapes] = request
         return request
 
 

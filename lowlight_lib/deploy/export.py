@@ -2,8 +2,7 @@
 
 A file holds one unit of a network (`models.export_units`), weight normalisation folded. Padding to
 multiples and cropping back is left to the caller (`blocks.padding.run_padded`): an exported graph
-would freeze it at the size of its example. Built in notebooks/13_deploy, section 1.
-"""
+would freeze it at the size of its example. Built in notebooks/13_deploy, section 1."""
 
 import contextlib
 import dataclasses
@@ -60,11 +59,11 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     unit, about = _unit(model, outputs, stage)
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        proto = cast("torch.onnx.ONNXProgram", torch.onnx.export(
-            cast(nn.Module, unit.module), args, dynamo=True, dynamic_shapes=free,
-            opset_version=OPSET, input_names=unit.inputs, output_names=unit.outputs,
-            external_data=False, verbose=False,
-        )).model_proto  # fmt: skip
+        made: Any = torch.onnx.export(
+            unit.module, args, dynamo=True, dynamic_shapes=free, opset_version=OPSET,
+            input_names=unit.inputs, output_names=unit.outputs, external_data=False, verbose=False,
+        )  # fmt: skip
+    proto = made.model_proto
     # They name inner sizes by products such as 16*height; runtimes find them anew.
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -80,7 +79,7 @@ def to_program(model, path, outputs=None, stage=None):
     (unit, about), buffer = _unit(model, outputs, stage), io.BytesIO()
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        program = torch.export.export(cast(nn.Module, unit.module), args, dynamic_shapes=free)
+        program = torch.export.export(unit.module, args, dynamic_shapes=free)
         torch.export.save(program, buffer, extra_files={HEADER: _to_json(about)})
     return write(path, buffer.getvalue())
 
@@ -90,14 +89,13 @@ def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
 
     Of a binary network the best of several drawn inputs counts: rounding flips signs in some of
     them, a wrong graph is wrong in all. Outputs and stage are as exported, the file as of
-    `read_about`, sizes (height, width). DataError: they differ by more than `TOLERANCE`.
-    """
+    `read_about`, sizes (height, width). DataError: they differ by more than `TOLERANCE`."""
     unit, _ = _unit(model, outputs, stage)
     m = max(unit.multiple, 8)
     run, worst = open_file(file), 0.0
     for h, w in sizes or [(2 * m, 3 * m), (4 * m, m)]:
         found = []
-        for seed in range(DRAWS if binary_layers(cast(nn.Module, unit.module)) else 1):
+        for seed in range(DRAWS if binary_layers(unit.module) else 1):
             args = unit.draw(h, w, torch.Generator().manual_seed(seed))
             with torch.no_grad():
                 pairs = zip(run(*args), tree_leaves(unit.module(*args)), strict=True)
@@ -196,7 +194,7 @@ def _spec(about):
     return models.SYSTEMS[about["key"]].spec.replace(**found)
 
 
-def _unit(model, outputs, stage):
+def _unit(model, outputs, stage) -> tuple[Any, dict]:
     """(unit, what goes into its file); with several outputs its module gives a plain tuple."""
     found, spec = units(model), model.spec
     stage = WHOLE_NETWORK if stage is None and WHOLE_NETWORK in found else stage

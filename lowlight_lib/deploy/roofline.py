@@ -1,7 +1,6 @@
 """The roofline of this machine, and the blocks of a network under it.
 Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
-Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6.
-"""
+Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6."""
 
 import contextlib
 import statistics
@@ -68,13 +67,13 @@ def blocks(model, input_shape, repeats=3) -> list[Block]:
             above = accumulate(op.module.split("."), "{}.{}".format)
             work[next((name for name in above if name in whole), op.module)] += 2 * op.macs
     modules = {name: model.get_submodule(name) for name in work}
-    passes, began, moved = [], {}, {}
+    passes, moved = [], {}
 
     def enter(name):
-        began[name] = time.perf_counter()
+        passes[-1][name] -= time.perf_counter()
 
     def leave(name, tensors):
-        passes[-1][name] += time.perf_counter() - began[name]
+        passes[-1][name] += time.perf_counter()
         moved[name] += sum(t.nbytes for t in tree_leaves(tensors) if torch.is_tensor(t))
 
     x = torch.rand(input_shape, generator=torch.Generator().manual_seed(0))

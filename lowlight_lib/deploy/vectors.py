@@ -2,8 +2,7 @@
 
 Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
 said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
-Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5.
-"""
+Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5."""
 
 import contextlib
 import inspect
@@ -11,6 +10,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,7 @@ def _operator(name):
 
 class Lanes:
     """`LANES` numbers while code is emitted: what is written with +, *, > is what will run.
-
-    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
-    """
+    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754."""
 
     def __init__(self, builder, value):
         self.builder, self.value = builder, value
@@ -113,10 +111,11 @@ class _Code(dict):
         self._types = dict(zip(names.split(), signature.args, strict=True))
 
     def plus(self, start, *terms):
-        """start + a * b + ..., of indices; b may be a number."""
-        for a, b in terms:
-            b = ir.Constant(a.type, b) if isinstance(b, int) else b
-            start = self.builder.add(start, self.builder.mul(a, b))
+        """start + a * b + c + ..., of indices and numbers."""
+        for term in terms:
+            pair = term if isinstance(term, tuple) else (term, 1)
+            pair = [ir.Constant(start.type, v) if isinstance(v, int) else v for v in pair]
+            start = self.builder.add(start, self.builder.mul(*pair))
         return start
 
     def array(self, name):
@@ -137,10 +136,9 @@ class _Code(dict):
 
     def all(self, value, kind):
         """One number in every lane."""
-        none = ir.Constant(kind, ir.Undefined)
+        none, places = ir.Constant(kind, ir.Undefined), ir.Constant(_INTS, [0] * LANES)
         first = self.builder.insert_element(none, value, ir.Constant(_INT, 0))
-        same = self.builder.shuffle_vector(first, none, ir.Constant(_INTS, [0] * LANES))
-        return Lanes(self.builder, same)
+        return Lanes(self.builder, self.builder.shuffle_vector(first, none, places))
 
     def number(self, value, kind=FLOATS):
         return Lanes(self.builder, ir.Constant(kind, [value] * LANES))
@@ -186,14 +184,13 @@ def _signs(statistics):
         low[j + p jump], high[...] = bits of z > 0, bits of not z < 0: a byte each
         sums[0, k], [1, k], [2, k] += |z|, z - pivot[k], (z - pivot[k])^2
 
-    Returns 0 if no z is exactly 0 or not a number.
-    """
+    Returns 0 if no z is exactly 0 or not a number."""
 
     @emitted("row i step pixels threshold k pivot low high j jump sums", types.uint8)
     def emit(c):
         b, step = c.builder, c["step"]
         threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
-        totals = c.variables(3, c.number(0.0))
+        totals = c.variables(3 if statistics else 0, c.number(0.0))
         different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
         with cgutils.for_range(b, c["pixels"]) as loop:
             z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
@@ -204,9 +201,9 @@ def _signs(statistics):
             b.store(at_least, c.at("high", to))
             b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
             values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
-            for total, value in zip(totals, values if statistics else (), strict=statistics):
+            for total, value in zip(totals, values, strict=False):
                 c.add_to(total, value)
-        for n, total in enumerate(totals if statistics else ()):
+        for n, total in enumerate(totals):
             place = c.plus(c["k"], (step, n))
             c.store(c.load("sums", place) + c.get(total), "sums", place)
         return b.load(different)
@@ -214,17 +211,21 @@ def _signs(statistics):
     return emit
 
 
-def _sums(c, pixels, kind, term):
-    """Of pixel p, output o: sum over n of term(x[i + p step + places[n]], w[j + n LANES + o])."""
-    totals = c.variables(pixels, c.number(0, kind))
+def sums(c, pixels, term, kind=FLOATS, vectors=1):
+    """[[sum over n of term(x[i + p step + places[n]], w[j + (n vectors + v) LANES])], v], p], w a
+    vector of outputs; without `places` over all n below step."""
+    totals = [c.variables(vectors, c.number(0, kind)) for _ in range(pixels)]
     starts = [c.plus(c["i"], (c["step"], p)) for p in range(pixels)]
-    with cgutils.for_range(c.builder, c.array("places").nitems) as loop:
-        place = c.one("places", loop.index)
-        weights = c.load("w", c.plus(c["j"], (loop.index, LANES)), kind)
-        for total, start in zip(totals, starts, strict=True):
-            x = c.all(c.one("x", c.builder.add(start, place)), kind)
-            c.add_to(total, term(x, weights))
-    return [c.get(total) for total in totals]
+    count = c.array("places").nitems if "places" in c else c["step"]
+    with cgutils.for_range(c.builder, count) as n:
+        place = c.one("places", n.index) if "places" in c else n.index
+        there = c.plus(c["j"], (n.index, vectors * LANES))
+        weights = [c.load("w", c.plus(there, v * LANES), kind) for v in range(vectors)]
+        for start, its in zip(starts, totals, strict=True):
+            x = c.all(c.one("x", c.plus(start, place)), kind)
+            for total, weight in zip(its, weights, strict=True):
+                c.add_to(total, term(x, weight))
+    return [[c.get(total) for total in its] for its in totals]
 
 
 def _to_out(c, lanes, index):
@@ -236,9 +237,9 @@ def _to_out(c, lanes, index):
 def _products(pixels):
     """A matrix product of some pixels: out[o + p wide + k] (+)= bias[k] + sum of x w."""
 
-    @emitted("x i step places w j bias k out o wide add")
+    @emitted("x i step w j bias k out o wide add")
     def emit(c):
-        for p, total in enumerate(_sums(c, pixels, FLOATS, lambda x, w: x * w)):
+        for p, [total] in enumerate(sums(c, pixels, mul)):
             _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["wide"], p)))
 
     return emit
@@ -250,17 +251,15 @@ def _binary(pixels):
         t = (start[k of the pixel's kind] - 2 popcounts) scale[s] + before[k]
         out[o + p wide] (+)= (t > 0 ? t : slope[k] t) + after[k]
 
-    The row of `start` for a pixel is kinds[q + p] + kind.
-    """
+    The row of `start` for a pixel is kinds[q + p] + kind."""
 
     @emitted("x i step places w j start kinds q kind scale s before slope after k out o wide add")
     def emit(c):
         scale, one = c.load("scale", c["s"]), c.number(1.0)
         before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
-        differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).call("llvm.ctpop.v8i64"))
-        for p, total in enumerate(differ):
-            q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
-            row = c.builder.add(c.one("kinds", q), c["kind"])
+        differ = sums(c, pixels, lambda x, w: (x ^ w).call("llvm.ctpop.v8i64"), _WORDS)
+        for p, [total] in enumerate(differ):
+            row = c.plus(c.one("kinds", c.plus(c["q"], p)), c["kind"])
             first = c.load("start", c.plus(c["k"], (row, c["wide"])), _INTS)
             total = Lanes(c.builder, c.builder.trunc(total.value, _INTS))
             t = c.builder.sitofp((first - (total + total)).value, FLOATS)

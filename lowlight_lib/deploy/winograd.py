@@ -2,24 +2,20 @@
 
     y = A [sum over channels of (G w G^T) (B x B^T)] A^T        products in [] place by place
 
-x is a tile of 6x6 pixels, y the 4x4 results (of a 3x3 kernel) or 2x2 (of a 5x5) that it has. For
-each pair of channels that takes 36 products, where the sums as they are written take 144 or 100.
-Rounding grows with it: about four times that of the plain sums, 1e-5 of a result's size.
-Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
-What it is worth: docs/performance.md.
-"""
+x is a tile of 6x6 pixels, y the 4x4 results (of a 3x3 kernel) or 2x2 (of a 5x5) that it has: 36
+products for each pair of channels, where the sums as they are written take 144 or 100. Rounding is
+about four times that of the plain sums, 1e-5 of a result's size. See docs/performance.md.
+Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016."""
 
 from functools import reduce
-from operator import add
+from operator import add, mul
 
 import numpy as np
 import torch
-from llvmlite import ir
 from numba import prange
-from numba.core import cgutils
 from torch import nn
 
-from .vectors import FLOATS, LANES, emitted, kernel, move, threads_of_torch
+from .vectors import LANES, emitted, kernel, move, sums, threads_of_torch
 
 SIDE = 6  # of a tile
 POINTS = (0, 1, -1, 2, -2)  # and infinity: where the polynomials are multiplied
@@ -45,10 +41,8 @@ def fits(layer) -> bool:
 
 
 class WinogradConv2d(nn.Module):
-    """What an `nn.Conv2d` that `fits` computes, in float32 on the CPU, without gradients.
-
-    Shapes: (N, C, H, W) -> (N, C', H, W), channels last, but of few channels plane by plane.
-    """
+    """What an `nn.Conv2d` that `fits` computes, in float32 on the CPU, without gradients: channels
+    last, but of few channels plane by plane. Shapes: (N, C, H, W) -> (N, C', H, W)."""
 
     def __init__(self, layer) -> None:
         super().__init__()
@@ -68,13 +62,12 @@ class WinogradConv2d(nn.Module):
         self.reflect = layer.padding_mode == "reflect"
 
     def forward(self, x):
-        given = x.permute(0, 2, 3, 1).contiguous().numpy()
         planes = self.outputs < OUTPUTS  # mostly pictures, whose pixels are then shuffled
         layout = torch.contiguous_format if planes else torch.channels_last
         out = torch.empty(len(x), self.outputs, *x.shape[2:], memory_format=layout)
+        given, result = x.permute(0, 2, 3, 1).contiguous().numpy(), out.permute(0, 2, 3, 1).numpy()
         with threads_of_torch() as parts:
-            how = self.weights, self.bias, self.kernel, self.reflect
-            convolve(given, *how, out.permute(0, 2, 3, 1).numpy(), parts)
+            convolve(given, self.weights, self.bias, self.kernel, self.reflect, result, parts)
         return out
 
 
@@ -111,8 +104,8 @@ def _out_of(kernel_side):
     @emitted("m j far bias k y i line step")
     def emit(c):
         """y[i] and on = A m A^T + bias."""
-        far, bias = c["far"], c.load("bias", c["k"])
-        tile = _load(c, "m", "j", c.builder.mul(far, ir.Constant(far.type, SIDE)), far)
+        bias = c.load("bias", c["k"])
+        tile = _load(c, "m", "j", c.plus(c["far"], (c["far"], SIDE - 1)), c["far"])
         for row, values in enumerate(_both_ways(c, a, tile)):
             for column, value in enumerate(values):
                 to = c.plus(c["i"], (c["line"], row), (c["step"], column))
@@ -122,23 +115,13 @@ def _out_of(kernel_side):
 
 
 def _products(tiles):
-    """m[o + p far + output] = sum over n of v[i + p n + ...] u[j + ...]: OUTPUTS of `tiles`."""
+    """m[o + p far + output] = sum over n of x[i + p step + n] w[j + ...]: OUTPUTS of `tiles`."""
 
-    @emitted("v i n u j m o far")
+    @emitted("x i step w j m o far")
     def emit(c):
-        halves, one = range(0, OUTPUTS, LANES), ir.Constant(c["n"].type, 1)
-        totals = [c.variables(len(halves), c.number(0.0)) for _ in range(tiles)]
-        starts = [c.plus(c["i"], (c["n"], p)) for p in range(tiles)]
-        with cgutils.for_range(c.builder, c["n"]) as loop:
-            first = c.plus(c["j"], (loop.index, OUTPUTS))
-            weights = [c.load("u", c.plus(first, (one, half))) for half in halves]
-            for start, sums in zip(starts, totals, strict=True):
-                x = c.all(c.one("v", c.builder.add(start, loop.index)), FLOATS)
-                for total, weight in zip(sums, weights, strict=True):
-                    c.add_to(total, x * weight)
-        for p, sums in enumerate(totals):
-            for half, total in zip(halves, sums, strict=True):
-                c.store(c.get(total), "m", c.plus(c["o"], (c["far"], p), (one, half)))
+        for p, its in enumerate(sums(c, tiles, mul, vectors=OUTPUTS // LANES)):
+            for v, total in enumerate(its):
+                c.store(total, "m", c.plus(c["o"], (c["far"], p), v * LANES))
 
     return emit
 
@@ -151,8 +134,7 @@ _many, _one = _products(TILES), _products(1)
 def _place(i, size, reflect):
     """Where line i is, outside of 0 .. size - 1 too; -1 where there are zeros."""
     if reflect:
-        i = abs(i)
-        return 2 * size - 2 - i if i >= size else i
+        return 2 * size - 2 - i if i >= size else abs(i)
     return i if 0 <= i < size else -1
 
 

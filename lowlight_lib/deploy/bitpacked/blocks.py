@@ -1,7 +1,5 @@
-"""The blocks of BRVE with bits for signs: packed weights, and how a layer runs.
-
-How borders and zeros are treated is said in `kernels`. Built in notebooks/13_deploy, section 5.
-"""
+"""The blocks of BRVE with bits for signs: packed weights, and how a layer runs. How borders and
+zeros are treated is said in `kernels`. Built in notebooks/13_deploy, section 5."""
 
 from types import SimpleNamespace
 
@@ -58,8 +56,7 @@ class PackedConv:
     Args:
         bits: uint8 (outputs, bytes), of `BinaryConv2d.as_bits`.
         shape: of the weight, (outputs, inputs, k, k).
-        fixed: {input channel: its sign} of those that are the same everywhere and are not given.
-    """
+        fixed: {input channel: its sign} of those that are the same everywhere and are not given."""
 
     def __init__(self, bits, shape, stride=1, fixed=None):
         (o, c, k, _), fixed = shape, fixed or {}
@@ -125,8 +122,7 @@ class PackedConv:
 
         A sum is (places) - 2 (places that differ). Outside the frame the bits are 0 and differ
         where a weight is 1: such a place starts with twice the number of those, instead of the
-        number of channels (and the fixed sum).
-        """
+        number of channels (and the fixed sum)."""
         if (h, w) not in self._borders:
             (ys, kinds_y), (xs, kinds_x) = (self._inside(n) for n in (h, w))
             inside = ys[:, None, :, None] & xs[None, :, None, :]  # (kinds, kinds, k, k)

@@ -25,8 +25,7 @@ class PackedBrve:
 
     The real convolutions at both ends are PyTorch's. Threads: as `torch.get_num_threads()` says.
     `state` is of `pack_state` or `checkpoint.read_packed`, else OptionError; of `net`, a `Brve`,
-    the weights are not looked at (it may be on "meta").
-    """
+    the weights are not looked at (it may be on "meta")."""
 
     def __init__(self, state, net):
         self._net, self.spec = net, net.spec
