@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -56,8 +56,7 @@ def export(
     precisions = list(dict.fromkeys(p for word in precision for p in word.split(",")))
     if unknown := [p for p in precisions if p not in PRECISIONS]:
         raise OptionError(f"unknown precision {unknown[0]!r}", todo=f"use {', '.join(PRECISIONS)}")
-    small, int8 = precisions != ["float32"], "int8" in precisions
-    if small:
+    if small := precisions != ["float32"]:
         calibrations.check_key(key)
     if format_ == "program" and (small or evaluate):
         raise OptionError("a program is float32, and not scored here", todo="--format onnx")
@@ -65,29 +64,29 @@ def export(
         bench.check_stills(key)
         if not evaluate.is_dir():
             raise DataError("is no folder", file=evaluate, todo="check --evaluate")
+    int8 = "int8" in precisions
     if calibration and not int8:
         raise OptionError("--calibration is for int8", todo="add --precision int8")
     network = checkpoints.load(key, need_weights(checkpoint))
     stages = tuple(units(network))
     names = _names(key, out, precisions, stages, SUFFIXES[format_])
     paths = [path for files in names.values() for path in files.values()]
-    npz = paths[0].with_name(f"{key}-calibration.npz")
     given = calibration is not None and calibration.suffix.lower() == ".npz"
-    for path in (*paths, *([npz] if int8 and not given else [])):
+    npz = [paths[0].with_name(f"{key}-calibration.npz")] if int8 and not given else []
+    for path in (*paths, *npz):
         if path.exists() and not force:
             raise OutputError("exists already", file=path, todo="use --force, or another -o")
     inputs = calibrations.calibration_set(key, calibration or DEFAULT_DATA) if int8 else None
-    if int8 and not given:
-        calibrations.write_calibration(npz, key, inputs)
-    chosen = outputs and [n.strip() for n in outputs.split(",")]
-    written = []
+    for path in npz:
+        calibrations.write_calibration(path, key, inputs)
+    chosen, found = outputs and [n.strip() for n in outputs.split(",")], {"model": key, "files": []}
     for stage in stages:
         for row in _write(network, chosen, stage, {p: names[p][stage] for p in names}, inputs):
-            written.append(row)
+            found["files"].append(row)
             say(", ".join(f"{name} {value}" for name, value in row.items()))
-    found = {"model": key, "files": written}
     if evaluate:
-        how = {"limit": limit, "gamma": gamma, "progress": not as_json}
+        how = {"limit": limit, "progress": not as_json}
+        how |= {} if gamma is None else {"gamma": gamma}
         found["table"] = bench.compare(network, names, evaluate, **how)
         say(bench.comparison_table(found["table"]))
     if as_json:
@@ -97,22 +96,23 @@ def export(
 def _write(network, outputs, stage, files, inputs):
     """Check a stage, write it as {precision: path}, and yield what became of each."""
     from ..deploy import quantise
+    from ..deploy.engines import as_bytes
     from ..deploy.export import to_onnx, to_program, verify, write
 
     with tempfile.TemporaryDirectory() as folder:
-        if program := next(iter(files.values())).suffix == ".pt2":
+        if next(iter(files.values())).suffix == ".pt2":
             made = to_program(network, Path(folder, "a.pt2"), outputs=outputs, stage=stage)
         else:
             made = to_onnx(network, outputs=outputs, stage=stage)
         difference = verify(network, made, outputs, stage)
         for precision, path in files.items():
-            file, more = cast(Any, made), {"max_difference": difference}
+            file, more = made, {"max_difference": difference}
             if precision == "float16":
                 file, more = quantise.to_float16(made), {}
             elif precision == "int8":
                 file = quantise.to_int8(made, inputs)
                 more = {"kernels": quantise.int8_kernels(file)}
-            write(path, file.read_bytes() if program else file.SerializeToString())
+            write(path, as_bytes(file))
             row = {"file": str(path), "bytes": path.stat().st_size, "stage": stage}
             yield row | {"precision": precision} | more
 

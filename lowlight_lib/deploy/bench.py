@@ -1,10 +1,6 @@
-"""How fast and how good each form of a network is, against PyTorch as it is, in one run.
-
-    lowlight bench --out runs/bench.json --checkpoint redi=W
-
-Times are taken in turns, so that whatever else the machine does disturbs all alike.
-Built in notebooks/13_deploy, sections 3 and 6.
-"""
+"""How fast and how good each form of a network is, against PyTorch as it is, in one run: times are
+taken in turns, so that whatever else the machine does disturbs all alike.
+Built in notebooks/13_deploy, sections 3 and 6."""
 
 import contextlib
 import statistics
@@ -19,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 
 from .. import allocator, models
 from ..blocks.binary import binary_layers
@@ -28,7 +25,7 @@ from ..evaluation.results import commit, weights_id
 from ..models import WHOLE_NETWORK, Task
 from ..restore.window import out_of_memory
 from ..training import checkpoint as checkpoints
-from .cost import count, in_turns
+from .cost import count, in_turns, spread
 from .engines import as_bytes, folded, precisions
 from .export import write
 from .memory import process_peak, with_system_allocator
@@ -47,9 +44,9 @@ def bench(
 ) -> list[dict]:  # fmt: skip
     """Time networks by every engine there is, eager PyTorch beside it in every round.
 
-    Eager is the network as it was loaded, in inference mode, in a process that keeps its pages
-    (`allocator`). Where that changes anything, "system" is the same with the C library's own ways,
-    in a process beside this one. In each round every form runs once, and a matrix product.
+    Eager is the network as it was loaded, in a process that keeps its pages (see `allocator`), and
+    "system", in a process beside this one, where the C library has its own ways. In each round
+    every form runs once, and a matrix product.
 
     Args:
         keys, backends: default all systems, and of `runtime.BACKENDS` all that are installed.
@@ -57,16 +54,13 @@ def bench(
         weights: {key: file of weights}; the others are drawn, seed 0.
         quantised: {key: .onnx} quantised networks, for rows of precision "int8".
         memory: measure each in a process of its own, too.
-        progress: say on stderr what runs.
     Returns:
         Rows: what ran, of which "weights" are "drawn" or the file's name; "seconds" (the median),
         "p10", "p90", "ratio" (eager's median through it), "gmacs" (of a call), "gflops" (binary
         ones too), "peak_gflops" (of the matrix product, or None), "share" (of it); "memory_bytes"
         (the most a process had), "memory_added_bytes" (the call's part), or None; "max_difference"
         and "psnr" (dB, peak 1) to eager's output. A form that does not run has "error" instead.
-    Raises:
-        OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`.
-    """
+    OptionError: unknown names, a size, too little memory. CheckpointError: of `weights`."""
     weights, quantised = weights or {}, quantised or {}
     keys = list(keys or models.SYSTEMS)
     for key in (*keys, *weights, *quantised):
@@ -119,28 +113,26 @@ def scene(shape, seed=0) -> torch.Tensor:
 class _Case:
     def __init__(self, key, size, weights, quantised, folder, progress):
         self.key, self.size, self.folder, self.progress = key, size, folder, progress
-        self.shape = input_shape(key, size)
+        self.shape, self.quantised = input_shape(key, size), quantised
         torch.manual_seed(0)
         self.net = checkpoints.load(key, weights) if weights else models.build(key).eval()
-        self.quantised, self.x = quantised, scene(self.shape)
+        self.x = scene(self.shape)
         self.macs = count(folded(self.net), self.shape).macs
         self.about = {
-            "model": key, "input": list(self.shape), "size": size,
-            "weights": Path(weights).name if weights else "drawn",
+            "model": key, "input": list(self.shape), "size": size, "torch": torch.__version__,
+            "weights": Path(weights).name if weights else "drawn", "commit": commit(),
             "weights_id": weights_id(weights), "threads": torch.get_num_threads(),
-            "torch": torch.__version__, "commit": commit(),
         }  # fmt: skip
 
     def rows(self, backends, repeats, memory):
         forms: dict[tuple[str, str], Callable] = {("eager", "float32"): self.net}
         rows, failed = [], []
-        for backend, precision in self._wanted(backends):
-            self._say(f"preparing {self.key} for {backend}, {precision}")
+        for name in self._wanted(backends):
+            self._say("preparing {} for {}, {}".format(self.key, *name))
             try:
-                file = self._file(backend, precision)
-                forms[backend, precision] = prepare(self.net, self.x, backend, precision, file=file)
+                forms[name] = prepare(self.net, self.x, *name, file=self._file(*name))
             except OptionError as e:
-                failed.append(self._row(backend, precision, error=e.what))
+                failed.append(self._row(*name, error=e.what))
         with torch.inference_mode(), out_of_memory(self.shape):
             wanted = _flat(self.net(self.x))
             for name, form in forms.items():
@@ -153,7 +145,7 @@ class _Case:
         for row in rows:
             row |= {"memory_bytes": None, "memory_added_bytes": None}
             if memory and row["backend"] != "system":
-                row |= self._memory(row["backend"], row["precision"])
+                self._measure(row)
         return rows + failed
 
     def _wanted(self, backends):
@@ -179,19 +171,13 @@ class _Case:
                     calls["system", "float32"] = call
                     calls["pause"] = lambda: time.sleep(0.3)  # its threads still spin for a while
                     rows.insert(1, rows[0] | {"backend": "system", "max_difference": None})
-            times = in_turns(calls, repeats)
-        spread = {name: np.percentile(t, (10, 50, 90)) for name, t in times.items()}
+            found = {name: spread(times) for name, times in in_turns(calls, repeats).items()}
         for row in rows:
-            p = row["precision"]
-            p10, seconds, p90 = map(float, spread[row["backend"], p])
-            gflops = 2e-9 * self.macs / seconds
-            peak = 2e-9 * side**3 / float(spread[p][1]) if p in spread else None
-            row |= {
-                "seconds": seconds, "p10": p10, "p90": p90,
-                "ratio": float(spread["eager", "float32"][1]) / seconds,
-                "gmacs": self.macs / 1e9, "gflops": gflops, "peak_gflops": peak,
-                "share": peak and gflops / peak,
-            }  # fmt: skip
+            row |= found[row["backend"], row["precision"]] | {"gmacs": self.macs / 1e9}
+            row["gflops"], square = 2 * row["gmacs"] / row["seconds"], found.get(row["precision"])
+            row["ratio"] = found["eager", "float32"]["seconds"] / row["seconds"]
+            row["peak_gflops"] = square and 2e-9 * side**3 / square["seconds"]
+            row["share"] = square and row["gflops"] / row["peak_gflops"]
 
     def _row(self, backend, precision, **found):
         return self.about | {"backend": backend, "precision": precision, **found}
@@ -204,19 +190,19 @@ class _Case:
 
     @cached_property
     def _files(self):
-        protos = export_files(self.net)
-        paths = {name: self.folder / f"{name}.onnx" for name in protos}
-        return {n: str(write(paths[n], p.SerializeToString())) for n, p in protos.items()}
+        protos = export_files(self.net).items()
+        return {n: str(write(self.folder / f"{n}.onnx", p.SerializeToString())) for n, p in protos}
 
-    def _memory(self, backend, precision):
-        self._say(f"memory of {self.key} by {backend}, {precision}")
-        how = {"backend": backend, "precision": precision, "file": self._file(backend, precision)}
+    def _measure(self, row):
+        how = {name: row[name] for name in ("backend", "precision")}
+        self._say("memory of {} by {}, {}".format(self.key, *how.values()))
+        how["file"] = self._file(**how)
         try:
-            peak = process_peak(self.key, self.shape, how=None if backend == "eager" else how)
+            eager = row["backend"] == "eager"
+            peak = process_peak(self.key, self.shape, how=None if eager else how)
+            row |= {"memory_bytes": peak.peak, "memory_added_bytes": peak.added}
         except OptionError as e:
             self._say(str(e))
-            return {}
-        return {"memory_bytes": peak.peak, "memory_added_bytes": peak.added}
 
     def _say(self, what):
         if self.progress:
@@ -224,58 +210,50 @@ class _Case:
 
 
 def _flat(out):
-    return torch.cat([y.flatten() for y in ([out] if torch.is_tensor(out) else out)])
+    return torch.cat([y.flatten() for y in tree_leaves(out)])
 
 
-def compare(
-    model, files, data_root, *, limit=None, gamma=None, engines=None, rounds=ROUNDS, progress=True
-) -> list[dict]:
+def compare(model, files, data_root, *, engines=None, rounds=ROUNDS, **options) -> list[dict]:
     """Score files of one network, and itself in PyTorch, on the same images; time their calls.
 
     Args:
         files: {precision: {unit: path or onnx.ModelProto}} of that network.
-        engines: of "onnxruntime", "openvino"; default those installed.
-    Returns:
-        Rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
-        mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime).
-    """
+        engines: of "onnxruntime", "openvino", as far as they have a precision; default those here.
+        options: of `evaluation.test`.
+    Returns rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
+        mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime)."""
     key, inputs = models.spec_of(model).key, []
     check_stills(key)
     model.eval()
 
+    @torch.no_grad()
     def eager(x):
-        if len(inputs) < INPUTS:
-            inputs.append(x)
-        with torch.no_grad():
-            return model(x)
+        inputs.extend([x] if len(inputs) < INPUTS else [])
+        return model(x)
 
     engines = engines or [e for e in ("onnxruntime", "openvino") if find_spec(e)]
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    size = sum(p.nbytes for p in model.parameters())
     forms: dict[tuple[str, str], tuple[Callable, int, dict | None]] = {}
-    forms["torch", "float32"] = models.with_spec(eager, model.spec), weights, None
+    forms["torch", "float32"] = models.with_spec(eager, model.spec), size, None
     for precision, units in files.items():
         size = sum(len(as_bytes(file)) for file in units.values())
-        for engine in engines:
-            if precision not in precisions(engine):
-                continue  # it would compute in float32 and say float16
+        for engine in (e for e in engines if precision in precisions(e)):
             its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
             fast = prepare(model, None, engine, precision, file=units)
             forms[engine, precision] = fast, size, its
-    rows, options = [], {"limit": limit, "progress": progress}
-    options |= {} if gamma is None else {"gamma": gamma}
+    rows = []
     for (engine, precision), (network, size, kernels) in forms.items():
         with tempfile.TemporaryDirectory() as folder:
             [row] = test(key, data_root, folder, network=network, pictures=False, **options)
         about = {"engine": engine, "precision": precision, "bytes": size, "kernels": kernels}
         rows.append(about | {name: row[name] for name in ("psnr", "ssim", "images")})
-    networks = [network for network, *_ in forms.values()]
-    times = [[] for _ in rows]
+    times = {name: [] for name in forms}
     for x in inputs:
-        calls = {i: lambda net=net, x=x: net(x) for i, net in enumerate(networks)}
+        calls = {name: lambda net=net, x=x: net(x) for name, (net, *_) in forms.items()}
         in_turns(calls, 1)  # an engine may compile for each size
-        for i, seconds in in_turns(calls, rounds).items():
-            times[i] += [(s, x.numel() / x.shape[-3]) for s in seconds]
-    for row, its in zip(rows, times, strict=True):
+        for name, seconds in in_turns(calls, rounds).items():
+            times[name] += [(s, x.numel() / x.shape[-3]) for s in seconds]
+    for row, its in zip(rows, times.values(), strict=True):
         row["seconds"] = statistics.median(s for s, _ in its)
         row["images_per_s"] = len(its) / sum(s for s, _ in its)
         row["mpixel_per_s"] = statistics.median(p / s for s, p in its) / 1e6
@@ -299,10 +277,9 @@ def comparison_table(rows) -> str:
             f"{r['mpixel_per_s']:9.3f}"
         )
     exact = {r["engine"]: r["seconds"] for r in rows if r["precision"] == "float32"}
-    for r in rows:
-        if r["precision"] == "int8" and r["kernels"]:
-            kernels = ", ".join(f"{n} {op}" for op, n in r["kernels"].items())
-            lines.append(f"int8 in {r['engine']}: {kernels}")
-            if of := exact.get(r["engine"]):
-                lines[-1] += f", {of / r['seconds']:.2f} times its float32"
+    for r in (r for r in rows if r["precision"] == "int8" and r["kernels"]):
+        kernels = ", ".join(f"{n} {op}" for op, n in r["kernels"].items())
+        lines.append(f"int8 in {r['engine']}: {kernels}")
+        if of := exact.get(r["engine"]):
+            lines[-1] += f", {of / r['seconds']:.2f} times its float32"
     return "\n".join(lines)

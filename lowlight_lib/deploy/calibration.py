@@ -1,7 +1,5 @@
-"""What an int8 network is calibrated on: inputs as the network sees them, in one npz file.
-
-None of them is from the test set. Built in notebooks/13_deploy, section 3.
-"""
+"""What an int8 network is calibrated on: inputs as the network sees them, in one npz file. None of
+them is from the test set. Built in notebooks/13_deploy, section 3."""
 
 import io
 import json
@@ -26,7 +24,7 @@ COUNT = 16
 
 
 def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
-    """Inputs of a system; none should be of a test picture.
+    """Inputs of a system, float32 (1, C, h, w), sides multiples of the network's.
 
     Args:
         source: an npz of `write_calibration`, or with pictures of 8 bits; or a data root, of which
@@ -34,27 +32,23 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
             or a folder of photographs (or of npz, one in each), or of raw files, these amplified
             by the estimate with m = 5.
         count: this many of them, evenly spread.
-        side: of the crop from each one's middle, by default as the card says, at most.
-    Returns float32 arrays (1, C, h, w), sides multiples of the network's.
-    Raises OptionError (see `check_key`), or DataError: nothing there, or damaged.
-    """
+        side: of the crop from each one's middle, at most; by default as the card says.
+    OptionError: see `check_key`. DataError: nothing there, or damaged."""
     check_key(key)
     source, card = Path(source), models.SYSTEMS[key]
     if source.suffix.lower() == ".npz":
         return read_calibration(source, key)
     if not source.is_dir():
         raise DataError("is no folder and no .npz", file=source, todo="check --calibration")
-    found = _pictures(card.spec, source, count)
-    if not found:
+    if not (found := _pictures(card.spec, source, count)):
         raise DataError("holds no pictures to calibrate on", file=source, todo="give others")
-    side = cast(Any, card.int8).side if side is None else side
+    side = side or cast(Any, card.int8).side
     return [_middle(x, side, card.spec.multiple, file) for x, file in found]
 
 
 def write_calibration(path, key, arrays) -> Path:
     """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON."""
-    named = {f"{i:04d}": np.asarray(a, np.float32)[0] for i, a in enumerate(arrays)}
-    buffer = io.BytesIO()
+    named, buffer = {f"{i:04d}": np.float32(a[0]) for i, a in enumerate(arrays)}, io.BytesIO()
     np.savez_compressed(buffer, **named, about=np.array(json.dumps({"format": 1, "key": key})))
     return write(path, buffer.getvalue())
 
@@ -71,17 +65,17 @@ def read_calibration(path, key) -> list[np.ndarray]:
         raise DataError(f"is for {of!r}, not for {key!r}", file=path, todo="write one for it")
     if not arrays:
         raise DataError("holds no inputs", file=path, todo="write it again")
-    m = spec.multiple
-    for name, a in arrays.items():
+    found, m = [], spec.multiple
+    for name, a in sorted(arrays.items()):
         if a.dtype == np.uint8 and spec.task is Task.PHOTO:
-            arrays[name] = pixels_of(a, 3, path).transpose(2, 0, 1)
-    for name, a in arrays.items():
+            a = pixels_of(a, 3, path).transpose(2, 0, 1)
         good = a.ndim == 3 and a.shape[0] == spec.channels and a.dtype.kind == "f" and min(a.shape)
         if not good or a.shape[1] % m or a.shape[2] % m or not np.isfinite(a).all():
             todo = f"finite floats ({spec.channels}, H, W), H and W multiples of {m}"
             said = f"array {name!r}, {a.dtype} {a.shape}, is no input of {key}"
             raise DataError(said, file=path, todo=todo)
-    return [a[None].astype(np.float32) for _, a in sorted(arrays.items())]
+        found.append(a[None].astype(np.float32))
+    return found
 
 
 def check_key(key) -> None:
@@ -100,29 +94,31 @@ def _pictures(spec, source, count):
     found: list[tuple[Any, Any, Any]]
     if (source / name).is_dir():
         data = open_dataset(recipes.usual(spec.key).replace(dataset=name.lower()), source, "train")
-        found = [(data.input(i), data.ratio(i), data.file(i)) for i in _spread(len(data), count)]
+        chosen = _spread(range(len(data)), count)
+        found = [(data.input(i), data.ratio(i), data.file(i)) for i in chosen]
     elif photos:
-        files = files_in(source, (*PHOTOS, ".npz"))
-        found = [(read_prediction(files[i]), 1, files[i]) for i in _spread(len(files), count)]
+        files = _spread(files_in(source, (*PHOTOS, ".npz")), count)
+        found = [(read_prediction(file), 1, file) for file in files]
     else:
         files = sorted(p for p in source.iterdir() if p.is_file() and not p.name.startswith("."))
-        raws = [read_raw(files[i]) for i in _spread(len(files), count)]
+        raws = map(read_raw, _spread(files, count))
         found = [(raw, find_amplification(raw, "auto", 5.0), raw.path) for raw in raws]
     if photos:
         return [(x.transpose(2, 0, 1), file) for x, _, file in found]
     return [(to_network_cfa(raw)[0].normalized()[None] * np.float32(a), f) for raw, a, f in found]
 
 
-def _spread(n, count):
-    """`count` numbers below n, evenly spread; all where there are fewer."""
-    return sorted({int(i) for i in np.linspace(0, n - 1, min(count, n)).round()}) if n else []
+def _spread(items, count):
+    """`count` of them, evenly spread; all where there are fewer."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round()
+    return [items[int(i)] for i in np.unique(places)]
 
 
 def _middle(x, side, multiple, file):
     """(C, H, W) -> (1, C, h, w) from its middle; at even lines, which keep a mosaic's phase."""
     step = max(multiple, 2) if x.shape[0] == 1 else 1
     h, w = (min(s, side) // step * step for s in x.shape[1:])
-    if not h or not w:
+    if 0 in (h, w):
         raise DataError(f"is {x.shape[2]}x{x.shape[1]}, smaller than {step}", file=file)
     top, left = ((s - t) // 2 // 2 * 2 for s, t in zip(x.shape[1:], (h, w), strict=True))
     return np.ascontiguousarray(x[None, :, top : top + h, left : left + w], np.float32)

@@ -5,9 +5,10 @@ import statistics
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from ..restore.window import out_of_memory
+from ..restore.window import device_of, out_of_memory
 from . import counting
 
 
@@ -27,9 +28,8 @@ class Cost:
 def count(model, input_shape, *, training=False) -> Cost:
     """What follows from shapes alone: all of `Cost` but the seconds, at once and for any size.
 
-    Of a module of `blocks.binary.binary_layers` the convolutions that it runs itself are binary,
-    and its `weight` counts 1/32. `training`: with the backward pass and what is kept for it.
-    """
+    Of `binary_layers` the convolutions that they run themselves are binary, and a `weight` counts
+    1/32. `training`: with the backward pass and what is kept for it."""
     with out_of_memory(input_shape):
         ops = counting.trace(model, input_shape, training=training)
     macs = sum(op.macs for op in ops)
@@ -41,8 +41,7 @@ def count(model, input_shape, *, training=False) -> Cost:
 
 def measure(model, input_shape, repeats=3) -> Cost:
     """Count, and time a network, put into eval mode; OptionError: no memory for the input."""
-    found = count(model.eval(), input_shape)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    found, device = count(model.eval(), input_shape), device_of(model)
     with torch.inference_mode(), out_of_memory(input_shape):
         x = torch.rand(input_shape, device=device)
 
@@ -57,8 +56,7 @@ def measure(model, input_shape, repeats=3) -> Cost:
 
 def timed(call, repeats) -> list[float]:
     """Seconds of each of so many calls, after one that is not counted."""
-    call()
-    return in_turns({"": call}, repeats)[""]
+    return in_turns({"": call}, repeats + 1)[""][1:]
 
 
 def in_turns(calls, rounds) -> dict:
@@ -70,6 +68,12 @@ def in_turns(calls, rounds) -> dict:
             call()
             times[name].append(time.perf_counter() - began)
     return times
+
+
+def spread(seconds) -> dict[str, float]:
+    """Of some times "p10", "seconds" (the median) and "p90"."""
+    p10, median, p90 = np.percentile(seconds, (10, 50, 90)).tolist()
+    return {"seconds": median, "p10": p10, "p90": p90}
 
 
 def summary(found) -> str:

@@ -1,13 +1,11 @@
-"""Counting without computing: one pass on tensors that have a shape and no memory.
-
-It runs on PyTorch's "meta" device: 12 megapixels take as long as 12 pixels.
-Built in notebooks/09_what_it_costs, sections 1 to 4.
-"""
+"""Counting without computing: one pass on tensors that have a shape and no memory, on PyTorch's
+"meta" device. Built in notebooks/09_what_it_costs, sections 1 to 4."""
 
 import contextlib
 import math
 import threading
 import weakref
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -20,6 +18,7 @@ from torch.utils.flop_counter import flop_registry
 
 from ..blocks.binary import binary_layers
 from ..errors import OptionError
+from ..restore.window import device_of
 
 _ACTIVATIONS = ("relu", "leaky_relu", "prelu", "_prelu_kernel", "elu", "hardtanh")
 
@@ -43,30 +42,24 @@ def trace(model, input_shape, *, training=False) -> list[Op]:
     """Every operation of one pass, in order.
 
     Nothing is computed, but for a network that looks at its values (a histogram, an `if`): it is
-    run on random numbers. Live bytes count float32 tensors that operations made: neither input nor
-    weights, in training the gradients of the weights too, no optimizer. `training`: with the
-    backward pass of a sum of the outputs. The model is left as it was.
-    """
+    run on random numbers. Live bytes are of what operations made, not of input and weights.
+    `training`: with the backward pass of a sum of the outputs."""
     was = model.training
     model.train(training)
     try:
         return _run(model, input_shape, "meta", training)
     except (RuntimeError, TypeError):  # what the meta device raises where values are needed
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        return _run(model, input_shape, device, training)
+        return _run(model, input_shape, device_of(model), training)
     finally:
         model.train(was)
 
 
 def by_module(model, input_shape, depth=1) -> dict[str, int]:
-    """MACs of each child, in the order in which they first run; their sum is the network's.
-
-    Of the dotted name `depth` parts are kept: 1 gives "hse", 2 "hse.leave".
-    """
-    found = {}
+    """MACs of each child, in the order in which they first run; their sum is the network's. Of the
+    dotted name `depth` parts are kept: 1 gives "hse", 2 "hse.leave"."""
+    found = Counter()
     for op in trace(model, input_shape):
-        name = ".".join(op.module.split(".")[:depth]) or "(itself)"
-        found[name] = found.get(name, 0) + op.macs
+        found[".".join(op.module.split(".")[:depth]) or "(itself)"] += op.macs
     return {name: macs for name, macs in found.items() if macs}
 
 
@@ -81,15 +74,12 @@ def parameters(model) -> tuple[int, int]:
 def ptflops_gmacs(model, input_shape, release="old") -> float:
     """The "GMac" of papers: what the counter of the time counts, mistakes included.
 
-    Beside the multiply-accumulates it counts one for each bias added, one for each output of an
-    activation, one for each input of a pooling, two for each input of a batch normalisation.
-    Release "old" takes a transposed convolution for an ordinary one: the weights times the *output*
-    positions, stride^2 times too many. "later" has that right, and takes the output to be as wide
-    as it is high when it adds the bias.
+    Beside the multiply-accumulates one for each bias added, output of an activation and input of a
+    pooling, two for each input of a batch normalisation. Release "old" takes a transposed
+    convolution for an ordinary one, stride^2 times too many; "later" has that right, and takes the
+    output to be as wide as it is high when it adds the bias.
     Source: ptflops, the counter named in the REDI repository. "old" reproduces the 41.38 and 440.46
-        that the authors print for 2048x4096, "later" the 562.06 of their Table 1, if 2848x4256 goes
-        in upright (width first).
-    """
+        that the authors print for 2048x4096, "later" the 562.06 of their Table 1, width first."""
     if release not in ("old", "later"):
         raise OptionError(f"unknown release {release!r}", todo="use old or later")
 
@@ -113,13 +103,11 @@ def ptflops_gmacs(model, input_shape, release="old") -> float:
 def as_published_binary(model, input_shape) -> dict[str, int]:
     """The operations of a binary network as BRVE's released counter takes them.
 
-    A binary MAC counts 1/64, a real one 1, and so does each number that a convolution's bias, a
-    learned shift, an activation or a pooling touches, and each that is upsampled, of the first item
-    of a batch only. Signs, residuals, scales, shifts of frames count 0, and of the attention's
-    statistics all but one mean (inferred from its 1.469 G a frame).
+    A binary MAC counts 1/64, a real one 1, and so does each number that a bias, a learned shift, an
+    activation or a pooling touches, and each upsampled one of the first item of a batch. All else
+    counts 0, of the attention's statistics all but one mean (inferred from its 1.469 G a frame).
     Returns {"binary", "real" (with biases), "other"}.
-    Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50.
-    """
+    Source: BRVE's released tools/get_flops_bnn.py, as described; 4x128x128, clips of 50."""
     found = {"binary": 0, "real": 0, "other": 0}
     for op in trace(model, input_shape):
         outputs, kind = math.prod(op.output), op.kind.rstrip("_")
@@ -136,11 +124,9 @@ def as_published_binary(model, input_shape) -> dict[str, int]:
 
 
 def as_published(model, input_shape) -> dict[str, float]:
-    """What the counters of released code print for a network, in units of 1e9, by their names.
-
-    For a network with binary layers BRVE's, for all frames and for one. Else ptflops, later with
-    the width first; and thop / 0.9 * 2, as the zoo that deploys PairLIE has it, with biases.
-    """
+    """What the counters of released code print for a network, in units of 1e9, by their names:
+    BRVE's for binary layers, else ptflops, "later" with the width first, and thop / 0.9 * 2, as the
+    zoo that deploys PairLIE has it, with biases."""
     if binary_layers(model):
         whole = sum(as_published_binary(model, input_shape).values()) / 1e9
         return {"get_flops_bnn": whole, "get_flops_bnn, a frame": whole / input_shape[0]}
@@ -189,14 +175,14 @@ class _Tracer(TorchDispatchMode):
         del self._running[-1:]
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        inputs = [t for t in args if torch.is_tensor(t)]
+        inputs, kwargs = [t for t in args if torch.is_tensor(t)], kwargs or {}
         known = {t.untyped_storage()._cdata for t in inputs}
-        out = func(*args, **(kwargs or {}))
+        out = func(*args, **kwargs)
         outputs = [t for t in tree_leaves(out) if torch.is_tensor(t)]
         for t in outputs:
             self._count(t.untyped_storage(), known)
         if outputs:
-            self._write(func, args, kwargs or {}, inputs, out, outputs[0])
+            self._write(func, args, kwargs, inputs, out, outputs[0])
         return out
 
     def _write(self, func, args, kwargs, inputs, out, first):
@@ -208,8 +194,7 @@ class _Tracer(TorchDispatchMode):
         elif formula := flop_registry.get(func._overloadpacket):
             macs = formula(*args, **kwargs, out_val=out) // 2  # a multiply and an add are two there
         if kind == "convolution":
-            kind = "transposed convolution" if args[6] else kind
-            bias = args[2] is not None
+            kind, bias = "transposed convolution" if args[6] else kind, args[2] is not None
         module, binary = self._running[-1] if self._running else ("", False)
         a, b, *_ = *(tuple(t.shape) for t in inputs[:2]), (), ()
         self.ops.append(Op(module, kind, macs, binary, a, b, tuple(first.shape), bias, self._live))

@@ -2,8 +2,7 @@
 
 An engine of a unit of a network (`models.ExportUnit`) takes padded float32 tensors of batch 1 on
 the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
-Built in notebooks/13_deploy, section 4.
-"""
+Built in notebooks/13_deploy, section 4."""
 
 import contextlib
 import copy
@@ -21,8 +20,6 @@ from ..blocks.dense import fold_weight_norm
 from ..errors import OptionError
 
 SHAPES = 4  # that OpenVINO keeps compiled; the oldest goes first
-EXTRA = 'pip install "lowlight-lab[deploy]"'
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
@@ -32,14 +29,12 @@ def folded(model):
 
 
 class TorchEngine:
-    """PyTorch, operation by operation, with channels last; the module is taken, not copied.
-
-    In float32 on the CPU the convolutions that `winograd.fits` takes are computed that way.
-    """
+    """PyTorch, operation by operation, with channels last; the module is taken, not copied. In
+    float32 on the CPU the convolutions that `winograd.fits` takes are computed that way."""
 
     def __init__(self, module, precision="float32"):
         self.device = next(module.parameters(), torch.zeros(())).device
-        self.dtype = _DTYPES[precision]
+        self.dtype = getattr(torch, precision)
         self.module = module.to(self.dtype).to(memory_format=torch.channels_last)
         if (self.device.type, precision) == ("cpu", "float32"):
             from . import winograd
@@ -53,9 +48,8 @@ class TorchEngine:
                     layer.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
     def __call__(self, *inputs):
-        inputs = (x.to(self.device, self.dtype) for x in inputs)
         with torch.no_grad():
-            out = self.module(*inputs)
+            out = self.module(*(x.to(self.device, self.dtype) for x in inputs))
         return [y.float().contiguous() for y in ([out] if torch.is_tensor(out) else out)]
 
 
@@ -65,7 +59,7 @@ class OpenVinoEngine:
     def __init__(self, file, precision="float32"):
         import openvino
 
-        self._ov, self._core = openvino, openvino.Core()
+        self._core = openvino.Core()
         self._model = self._core.read_model(as_bytes(file))
         self._config = {  # without the first a CPU that has bfloat16 may compute in that
             "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
@@ -78,22 +72,20 @@ class OpenVinoEngine:
         arrays = _arrays(inputs)
         with self._lock:
             request = self._request(tuple(a.shape for a in arrays))
-            for i, a in enumerate(arrays):
-                request.set_input_tensor(i, self._ov.Tensor(a, shared_memory=True))
-            request.infer()
-            return [torch.from_numpy(y.data.copy()) for y in request.output_tensors]
+            done = request.infer(arrays, share_inputs=True)  # copies what comes out
+            return [torch.from_numpy(y) for y in done.to_tuple()]
 
     def _request(self, shapes):
-        compiled, request = self._ready.pop(shapes, (None, None))
-        for other, _ in self._ready.values():
-            other.release_memory()
-        if compiled is None:
+        request = self._ready.pop(shapes, None)
+        for other in self._ready.values():
+            other.get_compiled_model().release_memory()
+        if request is None:
             self._model.reshape(dict(zip(self._model.inputs, map(list, shapes), strict=True)))
             compiled = self._core.compile_model(self._model, "CPU", self._config)
             request = compiled.create_infer_request()
             while len(self._ready) >= SHAPES:
                 self._ready.popitem(last=False)
-        self._ready[shapes] = compiled, request
+        self._ready[shapes] = request
         return request
 
 
@@ -101,51 +93,56 @@ class OnnxRuntimeEngine:
     """ONNX Runtime on the CPU, one session for all shapes; `file` as of `as_bytes`."""
 
     def __init__(self, file):
-        self._session = onnx_session(file, torch.get_num_threads())
-        self._names = [i.name for i in self._session.get_inputs()]
+        self._run = onnx_call(file, torch.get_num_threads())
 
     def __call__(self, *inputs):
-        out = self._session.run(None, dict(zip(self._names, _arrays(inputs), strict=True)))
-        return [torch.from_numpy(y) for y in out]
+        return [torch.from_numpy(y) for y in self._run(*inputs)]
+
+
+def onnx_call(file, threads=0):
+    """A function, arrays or tensors -> list of arrays, of a .onnx; see `onnx_session`."""
+    session = onnx_session(file, threads)
+    names = [i.name for i in session.get_inputs()]
+    return lambda *inputs: session.run(None, dict(zip(names, _arrays(inputs), strict=True)))
 
 
 def _arrays(inputs):
-    return [np.ascontiguousarray(x.detach().cpu().numpy(), np.float32) for x in inputs]
+    arrays = (x.detach().cpu().numpy() if torch.is_tensor(x) else x for x in inputs)
+    return [np.ascontiguousarray(a, np.float32) for a in arrays]
 
 
 def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
-    """What a backend can compute in on this machine, float32 first; what a CPU lacks is left out.
-
-    A CPU without bfloat16 emulates it, several times slower than its float32.
-    """
+    """What a backend can compute in on this machine, float32 first; a CPU without bfloat16, which
+    would emulate it several times slower than its float32, has none."""
     if backend == "onnxruntime":
         return ("float32", "float16", "int8")  # the last two by a file in that precision
     if backend == "torch" and torch.device(device).type != "cpu":
         return ("float32", "bfloat16", "float16")
+    named = {"bfloat16": "BF16"} if cpu_has_bfloat16() else {}
     if backend == "torch":
-        return ("float32", *(("bfloat16",) if cpu_has_bfloat16() else ()))
+        return ("float32", *named)
     if backend == "bitpacked" or not find_spec("openvino"):
         return ("float32",)
     import openvino
 
     can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    named["float16"] = "FP16"
     # OpenVINO itself names BF16 on every CPU with AVX-512.
-    named = ({"bfloat16": "BF16"} if cpu_has_bfloat16() else {}) | {"float16": "FP16"}
     return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware (AVX-512 BF16, AMX, or ARM's BF16)."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # since torch 2.4
-    if any(getattr(torch.cpu, name, bool)() for name in asked):
-        return True
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):  # since torch 2.4
+        if getattr(torch.cpu, name, bool)():
+            return True
     with contextlib.suppress(OSError):  # PyTorch does not ask ARM's
         return platform.machine() == "aarch64" and "bf16" in Path("/proc/cpuinfo").read_text()
     return False
 
 
 def onnx_session(file, threads=0, profile=None):
-    """A session of ONNX Runtime on the CPU; threads 0 are all, a profile's path begins as given."""
+    """A session of ONNX Runtime on the CPU; threads 0 are all, a profile's path begins so."""
     [ort] = need("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
@@ -162,7 +159,8 @@ def need(*names):
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as e:
-        raise OptionError(f"{e.name or names[0]} is not installed", todo=EXTRA) from e
+        todo = 'pip install "lowlight-lab[deploy]"'
+        raise OptionError(f"{e.name or names[0]} is not installed", todo=todo) from e
 
 
 def as_bytes(file):

@@ -2,8 +2,7 @@
 
 A file holds one unit of a network (`models.export_units`), weight normalisation folded. Padding to
 multiples and cropping back is left to the caller (`blocks.padding.run_padded`): an exported graph
-would freeze it at the size of its example. Built in notebooks/13_deploy, section 1.
-"""
+would freeze it at the size of its example. Built in notebooks/13_deploy, section 1."""
 
 import contextlib
 import dataclasses
@@ -26,7 +25,7 @@ from ..blocks.binary import binary_layers
 from ..errors import DataError, OptionError
 from ..io.files import atomic_write
 from ..models import WHOLE_NETWORK, ExportUnit
-from .engines import folded, need, onnx_session
+from .engines import folded, need, onnx_call
 
 OPSET = 18  # of ONNX: old enough for runtimes of 2023, new enough for reflection
 TOLERANCE = 1e-4  # that a file may differ from PyTorch
@@ -46,7 +45,6 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     """Write a network as ONNX, float32, height and width free.
 
     Args:
-        model: of `models.build`; left as it was.
         path: the file, overwritten if it is there; None returns the onnx.ModelProto instead.
         outputs: of a network with several: the names of those wanted, in any order; default all.
         stage: the name in `units`, where a network is several; default "network".
@@ -61,11 +59,11 @@ def to_onnx(model, path=None, outputs=None, stage=None):
     unit, about = _unit(model, outputs, stage)
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        proto = cast("torch.onnx.ONNXProgram", torch.onnx.export(
-            cast(nn.Module, unit.module), args, dynamo=True, dynamic_shapes=free,
-            opset_version=OPSET, input_names=unit.inputs, output_names=unit.outputs,
-            external_data=False, verbose=False,
-        )).model_proto  # fmt: skip
+        made: Any = torch.onnx.export(
+            unit.module, args, dynamo=True, dynamic_shapes=free, opset_version=OPSET,
+            input_names=unit.inputs, output_names=unit.outputs, external_data=False, verbose=False,
+        )  # fmt: skip
+    proto = made.model_proto
     # They name inner sizes by products such as 16*height; runtimes find them anew.
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -81,7 +79,7 @@ def to_program(model, path, outputs=None, stage=None):
     (unit, about), buffer = _unit(model, outputs, stage), io.BytesIO()
     with quiet(), torch.no_grad():
         args, free = _free(unit)
-        program = torch.export.export(cast(nn.Module, unit.module), args, dynamic_shapes=free)
+        program = torch.export.export(unit.module, args, dynamic_shapes=free)
         torch.export.save(program, buffer, extra_files={HEADER: _to_json(about)})
     return write(path, buffer.getvalue())
 
@@ -89,49 +87,42 @@ def to_program(model, path, outputs=None, stage=None):
 def verify(model, file, outputs=None, stage=None, sizes=None) -> float:
     """Compare a file with PyTorch on the same inputs, at two sizes; the largest difference.
 
-    Of a binary network, which goes stage by stage, the best of several drawn inputs counts:
-    rounding flips signs in some of them, a wrong graph is wrong in all. Outputs and stage are as
-    exported, the file as of `read_about`, sizes (height, width) pairs, multiples of the network's.
-    DataError: they differ by more than `TOLERANCE`.
-    """
+    Of a binary network the best of several drawn inputs counts: rounding flips signs in some of
+    them, a wrong graph is wrong in all. Outputs and stage are as exported, the file as of
+    `read_about`, sizes (height, width). DataError: they differ by more than `TOLERANCE`."""
     unit, _ = _unit(model, outputs, stage)
     m = max(unit.multiple, 8)
     run, worst = open_file(file), 0.0
     for h, w in sizes or [(2 * m, 3 * m), (4 * m, m)]:
         found = []
-        for seed in range(DRAWS if binary_layers(cast(nn.Module, unit.module)) else 1):
+        for seed in range(DRAWS if binary_layers(unit.module) else 1):
             args = unit.draw(h, w, torch.Generator().manual_seed(seed))
             with torch.no_grad():
                 pairs = zip(run(*args), tree_leaves(unit.module(*args)), strict=True)
             found.append(np.max([np.abs(a - b.numpy()).max() for a, b in pairs]))
         worst = float(np.max([worst, np.min(found)]))  # numpy's let no NaN pass by
     if not worst <= TOLERANCE:
-        path = file if isinstance(file, (str, Path)) else None
         said = f"differs from PyTorch by {worst:.2g}, more than {TOLERANCE:g}"
-        raise DataError(said, file=path, todo="try other versions of torch and onnx")
+        raise DataError(said, file=_path(file), todo="try other versions of torch and onnx")
     return worst
 
 
 def open_file(file):
     """A callable, tensors -> list of arrays, of a .onnx, a .pt2 or an onnx.ModelProto."""
-    if isinstance(file, (str, Path)) and Path(file).suffix == ".pt2":
+    if (path := _path(file)) and path.suffix == ".pt2":
         with quiet():
-            program = torch.export.load(file).module()
+            program = torch.export.load(path).module()
         return torch.no_grad()(lambda *args: [y.numpy() for y in tree_leaves(program(*args))])
-    session = onnx_session(file)
-    names = [i.name for i in session.get_inputs()]
-    return lambda *args: session.run(None, dict(zip(names, map(np.asarray, args), strict=True)))
+    return onnx_call(file)
 
 
 def read_about(file) -> dict:
-    """What a file of ours, a path of a .onnx or .pt2 or an onnx.ModelProto, says of itself:
-    "spec", a `models.Spec`; "stage", "inputs", "outputs": names of the unit; "multiple" of height
-    and width; "precision"; "library", "torch": versions. DataError: it is not ours.
-    """
-    onnx = need("onnx")[0]
-    path = file if isinstance(file, (str, Path)) else None
+    """What a .onnx, .pt2 or onnx.ModelProto of ours says of itself: "spec", a `models.Spec`;
+    "stage", "inputs", "outputs": names of the unit; "multiple" of height and width; "precision";
+    "library", "torch": versions. DataError: it is not ours."""
+    onnx, path = need("onnx")[0], _path(file)
     try:
-        if path and Path(path).suffix == ".pt2":
+        if path and path.suffix == ".pt2":
             # Not by torch.export.load, which computes expressions that a file holds.
             with zipfile.ZipFile(path) as z:
                 [name] = [n for n in z.namelist() if n.endswith(f"/{HEADER}")]
@@ -167,15 +158,17 @@ def write(path, data) -> Path:
 @contextlib.contextmanager
 def quiet():
     """Without what exporters and quantisers print and log for their own developers."""
-    levels = {log: log.level for log in map(logging.getLogger, ("torch.onnx", None))}
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        for log in levels:
-            log.setLevel(logging.ERROR)
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        for log, level in levels.items():
-            log.setLevel(level)
+        logging.disable(before)
+
+
+def _path(file):
+    return Path(file) if isinstance(file, (str, Path)) else None
 
 
 class _Chosen(nn.Module):
@@ -201,19 +194,19 @@ def _spec(about):
     return models.SYSTEMS[about["key"]].spec.replace(**found)
 
 
-def _unit(model, outputs, stage):
+def _unit(model, outputs, stage) -> tuple[Any, dict]:
     """(unit, what goes into its file); with several outputs its module gives a plain tuple."""
-    found, key = units(model), model.spec.key
+    found, spec = units(model), model.spec
     stage = WHOLE_NETWORK if stage is None and WHOLE_NETWORK in found else stage
     if stage not in found:
         what = "needs a stage" if stage is None else f"has no stage {stage!r}"
-        raise OptionError(f"{key} {what}", todo=f"use one of {', '.join(found)}")
-    unit, spec = found[stage], model.spec
+        raise OptionError(f"{spec.key} {what}", todo=f"use one of {', '.join(found)}")
+    unit = found[stage]
     known = unit.outputs if unit.result else ()
     names = known if outputs is None else tuple(outputs)
     if outputs is not None and (not names or {*names} - {*known} or len({*names}) < len(names)):
         todo = f"choose of {','.join(known)}, each once" if known else "leave outputs out"
-        raise OptionError(f"{key} has no outputs {','.join(names) or 'of no name'}", todo=todo)
+        raise OptionError(f"{spec.key} has no outputs {','.join(names) or 'of no name'}", todo=todo)
     if stage == WHOLE_NETWORK:
         spec = spec.replace(amplifies_itself=unit.module.spec.amplifies_itself)
         if names:
@@ -226,8 +219,8 @@ def _unit(model, outputs, stage):
 
 def _free(unit):
     """Inputs to export with, and which of their axes may have any size."""
-    m = unit.multiple
-    args = tuple(unit.draw(3 * max(m, 8), 4 * max(m, 8), torch.Generator().manual_seed(0)))
+    m, side = unit.multiple, max(unit.multiple, 8)
+    args = tuple(unit.draw(3 * side, 4 * side, torch.Generator().manual_seed(0)))
     # From 2 up: torch.export takes a size of 1 for a constant. The file runs at 1, too.
     h, w = (torch.export.Dim(name, min=2, max=65536) for name in AXES)
     free = tuple({2: h if m == 1 else m * h, 3: w if m == 1 else m * w} for _ in unit.channels)

@@ -1,7 +1,5 @@
 """What a process needs at its worst moment: one pass in a fresh process, as the system counts it.
-
-Built in notebooks/09_what_it_costs, section 4.
-"""
+Built in notebooks/09_what_it_costs, section 4."""
 
 import base64
 import contextlib
@@ -16,10 +14,12 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import IO, Any, cast
 
+import psutil
 import torch
 
 from .. import allocator, models
 from ..errors import LowlightError, OptionError
+from ..restore.window import out_of_memory
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,27 @@ def process_peak(key, shape, options=None, *, training=False, how=None, timeout=
 
     Args:
         key, options: as `models.build` takes them. A system of your own has its class in a module.
-        training: with a backward pass; otherwise in inference mode.
         how: backend, precision and file of `runtime.prepare`; None is the network as it is.
-    Raises:
-        OptionError: it takes more than `timeout` seconds, fails, or runs out of memory.
-    """
-    size = "x".join(map(str, shape))
+    OptionError: it takes more than `timeout` seconds, fails, or runs out of memory."""
+    about = f"{key} on {'x'.join(map(str, shape))}"
     order = _order(key, shape, options, training=training, how=how)
     try:
         done = subprocess.run(
-            order["args"], env=order["env"], capture_output=True, encoding="utf-8",
-            errors="replace", timeout=timeout,
-        )  # fmt: skip
+            **order, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout
+        )
     except subprocess.TimeoutExpired as e:
-        raise OptionError(f"{key} on {size} took more than {timeout} s", todo="go smaller") from e
+        raise OptionError(f"{about} took more than {timeout} s", todo="go smaller") from e
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-        said = f"{key} on {size} could not be measured in a process of its own: {said}"
-        raise OptionError(said, todo="take a smaller input if it was memory")
+        what = f"{about} could not be measured in a process of its own: {said}"
+        raise OptionError(what, todo="take a smaller input if it was memory")
     return ProcessPeak(**json.loads(done.stdout.splitlines()[-1]))
 
 
 @contextlib.contextmanager
 def with_system_allocator(key, shape) -> Iterator[Callable[[], None]]:
-    """A network with drawn weights in a process that leaves memory to the C library, kept warm;
-    yields a function that runs it there once, in inference mode, and returns when it is done.
-    OptionError where it cannot be built there, or that process has ended."""
+    """Yields a function that runs a network with drawn weights once, in inference mode, in a
+    process that leaves memory to the C library; OptionError: not built there, or ended."""
     order = _order(key, shape, serve=torch.get_num_threads())
     for name in allocator.ENVIRONMENT:
         order["env"].pop(name, None)
@@ -87,23 +82,20 @@ def _order(key, shape, options=None, **rest) -> dict[str, Any]:
     except (pickle.PicklingError, AttributeError) as e:
         said = f"{key} cannot be built in a process of its own: {e}"
         raise OptionError(said, todo="put its class in a module") from e
-    order = {"card": card, "shape": list(shape), "options": options or {}, **rest}
+    order = json.dumps({"card": card, "shape": list(shape), "options": options or {}, **rest})
     # What can be imported here can be there, a checkout that is not installed as well.
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
-    args = [sys.executable, "-m", __name__, json.dumps(order)]
+    args = [sys.executable, "-m", __name__, order]
     return {"args": args, "env": os.environ | {"PYTHONPATH": path}}
 
 
 def resident_peak() -> int:
     """The most resident memory that this process has had, in bytes; on Linux since `_run` began."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, IndexError):
         # Not getrusage, which starts with what the parent had: a child inherits that.
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     if sys.platform == "win32":
-        import psutil
-
         return psutil.Process().memory_info().peak_wset
     import resource
 
@@ -113,10 +105,6 @@ def resident_peak() -> int:
 
 def _run(card, shape, options, training=False, how=None, serve=None):
     """What the child does: one pass, or with `serve` threads one for each line that it is sent."""
-    import psutil
-
-    from ..restore.window import out_of_memory
-
     allocator.keep_pages()
     card = pickle.loads(base64.b64decode(card))  # the parent's own
     if card.key not in models.SYSTEMS:
@@ -137,9 +125,9 @@ def _run(card, shape, options, training=False, how=None, serve=None):
         with contextlib.suppress(OSError):  # Linux: start anew, or a large import hides the pass
             Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         before = psutil.Process().memory_info().rss
-        out = model(x)
+        out: Any = model(x)
         if training:
-            cast(torch.Tensor, out).sum().backward()
+            out.sum().backward()
     return {"before": before, "peak": resident_peak()}
 
 

@@ -3,13 +3,13 @@
     int8:  q = clip(round(x / s) + z, 0, 255)        activations: s, z of a tensor
            q = clip(round(w / s_o), -127, 127)       weights: s_o of an output channel
 
-What s covers is chosen by entropy (KL) calibration, see `best_cut`.
-Source: Migacz, "8-bit Inference with TensorRT", GTC 2017; the rest is onnxruntime.quantization.
-Built in notebooks/13_deploy, section 3.
-"""
+What s covers is chosen by entropy (KL) calibration, see `best_cut`; the rest is ONNX Runtime's.
+Source: Migacz, "8-bit Inference with TensorRT", GTC 2017.
+Built in notebooks/13_deploy, section 3."""
 
 import copy
 import json
+import re
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -20,23 +20,21 @@ import numpy as np
 from .. import models
 from ..errors import OptionError
 from .calibration import check_key
-from .engines import need, onnx_session
+from .engines import need, onnx_call, onnx_session
 from .export import quiet, read_about, set_about
 
 BINS, LEVELS = 2048, 128  # of the histograms of magnitudes; steps for one of the two signs
 
 # What is computed on integers: the convolutions, and what lies between them.
-TYPES = [
-    "Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add", "DepthToSpace"
-]  # fmt: skip
+TYPES = ["Conv", "Relu", "Pad", "LeakyRelu", "Concat", "Reshape", "Transpose", "Add"]
+TYPES += ["DepthToSpace"]
 
 
 def to_float16(proto):
     """The network with float16 weights and sums; what goes in and out stays float32.
 
     `proto` is an onnx.ModelProto of `export.to_onnx`, left as it was. OptionError: a system that is
-    not quantised (see `calibration.check_key`), or a package is missing.
-    """
+    not quantised (see `calibration.check_key`), or a package is missing."""
     about = read_about(proto)
     check_key(about["spec"].key)
     float16 = need("onnxruntime.transformers.float16")[0]
@@ -47,13 +45,12 @@ def to_float16(proto):
 
 
 def to_int8(proto, calibration, keep=None):
-    """The network with int8 weights and uint8 activations, quantised statically.
+    """The network with int8 weights and uint8 activations, in QuantizeLinear and DequantizeLinear,
+    which runtimes turn into integer kernels (see `int8_kernels`).
 
-    QuantizeLinear and DequantizeLinear stand around each operation, which runtimes turn into
-    integer kernels (see `int8_kernels`). `calibration` are inputs (1, C, h, w), see
-    `calibration.calibration_set`; convolutions whose names begin as one of `keep`, by default of
-    the system's card, stay in float32. The rest, and errors, are as of `to_float16`.
-    """
+    `calibration` are inputs (1, C, h, w), see `calibration.calibration_set`; convolutions whose
+    names begin as one of `keep`, by default of the system's card, stay in float32. Errors as of
+    `to_float16`."""
     about = read_about(proto)
     check_key(key := about["spec"].key)
     if not len(calibration):
@@ -71,10 +68,9 @@ def to_int8(proto, calibration, keep=None):
         found = calibrate.TensorsData(q.CalibrationMethod.MinMax, ranges(model, calibration))
         kinds = q.QuantType.QInt8, q.QuantType.QUInt8  # weights, activations
         quantiser = qdq.QDQQuantizer(model, True, False, *kinds, found, [], stays, TYPES, {})
-        quantiser.quantize_model()
-        _pad_integers(quantiser.model.model)
+        made = quantiser.quantize_model()
+        _pad_integers(made)
         quantiser.model.topological_sort()
-        made = quantiser.model.model
     set_about(made, about | {"precision": "int8", "float_layers": [layers[n] for n in stays]})
     return made
 
@@ -110,8 +106,8 @@ def best_cut(counts, levels) -> int:
     """Where to cut a histogram off so that `levels` steps tell most of it: entropy calibration.
 
     Of all cuts n from `levels` up that of the least sum p log(p / q): p is the first n bins, the
-    last of which also counts what lies beyond, as saturation does; q is the first n bins merged
-    into `levels` steps, each spread evenly over its bins that are not empty.
+    last of which also counts what lies beyond; q is the first n bins merged into `levels` steps,
+    each spread evenly over its bins that are not empty.
 
     >>> best_cut(np.r_[np.arange(256, 0, -1), np.zeros(255), 1], 128)  # one outlier far out
     256
@@ -135,20 +131,14 @@ def best_cut(counts, levels) -> int:
 
 def convolutions(proto) -> dict[str, str]:
     """{node: layer} of the convolutions in a file, in its order; a layer as PyTorch names it."""
-    found = {}
-    for node in proto.graph.node:
-        if node.op_type == "Conv":
-            name = node.input[1].removesuffix("_DequantizeLinear_Output").removesuffix("_quantized")
-            found[node.name] = name.removesuffix(".weight").removeprefix("net.")
-    return found
+    found = {node.name: node.input[1] for node in proto.graph.node if node.op_type == "Conv"}
+    return {node: re.sub(r"^net\.|\.weight(_.*)?$", "", w) for node, w in found.items()}
 
 
 def layer_errors(proto, quantised, inputs) -> dict[str, float]:
-    """Signal to quantisation noise of each convolution's result, {layer: dB}.
-
-    10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised network, in which the
-    errors of all layers before have piled up, over `inputs`, (1, C, h, w) arrays.
-    """
+    """Signal to quantisation noise of each convolution's result, {layer: dB}: over `inputs`,
+    (1, C, h, w), 10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised
+    network, in which the errors of all layers before have piled up."""
     names, both = list(convolutions(proto).values()), []
     for p, layers in ((proto, convolutions(proto)), (quantised, convolutions(quantised))):
         place = {layers[n.name]: n.output[0] for n in p.graph.node if n.name in layers}
@@ -176,14 +166,11 @@ def int8_kernels(file) -> dict[str, int]:
 
 
 def _pad_integers(proto):
-    """DequantizeLinear -> Pad -> QuantizeLinear with one scale becomes a Pad of integers, in place.
-
-    It is exact; in float, as runtimes leave it, it costs more than the convolutions.
-    """
+    """DequantizeLinear -> Pad -> QuantizeLinear with one scale becomes a Pad of integers, in place:
+    exact, and in float, as runtimes leave it, it costs more than the convolutions."""
     graph = proto.graph
     made_by = {o: n for n in graph.node if n.op_type == "DequantizeLinear" for o in n.output}
-    users = Counter(i for n in graph.node for i in n.input)
-    users += Counter(o.name for o in graph.output)
+    users = Counter(i for n in graph.node for i in n.input) + Counter(o.name for o in graph.output)
     for pad in [n for n in graph.node if n.op_type == "Pad"]:
         before = made_by.get(pad.input[0])
         after = [n for n in graph.node if pad.output[0] in n.input]
@@ -211,6 +198,4 @@ def _watch(proto, names):
     model = copy.deepcopy(proto)
     del model.graph.output[:]
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names)
-    session = onnx_session(model)
-    given = session.get_inputs()[0].name
-    return lambda x: session.run(None, {given: np.asarray(x, np.float32)})
+    return onnx_call(model)

@@ -1,13 +1,13 @@
 """The roofline of this machine, and the blocks of a network under it.
-
 Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
-Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6.
-"""
+Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6."""
 
 import contextlib
 import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch.utils._pytree import tree_leaves
@@ -46,10 +46,7 @@ class Block:
 
 
 def measure_roof(dtype=torch.float32, sides=(512, 1024, 2048), megabytes=128, repeats=5) -> Roof:
-    """The best of matrix products of these sides, and of copies from memory to memory.
-
-    For a bound the best counts, not the usual. bfloat16 is emulated by a CPU without it.
-    """
+    """The best of matrix products of these sides, and of copies from memory to memory."""
     peak, source = 0.0, torch.rand(megabytes * 2**18)
     target = torch.empty_like(source)
     with torch.inference_mode():
@@ -61,27 +58,22 @@ def measure_roof(dtype=torch.float32, sides=(512, 1024, 2048), megabytes=128, re
 
 
 def blocks(model, input_shape, repeats=3) -> list[Block]:
-    """Time the blocks of a network, each in its place.
-
-    `WHOLE` modules are one block, with all that is in them; a convolution outside of them is one
-    of its own. The model is in eval mode, on the CPU; blocks are in the order in which they run.
-    """
-    kinds = {name: isinstance(module, WHOLE) for name, module in model.named_modules()}
-    work = {}
+    """Time the blocks of a network in eval mode on the CPU, each in its place, in their order:
+    `WHOLE` modules with all that is in them, and each convolution outside of them."""
+    whole = {name for name, module in model.named_modules() if isinstance(module, WHOLE)}
+    work = Counter()
     for op in counting.trace(model, input_shape):
         if op.macs:
-            parts = op.module.split(".")
-            above = (".".join(parts[:n]) for n in range(1, len(parts) + 1))
-            name = next((n for n in above if kinds.get(n)), op.module)
-            work[name] = work.get(name, 0) + 2 * op.macs
+            above = accumulate(op.module.split("."), "{}.{}".format)
+            work[next((name for name in above if name in whole), op.module)] += 2 * op.macs
     modules = {name: model.get_submodule(name) for name in work}
-    passes, began, moved = [], {}, {}
+    passes, moved = [], {}
 
     def enter(name):
-        began[name] = time.perf_counter()
+        passes[-1][name] -= time.perf_counter()
 
     def leave(name, tensors):
-        passes[-1][name] += time.perf_counter() - began[name]
+        passes[-1][name] += time.perf_counter()
         moved[name] += sum(t.nbytes for t in tree_leaves(tensors) if torch.is_tensor(t))
 
     x = torch.rand(input_shape, generator=torch.Generator().manual_seed(0))

@@ -1,15 +1,11 @@
 """One way to the fast form of any network: same call, same result, another engine below.
-
-    restore("dark.dng", prepare(network))
-
-Built in notebooks/13_deploy, section 4.
-"""
+Built in notebooks/13_deploy, section 4."""
 
 import warnings
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +25,9 @@ PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 def prepare(model, example=None, backend="auto", precision="float32", *, file=None):
-    """The fast form of a network, with its weights as they are now.
+    """The fast form of a network, with its weights as they are now: a `Fast`.
 
-    It takes what the network takes and gives what it gives in eval mode; `restore`, `clip.enhance`,
-    `evaluation.test` take it in the network's place.
+    `restore`, `clip.enhance`, `evaluation.test` take it in the network's place.
 
     Args:
         model: of `models.build` or `checkpoint.load`; left as it was.
@@ -44,13 +39,9 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
             torch, which begin at once: an export takes seconds to minutes.
         precision: of `PRECISIONS`, as far as backend and machine have it; float32 comes out.
         file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
-            openvino, as a path or onnx.ModelProto, instead of exporting it here, which takes
-            seconds. "int8" needs one, and onnxruntime for "float16" (see `quantise`).
-    Returns:
-        `Fast`: a callable, for raw video with a `stream`. Threads: as `torch.get_num_threads()`.
-    Raises:
-        OptionError: no such backend or precision, here or for this network; a package is missing.
-    """
+            openvino, as a path or onnx.ModelProto, instead of exporting it here. "int8" needs one,
+            and onnxruntime for "float16" (see `quantise`).
+    OptionError: no such backend or precision, here or for this network; a package is missing."""
     allocator.keep_pages()
     if not isinstance(model, nn.Module) or models.spec_of(model).options is None:
         raise OptionError("only networks of models.build can be made fast")
@@ -64,9 +55,8 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         try:
             return _make(model, example, "bitpacked", precision, file)
         except OptionError as e:
-            warnings.warn(
-                f"{models.spec_of(model).key} runs on torch (bitpacked: {e.what})", stacklevel=2
-            )
+            said = f"{models.spec_of(model).key} runs on torch (bitpacked: {e.what})"
+            warnings.warn(said, stacklevel=2)
     return _make(model, example, "torch" if backend == "auto" else backend, precision, file)
 
 
@@ -98,11 +88,11 @@ def resolve_backend(model, backend="auto", precision="float32"):
 
 
 class Fast:
-    """A network made fast, see `prepare`; its engines are {unit: what computes it}. Shapes are the
-    network's, batches too: numpy or torch, floating -> the same kind, float32; see `check_input`.
-    """
+    """A network made fast: it takes what the network takes, numpy or torch (see `check_input`), and
+    gives what that gives in eval mode, the same kind, float32. Threads: as `torch` has them. Its
+    engines are {unit: what computes it}; for raw video it has the network's `stream`."""
 
-    stream: Callable  # of raw video only
+    stream: Callable
 
     def __init__(self, spec, run, backend, precision, engines):
         self.spec, self.backend, self.precision = spec, backend, precision
@@ -120,8 +110,6 @@ class Fast:
 
 
 def _fast_clip(spec, stream, *rest):
-    """For raw video, (T, 4, H, W) or (N, T, 4, H, W) -> the same; with the network's `stream`."""
-
     def run(x):
         return torch.stack([run(frames) for frames in x]) if x.dim() == 5 else stream().run(x)
 
@@ -167,29 +155,25 @@ def _with_engines(model, backend, precision, file):
     files = file if isinstance(file, dict) else {WHOLE_NETWORK: file}
     if backend != "torch" and file is None:
         files = export_files(model)
-
-    def engine(name, unit):
-        if backend == "torch":
-            return TorchEngine(unit.module, precision)
-        if backend == "onnxruntime":
-            return OnnxRuntimeEngine(files[name])
-        return OpenVinoEngine(files[name], precision)
-
-    amplifier = cast(Any, units.pop("amplifier", None))
-    engines = {name: engine(name, unit) for name, unit in units.items()}
-    calls = {name: _over(engines[name], unit) for name, unit in units.items()}
+    make: Callable[[str], Any] = {
+        "torch": lambda name: TorchEngine(units[name].module, precision),
+        "onnxruntime": lambda name: OnnxRuntimeEngine(files[name]),
+        "openvino": lambda name: OpenVinoEngine(files[name], precision),
+    }[backend]
+    # PyTorch runs an amplifier of which there is no file.
+    engines = {name: make(name) for name in units if name != "amplifier" or name in files}
+    calls = {name: _over(engine, units[name]) for name, engine in engines.items()}
     if model.spec.task is Task.RAW_VIDEO:
         stages = SimpleNamespace(spec=model.spec, **calls)
         return _fast_clip(model.spec, partial(model.stream, stages), backend, precision, engines)
-    factor = amplifier and amplifier.module
-    if "amplifier" in files:
-        engines["amplifier"] = engine("amplifier", amplifier)
-        factor = _over(engines["amplifier"], amplifier)
-    elif amplifier and file and read_about(files[WHOLE_NETWORK])["spec"].amplifies_itself:
-        factor = None  # in files of format 1 the amplifier is inside
+    amplifier = units.get("amplifier")
+    if amplifier and "amplifier" not in files and file:
+        # In files of format 1 it is inside.
+        amplifier = None if read_about(files[WHOLE_NETWORK])["spec"].amplifies_itself else amplifier
 
     def run(x):
-        if factor is not None:  # before padding: it is of the picture, not of what is padded to it
+        if amplifier:  # before padding: it is of the picture, not of what is padded to it
+            factor = calls.get("amplifier", amplifier.module)
             x = x * factor(pad_to_multiple(x, amplifier.multiple)).view(-1, 1, 1, 1)
         return run_padded(calls[WHOLE_NETWORK], x, model.spec.multiple, model.spec.cell)
 

@@ -2,8 +2,7 @@
 
 Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
 said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
-Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5.
-"""
+Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5."""
 
 import contextlib
 import inspect
@@ -11,6 +10,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,7 @@ if not any(name.startswith("NUMBA_THREADING_LAYER") for name in os.environ):
     # whenever a program is started; numba's own take more than twice as long.
     numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 _PARALLEL = threading.RLock()  # numba's simplest thread pool takes one caller at a time
-# numba compiles again when a kernel's file has changed, and does not see that the vectors have: so
-# the name by which it keeps a kernel says which vectors are in it.
+# numba does not see that the vectors in a kernel have changed: the name it keeps one by says which.
 VECTORS = f"{zlib.crc32(Path(__file__).read_bytes()):x}"
 
 LANES = 8  # channels at a time: their signs are a byte, and the names of instructions say it
@@ -37,7 +36,6 @@ REAL_TILE = 8  # the same of a matrix product
 FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _BYTE, _INT, _WORD = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _INTS, _WORDS = ir.VectorType(_INT, LANES), ir.VectorType(_WORD, LANES)
-_SIZE = types.intp
 
 
 def kernel(**options):
@@ -80,9 +78,7 @@ def _operator(name):
 
 class Lanes:
     """`LANES` numbers while code is emitted: what is written with +, *, > is what will run.
-
-    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754.
-    """
+    "contract" lets a product and a sum be one instruction; all else is as in IEEE 754."""
 
     def __init__(self, builder, value):
         self.builder, self.value = builder, value
@@ -106,22 +102,20 @@ class Lanes:
         return self.builder.bitcast(self.value, _BYTE)
 
 
-class _Code:
+class _Code(dict):
     """The arguments of an intrinsic, by name, while its code is emitted."""
 
     def __init__(self, names, context, builder, signature, args):
+        super().__init__(zip(names.split(), args, strict=True))
         self._context, self.builder = context, builder
         self._types = dict(zip(names.split(), signature.args, strict=True))
-        self._args = dict(zip(names.split(), args, strict=True))
-
-    def __getitem__(self, name):
-        return self._args[name]
 
     def plus(self, start, *terms):
-        """start + a * b + ..., of indices; a factor may be a number."""
-        for a, b in terms:
-            b = ir.Constant(a.type, b) if isinstance(b, int) else b
-            start = self.builder.add(start, self.builder.mul(a, b))
+        """start + a * b + c + ..., of indices and numbers."""
+        for term in terms:
+            pair = term if isinstance(term, tuple) else (term, 1)
+            pair = [ir.Constant(start.type, v) if isinstance(v, int) else v for v in pair]
+            start = self.builder.add(start, self.builder.mul(*pair))
         return start
 
     def array(self, name):
@@ -142,10 +136,9 @@ class _Code:
 
     def all(self, value, kind):
         """One number in every lane."""
-        none = ir.Constant(kind, ir.Undefined)
+        none, places = ir.Constant(kind, ir.Undefined), ir.Constant(_INTS, [0] * LANES)
         first = self.builder.insert_element(none, value, ir.Constant(_INT, 0))
-        same = self.builder.shuffle_vector(first, none, ir.Constant(_INTS, [0] * LANES))
-        return Lanes(self.builder, same)
+        return Lanes(self.builder, self.builder.shuffle_vector(first, none, places))
 
     def number(self, value, kind=FLOATS):
         return Lanes(self.builder, ir.Constant(kind, [value] * LANES))
@@ -169,17 +162,16 @@ def emitted(names, returns=types.void) -> Callable[..., Any]:
 
     def made(emit):
         def code(context, *rest):
-            made = emit(_Code(names, context, *rest))
-            return context.get_dummy_value() if made is None else made
+            result = emit(_Code(names, context, *rest))
+            return context.get_dummy_value() if result is None else result
 
-        def define(typing_context, *given):
-            given = [_SIZE if isinstance(t, types.Integer) else t for t in given]
+        def define(_, *given):
+            given = [types.intp if isinstance(t, types.Integer) else t for t in given]
             return returns(*given), code
 
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        define.__signature__ = inspect.Signature(
-            [inspect.Parameter(name, kind) for name in ("typing_context", *names.split())]
-        )
+        parameters = [inspect.Parameter(name, kind) for name in ("typing", *names.split())]
+        define.__signature__ = inspect.Signature(parameters)
         return intrinsic(define)
 
     return made
@@ -192,15 +184,13 @@ def _signs(statistics):
         low[j + p jump], high[...] = bits of z > 0, bits of not z < 0: a byte each
         sums[0, k], [1, k], [2, k] += |z|, z - pivot[k], (z - pivot[k])^2
 
-    Returns 0 if no z is exactly 0 or not a number.
-    """
+    Returns 0 if no z is exactly 0 or not a number."""
 
     @emitted("row i step pixels threshold k pivot low high j jump sums", types.uint8)
     def emit(c):
         b, step = c.builder, c["step"]
         threshold, pivot = (c.load(name, c["k"]) for name in ("threshold", "pivot"))
-        places = [c.plus(c["k"], (step, n)) for n in range(3)]
-        totals = c.variables(3, c.number(0.0))
+        totals = c.variables(3 if statistics else 0, c.number(0.0))
         different = cgutils.alloca_once_value(b, ir.Constant(_BYTE, 0))
         with cgutils.for_range(b, c["pixels"]) as loop:
             z = c.load("row", c.plus(c["i"], (step, loop.index))) + threshold
@@ -210,29 +200,32 @@ def _signs(statistics):
             b.store(above, c.at("low", to))
             b.store(at_least, c.at("high", to))
             b.store(b.or_(b.load(different), b.xor(above, at_least)), different)
-            if statistics:
-                values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
-                for total, value in zip(totals, values, strict=True):
-                    c.add_to(total, value)
-        if statistics:
-            for total, place in zip(totals, places, strict=True):
-                c.store(c.load("sums", place) + c.get(total), "sums", place)
+            values = z.call("llvm.fabs.v8f32"), z - pivot, (z - pivot) * (z - pivot)
+            for total, value in zip(totals, values, strict=False):
+                c.add_to(total, value)
+        for n, total in enumerate(totals):
+            place = c.plus(c["k"], (step, n))
+            c.store(c.load("sums", place) + c.get(total), "sums", place)
         return b.load(different)
 
     return emit
 
 
-def _sums(c, pixels, kind, term):
-    """Of pixel p, output o: sum over n of term(x[i + p step + places[n]], w[j + n LANES + o])."""
-    totals = c.variables(pixels, c.number(0, kind))
+def sums(c, pixels, term, kind=FLOATS, vectors=1):
+    """[[sum over n of term(x[i + p step + places[n]], w[j + (n vectors + v) LANES])], v], p], w a
+    vector of outputs; without `places` over all n below step."""
+    totals = [c.variables(vectors, c.number(0, kind)) for _ in range(pixels)]
     starts = [c.plus(c["i"], (c["step"], p)) for p in range(pixels)]
-    with cgutils.for_range(c.builder, c.array("places").nitems) as loop:
-        place = c.one("places", loop.index)
-        weights = c.load("w", c.plus(c["j"], (loop.index, LANES)), kind)
-        for total, start in zip(totals, starts, strict=True):
-            x = c.all(c.one("x", c.builder.add(start, place)), kind)
-            c.add_to(total, term(x, weights))
-    return [c.get(total) for total in totals]
+    count = c.array("places").nitems if "places" in c else c["step"]
+    with cgutils.for_range(c.builder, count) as n:
+        place = c.one("places", n.index) if "places" in c else n.index
+        there = c.plus(c["j"], (n.index, vectors * LANES))
+        weights = [c.load("w", c.plus(there, v * LANES), kind) for v in range(vectors)]
+        for start, its in zip(starts, totals, strict=True):
+            x = c.all(c.one("x", c.plus(start, place)), kind)
+            for total, weight in zip(its, weights, strict=True):
+                c.add_to(total, term(x, weight))
+    return [[c.get(total) for total in its] for its in totals]
 
 
 def _to_out(c, lanes, index):
@@ -242,12 +235,12 @@ def _to_out(c, lanes, index):
 
 
 def _products(pixels):
-    """A matrix product of some pixels: out[o + p outputs + k] (+)= bias[k] + sum of x w."""
+    """A matrix product of some pixels: out[o + p wide + k] (+)= bias[k] + sum of x w."""
 
-    @emitted("x i step places w j bias k out o outputs add")
+    @emitted("x i step w j bias k out o wide add")
     def emit(c):
-        for p, total in enumerate(_sums(c, pixels, FLOATS, lambda x, w: x * w)):
-            _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["outputs"], p)))
+        for p, [total] in enumerate(sums(c, pixels, mul)):
+            _to_out(c, total + c.load("bias", c["k"]), c.plus(c["o"], (c["wide"], p)))
 
     return emit
 
@@ -256,27 +249,23 @@ def _binary(pixels):
     """A binary convolution of some pixels and what a layer makes of it, from bits to `out`.
 
         t = (start[k of the pixel's kind] - 2 popcounts) scale[s] + before[k]
-        out[o + p outputs] (+)= (t > 0 ? t : slope[k] t) + after[k]
+        out[o + p wide] (+)= (t > 0 ? t : slope[k] t) + after[k]
 
-    `kinds` has the row of `start` for each pixel, from its index q on, and `kind` is added to it.
-    """
+    The row of `start` for a pixel is kinds[q + p] + kind."""
 
-    @emitted(
-        "x i step places w j start kinds q kind scale s before slope after k out o outputs add"
-    )
+    @emitted("x i step places w j start kinds q kind scale s before slope after k out o wide add")
     def emit(c):
         scale, one = c.load("scale", c["s"]), c.number(1.0)
         before, slope, after = (c.load(name, c["k"]) for name in ("before", "slope", "after"))
-        differ = _sums(c, pixels, _WORDS, lambda x, w: (x ^ w).call("llvm.ctpop.v8i64"))
-        for p, total in enumerate(differ):
-            q = c.builder.add(c["q"], ir.Constant(c["q"].type, p))
-            row = c.builder.add(c.one("kinds", q), c["kind"])
-            first = c.load("start", c.plus(c["k"], (row, c["outputs"])), _INTS)
+        differ = sums(c, pixels, lambda x, w: (x ^ w).call("llvm.ctpop.v8i64"), _WORDS)
+        for p, [total] in enumerate(differ):
+            row = c.plus(c.one("kinds", c.plus(c["q"], p)), c["kind"])
+            first = c.load("start", c.plus(c["k"], (row, c["wide"])), _INTS)
             total = Lanes(c.builder, c.builder.trunc(total.value, _INTS))
             t = c.builder.sitofp((first - (total + total)).value, FLOATS)
             t = Lanes(c.builder, t) * scale + before
             t = t * c.either(t > c.number(0.0), one, slope) + after
-            _to_out(c, t, c.plus(c["o"], (c["outputs"], p)))
+            _to_out(c, t, c.plus(c["o"], (c["wide"], p)))
 
     return emit
 

@@ -2,21 +2,20 @@
 
     y = A [sum over channels of (G w G^T) (B x B^T)] A^T        products in [] place by place
 
-x is a tile of 6x6 pixels, y the 4x4 results (of a 3x3 kernel) or 2x2 (of a 5x5) that it has. For
-each pair of channels that takes 36 products, where the sums as they are written take 144 or 100.
-Rounding grows with it: about four times that of the plain sums, 1e-5 of a result's size.
-Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
-What it is worth: docs/performance.md.
-"""
+x is a tile of 6x6 pixels, y the 4x4 results (of a 3x3 kernel) or 2x2 (of a 5x5) that it has: 36
+products for each pair of channels, where the sums as they are written take 144 or 100. Rounding is
+about four times that of the plain sums, 1e-5 of a result's size. See docs/performance.md.
+Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016."""
+
+from functools import reduce
+from operator import add, mul
 
 import numpy as np
 import torch
-from llvmlite import ir
 from numba import prange
-from numba.core import cgutils
 from torch import nn
 
-from .vectors import FLOATS, LANES, emitted, kernel, move, threads_of_torch
+from .vectors import LANES, emitted, kernel, move, sums, threads_of_torch
 
 SIDE = 6  # of a tile
 POINTS = (0, 1, -1, 2, -2)  # and infinity: where the polynomials are multiplied
@@ -42,15 +41,14 @@ def fits(layer) -> bool:
 
 
 class WinogradConv2d(nn.Module):
-    """What an `nn.Conv2d` that `fits` computes, in float32 on the CPU, without gradients.
-
-    Shapes: (N, C, H, W) -> (N, C', H, W), channels last, but of few channels plane by plane.
-    """
+    """What an `nn.Conv2d` that `fits` computes, in float32 on the CPU, without gradients: channels
+    last, but of few channels plane by plane. Shapes: (N, C, H, W) -> (N, C', H, W)."""
 
     def __init__(self, layer) -> None:
         super().__init__()
         o, c, k, _ = layer.weight.shape
-        g = np.vander(POINTS, k, increasing=True) / _differences()[:, None]
+        apart = np.subtract.outer(POINTS, POINTS) + np.eye(len(POINTS))
+        g = np.vander(POINTS, k, increasing=True) / apart.prod(1)[:, None]
         g = np.vstack([g, np.eye(k)[-1]])
         weight = layer.weight.detach().double().numpy()
         u = np.einsum("ai,ocij,bj->aboc", g, weight, g).reshape(SIDE**2, o, c)
@@ -64,20 +62,13 @@ class WinogradConv2d(nn.Module):
         self.reflect = layer.padding_mode == "reflect"
 
     def forward(self, x):
-        given = x.permute(0, 2, 3, 1).contiguous().numpy()
         planes = self.outputs < OUTPUTS  # mostly pictures, whose pixels are then shuffled
         layout = torch.contiguous_format if planes else torch.channels_last
         out = torch.empty(len(x), self.outputs, *x.shape[2:], memory_format=layout)
+        given, result = x.permute(0, 2, 3, 1).contiguous().numpy(), out.permute(0, 2, 3, 1).numpy()
         with threads_of_torch() as parts:
-            how = self.weights, self.bias, self.kernel, self.reflect
-            convolve(given, *how, out.permute(0, 2, 3, 1).numpy(), parts)
+            convolve(given, self.weights, self.bias, self.kernel, self.reflect, result, parts)
         return out
-
-
-def _differences():
-    """prod over l != j of (p_j - p_l), for each point p_j."""
-    apart = np.subtract.outer(POINTS, POINTS) + np.eye(len(POINTS))
-    return apart.prod(1)
 
 
 def _both_ways(c, matrix, tile):
@@ -86,11 +77,7 @@ def _both_ways(c, matrix, tile):
     def combined(given):
         for row in matrix:
             pairs = ((f, v) for f, v in zip(row, given, strict=True) if f)
-            terms = [v if f == 1 else v * c.number(float(f)) for f, v in pairs]
-            total = terms[0]
-            for term in terms[1:]:
-                total = total + term
-            yield total
+            yield reduce(add, (v if f == 1 else v * c.number(float(f)) for f, v in pairs))
 
     rows = [list(combined(row)) for row in tile]
     return zip(*(combined(column) for column in zip(*rows, strict=True)), strict=True)
@@ -117,9 +104,8 @@ def _out_of(kernel_side):
     @emitted("m j far bias k y i line step")
     def emit(c):
         """y[i] and on = A m A^T + bias."""
-        far, bias = c["far"], c.load("bias", c["k"])
-        six = ir.Constant(far.type, SIDE)
-        tile = _load(c, "m", "j", c.builder.mul(far, six), far)
+        bias = c.load("bias", c["k"])
+        tile = _load(c, "m", "j", c.plus(c["far"], (c["far"], SIDE - 1)), c["far"])
         for row, values in enumerate(_both_ways(c, a, tile)):
             for column, value in enumerate(values):
                 to = c.plus(c["i"], (c["line"], row), (c["step"], column))
@@ -129,25 +115,13 @@ def _out_of(kernel_side):
 
 
 def _products(tiles):
-    """m[o + p far + output] = sum over n of v[i + p n + ...] u[j + ...]: OUTPUTS of `tiles`."""
+    """m[o + p far + output] = sum over n of x[i + p step + n] w[j + ...]: OUTPUTS of `tiles`."""
 
-    @emitted("v i n u j m o far")
+    @emitted("x i step w j m o far")
     def emit(c):
-        halves = range(0, OUTPUTS, LANES)
-        totals = [[c.variables(1, c.number(0.0))[0] for _ in halves] for _ in range(tiles)]
-        starts = [c.plus(c["i"], (c["n"], p)) for p in range(tiles)]
-        one = ir.Constant(c["n"].type, 1)
-        with cgutils.for_range(c.builder, c["n"]) as loop:
-            weights = [
-                c.load("u", c.plus(c["j"], (loop.index, OUTPUTS), (one, half))) for half in halves
-            ]
-            for start, sums in zip(starts, totals, strict=True):
-                x = c.all(c.one("v", c.builder.add(start, loop.index)), FLOATS)
-                for total, weight in zip(sums, weights, strict=True):
-                    c.add_to(total, x * weight)
-        for p, sums in enumerate(totals):
-            for half, total in zip(halves, sums, strict=True):
-                c.store(c.get(total), "m", c.plus(c["o"], (c["far"], p), (one, half)))
+        for p, its in enumerate(sums(c, tiles, mul, vectors=OUTPUTS // LANES)):
+            for v, total in enumerate(its):
+                c.store(total, "m", c.plus(c["o"], (c["far"], p), v * LANES))
 
     return emit
 
@@ -160,8 +134,7 @@ _many, _one = _products(TILES), _products(1)
 def _place(i, size, reflect):
     """Where line i is, outside of 0 .. size - 1 too; -1 where there are zeros."""
     if reflect:
-        i = abs(i)
-        return 2 * size - 2 - i if i >= size else i
+        return 2 * size - 2 - i if i >= size else abs(i)
     return i if 0 <= i < size else -1
 
 
@@ -182,12 +155,8 @@ def _patch(x, n, top, left, columns, reflect, patch):
 
 @kernel(parallel=True)
 def convolve(x, u, bias, side, reflect, out, parts):
-    """Convolve (N, H, W, C) into `out` (N, H, W, C'), by `parts` jobs; see `WinogradConv2d`.
-
-    Args:
-        u, bias: (blocks, places, C, OUTPUTS), and (blocks OUTPUTS,).
-        side: of the kernel, 3 or 5; reflect: at the borders, else zeros.
-    """
+    """Convolve (N, H, W, C) into `out` (N, H, W, C'), by `parts` jobs; u, bias as `WinogradConv2d`
+    has them; side: of the kernel, 3 or 5; reflect: at the borders, else zeros."""
     (frames, h, w, c), outputs = x.shape, out.shape[3]
     blocks, places, wide = u.shape[0], u.shape[1], bias.shape[0]
     m = SIDE + 1 - side

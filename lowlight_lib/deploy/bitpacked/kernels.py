@@ -10,10 +10,9 @@ channels that stay zero. A layer is two passes over its rows:
 Borders are padded with zeros, which no bit can say. The bits there are 0 (as if -1), and
 `PackedConv.borders` puts right what that adds, for each kind of border pixel once.
 
-Zeros among the activations count 0 as well, and so does what is no number, as in PyTorch. They are
--1 in one plane of bits and +1 in another, which is read only if there are any; the mean is exact.
-Built in notebooks/13_deploy, section 5.
-"""
+Zeros among the activations (and NaN) count 0 as well: they are -1 in one plane of bits and +1 in
+another, which is read only if there are any; the mean is exact.
+Built in notebooks/13_deploy, section 5."""
 
 import numpy as np
 from numba import prange
@@ -37,8 +36,7 @@ def _fetch(x, n, y, mode, plan, row, blend):
     """Row y of frame n, as the layer sees it, in `row` (W, C); `blend` is room for work.
 
     UP: enlarged twofold, bilinearly. PLAN, lines (frame, first channel there, first channel here,
-    channels, dy, dx): here[y, x] = there[y - dy, x - dx], 0 from outside. PLAIN is not fetched.
-    """
+    channels, dy, dx): here[y, x] = there[y - dy, x - dx], 0 from outside. PLAIN is not fetched."""
     _, h, w, c = x.shape
     if mode == UP:
         above = x[n, max((y - 1) // 2, 0)].reshape(-1)
@@ -74,11 +72,8 @@ def _fetch(x, n, y, mode, plan, row, blend):
 @kernel()
 def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
     """Signs of row + threshold as bits, into both planes (W + 2 pad, bytes); are there zeros?
-
-    If `statistics`, `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2.
-    """
-    w, c = row.shape
-    jump, different = low.shape[1], 0
+    If `statistics`, `sums` (3, C) become the row's sums of |z|, z - pivot and (z - pivot)^2."""
+    (w, c), jump, different = row.shape, low.shape[1], 0
     low.reshape(-1)[:] = 0
     high.reshape(-1)[:] = 0
     sums.reshape(-1)[:] = 0
@@ -94,15 +89,15 @@ def _pack(row, threshold, pad, low, high, statistics, pivot, sums):
 
 
 @kernel()
-def _mix(row, weight, bias, places, out, add):
+def _mix(row, weight, bias, out, add):
     """The real 1x1 convolution of a row (W, C), into or on top of `out` (W, outputs)."""
     (w, c), n = row.shape, out.shape[1]
     whole = w - w % REAL_TILE
     for k in range(0, n, LANES):
         for i in range(0, whole, REAL_TILE):
-            products(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
+            products(row, i * c, c, weight, k * c, bias, k, out, i * n + k, n, add)
         for i in range(whole, w):
-            one_product(row, i * c, c, places, weight, k * c, bias, k, out, i * n + k, n, add)
+            one_product(row, i * c, c, weight, k * c, bias, k, out, i * n + k, n, add)
 
 
 @kernel()
@@ -119,15 +114,14 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
     """First pass of a layer: bits, statistics, and the real part of the output.
 
     Args:
-        x, mode, plan: input (N, H, W, C), and how its rows are seen: see `_fetch`.
+        x, mode, plan: input (N, H, W, C), see `_fetch`.
         threshold: (C,), -1 in the channels that fill up; pad: kernel // 2.
         bits: (2, N, H' + 2 pad, W' + 2 pad, bytes) uint8, zero above and below; written.
         zeros: (N, parts) bool, was there a zero (or NaN); written. Each part of a frame is a job.
         totals: (N, parts, 4, C or 0) float64, sums for the attention and their pivot; written.
         skip: NOTHING; COPY, the input; MIX, weight x + bias; POOL, that of 2x2 means.
-        weight, bias: (outputs / LANES, C, LANES) and (outputs,).
-        out, add: (N, H'', W'', C''), whether to add to what it holds.
-    """
+        weight, bias: (outputs / LANES, C, LANES), (outputs,).
+        out, add: (N, H'', W'', C''), on top of what it holds?"""
     _, frames, h, w, size = bits.shape
     h, w, parts, c = h - 2 * pad, w - 2 * pad, zeros.shape[1], threshold.shape[0]
     for job in prange(frames * parts):
@@ -136,7 +130,7 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
         last = h if part == parts - 1 else last
         fetched = np.zeros((w, c), np.float32)  # what no line of a plan writes is 0
         pooled = np.empty((w // 2, c), np.float32)
-        blend, places, found = np.empty_like(fetched), np.arange(c), False
+        blend, found = np.empty_like(fetched), False
         pivot, sums, statistics = np.zeros(c, np.float32), np.empty((3, c), np.float32), False
         if totals.shape[3]:
             # Sums in float32 only within a row, and relative to the mean of the first: else a flat
@@ -160,11 +154,11 @@ def front(x, mode, plan, threshold, pad, bits, zeros, totals, skip, weight, bias
             if skip == COPY:
                 _put(row, out[n, y], add)
             elif skip == MIX:
-                _mix(row, weight, bias, places, out[n, y], add)
+                _mix(row, weight, bias, out[n, y], add)
             elif skip == POOL:
                 _average(row, y % 2 == 1, pooled)
                 if y % 2:
-                    _mix(pooled, weight, bias, places, out[n, y // 2], add)
+                    _mix(pooled, weight, bias, out[n, y // 2], add)
         zeros[n, part] = found
 
 
@@ -174,18 +168,13 @@ def _attention(totals, count, channels, weight, scale):
     reach = weight.shape[1] // 2
     seen = np.zeros((3, channels + 2 * reach))
     for k in range(channels):
-        a, b, s = 0.0, 0.0, 0.0
-        for part in range(totals.shape[0]):
-            a, b, s = a + totals[part, 0, k], b + totals[part, 1, k], s + totals[part, 2, k]
+        a, b, s = totals[:, 0, k].sum(), totals[:, 1, k].sum(), totals[:, 2, k].sum()
         variance = max(s - b * b / count, 0.0) / (count - 1) if count > 1 else 0.0
         seen[0, reach + k] = a / count
         seen[1, reach + k] = totals[0, 3, k] + b / count
         seen[2, reach + k] = np.sqrt(variance + 1e-6)
     for k in range(channels):
-        total = 0.0
-        for j in range(3):
-            for i in range(weight.shape[1]):
-                total += weight[j, i] * seen[j, k + i]
+        total = (weight * seen[:, k : k + weight.shape[1]]).sum()
         scale[k] /= 1 + np.exp(-total)
 
 
@@ -202,8 +191,7 @@ def back(
         weights: (outputs / LANES, words * kernel^2, LANES) uint64; alpha: their scale, (outputs,).
         start: (kinds of pixels, outputs) int32; the kind of a pixel is kinds_y[y] + kinds_x[x].
         attention, channels: weights of DACA (3, size), or (3, 0) without it; true channels.
-        out, keep: (N, H', W', C'), whether to add to what it holds. parts: number of jobs.
-    """
+        out, keep: (N, H', W', C'), on top of what it holds? parts: number of jobs."""
     _, frames, height, width, words = bits.shape
     h, w = kinds_y.shape[0], kinds_x.shape[0]
     line, step, n_out = width * words, stride * words, alpha.shape[0]

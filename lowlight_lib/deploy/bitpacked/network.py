@@ -12,7 +12,7 @@ from ...blocks.shift import ShiftStep, temporal_shift
 from ...errors import OptionError, ShapeError
 from ...models.brve_stream import BrveStream
 from . import blocks
-from .blocks import channels_first, channels_last, side_by_side
+from .blocks import PackedBlock, PackedShiftStep, channels_first, channels_last, side_by_side
 
 
 def pack_network(network):
@@ -23,27 +23,24 @@ def pack_network(network):
 class PackedBrve:
     """BRVE with bits; takes what `Brve` takes, on the CPU, and gives the same.
 
-    A clip is worked through as a stream, in constant memory. The real convolutions at both ends are
-    PyTorch's. Threads: as `torch.get_num_threads()` says.
+    The real convolutions at both ends are PyTorch's. Threads: as `torch.get_num_threads()` says.
     `state` is of `pack_state` or `checkpoint.read_packed`, else OptionError; of `net`, a `Brve`,
-    the weights are not looked at (it may be on "meta").
-    """
+    the weights are not looked at (it may be on "meta")."""
 
     def __init__(self, state, net):
         self._net, self.spec = net, net.spec
-        packed = {DABC2d: blocks.PackedBlock, BinaryTransition: blocks.PackedBlock}
-        packed[ShiftStep] = blocks.PackedShiftStep
+        packed = {DABC2d: PackedBlock, BinaryTransition: PackedBlock, ShiftStep: PackedShiftStep}
         steps = tuple(f"{k}." for k, m in net.named_modules() if isinstance(m, ShiftStep))
         try:
             self._blocks = {
-                module: packed[type(module)](module, state, name)
+                module: packed[type(module)](module, state, f"{name}.")
                 for name, module in net.named_modules()
                 if type(module) in packed and not name.startswith(steps)  # they pack their own
             }
-            self._ends = {
-                k: (state[f"{k}.weight"].float(), state[f"{k}.bias"].float())
-                for k in ("conv_in", "conv_out")
-            }
+            self._ends = [
+                [state[f"{end}.{k}"].float() for k in ("weight", "bias")]
+                for end in ("conv_in", "conv_out")
+            ]
         except KeyError as e:
             raise OptionError(f"the state is not of this packed network: no {e}") from e
         c = self._channels = net.conv_in.out_channels
@@ -66,9 +63,8 @@ class PackedBrve:
     # What a stream calls; features are (N, H, W, C) arrays.
     def extract(self, frames):
         """(N, 4, H, W) tensor -> first features and those of stage 0."""
-        y = F.conv2d(frames * self._net.gain, *self._ends["conv_in"], padding=1)
-        first = channels_last(F.leaky_relu(y, 0.1))
-        first = self._row(self._net.features, first, own=True)
+        y = F.conv2d(frames * self._net.gain, *self._ends[0], padding=1)
+        first = self._row(self._net.features, channels_last(F.leaky_relu(y, 0.1)))
         return first, self._unet(self._net.stage0, first)
 
     def align(self, *window):
@@ -80,27 +76,25 @@ class PackedBrve:
         known = np.concatenate([first, deep, aligned])
         y = self._blocks[self._net.fusion](known, plan=side_by_side(3, len(first), self._channels))
         y = channels_first(self._unet(self._net.stage2, y), self._channels)
-        return frames + F.conv2d(y, *self._ends["conv_out"], padding=1) / self._net.gain
+        return frames + F.conv2d(y, *self._ends[1], padding=1) / self._net.gain
 
-    def _row(self, row, x, *, own, out=None):
-        """DABC blocks, one after the other; `own`: x may be overwritten. `out`: added to there."""
-        for i, block in enumerate(row):
-            last = out is not None and i == len(row) - 1
-            x = self._blocks[block](x, out if last else x if own or i else None, last)
+    def _row(self, row, x):
+        """DABC blocks, one after the other, in place."""
+        for block in row:
+            x = self._blocks[block](x, x)
         return x
 
     def _unet(self, net, x):
         f = self._blocks
-        y, kept = self._row(net.encoders[0], x, own=False), []
+        y, kept = self._row(net.encoders[0], x.copy()), []
         for down, encode in zip(net.downs, net.encoders[1:], strict=True):
             kept.append(y)
-            y = self._row(encode, f[down](y), own=True)
-        y = self._row(net.decoders[2], y, own=True)
+            y = self._row(encode, f[down](y))
         for i in (1, 0):
-            skip = f[net.skips[i]](kept[i], kept[i])
-            y = f[net.ups[i]](y, skip, add=True)
-            y = self._row(net.decoders[i], y, own=True, out=None if i else x.copy())
-        return y
+            y = self._row(net.decoders[i + 1], y)
+            y = f[net.ups[i]](y, f[net.skips[i]](kept[i], kept[i]), add=True)
+        *steps, last = net.decoders[0]
+        return f[last](self._row(steps, y), x.copy(), add=True)
 
     def _stage1(self, x):
         net, f, c = self._net.stage1, self._blocks, self._channels
@@ -117,8 +111,7 @@ class PackedBrve:
             kept.append(y)
         for i in (3, 2, 1):
             if i < 3:
-                skip = f[net.skips[i]](kept[i + 1], kept[i + 1])
-                y = f[net.ups[i]](y, skip, add=True)
+                y = f[net.ups[i]](y, f[net.skips[i]](kept[i + 1], kept[i + 1]), add=True)
             for block in net.decoders[i - 1]:
                 for step in block:
                     y = f[step](y)
