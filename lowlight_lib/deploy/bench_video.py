@@ -1,6 +1,5 @@
 """How many frames a second of raw video become pictures, and where the time goes."""
 
-import io
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +8,7 @@ import numpy as np
 import torch
 
 from .. import models
-from ..io.files import to_integers
-from ..io.png import write_png
+from ..io.files import png, to_integers
 from ..sensor.cfa import pack_mosaic
 from ..sensor.display import display
 from .bitpacked.network import pack_network
@@ -61,7 +59,7 @@ def _normalise(planes):
 
 
 def _encode(planes):
-    write_png(io.BytesIO(), to_integers(display(planes.clip(0, 1).numpy()), 8))
+    png(to_integers(display(planes.clip(0, 1).numpy()), 8))
 
 
 def video_line(key, seconds, side=256) -> str:

@@ -48,8 +48,9 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
 
 def write_calibration(path, key, arrays) -> Path:
     """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON."""
-    named, buffer = {f"{i:04d}": np.float32(a[0]) for i, a in enumerate(arrays)}, io.BytesIO()
-    np.savez_compressed(buffer, **named, about=np.array(json.dumps({"format": 1, "key": key})))
+    named: dict[str, Any] = {f"{i:04d}": np.float32(a[0]) for i, a in enumerate(arrays)}
+    about, buffer = np.array(json.dumps({"format": 1, "key": key})), io.BytesIO()
+    np.savez_compressed(buffer, **named, about=about)
     return write(path, buffer.getvalue())
 
 

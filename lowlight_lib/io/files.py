@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, LowlightError, OptionError, OutputError
-from .png import write_png
 
 PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 
@@ -52,11 +51,20 @@ def write_picture(path, picture) -> None:
 
             tifffile.imwrite(f, to_integers(picture, 16), photometric="rgb", software=False)
         elif suffix == ".png":
-            write_png(f, to_integers(picture, 8))
+            f.write(png(to_integers(picture, 8)))
         else:
             from PIL import Image
 
             Image.fromarray(to_integers(picture, 8)).save(f, "JPEG", quality=95)
+
+
+def png(pixels) -> bytes:
+    """uint8 (H, W, 3) as PNG: run lengths alone take a quarter of the time, and for photographs
+    no more space."""
+    import cv2
+
+    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), how)[1].tobytes()
 
 
 def to_integers(picture, bits) -> np.ndarray:
