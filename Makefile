@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slow site lint types mini clean install
+.PHONY: help reproduce test test-slow test-browser site lint types mini clean install
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "                 P='model=redi seed=1'        parameters of the notebooks"
 	@echo "make test        install, and check everything that CI checks"
 	@echo "make test-slow   the tests that are too slow for CI"
+	@echo "make test-browser  the site and the report in headless Chromium"
 	@echo "make site        the notebooks, guides and docstrings as pages: build/site/index.html"
 	@echo "make lint        ruff, over modules, tests and notebooks"
 	@echo "make types       pyright, over the library"
@@ -57,7 +58,7 @@ test: export OMP_NUM_THREADS := 1
 test: lint
 	$(MAKE) -j2 types mini
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
-	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks"
+	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks and not browser"
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
 	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks \
@@ -68,6 +69,11 @@ test: lint
 test-slow: $(READY)
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
 	  $(VPY) -m pytest tests -q -m slow
+
+# Of the site and of runs/latest, where they are; CHROMIUM=path names the browser.
+test-browser: $(READY)
+	$(VPY) -m pip install -q -c .venv/constraints.txt -e ".[browser]"
+	$(VPY) -m pytest tests/browser -q -m browser
 
 # Nothing is executed: the pages show the outputs that are committed.
 site: $(READY)

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from support import ROOT
 
 from lowlight_lib import allocator
 from lowlight_lib.sensor import cfa
 from lowlight_lib.sensor.raw import RawImage
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # One thread: the networks of the tests are small, and threads that wait for each other on a busy
 # machine cost more than they bring.

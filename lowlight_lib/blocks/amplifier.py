@@ -40,13 +40,12 @@ def estimate_amplification(
         a = clip( 0.01 m * sum_i w(x_i) / sum_i w(x_i) x_i , 1, 300 ),   x = signal in [0, 1]
 
     Dark pixels count most, so a lamp in the picture does not make it "bright"; a saturated one lies
-    outside the last bin and counts nothing. It takes some tens of MB, whatever the mosaic's size.
+    outside the last bin and counts nothing. The result is the released code's to the last bit.
 
     Args:
         mosaic: (H, W), integer or float, in DN.
         black_level: DN; a number, or a cell of them that repeats.
         m: brightness wanted; the paper uses 0.1 to 0.9, its released code 1 to 9.
-    Returns the same float32 value as the released code.
     Raises ShapeError: not a 2-D array of numbers, or white not above black.
     Source: Lamba & Mitra, "Restoring Extremely Dark Images in Real Time", CVPR 2021, equation 5.
     """
@@ -60,14 +59,11 @@ def estimate_amplification(
         raise ShapeError("the mosaic holds NaN or infinity")
     black = black[:1, :1] if (black == black[0, 0]).all() else black
     rows, columns = black.shape
-    weight = light = 0.0
     if black.size <= _MOST_PLANES:
         planes = [(mosaic[i::rows, j::columns], black[i, j]) for i, j in np.ndindex(rows, columns)]
     else:  # a level a line, say
         planes = [(mosaic, tile(black, mosaic.shape))]
-    for plane, level in planes:
-        sums = _weighted_sums(plane, level, white_level)
-        weight, light = weight + sums[0], light + sums[1]
+    weight, light = sum((_weighted_sums(*p, white_level) for p in planes), start=np.zeros(2))
     if light == 0:  # nothing but black: as bright as allowed; nothing but white: as it is
         return LARGEST if weight > 0 else SMALLEST
     # Rounded where the released code rounds, so that the float32 value is the same.
@@ -76,13 +72,10 @@ def estimate_amplification(
 
 
 def _weighted_sums(plane, black, white):
-    """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64.
-
-    A uint16 plane has at most 65,536 values: they are counted once, and the formula runs over them.
-    """
+    """(sum w(x), sum w(x) x) over one plane; products in float32, sums in float64."""
     step = max(1, _STRIP // max(1, plane.shape[-1]))
     strips = [slice(r, r + step) for r in range(0, plane.shape[0], step)]
-    if plane.dtype == np.uint16 and not np.ndim(black):
+    if plane.dtype == np.uint16 and not np.ndim(black):  # count each of the 65,536 values once
         counts = np.zeros(65536, np.int64)
         for strip in strips:
             counts += np.bincount(plane[strip].ravel(), minlength=65536)
@@ -108,10 +101,9 @@ class LearnedAmplifier(nn.Module):
         histogram:  counts over 63 bins / pixels -> Linear 63-128 -> Linear 128-1
         conv:       planes R, G1, G2, B -> conv 3x3 4-16 -> global mean -> 1x1 16-128 -> 1x1 128-1
 
-    and a result of 0 or less becomes 1e-4. There is no non-linearity between the two last layers,
-    so they span no more than one would; that "conv" has none either is our reading (its layers and
-    2,897 parameters are known). It goes before any network for stills:
-    `restore(raw, network, amplification=amplifier)`.
+    and a result of 0 or less becomes 1e-4. There is no non-linearity between the two last layers
+    (of "conv" that is our reading: its layers and 2,897 parameters are known). It goes before any
+    network for stills: `restore(raw, network, amplification=amplifier)`.
     Shapes: normalised mosaic (N, 1, H, W), RGGB, not amplified -> factors (N,).
     Source: Lamba et al., BMVC 2020, section 3.3 and released ablations.
     """
@@ -140,12 +132,12 @@ class LearnedAmplifier(nn.Module):
         if torch.compiler.is_compiling():  # ONNX cannot search, but count what is above an edge
             above = torch.stack([(flat >= edge).sum(1) for edge in self.edges[:-1]], 1)
             counts = above - F.pad(above[:, 1:], (0, 1))
-            return counts.to(flat.dtype) / flat.shape[1]
-        inside = torch.searchsorted(self.edges, flat.contiguous(), right=True) - 1
-        inside = inside.clamp(max=62)  # white belongs to the last bin
-        # Counted in integers: in float32 a bin stops growing at 2^24, less than 24 megapixels.
-        counts = torch.zeros(len(flat), 63, dtype=torch.int32, device=flat.device)
-        counts.scatter_add_(1, inside.clamp(min=0), (inside >= 0).to(torch.int32))
+        else:
+            inside = torch.searchsorted(self.edges, flat.contiguous(), right=True) - 1
+            inside = inside.clamp(max=62)  # white belongs to the last bin
+            # Counted in integers: in float32 a bin stops growing at 2^24.
+            counts = torch.zeros(len(flat), 63, dtype=torch.int32, device=flat.device)
+            counts.scatter_add_(1, inside.clamp(min=0), (inside >= 0).to(torch.int32))
         return counts.to(flat.dtype) / flat.shape[1]
 
     def forward(self, mosaic: Tensor) -> Tensor:

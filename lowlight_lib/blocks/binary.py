@@ -1,9 +1,5 @@
 """Binarized convolution: from the sign of a number to the distribution-aware block of BRVE.
 
-One bit a weight, one bit an activation. What a sign forgets (how large, how spread) is given back
-by a scale per output channel, by learned thresholds in front, and by an attention that reads the
-distribution of the activations before they lose it.
-
 sign(0) is **0, as in the released network**: a convolution pads its binarised input with zeros, and
 every faster kernel here does the same. `zero=1` is the other common rule, +1, and another network.
 Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
@@ -22,6 +18,7 @@ from torch.nn import functional as F
 from ..errors import OptionError, ShapeError
 
 Gradient = Literal["clip", "quadratic"]
+Layer = Callable[..., nn.Module]  # a class of layers, or a function that makes one
 
 
 class _Sign(torch.autograd.Function):
@@ -47,8 +44,7 @@ def sign_ste(x: Tensor, gradient: Gradient = "quadratic", zero: Literal[0, 1] = 
                     "quadratic":  2 - 2 |x|      where |x| <= 1, else 0    (of x (2 - |x|))
 
     OptionError for another gradient or zero. Built in notebooks/06_binarized_conv, section 2.
-    Source: "straight-through" from Bengio et al., 2013; quadratic from Liu et al., "Bi-Real Net",
-        ECCV 2018, equation 4, which BRVE uses for activations.
+    Source: Bengio et al., 2013; "quadratic": Liu et al., "Bi-Real Net", ECCV 2018, equation 4.
 
     >>> x = torch.tensor([-2.0, -0.25, 0.0, 0.25], requires_grad=True)
     >>> sign_ste(x).tolist()
@@ -76,8 +72,7 @@ class _BinaryWeight(torch.autograd.Function):
 class BinaryConv2d(nn.Module):
     """A convolution with binary weights: alpha_o sign(W), alpha_o = mean |W| of output channel o.
 
-    Its input should be signs (`sign_ste`); then every product is one bit against one bit. It is
-    computed in float here; `deploy.bitpacked.network` does the same sums with bits.
+    Its input should be signs (`sign_ste`). Computed in float; `deploy.bitpacked` does it with bits.
     Gradient: alpha is held fixed, and each weight gets that of its binary stand-in where |w| <= 1,
     none elsewhere, as in the released network.
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
@@ -86,8 +81,7 @@ class BinaryConv2d(nn.Module):
     """
 
     binary = True  # deploy.cost counts its multiply-accumulates as binary
-    # The scales (c_out,) that bits were saved with, for eval mode, or None. Recomputed from weights
-    # that are all alike, the mean could differ in the last digit.
+    # The scales (c_out,) that bits were saved with, for eval mode: a new mean could differ a digit.
     alpha: Tensor | None
 
     def __init__(
@@ -132,9 +126,8 @@ class BinaryConv2d(nn.Module):
 class RPReLU(nn.Module):
     """PReLU with a learned shift before and after, each per channel: p(x + before) + after.
 
-    Binary convolutions need it: their outputs sit on a grid whose zero is nobody's choice.
-    Shapes: (N, C, H, W) -> the same. Built in notebooks/06_binarized_conv, section 5.
-    Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
+    Shapes: (N, C, H, W) -> the same. Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
+    Built in notebooks/06_binarized_conv, section 5.
     """
 
     def __init__(self, channels: int) -> None:
@@ -152,7 +145,7 @@ class DistributionAwareAttention(nn.Module):
 
         s = sigmoid(conv1d([mean |z|, mean z, std z]))      over the channels, kernel of ECA
 
-    The deviation is sqrt(var + 1e-6) with the unbiased variance. A frame of one pixel has none: 0.
+    The deviation is sqrt(var + 1e-6), var being unbiased.
     Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1). Built in notebooks/06_binarized_conv, section 6.
     Source: BRVE, section 3.3; the kernel's size from Wang et al., "ECA-Net", CVPR 2020, equation 9.
     """
@@ -190,16 +183,13 @@ class BinaryBranch(nn.Module):
     def branch(self, x: Tensor) -> Tensor:
         z = x + self.threshold
         y = self.conv(sign_ste(z, self.gradient))
-        if self.attention is not None:
-            y = self.attention(z) * y
-        return self.act(y)
+        return self.act(y if self.attention is None else self.attention(z) * y)
 
 
 class DABC2d(BinaryBranch):
     """The distribution-aware binary convolution, with its residual: x + branch(x).
 
-    Without `attention` its s is 1 (an ablation). `gradient` is that of the sign, see `sign_ste`.
-    Shapes: (N, channels, H, W) -> the same.
+    Without `attention` its s is 1 (an ablation). Shapes: (N, channels, H, W) -> the same.
     Source: BRVE, section 3.3 and figure 3. Built in notebooks/06_binarized_conv, section 7.
     """
 
@@ -217,21 +207,14 @@ class BinaryTransition(BinaryBranch):
 
         out = RPReLU(conv(sign(x + beta))) + conv_1x1(x)
 
-    With `down` the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
-    with `up` the input is enlarged twofold first, bilinearly. Without `real_skip` the 1x1, the only
-    full-precision part, is left out (an ablation).
+    With "down" the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
+    with "up" the input is enlarged twofold first. `real_skip` False (an ablation): no 1x1.
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
     Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
     """
 
     def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        resize: Literal["down", "up"] | None = None,
-        *,
-        real_skip=True,
-        gradient: Gradient = "quadratic",
+        self, c_in, c_out, resize=None, *, real_skip=True, gradient: Gradient = "quadratic"
     ) -> None:
         if resize not in (None, "down", "up"):
             raise OptionError(f"resize is None, 'down' or 'up', not {resize!r}")
@@ -257,12 +240,10 @@ class BinaryUNet(nn.Module):
     Shapes: (N, c, H, W), H and W multiples of 4 -> the same. Source: BRVE, figure 2.
     """
 
-    def __init__(
-        self, c: int, transition: Callable[..., nn.Module], block: Callable[..., nn.Module]
-    ) -> None:
+    def __init__(self, c: int, transition: Layer, block: Layer) -> None:
         super().__init__()
-        widths, depths = (c, 2 * c, 4 * c), (1, 3, 3)
-        levels = list(zip(widths, depths, strict=True))
+        widths = (c, 2 * c, 4 * c)
+        levels = list(zip(widths, (1, 3, 3), strict=True))
         self.encoders = nn.ModuleList(row(block, w, n) for w, n in levels)
         self.decoders = nn.ModuleList(row(block, w, n) for w, n in levels)
         self.downs = nn.ModuleList(transition(w, 2 * w, "down") for w in widths[:2])
@@ -285,6 +266,6 @@ def binary_layers(network: nn.Module) -> dict[str, Any]:
     return {name: m for name, m in network.named_modules() if getattr(m, "binary", False)}
 
 
-def row(block: Callable[[int], nn.Module], width: int, n: int) -> nn.Sequential:
+def row(block: Layer, width: int, n: int) -> nn.Sequential:
     """n blocks of that width, one after the other."""
     return nn.Sequential(*(block(width) for _ in range(n)))

@@ -19,10 +19,9 @@ def run_together(
 ) -> list[Tensor]:
     """[branch(x) for branch in branches], evaluated concurrently; same results, same gradients.
 
-    On a GPU every branch gets a stream; on a CPU a thread and its share of the cores, for which
-    they would fight else, by how much `work` each has to do (in any unit; equal if None). Where
-    there are fewer cores than branches, the largest begin. Under a tracer, compiler or counter,
-    which could not see into threads, they run one after the other.
+    On a GPU every branch gets a stream; on a CPU a thread and its share of the cores, by how much
+    `work` each has to do (in any unit; equal if None), the largest first. Under a tracer, compiler
+    or counter, which could not see into threads, they run one after the other.
     Source: Lamba & Mitra, CVPR 2021, section 3.2 (parallel encoders; no code was released).
     """
     seen = torch.jit.is_tracing() or torch.compiler.is_compiling() or _get_current_dispatch_mode()
@@ -75,8 +74,7 @@ def _take_cores(share, cores):
     """This thread computes on `share` cores from now on, every other one, new ones too, as before.
 
     PyTorch's setting is the thread's own *and* what other threads take at their first use of
-    PyTorch, so one more thread puts the second half back. (Whose first use falls between the two
-    calls, a tenth of a millisecond, takes the smaller number.)
+    PyTorch, so one more thread puts the second half back.
     """
     with _SETTING:
         torch.get_num_threads()  # this thread's first use: else it would undo the next line

@@ -62,14 +62,9 @@ class ResidualDenseBlock(nn.Module):
         RDB*:  f_0 = x;  f_k = conv_k(act_k([f_0 .. f_{k-1}]));  out = x + conv_1x1([f_0 .. f_K])
         RDB:   f_0 = x;  f_k = act(conv_k([f_0 .. f_{k-1}]));    out = x + conv_1x1([f_0 .. f_K])
 
-    In the ordinary block what is concatenated has lost its negative half (or most of it); RDB*
-    keeps it and rectifies in front of the inner convolutions only: the first and the last one see
-    the features as they are. (The last one is not in the paper: the released pictures show it.)
-
-    Args:
-        growth: channels that each dense layer adds.
-        slope: of the LeakyReLU; 0 is a ReLU.
-        star: RDB* rather than RDB.
+    RDB* keeps what is below 0 in what it concatenates, and rectifies in front of the inner
+    convolutions only: the first and the last one (the released pictures show it, not the paper) see
+    the features as they are. `growth` is the channels that each layer adds; slope 0 is a ReLU.
     Shapes: (N, channels, H, W) -> the same.
     Source: Lamba & Mitra, CVPR 2021, section 3.3; RDB from Zhang et al., "Residual Dense Network
         for Image Super-Resolution", CVPR 2018.

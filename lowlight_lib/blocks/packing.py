@@ -3,8 +3,7 @@
     pack:    channel (row * a + col) * C + c of the result holds pixel (y * a + row, x * a + col, c)
 
 `torch.nn.PixelUnshuffle` orders them c * a^2 + row * a + col instead, so UnPack is PixelShuffle
-after a fixed permutation of the channels, which matters only to what sees channels in groups
-(notebooks/04_pack_unpack, section 8, asks whether it matters to LLPackNet).
+after a fixed permutation of the channels.
 Source: Lamba, Balaji & Mitra, "Towards Fast and Light-Weight Restoration of Dark Images", BMVC
 2020, section 3. Built in notebooks/04_pack_unpack, sections 1, 2 and 4.
 """
@@ -17,7 +16,6 @@ from ..errors import ShapeError
 
 def pack(x: Tensor, factor: int) -> Tensor:
     """(..., C, H, W) -> (..., factor^2 * C, H / factor, W / factor), the exact inverse of `unpack`.
-
     Raises ShapeError: fewer than three axes, or sides that are no multiples.
 
     >>> x = torch.arange(8).view(2, 2, 2)  # two channels, 2x2 pixels: 0 1 / 2 3 and 4 5 / 6 7
@@ -35,7 +33,6 @@ def pack(x: Tensor, factor: int) -> Tensor:
 
 def unpack(x: Tensor, factor: int) -> Tensor:
     """(..., factor^2 * C, H, W) -> (..., C, H * factor, W * factor), the exact inverse of `pack`.
-
     Raises ShapeError: fewer than three axes, or channels that are no multiple of factor^2.
 
     >>> unpack(torch.tensor([0, 4, 1, 5, 2, 6, 3, 7]).view(8, 1, 1), 2).tolist()

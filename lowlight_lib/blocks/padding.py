@@ -28,10 +28,9 @@ def run_padded(
 def pad_to_multiple(x: Tensor, multiple: int, cell: int | None = None) -> Tensor:
     """Extend (N, C, H, W) at bottom and right until both sides are multiples.
 
-    By reflection: without repeating the edge it keeps the parity of each line, so a Bayer mosaic
-    keeps its phase. Unlike with `F.pad` it goes on where sides are shorter than the padding, and a
-    single line, which has no reflection, is repeated, even where `multiple` is 1. No reflection
-    keeps the phase of an X-Trans mosaic: with `cell=6` the last six lines (or fewer) are repeated.
+    By reflection without the edge, which keeps the phase of a Bayer mosaic, as often as it takes
+    (unlike `F.pad`); a single line is repeated, even where `multiple` is 1. No reflection keeps the
+    phase of an X-Trans mosaic: with `cell=6` the last six lines (or fewer) are repeated.
 
     >>> pad_to_multiple(torch.tensor([[[[1., 2., 3.]]]]), 4).squeeze().tolist()[0]
     [1.0, 2.0, 3.0, 2.0]

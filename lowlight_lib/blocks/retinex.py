@@ -30,8 +30,7 @@ def decompose(image: Tensor, radius: int = 0) -> Decomposition:
     """Split a picture (N, 3, H, W) in [0, 1] without any learning; X is the picture itself.
 
     L = max over R, G, B; with a radius, L is made smooth: the maximum over a window, then the mean
-    over one. Each window of the mean holds only maxima over windows that hold the pixel, so, up to
-    rounding, L is never darker than the pixel, R never exceeds 1, and L * R is the picture.
+    over one. So, up to rounding, L is never darker than the pixel, and R never exceeds 1.
     Source: the illumination map of Guo, Li & Ling, "LIME", TIP 2017, equation 3.
 
     >>> L, R, _ = decompose(torch.tensor([0.1, 0.2, 0.05]).view(1, 3, 1, 1))
@@ -47,8 +46,7 @@ def decompose(image: Tensor, radius: int = 0) -> Decomposition:
 
 
 def recompose(L: Any, R: Any, gamma: float = 0.2) -> Any:
-    """The brightened picture L^gamma * R, of tensors or arrays: L (N, 1, H, W) in [0, 1],
-    R (N, 3, H, W).
+    """The brightened picture L^gamma * R, of tensors or arrays: L (N, 1, H, W), R (N, 3, H, W).
 
     A gamma of 1 gives the picture back, 0 is R alone; the released code has 0.2, and 0.14 for LOL.
     """
@@ -80,8 +78,7 @@ def projection(image: Tensor, X: Tensor) -> Tensor:
 def total_variation(x: Tensor) -> Tensor:
     """TV = mean |x[i + 2, j] - x[i, j]| + mean |x[i, j + 2] - x[i, j]|, as released.
 
-    Differences are of pixels two apart (a central difference, not halved), each mean over the
-    differences that there are. Of (N, C, H, W); ShapeError for a side under 3.
+    Of (N, C, H, W); ShapeError for a side under 3.
     """
     if min(x.shape[-2:]) < 3:
         raise ShapeError(f"pixels two apart need sides of 3 or more, got {tuple(x.shape)}")
@@ -92,13 +89,9 @@ def total_variation(x: Tensor) -> Tensor:
 def pair_loss(
     image1: Tensor, image2: Tensor, split1, split2, weights=WEIGHTS, symmetric: bool = False
 ) -> Tensor:
-    """w_C C + w_R Rl + w_P P, PairLIE's whole loss.
+    """w_C C + w_R Rl + w_P P of two exposures of one scene, (N, 3, H, W), and their Decompositions.
 
-    Args:
-        image1, image2: two exposures of one scene, (N, 3, H, W).
-        split1, split2: the Decomposition that the network made of each.
-        symmetric: Rl and P are the mean of both pictures' own. As released they are the first
-            picture's alone, and the second acts through its R only.
+    Rl and P are those of the first picture alone, as released; `symmetric` the mean of both's.
     """
     pictures = [(image1, split1), (image2, split2)][: 2 if symmetric else 1]
     c, r, p = weights

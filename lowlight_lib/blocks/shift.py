@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import OptionError, ShapeError
+from .binary import Layer
 
 OFFSETS = tuple((dy, dx) for dy in range(-8, 9, 4) for dx in range(-8, 9, 4) if dy or dx)
 Kind = Literal["released", "intended"]
-Layer = Callable[..., nn.Module]  # a class of layers, or a function that makes one
 
 
 def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
@@ -24,8 +24,7 @@ def temporal_shift(x: Tensor, reverse: bool = False) -> Tensor:
         forward:  new_t = [second half of frame t-1, first half of frame t]
         reverse:  new_t = [second half of frame t,   first half of frame t+1]
 
-    It is one roll of the frames' channels laid end to end, by half a frame; the two undo each
-    other. Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
+    The two undo each other. Shapes: (N, T, C, H, W), C even -> the same; else ShapeError.
 
     >>> x = torch.arange(6.0).view(1, 3, 2, 1, 1)
     >>> temporal_shift(x).flatten().tolist()
@@ -43,12 +42,10 @@ def spatial_shift(x: Tensor, kind: Kind = "released") -> Tensor:
     "intended": the C channels are dealt to 24 groups, and each group moves to one of the 24
     non-zero offsets (dy, dx) in {-8, -4, 0, 4, 8}^2: a fan of guesses where things have gone.
 
-    "released": what the authors' code does, and their weights expect. It was written for
-    (C, H, W) and is given (T, C, H, W), so every axis is taken for the one before it: *channels*
-    move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns never, and the first 8 channels
-    become zero.
-    Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended".
-    Raises OptionError or ShapeError for another kind or shape.
+    "released": what the authors' code does, and their weights expect: written for (C, H, W), it is
+    given (T, C, H, W), so *channels* move by 8, *rows* by 8, 4 and 0 in frames 0, 1 and 2, columns
+    never, and the first 8 channels become zero.
+    Shapes: (N, 3, C, H, W) -> the same; any number of frames if "intended"; else ShapeError.
     """
     if kind not in ("released", "intended"):
         raise OptionError(f"unknown shift {kind!r}", todo="use released or intended")
@@ -76,10 +73,8 @@ def move(x: Tensor, by: int, axis: int) -> Tensor:
 class ShiftStep(nn.Module):
     """Half of the channels from a neighbour, copies of them moved about, two convolutions.
 
-    Args:
-        shift: kind of the spatial shift; "temporal" has none of it, "none" no shift at all.
-        reverse: take from the frame after instead of the one before.
-        transition, block: make the layers: (c_in, c_out) and (channels, kernel) -> Module.
+    `shift` is the kind of the spatial shift; "temporal" has none of it, "none" no shift at all.
+    `transition` and `block` make the layers: (c_in, c_out) and (channels, kernel) -> Module.
     Shapes: (N, 3, c, H, W) -> the same.
     """
 
@@ -91,11 +86,10 @@ class ShiftStep(nn.Module):
         self.conv = block(c, 5)
 
     def forward(self, x: Tensor) -> Tensor:  # (N, 3, C, H, W)
-        c = x.shape[2]
         if self.shift != "none":
             x = temporal_shift(x, self.reverse)
         if self.shift in ("released", "intended"):
-            neighbour_channels = x[:, :, c // 2 :] if self.reverse else x[:, :, : c // 2]
+            neighbour_channels = x.chunk(2, 2)[self.reverse]
             x = torch.cat([x, spatial_shift(neighbour_channels, self.shift)], 2)
         return per_frame(lambda y: self.conv(self.fuse(y)), x)
 

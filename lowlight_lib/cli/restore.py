@@ -6,7 +6,9 @@ import os
 import re
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, cast
 
 import typer
@@ -59,8 +61,6 @@ def restore(
     before and after, side by side. Photographs (--model pairlie) are split into illumination and
     reflectance, the former is raised.
     """
-    from threading import Lock
-
     from tqdm.auto import tqdm
 
     from .. import models
@@ -195,23 +195,16 @@ def _find_files(inputs, task, key):
 
 def _at_a_time(workers, work, sources):
     """The results of `work`, in order, from so many threads."""
-    from concurrent.futures import ThreadPoolExecutor
-
     if workers < 2:  # in this thread, where Ctrl-C ends it at once
         yield from map(work, sources)
         return
-    pool = ThreadPoolExecutor(workers)
-    try:
+    with ThreadPoolExecutor(workers) as pool:  # files that are begun are ended, no other begins
         yield from pool.map(work, sources)
-    finally:  # files that are begun are ended
-        pool.shutdown(cancel_futures=True)
 
 
 def _output_names(files, out, key, ms, suffix):
-    """Where `restore` writes: {source: [(m, path)]}, no two the same; beside it where out is None.
-
-    Files of one stem keep apart by their extension, then by a number.
-    """
+    """{source: [(m, path)]}, no two the same; files of one stem keep apart by their extension, then
+    by a number."""
     names, taken = {}, set()
     places = Counter((out or p.parent, p.stem.casefold()) for p in files)
     for source in files:

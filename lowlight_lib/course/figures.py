@@ -1,7 +1,4 @@
-"""Figures of the notebooks: one look, rows of photographs, mosaics in their filter colours.
-
-A figure is drawn when its cell ends, as pyplot does; no function here returns one.
-"""
+"""Figures of the notebooks: one look, rows of photographs, mosaics in their filter colours."""
 
 import io
 
@@ -18,9 +15,7 @@ _FILTERS = ("#b03030", "#2e7d32", "#2b50aa")  # R, G, B: dark enough for white l
 
 
 def style() -> None:
-    """Set the house style, once, in the first code cell that plots. Notebooks store figures
-    as PNG of at most 256 colours, a third of the usual size.
-    """
+    """Set the house style, with figures stored as PNG of 256 colours, a third of the usual size."""
     mpl.rc(("figure", "savefig"), dpi=90)  # pyright: ignore[reportArgumentType]  (takes tuples)
     mpl.rc("figure.constrained_layout", use=True)
     mpl.rc("image", cmap="cividis")
@@ -41,9 +36,8 @@ def show(images, titles=None, *, columns=None, width=7.0, limits=(0, 1), cmap="g
     Args:
         images: one or a list of numpy arrays or tensors: (H, W) grey, (H, W, 3) or (3, H, W)
             colour in [0, 1] (what lies outside is clipped), or integers 0 to 255.
-        titles: a list of as many strings; columns: panels a row, by default all.
-        width: of the whole figure in inches.
-        limits, cmap: (low, high) that grey images span, None: each one's own range; colour map.
+        columns: panels a row, by default all; width: of the whole figure in inches.
+        limits: (low, high) that grey images span, None: each one's own range.
         bar: label, with unit, of a colour bar for the last image.
     """
     images = [_as_picture(x) for x in (images if isinstance(images, (list, tuple)) else [images])]

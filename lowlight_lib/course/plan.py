@@ -1,7 +1,4 @@
-"""What a run of the course consists of: which notebooks, with which parameters.
-
-Everything that the user may have mistyped is refused here, before the first notebook starts.
-"""
+"""What a run of the course consists of; what the user mistyped is refused before it starts."""
 
 from __future__ import annotations
 
@@ -18,13 +15,11 @@ _ONCE_A_NETWORK = "train_test_stills"  # runs for each value of its parameter `m
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One run of one notebook: `name` is that of its result folder; `waits` says that it reads
-    what all notebooks before it left."""
+    """One run of one notebook: `name` is that of its result folder."""
 
     path: Path
     name: str
     parameters: dict
-    waits: bool = False
 
 
 def find_notebooks(folder=None) -> list[Path]:
@@ -81,13 +76,11 @@ def plan(notebooks, given, fixed) -> list[Job]:
         if name not in known:
             todo = f"choose from {', '.join(sorted(known)) or 'none'}"
             raise OptionError(f"no selected notebook has a parameter {name!r}", todo=todo)
-    jobs, trained = [], False
+    jobs = []
     for path, kinds in declared.items():
         values = {k: typed(k, v, kinds[k]) for k, v in (fixed | given).items() if k in kinds}
-        trains = "train_test" in path.stem
-        trained = trained or trains
         if path.stem[3:] != _ONCE_A_NETWORK:
-            jobs.append(Job(path, path.stem, values, trained and not trains))
+            jobs.append(Job(path, path.stem, values))
             continue
         keys = models.of_task(models.Task.RAW_STILL)
         for key in [given["model"]] if "model" in given else keys:

@@ -20,12 +20,9 @@ def progress(running, stream=None, stop=None):
     """Show how far notebooks are while they run inside: on a terminal one line is drawn over.
 
     A notebook runs in a kernel of its own and tells nothing before a cell ends, so what goes on
-    inside a long cell is read from the `metrics.jsonl` that a training writes.
-
-    Args:
-        running: {label: (cells, executed, folder, began)}, which changes meanwhile: how many cells
-            will run, the notebook that papermill writes, where the notebook itself writes, and the
-            time, in seconds since the epoch.
+    inside a long cell is read from the `metrics.jsonl` that a training writes. `running` changes
+    meanwhile: {label: (how many cells will run, the notebook that papermill writes, the folder
+    where that notebook writes, time of the start in seconds since the epoch)}.
     """
     from tqdm import tqdm
 
@@ -51,8 +48,6 @@ def progress(running, stream=None, stop=None):
     finally:
         stop.set()
         thread.join()
-        if width > 0:
-            print(" " * width, end=end, file=stream, flush=True)
 
 
 def runs(cell) -> bool:

@@ -1,7 +1,6 @@
 """The page that shows what a run of the course did: index.html in the folder of the run.
 
-One file with relative links that opens from the disk, without a server and without a network.
-report.html.jinja says how it looks; everything that comes from a notebook or a file is escaped.
+It opens from the disk, without a server; all that comes from a notebook or a file is escaped.
 """
 
 from __future__ import annotations
@@ -26,10 +25,9 @@ _PICTURE = re.compile(rf"(?P<name>.+)_(?P<view>{'|'.join(VIEWS)})(?:_(?P<variant
 def write_index(run_dir) -> Path:
     """Write index.html for the run in `run_dir`, and an HTML rendering of each executed notebook.
 
-    It is a folder that `run_course` filled, or is filling: state.json, results.json, NN_name.ipynb,
-    and pictures NAME_{input,baseline,result,target}.png and videos NAME.mp4 in folders `pictures`.
-    A missing or damaged file leaves its section out. Renderings newer than their notebook are kept.
-    Returns the path of index.html; OutputError where it cannot be written.
+    It is a folder that `run_course` filled, or is filling, with pictures NAME_VIEW.png and videos
+    NAME.mp4 in folders `pictures`. A missing or damaged file leaves its section out. Returns the
+    path of index.html; OutputError where it cannot be written.
     """
     import jinja2
 

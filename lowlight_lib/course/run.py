@@ -1,8 +1,4 @@
-"""Run the course without a screen: every notebook in order, through papermill, into one folder.
-
-papermill only warns about a parameter that nobody declares and then runs the defaults; here such a
-name is refused before anything runs.
-"""
+"""Run the course without a screen: every notebook in order, through papermill, into one folder."""
 
 from __future__ import annotations
 
@@ -15,7 +11,9 @@ import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any, cast
 
+import psutil
 from tqdm import tqdm
 
 from .. import allocator
@@ -45,11 +43,9 @@ def run_course(
         only: which notebooks, as "10,12_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
         data_root: by default $LOWLIGHT_DATA, else datasets/mini beside the notebooks, made first.
-        notebooks_dir: by default what `find_notebooks` finds.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.
         resume: go on in `out`: finished notebooks are skipped, trainings continue.
-        cell_timeout: seconds after which a cell is given up, and its notebook has failed; by
-            default an hour in smoke, a day in course, else sixty days.
+        cell_timeout: seconds after which a cell is given up; an hour in smoke, a day in course.
     Returns:
         The exit code: 0, 1 where a notebook failed, 130 after Ctrl-C.
     Raises:
@@ -91,18 +87,18 @@ class _Run:
         self.jobs, self.out, self.state, self.cell_timeout = jobs, out, state, cell_timeout
         smoke = state["profile"] == "smoke"
         self.at_once = min(os.cpu_count() or 1, _AT_ONCE) if smoke else 1
-        self.lock, self.stopped, self.shown, self.kernels = threading.Lock(), False, {}, []
+        self.lock, self.shown, self.kernels = threading.Lock(), {}, []
 
     def run(self):
-        state, began, batches = self.state, time.monotonic(), [[]]
-        say(f"{len(self.jobs)} runs of notebooks, {self.at_once} at a time, "
-            f"profile {state['profile']}, results in {self.out}")  # fmt: skip
-        for i, job in enumerate(self.jobs, 1):
-            batches += [[]] if job.waits else []
-            batches[-1].append((f"[{i}/{len(self.jobs)}] {job.name}", job))
+        state, began, count = self.state, time.monotonic(), len(self.jobs)
+        what = f"{count} runs of notebooks, {self.at_once} at a time, profile {state['profile']}"
+        say(f"{what}, results in {self.out}")
+        jobs = [(f"[{i}/{count}] {job.name}", job) for i, job in enumerate(self.jobs, 1)]
+        # What comes after the trainings reads what all before it left, so it waits for them.
+        free = max((i for i, (name, _) in enumerate(jobs, 1) if "train_test" in name), default=0)
         with ThreadPoolExecutor(self.at_once) as pool, progress(self.shown):
             try:
-                for batch in batches:
+                for batch in (jobs[:free], *([job] for job in jobs[free:])):
                     left = {pool.submit(self._run_one, *labelled) for labelled in batch}
                     while left:  # a wait without an end would be deaf to Ctrl-C on Windows
                         ended, left = wait(left, 1, FIRST_EXCEPTION)
@@ -110,19 +106,20 @@ class _Run:
             except KeyboardInterrupt:
                 state["status"] = "interrupted"
             finally:
-                self.stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 while not all(future.done() for future in left):  # after Ctrl-C or an error
-                    _kill(self.kernels)
+                    for kernel in self.kernels:
+                        with contextlib.suppress(psutil.Error):
+                            kernel.kill()
                     time.sleep(0.2)
         done = sum(state["notebooks"].get(j.name, {}).get("status") == "done" for j in self.jobs)
         if state["status"] == "running":
-            state["status"] = "done" if done == len(self.jobs) else "failed"
+            state["status"] = "done" if done == count else "failed"
         state["finished"] = _now()
         self._save()
         took, index = tqdm.format_interval(time.monotonic() - began), write_index(self.out)
         what = "Interrupted" if state["status"] == "interrupted" else "Finished"
-        say(f"{what} after {took}: {done} of {len(self.jobs)} without error.\nReport: {index}")
+        say(f"{what} after {took}: {done} of {count} without error.\nReport: {index}")
         return {"done": 0, "failed": 1, "interrupted": 130}[state["status"]]
 
     def _run_one(self, label, job):
@@ -135,8 +132,8 @@ class _Run:
         with self.lock:
             self.state["notebooks"][job.name] = entry
             self._save()
-        result = self._execute(label, job, executed)
-        if self.stopped:
+        result = cast(dict, self._execute(label, job, executed))
+        if self.state["status"] == "interrupted":
             result = {"status": "interrupted"}
         with self.lock:
             entry |= result
@@ -154,11 +151,11 @@ class _Run:
         """What state.json says of a notebook once it has run."""
         import nbformat
         import papermill
-        import psutil
         from jupyter_client import AsyncKernelManager
         from traitlets.config import Config
 
-        config, folder, kernels = Config(), make_folder(self.out / job.name), self.kernels
+        config, kernels, limit = Config(), self.kernels, self.cell_timeout
+        folder = make_folder(self.out / job.name)
         if "transport_encryption" in AsyncKernelManager.class_trait_names():
             # Other users of this machine cannot listen, and no kernel warns that they could.
             config.KernelManager.transport_encryption = "auto"
@@ -174,10 +171,10 @@ class _Run:
         class Kernel(AsyncKernelManager):
             async def start_kernel(self, **options):
                 await super().start_kernel(**options | {"env": os.environ | environment})
-                kernels.append(psutil.Process(self.provisioner.pid))
+                kernels.append(psutil.Process(cast(Any, self.provisioner).pid))
 
         options = {"kernel_name": "python3", "progress_bar": False, "config": config}
-        options |= {"parameters": job.parameters, "execution_timeout": self.cell_timeout}
+        options |= {"parameters": job.parameters, "execution_timeout": limit}
         options |= {"kernel_manager_class": Kernel}
         # The kernel's folder; papermill's `cwd` would change that of this whole process.
         options |= {"resources": {"metadata": {"path": str(job.path.parent)}}}
@@ -192,14 +189,12 @@ class _Run:
             except Exception as e:  # whatever it is, the other notebooks still run
                 name, message = getattr(e, "ename", type(e).__name__), getattr(e, "evalue", str(e))
                 if isinstance(e, TimeoutError):
-                    message = (
-                        f"took over {self.cell_timeout} s. To fix: give a longer --cell-timeout"
-                    )
+                    message = f"took over {limit} s. To fix: give a longer --cell-timeout"
                 entry |= {"status": "failed", "cell": cells_begun(executed)}
                 entry["error"] = {"name": name, "message": message.strip()}
                 # Kernels choose ports before they bind them, so another program can be faster.
                 taken = "Address already in use", "Kernel died before replying"
-                if attempt == 1 and any(t in message for t in taken) and not self.stopped:
+                if attempt == 1 and any(t in message for t in taken):
                     say(f"{label}  its kernel found no free port; once more")
                     continue
             finally:
@@ -210,10 +205,9 @@ class _Run:
         """state.json, and results.json with the rows of all notebooks, both whole at any moment."""
         from ..evaluation.results import read_rows
 
-        order, rows = [job.name for job in self.jobs], []
-        ranks = {n: (n[:2], order.index(n) if n in order else -1) for n in self.state["notebooks"]}
-        entries = {n: self.state["notebooks"][n] for n in sorted(ranks, key=ranks.get)}
-        self.state["notebooks"] = entries
+        place, rows = {job.name: i for i, job in enumerate(self.jobs)}, []
+        names = sorted(self.state["notebooks"], key=lambda name: (name[:2], place.get(name, -1)))
+        entries = self.state["notebooks"] = {n: self.state["notebooks"][n] for n in names}
         for name, entry in entries.items():
             try:
                 rows += read_rows(self.out / name / "results.json")
@@ -250,15 +244,6 @@ def _set_aside(out, started):
         what = f"cannot be renamed to {started} ({e.strerror})"
         raise OutputError(what, file=out, todo="close what is open in it") from e
     say(f"The earlier run is kept as {kept}")
-
-
-def _kill(kernels):
-    import psutil
-
-    for kernel in kernels:  # one that has ended is told from another process with its number
-        with contextlib.suppress(psutil.Error):
-            for process in (*kernel.children(recursive=True), kernel):
-                process.kill()
 
 
 def _now():

@@ -20,10 +20,9 @@ class Entry:
 def entries(out_dir, order=()) -> list[Entry]:
     """The test of each system in a run: on the test split, with the true exposure ratio.
 
-    Of several such tests of a system the one with the most images counts, of equal ones the later.
-    `out_dir` is the folder of a notebook; results.json is in it where all notebooks share it, else
-    in the folders beside it, as in a run of the course. Systems named in `order` come first, the
-    others by name. DataError: a results.json is damaged.
+    Of several tests of a system the one with the most images counts, of equal ones the later.
+    results.json is in `out_dir`, the folder of a notebook, else in the folders beside it. Systems
+    named in `order` come first, the others by name. DataError: a results.json is damaged.
     """
     best = {}
     for path in _in_run(out_dir, "results.json"):

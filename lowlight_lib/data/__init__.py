@@ -3,8 +3,6 @@
 No data set knows a network; a system and a data set fit together where their tasks are the same.
 """
 
-from __future__ import annotations
-
 from ..errors import OptionError
 from ..models import SYSTEMS, Task
 from .base import Dataset
@@ -14,14 +12,9 @@ from .sid import SidDataset
 
 __all__ = ["DATASETS", "Dataset", "find", "open_dataset"]
 
+_VIDEO, _LOL = (LlrvdDataset, SmoidDataset), (LolDataset, LolTestDataset, SiceTestDataset)
 DATASETS: dict[str, type[Dataset]] = {
-    "sid": SidDataset,
-    "llrvd": LlrvdDataset,
-    "smoid": SmoidDataset,
-    "pairs": PairsDataset,
-    "lol": LolDataset,
-    "lol-test": LolTestDataset,
-    "sice-test": SiceTestDataset,
+    dataset.folder_name.lower(): dataset for dataset in (SidDataset, *_VIDEO, PairsDataset, *_LOL)
 }
 
 
@@ -38,10 +31,8 @@ def find(key, name) -> type[Dataset]:
 
 
 def open_dataset(recipe, data_root, split, **changes) -> Dataset:
-    """The data set that a recipe names, for a split, with the recipe's options or others.
-
-    OptionError where its crops would lose the phase of a mosaic.
-    """
+    """The data set that a recipe names, for a split, with the recipe's options or others;
+    OptionError where its crops would lose the phase of a mosaic."""
     dataset = find(recipe.key, recipe.dataset)
     if recipe.crop % dataset.crop_multiple:
         what = f"crops of {recipe.dataset} are even, or the Bayer phase is lost; not {recipe.crop}"

@@ -1,7 +1,6 @@
 """`Dataset`: what every data set is and does; sid.py, video.py and photos.py say what differs."""
 
-from __future__ import annotations
-
+import contextlib
 import functools
 import json
 from pathlib import Path
@@ -18,33 +17,19 @@ _OPEN_MAPS = 64  # a memory map holds a file descriptor, and systems allow 256 o
 
 
 class Dataset:
-    """Dark inputs and their targets, read by memory map.
+    """Dark inputs and their targets, read by memory map."""
 
-    Attributes:
-        task: of the systems that are trained on it.
-        folder_name: of its folder below a data root.
-        splits: their names.
-        recipe_options: fields of a recipe that the constructor takes.
-        two_exposures: `batch` gives two exposures of a scene in place of an input and its target.
-        crop_multiple: of the side of crops, so that they keep a mosaic's phase.
-        tested_on: the data set to be tested on, where this one is for training alone.
-        pairs: the items of the split, with their name, scene, files `input` and `target`, ratio.
-        published: how many items and scenes the authors' split has; None where any number will do.
-        camera: who took the inputs; None where that is not known.
-        white_balance: mean (r, g, b) gains of the inputs; None for what is no mosaic.
-    """
-
-    task: Task
-    folder_name: str
+    task: Task  # of the systems that are trained on it
+    folder_name: str  # below a data root
     splits: tuple[str, ...] | dict = ("train", "val", "test")
-    recipe_options: tuple[str, ...] = ()
-    two_exposures = False
-    crop_multiple = 1
-    tested_on: str | None = None
-    pairs: list
-    published: tuple[int, int] | None = None
-    camera: str | None = None
-    white_balance: tuple[float, float, float] | None = None
+    recipe_options: tuple[str, ...] = ()  # fields of a recipe that the constructor takes
+    two_exposures = False  # `batch` gives two exposures of a scene, not an input and its target
+    crop_multiple = 1  # of the side of crops, so that they keep a mosaic's phase
+    tested_on: str | None = None  # the data set to test on, where this one is for training alone
+    pairs: list  # items of the split, with their name, scene, files `input` and `target`, ratio
+    published: tuple[int, int] | None = None  # items and scenes of the authors' split
+    camera: str | None = None  # who took the inputs; None where that is not known
+    white_balance: tuple[float, float, float] | None = None  # mean (r, g, b) gains of mosaics
     _one_generator = False  # for all items of a step; else each item has its own
 
     def __init__(self, data_root, split, open_map):
@@ -108,24 +93,20 @@ class Dataset:
 
         Args:
             size: items of the whole batch, of all processes together.
-            crop: side of the square crops in pixels, of packed planes for video. Smaller images go
-                on by reflection, mosaics in the phase of their filters.
+            crop: side in pixels, of packed planes for video; smaller images go on by reflection.
             frames: length of the crops of video; shorter clips run to and fro.
-            flips: probabilities of a left-right and an up-down mirror. Those of a mosaic keep its
-                phase; those of packed planes, as released with BRVE, do not move planes.
-            transpose: probability of exchanging rows and columns (the two greens change roles).
-            reverse: probability that a clip runs backwards.
+            flips, transpose, reverse: probabilities of a left-right and an up-down mirror, of rows
+                exchanged with columns, and that a clip runs backwards. Packed planes keep order.
             amplify: multiply raw inputs by their ratio; not for a network that amplifies itself.
             repeat: so many crops in a row, of this batch and the next ones, are of one item.
             part: (rank, world): the slice of the batch that this process gets.
         Returns:
-            x, y float32 of n items, `size` or the part of it: inputs and targets, both in [0, 1]
-            but for amplified mosaics, which may exceed 1. Raw stills (n, 1, crop, crop), RGGB, or
-            X-Trans in the phase of `sensor.cfa.XTRANS`, and (n, 3, crop, crop); video both
-            (n, frames, 4, crop, crop); photographs both (n, 3, crop, crop).
-        Raises:
-            OptionError: nothing would be in it, or crops that do not hold whole cells of X-Trans.
-            DataError: a file is damaged, or a target has another size than its input.
+            inputs and targets of n items, `size` or the part of it: float32 in [0, 1], amplified
+            mosaics beyond. Raw stills (n, 1, crop, crop), RGGB or X-Trans in the phase of
+            `sensor.cfa.XTRANS`, and (n, 3, crop, crop); video both (n, frames, 4, crop, crop);
+            photographs both (n, 3, crop, crop).
+        Raises OptionError: an empty batch, or crops that hold no whole cells of X-Trans; DataError:
+        a damaged file, or a target of another size than its input.
         """
         rank, world = part
         if not 0 <= rank < world or min(size, crop, frames, repeat) < 1:
@@ -157,11 +138,10 @@ class Dataset:
 
 def read_note(folder) -> dict:
     """What mini.json says of a mini set; {} where there is none, or a damaged one."""
-    try:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return note if isinstance(note, dict) else {}
+        return note if isinstance(note, dict) else {}
+    return {}
 
 
 def gather(read, items) -> list:
@@ -172,17 +152,15 @@ def gather(read, items) -> list:
             found.append(read(item))
         except DataError as e:
             errors.append(e)
-    if errors:
-        first, more = errors[0], f" (and {len(errors) - 1} more like it)" if errors[1:] else ""
-        raise DataError(first.what + more, file=first.file, todo=first.todo) from first
-    return found
+    if not errors:
+        return found
+    first, more = errors[0], f" (and {len(errors) - 1} more like it)" if errors[1:] else ""
+    raise DataError(first.what + more, file=first.file, todo=first.todo) from first
 
 
 def lines(start, size, count, cell=2):
-    """`count` lines from `start` of an axis of `size` lines, to index it with.
-
-    Beyond the image they go on in the phase of its cell, which for Bayer is a reflection.
-    """
+    """`count` lines from `start` of an axis of `size` lines, to index it with. Beyond the image
+    they go on in the phase of its cell, which for Bayer is a reflection."""
     beyond = start + count - size
     if beyond <= 0:
         return slice(start, start + count)

@@ -1,11 +1,8 @@
 """Decode once, then read by memory map: memory use does not grow with the data set.
 
-Every array is one `.npy` file with a `.json` beside it that says from which source file it was
-made, and the hashes of both. The array is written first and the note last, so an interrupted build
-leaves either a whole entry or none, and goes on where it stopped.
+Every array is a `.npy` file with a `.json` beside it, written last, that says from which source it
+was made, and the hashes of both: an interrupted build leaves a whole entry or none.
 """
-
-from __future__ import annotations
 
 import contextlib
 import functools
@@ -26,8 +23,7 @@ _THREADS = 8  # at most: each needs memory for a whole picture while that is dev
 
 
 class ArrayCache:
-    """The decoded arrays of a data root: in its `cache`, or in a folder of its own below
-    $LOWLIGHT_CACHE, for a root that is read-only or shared."""
+    """The decoded arrays of a data root: in its `cache`, or in a folder below $LOWLIGHT_CACHE."""
 
     def __init__(self, data_root):
         self.root = Path(data_root).resolve()
@@ -38,27 +34,20 @@ class ArrayCache:
     def get(self, source, kind, make):
         """(read-only memory map, notes) of that kind, made from `source` if there is no fresh one.
 
-        Args:
-            source: path below the data root.
-            kind: what is stored ("mosaic", "target-libraw0.22", ...); part of the file's name.
-            make: function of the source path -> (array, notes), notes a JSON dict.
-        Raises:
-            what `make` does; OutputError on a full disk.
+        `kind` says what is stored, in the file's name; `make` is a function of the source path ->
+        (array, notes), notes a JSON dict. Raises what `make` does; OutputError on a full disk.
         """
         source = Path(source)
         paths = self._paths(source, kind)
         return _read(source, *paths) or self._build(source, make, *paths)
 
     def fill(self, wanted, desc="decode", progress=True) -> None:
-        """Make all that is lacking of many entries, on all cores; long work, once.
-
-        In threads, which LibRaw, zlib and numpy let run side by side; in a fork LibRaw would hang.
-        `wanted` are (source, kind, make) as `get` takes them. Raises the error of the first that
-        fails, in their order; what others have made by then stays.
-        """
+        """Make all that is lacking of many entries, (source, kind, make) as `get` takes them, on
+        all cores; long work, once. Raises the error of the first that fails; the others stay."""
         from tqdm.auto import tqdm
 
         wanted = list(dict.fromkeys(wanted))
+        # LibRaw, zlib and numpy let threads run side by side; in a fork LibRaw would hang.
         pool = ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS))
         try:
             # No memory map is kept: each holds a file descriptor.
@@ -125,14 +114,14 @@ def _read(source, array_path, note_path):
     try:
         note = json.loads(note_path.read_text())
         stat, notes = note["stat"], note["notes"]
-        if note["format"] != FORMAT or note.get("check", _check(note)) != _check(note):
+        if note["format"] != FORMAT or note["check"] != _check(note):
             return None
         # Bytes are compared only where the size is the same and something else is not.
         if stat[0] != now[0] or (stat != now and note["sha256"] != _sha256(source, *now)):
             return None
         made, noted = (_stat(path) for path in (array_path, note_path))
         newer = max(made[1:]) > max(noted[1:])  # than the note, which was written last
-        if newer and note.get("array_sha256") not in (None, _sha256(array_path, *made)):
+        if newer and note["array_sha256"] != _sha256(array_path, *made):
             return None
         array = map_array(array_path)
         if [list(array.shape), str(array.dtype)] != [note["shape"], note["dtype"]]:

@@ -1,7 +1,5 @@
 """What a data root holds and lacks, in words and counts: `lowlight data check ROOT`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +23,8 @@ class Report:
 
 
 def check(root, deep=False, progress=False, only=()) -> Report:
-    """Look through a data root; nothing is changed on disk.
-
-    Args:
-        deep: open every file instead of a few of each split; minutes for the real sets.
-        only: keys of DATASETS that have to be there; () is for all that are.
-    """
+    """Look through a data root: at every file where it is `deep`, else at a few of each split, and
+    at what is there, or at `only` these keys of DATASETS, which have to be there."""
     root, lines = Path(root), []
     for dataset in [DATASETS[key] for key in only] or DATASETS.values():
         if only or (root / dataset.folder_name).is_dir():

@@ -11,8 +11,6 @@ Dataset", IEEE TMM 2023; SMOID: Jiang & Zheng, "Learning to See Moving Objects i
 2019; splits, levels and planes: Zhang et al., CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 
@@ -47,17 +45,16 @@ class LlrvdDataset(VideoDataset):
     splits = _splits(70, (7, 14, 21, 28), (35, 42, 49, 56, 63, 70))
 
     def isp(self, i):
-        folder, clip = self._info(self.pairs[i].scene), self.pairs[i]
-        if not folder.is_dir():
+        clip = self.pairs[i]
+        if not (folder := self._info(clip.scene)).is_dir():
             return None
         frames = [read_isp_info(folder / f"{k}.npy") for k in range(1, clip.frames + 1)]
         return tuple(map(np.stack, zip(*frames, strict=True)))
 
     def lacks(self, note):
         yield from super().lacks(note)
-        scenes = sorted({c.scene for c in self.pairs})
-        bare = [self._info(n) for n in scenes if not self._info(n).is_dir()]
-        if bare:
+        infos = [self._info(n) for n in sorted({c.scene for c in self.pairs})]
+        if bare := [folder for folder in infos if not folder.is_dir()]:
             what = f"{len(bare)} scenes have no display parameters, so grey-world colours"
             yield f"{what}: copy {bare[0]} and its like"
 
@@ -105,12 +102,9 @@ class SmoidDataset(VideoDataset):
 
 
 def read_isp_info(path) -> tuple[np.ndarray, np.ndarray]:
-    """What LLRVD says of one frame, in a pickled dict that `io.pickles` reads.
-
-    Returns:
-        float32 gains (3,) for r, g, b, of its `wb`, R, G, B and the second G; and its `ccm`, camera
-        RGB -> sRGB (3, 3), the identity where it has none. DataError for what is damaged.
-    """
+    """What LLRVD says of one frame: float32 gains (3,) for r, g, b, of its `wb`, R, G, B and the
+    second G; and its `ccm`, camera RGB -> sRGB (3, 3), the identity where it has none. DataError
+    for what is damaged."""
     found = pickles.load_npy(path)
     todo = f"it is a dict of wb (R, G, B, G, above 0) and ccm (3, 3), none beyond {_LARGEST:g}"
     if not isinstance(found, dict) or "wb" not in found:

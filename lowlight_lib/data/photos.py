@@ -8,8 +8,6 @@ Source: Fu et al., CVPR 2023 (PairLIE), and Wei et al., "Deep Retinex Decomposit
 Enhancement", BMVC 2018 (LOL), in the layouts they publish.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +28,7 @@ _DARK = ("raw", "image", "low")  # what test folders call their dark pictures
 
 @dataclass(frozen=True)
 class Scene:
-    """Pictures of one scene, pixel upon pixel: exposures in the order of their names, or LOL's
-    (low, high)."""
+    """Pictures of one scene, pixel upon pixel: exposures by their names, or LOL's (low, high)."""
 
     name: str
     files: tuple[Path, ...]
@@ -96,12 +93,8 @@ def _size(files, read):
 
 
 class PairsDataset(PhotoDataset):
-    """`pairs/`: folders of any names, each with two or more exposures of one scene, for training.
-
-    A batch holds two different exposures of a scene, drawn at random; there are no targets. Scenes
-    and files are in natural order (2 before 10). DataError where there are no folders, or one has
-    fewer than two pictures.
-    """
+    """`pairs/`: folders of two or more exposures of one scene, in natural order, for training: a
+    batch holds two of a scene, drawn at random. DataError for no folders, or fewer pictures."""
 
     folder_name = "pairs"
     splits = ("train",)
@@ -119,8 +112,7 @@ class PairsDataset(PhotoDataset):
 
 
 class LolDataset(PhotoDataset):
-    """LOL as published: `LOL/our485` (train) and `LOL/eval15` (test), each with low/ and high/, in
-    natural order. DataError where a folder or a counterpart is missing."""
+    """LOL as published; DataError where a folder or a counterpart is missing."""
 
     folder_name = "LOL"
     splits = LOL_SPLITS
@@ -158,8 +150,7 @@ class SiceTestDataset(LolTestDataset):
 def _read_scene(folder):
     files = files_in(folder, PHOTOS)
     if len(files) < 2:
-        held = "one picture" if files else "no picture"
-        what = f"holds {held}, and a scene needs two or more exposures"
+        what = f"holds {'one' if files else 'no'} picture, and a scene needs two or more exposures"
         raise DataError(what, file=folder, todo="add to pairs/SCENE/PICTURE, or take it out")
     return Scene(folder.name, tuple(files))
 
@@ -174,8 +165,7 @@ def _read_lol(*folders):
         if not side:
             todo = "get LOL/our485/low and high, LOL/eval15/low and high by data_scripts/get_lol.py"
             raise DataError("is not there, or holds no picture", file=folder, todo=todo)
-    alone = [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]
-    if alone:
+    if alone := [f for stem, f in (low | high).items() if (stem in low) != (stem in high)]:
         names = "/ or ".join(folder.name for folder in folders)
         what = f"has no counterpart in {names}/, as {len(alone)} have not"
         raise DataError(what, file=alone[0], todo="complete the data set, or take the file out")

@@ -1,10 +1,8 @@
 """Scenes to photograph: the photographs that well-known packages ship, and dead leaves.
 
-Nothing is downloaded. Training and testing never share a photograph (both eyes of the stereo pair
-count as one), no face is trained on, and the three scientific images are only trained on.
+Training and testing never share a photograph (both eyes of the stereo pair count as one), no face
+is trained on, and the three scientific images are only trained on.
 """
-
-from __future__ import annotations
 
 from typing import BinaryIO, cast
 
@@ -47,7 +45,7 @@ def _load(name):
         raise OptionError(f"unknown photograph {name!r}", todo=f"use {TRAIN + VAL + TEST}")
     from skimage import data
 
-    if name in ("motorcycle_left", "motorcycle_right"):
+    if name.startswith("motorcycle_"):
         return data.stereo_motorcycle()[name == "motorcycle_right"]
     longer = {"hubble": "hubble_deep_field", "ihc": "immunohistochemistry"}
     return getattr(data, longer.get(name, name))()
@@ -55,9 +53,8 @@ def _load(name):
 
 def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
     """A picture of discs that hide each other, with the edge statistics of natural scenes: float32
-    (H, W, 3) in [0, 1], display-encoded.
+    (H, W, 3) in [0, 1], display-encoded; radii follow r^-3 between 4 and 120 pixels.
 
-    Radii follow r^-3 between 4 and 120 pixels; discs have a colour, soft shading, a little texture.
     Source: Lee, Mumford & Huang, "Occlusion Models for Natural Images", IJCV 2001.
     """
     rng = np.random.default_rng([seed, 1000])
@@ -70,8 +67,6 @@ def dead_leaves(seed, shape=(384, 512), leaves=1200) -> np.ndarray:
         y, x = rng.uniform(-r, h + r), rng.uniform(-r, w + r)
         y0, y1 = int(max(0, y - r)), int(min(h, y + r + 1))
         x0, x1 = int(max(0, x - r)), int(min(w, x + r + 1))
-        if y0 >= y1 or x0 >= x1:
-            continue
         dy, dx = np.mgrid[y0:y1, x0:x1].astype(np.float32)
         inside = (dy - y) ** 2 + (dx - x) ** 2 <= r * r
         grey = rng.beta(1.2, 1.8)

@@ -5,8 +5,6 @@
 Source: Chen et al., "Learning to See in the Dark", CVPR 2018, and its published lists.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import re
@@ -46,16 +44,13 @@ class SidPair:
     target_s: float
     name = property(lambda self: self.input.stem)
 
-    @property
-    def ratio(self) -> float:
-        """min(target_s / input_s, 300), the amplification that makes up for the missing light."""
-        return min(self.target_s / self.input_s, MAX_RATIO)
+    # The amplification that makes up for the missing light.
+    ratio = property(lambda self: min(self.target_s / self.input_s, MAX_RATIO))
 
 
 def read_list(path, folder) -> list[SidPair]:
-    """Parse a list file, whose lines are relative to the folder SID/; Windows line ends, empty
-    lines and a byte order mark do no harm. DataError where there is no such list, for a line that
-    is none, and for one that points outside `folder`."""
+    """Parse a list file, whose lines are relative to the folder SID/. DataError where there is no
+    such list, for a line that is none, and for one that points outside `folder`."""
     path, folder = Path(path), Path(folder).resolve()
 
     def refuse(what):
@@ -78,9 +73,8 @@ def read_list(path, folder) -> list[SidPair]:
         files = [Path(w.replace("\\", "/")) for w in words]
         if any(len(part.encode()) > 255 for f in files for part in f.parts) or "\0" in line:
             refuse(f"line {n} holds what is no name of a file: {line!r}")
-        # A Windows path has a drive or a root of its own, which other systems do not see.
-        anchored = any(PureWindowsPath(w).anchor for w in words)
-        if anchored or any(f.is_absolute() or ".." in f.parts for f in files):
+        # By Windows' rules, which know a drive and the root of other systems as well.
+        if any(PureWindowsPath(f).anchor or ".." in f.parts for f in files):
             refuse(f"line {n} points outside the data root: {line!r}")
         seconds = [float(m[3]) for m in names]
         if min(seconds) <= 0:
@@ -93,25 +87,19 @@ def read_list(path, folder) -> list[SidPair]:
 
 
 class SidDataset(Dataset):
-    """Pairs of dark mosaics and developed long exposures.
-
-    Targets are developed by the LibRaw call of the paper, once, into the cache.
+    """Dark mosaics, and long exposures developed by the LibRaw call of the paper, once.
 
     Args:
-        data_root: the folder that holds SID/.
-        split: "train", "val" or "test", or "train+val" for both.
         camera: prefix of the lists; None is the one of Sony and Fuji that is there, or Sony.
         first_of_burst: only the first frame of each burst, as in the paper (93 of Sony's 598).
         exposure: only inputs of so many seconds, as REDI's baselines have it: 0.1 (50 of the 93).
         exclude_misaligned: leave out the three test scenes whose target moved.
         levels: (black, white) instead of the files' own; the papers hard-code (512, 16383).
         flips_keep: what a mirrored crop of a mosaic keeps: its "phase", so that it starts on red
-            and lies on its target; "planes", packed planes as if each were a picture (SID's code),
-            which moves the pixels of a cell against their target; or "pixels" (REDI's and
-            LLPackNet's), where red and blue change with the greens.
+            and lies on its target; packed "planes" (SID's code), which moves the pixels of a cell
+            against their target; or "pixels" (REDI's and LLPackNet's), where colours change.
         native: give X-Trans mosaics as they are, and not as RGGB (see `sensor.remosaic`).
-    Raises:
-        DataError: no list, a bad one, images that it names are missing, or no pair is left.
+    DataError: no list, a bad one, images that it names are missing, or no pair is left.
     """
 
     task = Task.RAW_STILL
@@ -140,8 +128,7 @@ class SidDataset(Dataset):
             what = f"the {split} split holds no image with these options"
             raise DataError(what, file=self.folder, todo="leave first_of_burst or exposure out")
         self.published = PUBLISHED[camera].get(split)
-        missing = [f for f in self.files if not (f.is_file() and f.stat().st_size)]
-        if missing:
+        if missing := [f for f in self.files if not (f.is_file() and f.stat().st_size)]:
             example = missing[0].relative_to(self.folder.resolve()).as_posix()
             what = f"{len(missing)} of {len(self.files)} listed images are missing or empty"
             raise DataError(f"{what}, such as {example}", file=self.folder, todo="copy them again")
@@ -154,8 +141,8 @@ class SidDataset(Dataset):
     @classmethod
     def parts(cls, folder):
         cameras = [c for c in PUBLISHED if any(folder.glob(f"{c}*"))] or ["Sony"]
-        splits = [{"camera": c, "split": s} for c in cameras for s in PUBLISHED[c]]
-        return [options | {"first_of_burst": False} for options in splits]
+        each = {"first_of_burst": False}
+        return [{"camera": c, "split": s, **each} for c in cameras for s in PUBLISHED[c]]
 
     def inspections(self):
         return [functools.partial(read_raw, f) for f in self.files]
@@ -210,17 +197,16 @@ class SidDataset(Dataset):
         """(pattern to give, start of the crop in each axis)."""
         raw = self.input(i)
         like = cfa.XTRANS if raw.cfa.shape == (6, 6) else cfa.RGGB
-        first, n = cfa.starts(raw.cfa, like)[:1], len(like)
-        if not first:
+        starts, n = cfa.starts(raw.cfa, like), len(like)
+        if not starts:
             what = f"is a {cfa.name(raw.cfa)} mosaic, not Bayer or X-Trans"
             raise UnsupportedRawError(what, file=self.file(i))
         if crop % n:
             raise OptionError(f"crops of {cfa.name(like)} are multiples of {n}, not {crop}")
-        take = crop + n  # a phase-keeping flip starts up to a cell later
-        return like, [
-            s + n * int(rng.integers(0, max(0, size - s - take) // n + 1))
-            for s, size in zip(first[0], raw.mosaic.shape, strict=True)
-        ]
+        # A flip that keeps the phase starts up to a cell later.
+        room = (max(0, h - s - crop - n) for s, h in zip(starts[0], raw.mosaic.shape, strict=True))
+        steps = [n * int(rng.integers(0, more // n + 1)) for more in room]
+        return like, [s + step for s, step in zip(starts[0], steps, strict=True)]
 
     def _cut(self, i, where, turns, crop, amplify):
         (like, start), raw, target = where, self.input(i), self.target(i)
@@ -232,13 +218,11 @@ class SidDataset(Dataset):
             raise OptionError("packed planes of X-Trans are not turned", todo="keep the phase")
         later = _later(cfa.name(like), turns) if keep == "phase" else (0, 0)
         rows, cols = (
-            lines(s, size, crop + n, n) for s, size in zip(start, raw.mosaic.shape, strict=True)
+            np.arange(size)[lines(s, size, crop + n, n)][more : more + crop]
+            for s, size, more in zip(start, raw.mosaic.shape, later, strict=True)
         )
-        inner = tuple(slice(more, more + crop) for more in later)
-        mosaic, target = (a[rows][:, cols][inner] for a in (raw.mosaic, target))
-        h, w = raw.mosaic.shape
-        at = np.arange(h)[rows][inner[0]], np.arange(w)[cols][inner[1]]
-        black = cfa.look_up(raw.black_level, *at)
+        mosaic, target = (a[np.ix_(rows, cols)] for a in (raw.mosaic, target))
+        black = cfa.look_up(raw.black_level, rows, cols)
         signal = dataclasses.replace(raw, mosaic=mosaic, cfa=like, black_level=black).normalized()
         inside = n if keep == "planes" else 1  # of what changes places: whole cells, or pixels
         blocks = signal.reshape(crop // inside, inside, crop // inside, inside)
@@ -249,11 +233,8 @@ class SidDataset(Dataset):
 
 @functools.cache
 def _later(kind, turns):
-    """How many (rows, columns) later than in its phase a crop starts, to be in it when turned.
-
-    RGGB and X-Trans, as infinite patterns, are the same mirrored either way and transposed, but for
-    a shift. For RGGB it is the one line of `cfa.flip`.
-    """
+    """How many (rows, columns) later than in its phase a crop starts, to be in it when turned: RGGB
+    and X-Trans, as infinite patterns, are the same mirrored and transposed, but for a shift."""
     cell = cfa.from_name(kind)
 
     def fits(shift):
@@ -277,7 +258,6 @@ def _develop(path):
     return np.rint(isp.develop(path) * 65535).astype(np.uint16), {}
 
 
-@functools.cache
 def _target_kind():
     import rawpy  # another LibRaw, another target
 

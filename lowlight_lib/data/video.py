@@ -3,8 +3,6 @@
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import Counter
 from dataclasses import dataclass
@@ -39,31 +37,19 @@ class VideoClip:
 class VideoDataset(Dataset):
     """Clips of packed raw frames with their targets.
 
-    A split is the published one, as far as its scenes are there: part of a data set can be used,
-    and `lowlight data check` says what is lacking. A scene that is there has to be whole: DataError
-    where one is damaged, or none is there.
-
-    Attributes:
-        levels: (black, white) of the stored values; the constructor takes others.
-        channels_last: stored as (T, H, W, 4) instead of (T, 4, H, W).
-        planes: the colours of the four planes (0 R, 1 G, 2 B), which differ between the two.
-        splits: the published scene numbers.
-        places: the folders of a scene, of which the first holds one a ratio or gain.
-        named_by: what those are named by.
-        fps: at which its films are shown.
-        whole: frames are published as seen whole where no side is larger, in packed pixels.
-        order: the place in the 2x2 cell of each plane, where pictures are demosaiced.
+    A split is the published one, as far as its scenes are there. DataError where one of them is not
+    whole, or none is there. `levels` are (black, white) of the stored values.
     """
 
     task = Task.RAW_VIDEO
     recipe_options = ("levels",)
-    channels_last: bool
-    planes: tuple[int, ...]
-    places: tuple[str, ...]
-    named_by: str
-    fps = 10
-    whole = 0
-    order: tuple[int, ...] | None = None
+    channels_last: bool  # stored as (T, H, W, 4) instead of (T, 4, H, W)
+    planes: tuple[int, ...]  # the colours of the four planes: 0 R, 1 G, 2 B
+    places: tuple[str, ...]  # the folders of a scene, of which the first holds one a ratio or gain
+    named_by: str  # what those are named by
+    fps = 10  # at which its films are shown
+    whole = 0  # frames are published as seen whole where no side is larger, in packed pixels
+    order: tuple[int, ...] | None = None  # each plane's place in the 2x2 cell, to be demosaiced
 
     def __init__(self, data_root, split, *, levels=None):
         opener = functools.partial(open_clip, channels_last=self.channels_last)
@@ -89,7 +75,9 @@ class VideoDataset(Dataset):
             if found is None:
                 what = f"is not named by {self.named_by}"
                 raise DataError(what, file=places[0] / name, todo="rename it, or move it away")
-            sizes = [self._size(path) for path in found[3:]]
+            colours = -1 if self.channels_last else 1
+            shapes = (open_clip(path, self.channels_last).shape for path in found[3:])
+            sizes = [np.delete(shape, colours).tolist() for shape in shapes]
             if sizes[0] != sizes[1]:
                 mine, other = ("{} frames of {}x{}".format(*size) for size in sizes)
                 what = f"holds {mine}, but its {found[4].name} {other}"
@@ -101,16 +89,10 @@ class VideoDataset(Dataset):
         """(name, group, ratio, input, target) of a folder of a scene; None for another name."""
         raise NotImplementedError
 
-    def _size(self, path):
-        """(frames, height, width) of a stored clip."""
-        shape = open_clip(path, self.channels_last).shape
-        return shape[:3] if self.channels_last else (shape[0], *shape[2:])
-
     def lacks(self, note):
         there, published = Counter(c.scene for c in self.pairs), self.splits[self.split]
         wanted = [n for n in published if n in note.get("scenes", published)]
-        few = tuple(n for n in wanted if there[n] < CLIPS_A_SCENE)
-        if few:
+        if few := tuple(n for n in wanted if there[n] < CLIPS_A_SCENE):
             what = f"{len(few)} of {len(wanted)} scenes have fewer than {CLIPS_A_SCENE} clips"
             yield f"{what}, such as {few[:6]}: copy them"
 
@@ -122,14 +104,8 @@ class VideoDataset(Dataset):
         return self._map(self.pairs[i].input)
 
     def input(self, i, frames: slice | int | list[int] = slice(None), ratio=None) -> np.ndarray:
-        """The dark clip normalised, multiplied by its ratio, clipped to [0, 1].
-
-        Args:
-            frames: a slice, an index (which keeps its axis), or indices.
-            ratio: another factor than the clip's own.
-        Returns:
-            float32 (T, 4, H, W); DataError for floats that are not finite.
-        """
+        """The dark clip normalised, multiplied by its or another ratio, clipped to [0, 1]: float32
+        (T, 4, H, W), T = 1 for an index; DataError for floats that are not finite."""
         clip = self.pairs[i]
         return self._signal(clip.input, (_frames(frames),), clip.ratio if ratio is None else ratio)
 
@@ -143,26 +119,20 @@ class VideoDataset(Dataset):
         return None
 
     def pictures(self, i, packed=None, frames=slice(None), colours=None) -> np.ndarray:
-        """Frames of a clip as pictures, through the data set's display ISP.
-
-        Input, result and target of a clip look alike: white balance and matrix are the clip's, or
-        grey-world gains of its first target frame where the data set has none.
+        """Frames of a clip as pictures, through the display ISP with its white balance and matrix,
+        or grey-world gains of its first target frame where the data set has none.
 
         Args:
-            packed: float (T, 4, H, W) in [0, 1] that belongs to `frames`, such as a network's
-                output; None is the target.
-            frames: as in `input`.
+            packed: float (T, 4, H, W) in [0, 1] of these `frames`; None is the target.
             colours: `isp(i)`, for who shows a clip part by part: it reads a file a frame.
-        Returns:
-            float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution, SMOID's at all of it.
+        Returns float32 (T, H, W, 3) in [0, 1], at half the mosaic's resolution, SMOID's at all.
         """
         frames = _frames(frames)
         packed = self.target(i, frames) if packed is None else packed
         colours = colours or self.isp(i)
-        if colours is None:
-            gains, ccm = display.grey_world(self.target(i, 0)[0], self.planes), None
-        else:
-            gains, ccm = (values[frames] for values in colours)
+        gains, ccm = (values[frames] for values in colours) if colours else (None, None)
+        if gains is None:
+            gains = display.grey_world(self.target(i, 0)[0], self.planes)
         return display.display(packed, gains, ccm, planes=self.planes, order=self.order)
 
     def _draw(self, i, rng, crop, frames):
@@ -194,8 +164,7 @@ class VideoDataset(Dataset):
 
 
 def open_clip(path, channels_last) -> np.ndarray:
-    """A stored clip as a read-only memory map; DataError for what is missing, damaged, or no clip
-    of four planes of a type that we read."""
+    """A stored clip as a read-only memory map; DataError for what is missing, or no clip."""
     if not Path(path).exists():
         raise DataError("is missing", file=path, todo="complete the scene")
     clip = map_array(path)

@@ -44,7 +44,7 @@ class TorchEngine:
                     module.set_submodule(name, winograd.WinogradConv2d(layer))
                 elif isinstance(layer, torch.nn.Conv2d) and layer.groups > 1:
                     # In groups channels last takes up to twice as long, and has to be made first.
-                    layer.to(memory_format=torch.contiguous_format)
+                    layer.weight.data = layer.weight.data.contiguous()
                     layer.register_forward_pre_hook(lambda _, given: (given[0].contiguous(),))
 
     def __call__(self, *inputs):

@@ -26,11 +26,10 @@ def find_metrics():
 
 
 def score_folder(folder, names, result="result", baseline="input", metrics=None) -> dict:
-    """Mean LPIPS (AlexNet) and FID of the pictures that a test wrote, and of its baseline's.
+    """Mean "lpips" (AlexNet) and "fid" of the pictures NAME_{result}.png that a test wrote, beside
+    NAME_target.png, and "baseline_lpips" and "baseline_fid" of NAME_{baseline}.png.
 
-    They are NAME_{result}.png, NAME_{baseline}.png and NAME_target.png; the scores are "lpips",
-    "fid", "baseline_lpips" and "baseline_fid": 0 is equal, lower is better. FID of fewer than some
-    thousand pictures is far from its limit: compare it only at equal counts.
+    0 is equal, lower is better. FID of fewer than some thousand pictures is far from its limit.
     Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
     CVPR 2018; Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", NIPS 2017.
     """

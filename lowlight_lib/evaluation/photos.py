@@ -24,8 +24,7 @@ class Photos(Evaluation):
     """Photographs. The baseline is the dark picture itself.
 
     Pictures are NAME_{input,result,target}.png, and as PairLIE's released script has it NAME.png
-    in I/ (the result), L/ (the illumination, grey), R/ (the reflectance) and D/ (the dark picture
-    minus X, its bytes to be read as signed), truncated to 8 bits.
+    in I/ (the result), L/, R/ and D/ (input minus X, bytes to be read as signed), truncated.
     """
 
     gamma: float | None = None  # the result is L^gamma R; by default the protocol's
@@ -73,9 +72,9 @@ class Photos(Evaluation):
 def read_prediction(path, gamma=0.2) -> np.ndarray:
     """A picture made elsewhere: float32 (H, W, 3) in [0, 1].
 
-    It is a photograph, or a .npz with a picture, or with L and R, called so or output_0 and
-    output_1, as tools for accelerators do: (H, W, C) or (C, H, W), with or without a first axis of
-    1; floats in about [0, 1], which are clipped, or unsigned integers.
+    It is a photograph, or a .npz with a picture, or with L and R (or output_0 and output_1):
+    (H, W, C) or (C, H, W), perhaps behind an axis of 1; floats in about [0, 1], or unsigned
+    integers.
     """
     path = Path(path)
     if path.suffix.lower() != ".npz":

@@ -64,8 +64,7 @@ def _is_row(row):
 
 
 def as_brve_writes(row) -> list[dict]:
-    """A row of raw video as BRVE's tool writes it: {scene, gain, eval_result} for each clip, then
-    the means over the clips of each ratio or gain, and over these."""
+    """A row of raw video as BRVE's tool writes it: for each clip, ratio or gain, and the whole."""
     names = {"PSNR": "psnr", "SSIM": "ssim", "ST-RRED": "strred"}
     found = [(r["name"].split("/")[0], r["group"], r) for r in row["per_image"]]
     found += [("average", group, scores) for group, scores in row["per_group"].items()]

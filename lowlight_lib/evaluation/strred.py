@@ -1,15 +1,11 @@
 """ST-RRED: how far a video's details, and their changes from frame to frame, are from a reference.
 
-Neighbouring wavelet coefficients of natural pictures are a Gaussian vector times a random scale (a
-Gaussian scale mixture), large where there is something to see. ST-RRED takes the entropy of each
-3x3 block of one oriented band, of the frame and of the difference to the next frame, weights it
-with the block's scale, and compares the two videos' figures. Noise that flickers changes the second
-far more than the first.
+ST-RRED takes the entropy of each 3x3 block of one oriented wavelet band, of a frame and of the
+difference to the next, weights it with the block's scale, and compares the two videos' figures.
 
 Source: Soundararajan and Bovik, "Video quality assessment by reduced reference spatio-temporal
-entropic differencing", IEEE TCSVT 23(4), 2013. The band is one of the steerable pyramid of
-Simoncelli and Freeman (ICIP 1995), by their short filters: ideal ones give other figures. As in all
-that is published, the entropy has no factor 1/2, and ln(2 pi e) is added to logarithms of base 2.
+entropic differencing", IEEE TCSVT 23(4), 2013; the pyramid is Simoncelli and Freeman's, ICIP 1995.
+As published, the entropy has no factor 1/2, and ln(2 pi e) is added to logarithms of base 2.
 """
 
 from __future__ import annotations
@@ -59,9 +55,8 @@ def strred(reference, distorted) -> tuple[np.ndarray, float, float]:
 
     Returns:
         (per_pair, strred, strredssn). `per_pair` float64 (T // 2, 4), of frames 0 and 1, 2 and 3,
-        ...: spatial and temporal distance with blocks compared one by one, then the same with
-        their means compared. `strred` is the product of the first two columns' means,
-        `strredssn` ("single number") of the other two's.
+        ...: spatial and temporal distance of the blocks, then of their means. `strred` is the
+        product of the first two columns' means, `strredssn` of the other two's.
     """
     total = Strred()
     total.add(reference, distorted)
@@ -126,11 +121,10 @@ def _entropies(frames):
 
 
 def _mixture(coefficients):
-    """Gaussian scale mixture of 3x3 blocks: (squared scale, entropy) of each block.
+    """(squared scale s^2, entropy) of each 3x3 block, as a Gaussian scale mixture.
 
-    A block is s U with U Gaussian of covariance C = V diag(l) V'. C is that of all blocks, also
-    overlapping ones; the likeliest s^2 of a block y is y' C^-1 y / 9, and its entropy, seen through
-    noise of variance 0.1, the sum over i of log2(s^2 l_i + 0.1) + ln(2 pi e)."""
+    With C the covariance of all blocks, also overlapping ones, and l_i its eigenvalues: s^2 of a
+    block y is y' C^-1 y / 9, its entropy the sum of log2(s^2 l_i + 0.1) + ln(2 pi e)."""
     h, w = (side // BLOCK * BLOCK for side in coefficients.shape)
     windows = np.lib.stride_tricks.sliding_window_view(coefficients[:h, :w], (BLOCK, BLOCK))
     every = windows.reshape(-1, BLOCK**2)

@@ -22,8 +22,7 @@ SCORES = ("psnr", "ssim", "strred", "baseline_psnr", "baseline_ssim", "baseline_
 class Video(Evaluation):
     """Clips of raw video, scored on raw. The baseline is the amplified input.
 
-    Pictures are CLIP/00000000.png, ... (the result) and CLIP.mp4 (amplified input, result and
-    target side by side, or the result only), by the data set's display ISP.
+    Pictures, by the data set's display ISP, are CLIP/00000000.png, ... (the result) and CLIP.mp4.
     """
 
     m: float = 5.0  # brightness of the estimate, which is one for each clip

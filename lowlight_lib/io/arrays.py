@@ -1,7 +1,5 @@
 """Arrays in files of other people, .npy and .npz: all that is wrong with one is one error."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
@@ -21,8 +19,8 @@ _HEADERS = threading.Lock()
 
 
 def read_arrays(path, error: type[LowlightError] = DataError) -> dict[str, np.ndarray]:
-    """The arrays of a .npz by their names, or that of a .npy, called ""; `error`, a class of ours,
-    for what is missing, damaged, larger than memory, or no array."""
+    """The arrays of a .npz by their names, or that of a .npy, called ""; `error` for what is
+    missing, damaged, larger than memory, or no array."""
     with _guarded(path, error), open_input(path, error) as f:
         if not zipfile.is_zipfile(f):
             return {"": _read(f, f.seek(0, io.SEEK_END))}

@@ -1,10 +1,7 @@
 """Published files: fetched from the first address that has them, verified, and unpacked.
 
-What came so far lies in NAME.part, and the next try goes on from there. A file gets its name only
-after its size and hash are right.
+What came so far lies in NAME.part, from which the next try goes on; NAME is whole and verified.
 """
-
-from __future__ import annotations
 
 import errno
 import os
@@ -67,10 +64,7 @@ def human(size) -> str:
 
 def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
     """Print the licences, then `fetch` every file; how many are lacking or wrong afterwards.
-
-    `mirrors` are folders of addresses (https://host/path) to try first; a `dry_run` says what would
-    happen, and touches neither disk nor network.
-    """
+    `mirrors` are folders of addresses to try first; a `dry_run` only says what would happen."""
     for licence in dict.fromkeys(i.licence for i in items):
         print(f"Licence of {', '.join(i.name for i in items if i.licence == licence)}: {licence}")
     lacking = 0
@@ -92,12 +86,8 @@ def fetch_all(items, root, *, mirrors=(), dry_run=False, **options) -> int:
 
 
 def fetch(item, root, *, timeout=(10, 30), progress=True) -> str:
-    """Get one file unless it is there, verify it, and say in words what was done.
-
-    Raises:
-        DataError: no address gave the published file (says what each answered), or another file
-            lies there already (it is left alone). OutputError: no space, or no right to write.
-    """
+    """Get one file unless it is there, verify it, and say in words what was done. DataError: no
+    address gave it, or another file lies there already. OutputError: no space, or no right."""
     import requests
 
     target = Path(root, item.name)
@@ -181,9 +171,8 @@ def _download(url, part, timeout, progress, size):
 def unpack(archive, folder, wanted) -> int:
     """Unpack what lies, at any depth of a zip file, in the folders `wanted`; how many are new.
 
-    With "Sony/short" wanted, .../Sony/short/a.ARW becomes FOLDER/Sony/short/a.ARW, and nothing is
-    written elsewhere. Files of the right size are kept, so an interrupted unpacking goes on.
-    DataError: damaged, encrypted, or with none of these folders. OutputError: no space.
+    With "Sony/short" wanted, .../Sony/short/a.ARW becomes FOLDER/Sony/short/a.ARW. Files of the
+    right size are kept. DataError: damaged, or none of these folders. OutputError: no space.
     """
     members, new = {}, 0
     try:

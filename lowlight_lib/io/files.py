@@ -1,7 +1,5 @@
 """Writing files so that a name never holds half a file, and pictures as PNG, TIFF or JPEG."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -20,11 +18,8 @@ PICTURES = (".png", ".tiff", ".tif", ".jpg", ".jpeg")
 
 @contextlib.contextmanager
 def atomic_write(path, mode="wb"):
-    """Open a temporary neighbour of `path`; rename it over `path` once it is complete.
-
-    After a crash or a kill the name holds either the old file or the whole new one. OutputError
-    where there is no space left, or no access.
-    """
+    """Open a temporary neighbour of `path`; rename it over `path` once it is complete, so that
+    the name always holds a whole file. OutputError for no space, or no access."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -46,11 +41,8 @@ def atomic_write(path, mode="wb"):
 
 
 def write_picture(path, picture) -> None:
-    """Write a picture, float (H, W, 3), display-encoded, clipped to [0, 1]: whole or not at all.
-
-    `path` is .png (8 bit), .tiff or .tif (16 bit, uncompressed), .jpg or .jpeg (8 bit, quality 95);
-    OptionError for another suffix, OutputError where it cannot be written.
-    """
+    """Write a picture, float (H, W, 3), display-encoded, clipped to [0, 1], as .png (8 bit), .tiff
+    or .tif (16 bit), .jpg or .jpeg (8 bit, quality 95); OptionError for another suffix."""
     if (suffix := Path(path).suffix.lower()) not in PICTURES:
         what = f"a picture is not written as {suffix or 'a name without suffix'!r}"
         raise OptionError(what, todo=f"use {', '.join(PICTURES)}")
@@ -79,8 +71,7 @@ def to_integers(picture, bits) -> np.ndarray:
 
 def make_folder(folder) -> Path:
     """Make a folder and make sure that it can be written to; OutputError at once if not."""
-    folder = Path(folder)
-    probe = folder / f".{uuid.uuid4().hex[:8]}.part"
+    probe = (folder := Path(folder)) / f".{uuid.uuid4().hex[:8]}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -109,10 +100,8 @@ def is_running(process) -> bool:
 
 
 def open_input(path, error: type[LowlightError] = DataError, todo="check its name and place"):
-    """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails.
-
-    So it does for a pipe or a device, which would be waited for without end.
-    """
+    """Open a file of people's for reading, bytes; `error`, a class of ours, where that fails, as it
+    does for a pipe or a device, which would be waited for without end."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode):
@@ -133,10 +122,8 @@ def files_in(folder, suffixes) -> list[Path]:
 
 
 def listing(folder, wanted) -> list[Path]:
-    """What of a folder is wanted, in natural order (2 before 10); [] where there is none.
-
-    Names that begin with . or __ are of systems (.DS_Store, ._1.png, __MACOSX).
-    """
+    """What of a folder is wanted, in natural order (2 before 10); [] where there is none. Names
+    that begin with . or __ are of systems (.DS_Store, ._1.png, __MACOSX)."""
     try:
         inside = list(Path(folder).iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -155,5 +142,5 @@ def _natural(path):
 def output_error(path, error: OSError) -> OutputError:
     """Say what an operating system error means to somebody who wanted to write `path`."""
     why = (error.strerror or f"perhaps no space left: {error}").lower()  # numpy's has no strerror
-    what = f"cannot be written ({why})"
-    return OutputError(what, file=path, todo="choose another folder, free space, or change rights")
+    todo = "choose another folder, free space, or change rights"
+    return OutputError(f"cannot be written ({why})", file=path, todo=todo)

@@ -1,7 +1,5 @@
 """Writing clips: pictures one by one, and an mp4 of several views side by side."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import uuid
@@ -19,9 +17,8 @@ class Frames:
         with Frames(folder, "35_125") as frames:
             frames.add(result, [before, result, target])
 
-    The mp4 is H.264, 4:2:0, which every browser plays. As with `files.atomic_write` its name holds
-    the old file or the whole new one. `suffix` is the pictures', as in `files.write_picture`.
-    OutputError where it cannot be written, or there is no ffmpeg (imageio-ffmpeg brings one).
+    The mp4 is H.264, 4:2:0, which every browser plays; its name holds the old file or the whole new
+    one. OutputError where it cannot be written, or there is no ffmpeg.
     """
 
     def __init__(self, folder, name, *, fps=10, suffix=".png"):

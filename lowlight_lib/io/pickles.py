@@ -1,10 +1,6 @@
-"""Pickles of other people, read without running anything of them.
-
-A pickle is a program that may call whatever can be imported. Here a reader of our own follows the
-instructions that plain data and arrays need, and nothing is imported or called.
+"""Pickles of other people, which are programs, read without running anything of them: a reader of
+our own follows the instructions that plain data and arrays need, and imports and calls nothing.
 """
-
-from __future__ import annotations
 
 import functools
 import io
@@ -33,11 +29,8 @@ _DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,6}|O
 
 
 def load_npy(path):
-    """The object in a `.npy` file: what np.load(path, allow_pickle=True).item() gives, safely.
-
-    It may hold dicts, lists, tuples, strings, bytes, numbers, None, numpy scalars and arrays, which
-    come back read-only. A file that pickles nothing gives its array. DataError for anything else.
-    """
+    """What np.load(path, allow_pickle=True).item() gives, safely: dicts, lists, tuples, strings,
+    bytes, numbers, None, numpy scalars and read-only arrays; DataError for anything else."""
     with open_input(path) as f:
         data = f.read(LARGEST + 1)
     try:
@@ -65,13 +58,9 @@ UNKNOWN = _Unknown()
 
 
 def loads(data, storage=None):
-    """The object in a pickle, under the same rules; DataError, or what Python says, for others.
-
-    Args:
-        data: bytes, or a file, which is read up to the end of the pickle.
-        storage: for a checkpoint, a function from what it says of a tensor's numbers to these. All
-            that is no tensor and no plain data becomes `UNKNOWN`.
-    """
+    """The object in a pickle, bytes or an open file, under the same rules; DataError, or what
+    Python says, for others. For a checkpoint, `storage` is a function from what it says of a
+    tensor's numbers to these; all that is no tensor and no plain data becomes `UNKNOWN`."""
     stack, marks, memo = [], [], {}
     names, most = (_torch_names(), MOST_OF_CHECKPOINT) if storage else (_NAMES, MOST)
 
@@ -190,9 +179,8 @@ _NAMES = {
 }
 
 
-_STORAGES = {"Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
-             "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
-             "Bool": "bool"}  # fmt: skip
+_STORAGES = {"Half": "half", "BFloat16": "bfloat16", "Char": "int8", "Byte": "uint8"}
+_STORAGES |= {kind: kind.lower() for kind in ("Double", "Float", "Long", "Int", "Short", "Bool")}
 _MAGIC = 0x1950A86A20F9469CFC6C  # what files of PyTorch before 1.6 begin with
 
 

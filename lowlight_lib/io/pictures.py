@@ -1,7 +1,5 @@
 """Photographs that are not raw: PNG, JPEG, BMP, TIFF and WebP, as RGB, upright, at full depth."""
 
-from __future__ import annotations
-
 import threading
 import warnings
 from pathlib import Path
@@ -30,11 +28,8 @@ def read_pixels(path) -> np.ndarray:
     """Decode a photograph, turned upright as its EXIF orientation asks.
 
     Grey becomes three equal colours, transparency is dropped (not blended), of several frames the
-    first counts. Colour profiles are not applied: the values are taken for sRGB.
-
-    Returns:
-        (H, W, 3), uint8 or uint16, or float32 in [0, 1] where the file holds floats; DataError for
-        what is missing, empty, damaged, huge, a camera's raw file, or of another kind.
+    first counts. Colour profiles are not applied: the values are taken for sRGB. Returns (H, W, 3),
+    uint8, uint16, or float32 in [0, 1]; DataError for what is missing, damaged, huge, or raw.
     """
     path = Path(path)
     if path.suffix.lower() not in PHOTOS:
@@ -58,13 +53,9 @@ def read_pixels(path) -> np.ndarray:
 
 def upright(picture, orientation):
     """Turn a picture (H, W, ...) as its EXIF orientation (1..8) asks; a view."""
-    if orientation in (5, 6, 7, 8):
-        picture = picture.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        picture = picture[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        picture = picture[::-1]
-    return picture
+    picture = picture.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else picture
+    picture = picture[:, ::-1] if orientation in (2, 3, 6, 7) else picture
+    return picture[::-1] if orientation in (3, 4, 7, 8) else picture
 
 
 def to_float(pixels) -> np.ndarray:

@@ -74,14 +74,12 @@ class Brve(nn.Module):
     """The whole network.
 
     Args:
-        channels: of the features.
         shift: "released" (what the weights were trained with), "intended" (the paper's), or, as
             ablations, "temporal" (no spatial shift) or "none".
         attention, real_skips, gradient: see `blocks.binary`.
         gain: multiplies the input and divides the output.
     Shapes: packed frames (N, T, 4, H, W) or (T, 4, H, W), amplified and clipped to [0, 1], planes
-        R, G1, G2, B -> the same shape, not clipped. Any T >= 1 (a clip of fewer than three frames
-        is continued by its last one) and any H, W.
+        R, G1, G2, B -> the same shape, not clipped. Any T >= 1 and any H, W.
     """
 
     def __init__(
@@ -143,8 +141,7 @@ class Brve(nn.Module):
     def align(self, left: Tensor, middle: Tensor, right: Tensor) -> tuple[Tensor, ...]:
         """Features of three frames, each (N, C, H, W) -> the same, each knowing of the others.
 
-        The left one is done; the other two are the next window's left and middle. So each frame is
-        seen three times: as the right one, the middle one, the left one.
+        The left one is done; the other two are the next window's left and middle.
         """
         return self.stage1(torch.stack([left, middle, right], 1)).unbind(1)
 

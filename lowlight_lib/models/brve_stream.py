@@ -12,9 +12,8 @@ class BrveStream:
     """The network over a video, frame by frame, with what three frames need and no more.
 
     A frame is done when the two after it have been seen. The sums are those of the clip form, in
-    the same order (the released streaming code adds the whole clip to each frame, loses the last
-    two, and feeds features that were refined already). Of a `Brve` in eval mode, or what has its
-    `spec`, `extract`, `align` and `reconstruct`. Built in notebooks/07_shifts, section 5.
+    the same order. Of a `Brve` in eval mode, or what has its `spec`, `extract`, `align` and
+    `reconstruct`. Built in notebooks/07_shifts, section 5.
 
     >>> from lowlight_lib import models
     >>> stream = models.build("brve", channels=4).eval().stream()
@@ -31,9 +30,7 @@ class BrveStream:
 
     def push(self, frame: Tensor) -> list[Tensor]:
         """Take the next frame, (4, H, W) in [0, 1], amplified; return those done now: none or one.
-
-        ShapeError for other than four planes, or another size than the frames before it.
-        """
+        ShapeError for other than four planes, or another size than the frames before it."""
         if frame.dim() != 3 or frame.shape[0] != 4:
             raise ShapeError(f"a frame is (4, H, W), got {tuple(frame.shape)}")
         new = tuple(frame.shape[1:])
@@ -41,9 +38,9 @@ class BrveStream:
             raise ShapeError(f"the frames before are {size}, this one is {new}")
         x = pad_to_multiple(frame[None], self.network.spec.multiple)
         with torch.inference_mode():
-            features = self.network.extract(x)
-            self._waiting.append((new, x, *features))
-            self._window.append(features[1])
+            first, deep = self.network.extract(x)
+            self._waiting.append((new, x, first, deep))
+            self._window.append(deep)
             if len(self._window) < 3:
                 return []
             left, *self._window = self.network.align(*self._window)
@@ -80,9 +77,7 @@ class Stage(nn.Module):
 
 
 def stage_units(network) -> dict[str, ExportUnit]:
-    """The three stages that a `BrveStream` calls, as files: a clip unrolled would take minutes
-    to export, and could not go on after its last frame.
-    """
+    """The three stages that a `BrveStream` calls, as files: a clip unrolled would take minutes."""
     c = network.conv_in.out_channels
 
     def seen(h, w, generator):

@@ -61,8 +61,7 @@ class LLPackNet(nn.Module):
         self.end = nn.ReLU() if old else nn.Sigmoid()
 
     def forward(self, mosaic: Tensor) -> Tensor:
-        if self.amplifier is not None:
-            # Before padding: the factor is of the picture, not of what was padded to it.
+        if self.amplifier is not None:  # before padding: the factor is of the picture alone
             mosaic = mosaic * self.amplifier(mosaic).view(-1, 1, 1, 1)
         return run_padded(self._restore, mosaic, self.spec.multiple)
 

@@ -69,10 +69,9 @@ class Redi(nn.Module):
         growth: channels that each dense layer adds.
         layers: dense layers in each block of the 1/32 encoder.
         kernel: side of the two large convolutions at 1/2.
-        parallel: evaluate the encoders at the same time, as the paper promises, see
-            `blocks.concurrent`. Also an attribute, to be set at any time.
-        clamp_in_training: clamp in training too, as the released code does. What lies outside then
-            has no gradient: at the start that is about half of all values.
+        parallel: evaluate the encoders at the same time, see `blocks.concurrent`; an attribute too.
+        clamp_in_training: clamp in training too, as the released code does; what lies outside then
+            has no gradient.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, not clipped -> picture (N, 3, H, W).
         Clamped to [0, 1] in eval mode.
     """

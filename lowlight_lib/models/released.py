@@ -18,10 +18,7 @@ _REDI = (
 )  # fmt: skip
 
 _LLPACKNET = (  # the indices of the colours are ours
-    (r"^RDBr\.0", "colours.0"),
-    (r"^RDBg1\.0", "colours.1"),
-    (r"^RDBg2\.0", "colours.2"),
-    (r"^RDBb\.0", "colours.3"),
+    (r"^RDB(r|g1|g2|b)\.0", lambda m: f"colours.{('r', 'g1', 'g2', 'b').index(m[1])}"),
     (r"^before_identity\.0", "conv_in"),
     (r"^RDB(\d)\.dense_layers\.(\d)\.conv\.0", lambda m: f"rdbs.{int(m[1]) - 1}.layers.{m[2]}"),
     (r"^RDB(\d)\.conv_1x1\.0", lambda m: f"rdbs.{int(m[1]) - 1}.fuse"),

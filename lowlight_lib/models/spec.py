@@ -121,11 +121,10 @@ def _is_option(value):
 
 @dataclass(frozen=True)
 class Int8:
-    """How a network is quantised to eight bits: calibrated on crops of this side, while the layers
-    whose names begin as one of `keep` stay in float32."""
+    """How a network is quantised to eight bits."""
 
-    side: int
-    keep: tuple[str, ...] = ()
+    side: int  # of the crops for calibration
+    keep: tuple[str, ...] = ()  # the layers whose names begin so stay in float32
 
 
 @dataclass(frozen=True)
@@ -171,9 +170,9 @@ def spec_of(network: object) -> Spec:
 def export_units(network) -> dict[str, ExportUnit]:
     """The parts of a network, in eval mode, that become files of their own: {name: unit}.
 
-    A network that is more than one has a method `export_units` that says which; one for raw video
-    has to, and has a method `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of
-    callables named as its units. OptionError where they lack.
+    A network that is more than one has a method `export_units`; one for raw video has to, and
+    `stream(stages)` too, which makes a stream (`push`, `close`, `run`) of callables named as its
+    units. OptionError where they lack.
     """
     spec = spec_of(network)
     if hasattr(network, "export_units"):

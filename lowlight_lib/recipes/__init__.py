@@ -1,8 +1,4 @@
-"""How each system is trained: one file a system, `find(key, profile)` gives a `Recipe`.
-
-`paper` is what the paper says, `released` what the authors' code does, which is the same recipe
-where nothing is known to differ.
-"""
+"""How each system is trained: as the `paper` says, as the `released` code does, or shorter."""
 
 from __future__ import annotations
 
@@ -32,8 +28,7 @@ def usual(key: str) -> Recipe:
 
 
 def add(recipe: Recipe) -> None:
-    """Make a recipe of your own known, for a system of your own (`models.add`) or a shipped one;
-    OptionError where the system is unknown."""
+    """Make a recipe of your own known; OptionError where its system is unknown."""
     _ = SYSTEMS[recipe.key]
     _ADDED[recipe.key, recipe.profile] = recipe
 

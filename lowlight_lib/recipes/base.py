@@ -25,11 +25,9 @@ class Recipe:
         dataset, loss: names in `data.DATASETS` and `training.losses.LOSSES`.
         steps, batch: optimiser steps, crops a step, by however many processes.
         crop: side of a crop, in pixels of the mosaic, or of the packed planes for video.
-        frames: of a clip of video.
         lr, schedule: peak learning rate; "constant", "drop" (times 0.1 at `drop_at`), "halve"
             (every `halve_every` steps), "one_cycle" (up over the first tenth, down to 0 by a
             cosine) or "cosine" (from the first step down to `lr_min`).
-        betas: of Adam.
         options: of the network's constructor, e.g. {"form": "2020"} for LLPackNet.
         flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
         repeat: so many crops in a row are of one picture.
@@ -37,10 +35,8 @@ class Recipe:
         first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
-        checkpoint_every, log_every: steps.
-        validate_every: steps between scores of the validation split (`training.validation`), whose
-            best weights are kept; 0 for none.
-        keep_every: steps between weights that are kept; 0 keeps the last alone.
+        checkpoint_every, log_every, validate_every, keep_every: steps; the latter two, scores of
+            the validation split and weights that are kept, may be 0 for none.
     """
 
     key: str

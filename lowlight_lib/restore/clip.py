@@ -31,9 +31,6 @@ def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, over
             seams="blended"):  # fmt: skip
     """Apply a network to a clip of any length and size, a piece at a time.
 
-    Memory: two arrays of a piece of frames (the caller's last result is a third), and what the
-    network needs for a piece of one tile.
-
     Args:
         network: a callable, tensor (t, 4, h, w) -> the same shape; amplified raw in [0, 1].
         read: function of a slice of frames -> float32 (t, 4, H, W).
@@ -41,8 +38,7 @@ def enhance(network, read, frames, *, piece=PIECE, tile: int | None = TILE, over
         tile, overlap: see `window.tiles`, in packed pixels; a tile of None is the whole frame.
         seams: "blended" or, as BRVE's code has it, "released": the plain mean of tiles that are
             squares of the frame's smaller side.
-    Yields:
-        (start, result float32 (t, 4, H, W)), not clipped.
+    Yields (start, result float32 (t, 4, H, W)), not clipped.
     Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
     """
     if seams not in SEAMS:
@@ -110,11 +106,9 @@ def open_raw_clip(path, black=None, white=None, cfa=None) -> RawClip:
         raise ShapeError(f"is {array.shape}: which axis has the planes cannot be told", file=path)
     if not array.size:
         raise DataError(f"is empty: {array.shape}", file=path)
-    planes = like.planes
-    if cfa is not None:
-        planes = cfa_module.from_name(cfa).ravel()
-        if len(planes) != 4:
-            raise OptionError(f"packed frames have four planes, which {cfa} has not", file=path)
+    planes = like.planes if cfa is None else cfa_module.from_name(cfa).ravel()
+    if len(planes) != 4:
+        raise OptionError(f"packed frames have four planes, which {cfa} has not", file=path)
     four = cast(tuple[int, int, int, int], tuple(map(int, planes)))
     return RawClip(array, like, float(black), float(white), four, path)
 
@@ -149,10 +143,9 @@ def restore_clip(
     sides = clip.array.shape[1:3] if clip.like.channels_last else clip.array.shape[2:]
     options.setdefault("tile", published_tile(clip.like, *sides))
     pictures = Frames(out, name, fps=clip.like.fps, suffix=suffix)
-    for there in () if force else (pictures.movie, pictures.folder):
-        if there.exists():
+    for there in (pictures.movie, pictures.folder):
+        if there.exists() and not force:
             raise OutputError("exists already", file=there, todo="use --force, or -o")
-
     read = functools.partial(clip.read, amplification=factor)
     with pictures:
         for start, result in enhance(network, read, count, **options):

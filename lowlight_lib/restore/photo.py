@@ -44,9 +44,8 @@ def decompose_photo(network, source, tile=PHOTO_TILE) -> dict[str, np.ndarray]:
     """What a network splits a photograph into, in tiles that see all they need; `source` is as of
     `as_photo`, `tile` as of `window.tiles`, the network gives (L, R), (L, R, X) or a picture.
 
-    Returns:
-        float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
-        (H, W, 3), and "D" = photograph - X, as far as the network gives them; or the picture "I".
+    Returns float32 arrays by name: illumination "L" (H, W, 1), reflectance "R" and projection "X"
+    (H, W, 3), and "D" = photograph - X, as far as the network gives them; or the picture "I".
     """
     photo = as_photo(source)
 

@@ -26,10 +26,9 @@ from ..sensor.remosaic import remosaic
 from .photo import PHOTO_TILE, as_photo, check_gamma
 from .window import device_of, out_of_memory, tiles
 
-# Where a network does not say: the camera of SID's Bayer part, at night. REDI's authors mirrored
-# mosaics without regard to the phase, so their weights take red for blue in this camera's daylight,
-# of gains (2.8, 1, 1.4). These were chosen of a grid of 25 on mini photographs, test ones too: so
-# `evaluation.test` leaves colours alone.
+# Where a network does not say: the camera of SID's Bayer part, at night: REDI's authors mirrored
+# mosaics without regard to the phase, so their weights take red for blue in its daylight. The gains
+# were chosen of 25 on mini photographs, test ones too: so `evaluation.test` leaves colours alone.
 DEFAULT_TRAINING_CAMERA = "sony_a7s2"
 DEFAULT_TRAINING_WHITE_BALANCE = (2.0, 1.0, 2.2)
 
@@ -51,17 +50,13 @@ def restore(
         source: a raw file or a RawImage of any filter array; or what `photo.as_photo` takes.
         network: any callable with a `spec` (see `models.with_spec`), (1, 1, H, W) -> (1, 3, H, W),
             or for photographs (1, 3, H, W) -> (L, R, ...) or a picture.
-        amplification: of raw stills: "auto" (estimated from the image, REDI's equation 5), the
-            factor, or a `LearnedAmplifier`.
-        m: brightness: the factor is multiplied by it, an estimate (of m = 1) after it was clipped
-            to [1, 300], as REDI's demo does.
+        amplification: of raw stills: "auto" (REDI's equation 5), a factor, a `LearnedAmplifier`.
+        m: brightness, by which the factor is multiplied (an estimate after its clip to [1, 300]).
         gamma: of photographs: the picture is L^gamma R.
         tile: see `window.tiles`; None is the whole picture, or for photographs 1024.
         upright: turn the picture of a raw still as the file's orientation asks.
-        trained_on: of raw stills: the camera whose colours the network knows, a name or a Camera:
-            other pictures are brought to it and back (see `sensor.colour`). "auto" is what the spec
-            says, or the A7S II at night; None is no such step.
-        progress: show a bar of tiles.
+        trained_on: of raw stills: the camera whose colours the network knows, see `sensor.colour`.
+            "auto" is what the spec says, or the A7S II at night; None is no such step.
     """
     spec = spec_of(network)
     if spec.task is Task.RAW_VIDEO:
@@ -76,9 +71,12 @@ def restore(
     match = _match(raw, spec, trained_on)
     clock("read")
     padded, offset = to_network_cfa(raw, spec.cfa)
-    # The estimate looks at the mosaic as recorded; a learned one can read RGGB alone.
-    seen = padded if callable(amplification) else _whole_blocks(raw)
-    factor = find_amplification(raw, find_amplification(seen, amplification), m)
+    # The estimate looks, as REDI's demo does, at multiples of 32 lines of the mosaic as recorded; a
+    # learned one can read RGGB alone.
+    h, w = (s // 32 * 32 or s for s in raw.mosaic.shape)
+    recorded = dataclasses.replace(raw, mosaic=raw.mosaic[:h, :w])
+    factor = find_amplification(padded if callable(amplification) else recorded, amplification)
+    factor = find_amplification(raw, factor, m)
     x = padded.normalized()
     if match:
         match.before(x, padded.cfa)
@@ -86,8 +84,7 @@ def restore(
         x *= np.float32(factor)
     del padded  # of 100 megapixels, these are worth their lines
     clock("amplify")
-    x = torch.from_numpy(x)[None, None]
-    parts = tiles(network, x, tile, channels=3, progress=progress)
+    parts = tiles(network, torch.from_numpy(x)[None, None], tile, channels=3, progress=progress)
     del x
     orientation = raw.orientation if upright else 1
     picture = _compose(parts, raw.mosaic.shape, clock, offset, orientation)
@@ -110,12 +107,6 @@ def _restore_photo(source, network, gamma, tile, progress):
     tile = PHOTO_TILE if tile is None else tile
     parts = tiles(network, x, tile, channels=3, finish=picture, progress=progress)
     return Restored(_compose(parts, photo.shape[:2], clock), 1.0, clock.seconds)
-
-
-def _whole_blocks(raw):
-    """What REDI's demo estimates from: as many lines as are multiples of 32, if there are any."""
-    h, w = (s // 32 * 32 or s for s in raw.mosaic.shape)
-    return dataclasses.replace(raw, mosaic=raw.mosaic[:h, :w])
 
 
 def to_network_cfa(raw: RawImage, cfa="Bayer"):
@@ -168,8 +159,7 @@ def _compose(parts, shape, clock, offset=(0, 0), orientation=1):
             clock("network")
             top, left = rows.start - offset[0], columns.start - offset[1]
             part = part[0].permute(1, 2, 0).numpy()[max(0, -top) :, max(0, -left) :]
-            top, left = max(0, top), max(0, left)
-            place = stored[top : top + part.shape[0], left : left + part.shape[1]]
+            place = stored[max(0, top) : rows.stop - offset[0], max(0, left) :][:, : part.shape[1]]
             np.clip(part, 0, 1, out=place)
             clock("picture")
     return picture

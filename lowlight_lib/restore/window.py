@@ -22,19 +22,17 @@ def tiles(network, x, tile=None, *, overlap=None, channels=None, finish=torch.as
           progress=False):  # fmt: skip
     """Apply a network to (N, C, H, W) without gradients, whole or by tiles, one after the other.
 
-    There are two ways to hide where tiles meet. A halo, for stills and photographs: tiles lie side
-    by side on the network's multiple and see `spec.halo` pixels more around them, which are cut off
-    again. An overlap, for clips: tiles of one size share some pixels, which `run` then blends.
+    Two ways hide where tiles meet. A halo, for stills and photographs: tiles lie side by side on
+    the network's multiple and see `spec.halo` pixels more around them, which are cut off again. An
+    overlap, for clips: tiles of one size share some pixels, which `run` then blends.
 
     Args:
         network: a callable; with a `spec` where there is a tile and no overlap.
-        tile: side of the tiles in pixels of the network's input, at least 32, as smaller ones take
-            almost as much memory and hours. None is one part, whole.
+        tile: side of the tiles in pixels of the network's input, at least 32; None is the whole.
         overlap: pixels that neighbouring tiles share; None is the network's halo instead.
         channels: of what `finish` makes of the network's output, one tensor (N, C', h, w).
         progress: show a bar where there is more than one tile, and a terminal.
-    Yields:
-        (rows, columns, part): two slices of x's last axes, and what belongs there, float32
+    Yields (rows, columns, part): two slices of x's last axes, and what belongs there, float32
         (N, C', h, w) on the CPU; ShapeError where it has another shape, or is not finite.
     """
     halo = 0

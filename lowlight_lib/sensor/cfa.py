@@ -28,15 +28,16 @@ BAYER = {"RGGB": RGGB, "GRBG": RGGB[:, ::-1], "GBRG": RGGB[::-1], "BGGR": RGGB[:
 _UPPER = np.array([[0, 2, 1, 2, 0, 1], [1, 1, 0, 1, 1, 2], [1, 1, 2, 1, 1, 0]], np.uint8)
 XTRANS = np.vstack([_UPPER, np.roll(_UPPER, 3, 1)])
 
-# SID's first five X-Trans planes: for each, where in the 6x6 cell the four output phases
+# SID's X-Trans planes: for each, where in the 6x6 cell the four output phases
 # ([0::2,0::2], [0::2,1::2], [1::2,0::2], [1::2,1::2]) take their pixel.
-_XTRANS_PLANES = (
-    ((0, 0), (0, 4), (3, 1), (3, 3)),  # R
-    ((0, 2), (0, 5), (3, 2), (3, 5)),  # G
-    ((0, 1), (0, 3), (3, 0), (3, 4)),  # B
-    ((1, 2), (2, 5), (5, 2), (4, 5)),  # R
-    ((2, 2), (1, 5), (4, 2), (5, 5)),  # B
-)
+_XTRANS_PLANES = [
+    [(0, 0), (0, 4), (3, 1), (3, 3)],  # R
+    [(0, 2), (0, 5), (3, 2), (3, 5)],  # G
+    [(0, 1), (0, 3), (3, 0), (3, 4)],  # B
+    [(1, 2), (2, 5), (5, 2), (4, 5)],  # R
+    [(2, 2), (1, 5), (4, 2), (5, 5)],  # B
+    *([(r, c), (r, c + 3), (r + 3, c), (r + 3, c + 3)] for r in (1, 2) for c in (0, 1)),  # G
+]
 
 
 def name(cfa: ArrayLike) -> str:
@@ -60,12 +61,10 @@ def starts(cell: ArrayLike, like: ArrayLike) -> list[tuple[int, ...]]:
 
 def from_name(text: str) -> np.ndarray:
     """The inverse of `name`, case-insensitive: "rggb" -> uint8 (2, 2), "x-trans" -> (6, 6)."""
-    key = str(text).upper().replace("-", "").replace("_", "")
-    if key == "XTRANS":
-        return XTRANS.copy()
-    if key in BAYER:
-        return BAYER[key].copy()
-    raise ShapeError(f"{text!r} is no colour filter array", todo=f"use {', '.join(BAYER)}, XTRANS")
+    known, key = BAYER | {"XTRANS": XTRANS}, str(text).upper().replace("-", "").replace("_", "")
+    if key not in known:
+        raise ShapeError(f"{text!r} is no colour filter array", todo=f"use {', '.join(known)}")
+    return known[key].copy()
 
 
 def tile(cell: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
@@ -91,20 +90,23 @@ def _need_multiple(x, n, what):
 def pack_mosaic(x: Grid) -> Grid:
     """Sort a Bayer mosaic into its four half-size planes, by position, row by row.
 
-    Plane 0 holds the pixels at (even row, even column), then (even, odd), (odd, even), (odd, odd);
-    for an RGGB mosaic that is R, G1, G2, B.
+    Of an RGGB mosaic they are R, G1, G2, B.
     Shapes: (..., H, W) -> (..., 4, H/2, W/2); ShapeError where H or W is odd.
-    Source: Chen et al., "Learning to See in the Dark", CVPR 2018, section 4.1 (whose released code
-        orders the planes R, G1, B, G2; by position is what later systems use).
+    Source: Chen et al., CVPR 2018, section 4.1 (whose code has R, G1, B, G2, unlike later ones).
 
     >>> pack_mosaic(np.array([[1, 2], [3, 4]])).ravel().tolist()
     [1, 2, 3, 4]
     """
-    h, w = _need_multiple(x, 2, "pack_mosaic")
+    return _places(x, 2, "pack_mosaic")
+
+
+def _places(x, n, what):
+    """Sort a mosaic by place in its n x n cells: (..., H, W) -> (..., n * n, H/n, W/n)."""
+    h, w = _need_multiple(x, n, what)
     lead = tuple(x.shape[:-2])
-    x = x.reshape(*lead, h // 2, 2, w // 2, 2)  # (..., i, a, j, b)
+    x = x.reshape(*lead, h // n, n, w // n, n)  # (..., i, a, j, b)
     x = x.swapaxes(-4, -3).swapaxes(-3, -1)  # (..., a, i, j, b) -> (..., a, b, j, i)
-    return x.swapaxes(-2, -1).reshape(*lead, 4, h // 2, w // 2)  # (..., a, b, i, j)
+    return x.swapaxes(-2, -1).reshape(*lead, n * n, h // n, w // n)  # (..., a, b, i, j)
 
 
 def unpack_mosaic(x: Grid) -> Grid:
@@ -118,45 +120,22 @@ def unpack_mosaic(x: Grid) -> Grid:
 
 
 def pack_xtrans(x: Grid) -> Grid:
-    """Sort an X-Trans mosaic into SID's nine planes at a third of the size.
+    """Sort an X-Trans mosaic into SID's nine planes: R, G, B, R, B, and four greens.
 
-    A 6x6 cell has 36 pixels and gives 2x2 outputs of 9 planes: R, G, B, R, B, and four greens.
     Shapes: (..., H, W), H and W multiples of 6, in the phase of `XTRANS` -> (..., 9, H/3, W/3).
     Source: Chen et al., CVPR 2018, released code for the Fuji camera.
     """
-    h, w = _need_multiple(x, 6, "pack_xtrans")
-    lead = tuple(x.shape[:-2])
-    cells = x.reshape(*lead, h // 6, 6, w // 6, 6)
-    thirds = x.reshape(*lead, h // 3, 3, w // 3, 3)
-    phases = (_stack([cells[..., r, :, c] for r, c in spots]) for spots in _XTRANS_PLANES)
-    planes = [unpack_mosaic(four) for four in phases]  # four are (..., 4, H/6, W/6)
-    # Four of the five greens that every 3x3 block holds.
-    planes += [thirds[..., r, :, c] for r, c in ((1, 0), (1, 1), (2, 0), (2, 1))]
-    return _stack(planes)
-
-
-def _stack(planes) -> Any:
-    if isinstance(planes[0], np.ndarray):
-        return np.stack(planes, -3)
-    import torch
-
-    return torch.stack(planes, -3)
+    wanted = [6 * r + c for phases in _XTRANS_PLANES for r, c in phases]
+    x = _places(x, 6, "pack_xtrans")[..., wanted, :, :]  # (..., 9 * 4, H/6, W/6)
+    return unpack_mosaic(x.reshape(*x.shape[:-3], 9, 4, *x.shape[-2:]))
 
 
 def to_rggb(raw: Raw) -> tuple[Raw, tuple[int, int]]:
-    """Extend a Bayer raw so that its top left pixel is red.
+    """Extend a Bayer raw by reflection so that its top left pixel is red.
 
-    The new row and column are copies from one cell further in, which is a reflection here: they
-    have the right filters.
     Returns the RawImage, RGGB, and the offset: (rows, columns) added at top and left; a result of
     the network is cropped back with `[..., offset[0]:, offset[1]:]`.
     Raises UnsupportedRawError: not Bayer. ShapeError: smaller than one cell.
-
-    >>> from lowlight_lib.sensor.raw import RawImage
-    >>> raw = RawImage(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint16), BAYER["GRBG"])
-    >>> padded, offset = to_rggb(raw)
-    >>> padded.mosaic.tolist(), offset
-    ([[2, 1, 2, 3, 4], [6, 5, 6, 7, 8]], (0, 1))
     """
     return _in_phase(raw, RGGB, "Bayer")
 
@@ -210,10 +189,8 @@ def whole_cells(size: int, before: int, after: int, n: int) -> np.ndarray:
 
 
 def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
-    """Mirror the scene and keep the sensor: the top left pixel keeps its colour.
+    """Mirror the scene and keep the sensor: one line is dropped at each end, and the phase stays.
 
-    A plain mirror of a Bayer mosaic changes its phase (RGGB becomes GRBG), so a network that
-    packs by position sees greens where it learned reds. One line is dropped at each end first.
     Shapes: (..., H, W), Bayer, any phase, H and W even -> (..., H, W - 2) or (..., H - 2, W);
         ShapeError where H or W is odd, or less than 4 along the flipped axis.
     Source: Liu et al., "Learning Raw Image Denoising with Bayer Pattern Unification and Bayer
@@ -232,10 +209,8 @@ def flip(mosaic: Grid, direction: Literal["horizontal", "vertical"]) -> Grid:
 
 
 def rot90(mosaic: Grid) -> Grid:
-    """Turn the scene 90 degrees counter-clockwise and keep the sensor.
+    """Turn the scene 90 degrees counter-clockwise and keep the sensor, but for its two greens.
 
-    Two columns are dropped first (the mirror inside a rotation is what moves the phase). The two
-    greens of a cell exchange their places.
     Shapes: (..., H, W), RGGB or BGGR (the others change under any turn) -> (..., W - 2, H).
     """
     return flip(mosaic, "horizontal").swapaxes(-1, -2)

@@ -6,9 +6,7 @@ a Bayer cell, so half the mosaic's resolution, and nothing is interpolated; or d
     picture = clip(CCM @ (R, (G1 + G2) / 2, B) of clip(gains * packed)) ** (1 / 2.2)
 
 LLRVD has gains and a matrix a frame. SMOID has neither: there the gains make the average of a frame
-grey, and the mosaic is demosaiced. (Which demosaicing BRVE's authors use is not known to us: ours
-is bilinear.)
-
+grey, and the mosaic is demosaiced (bilinearly; BRVE's authors do not say how).
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, released code.
 """
 
@@ -40,11 +38,9 @@ def display(
             all of `packed`. Several versions of a clip are shown alike with the gains of one.
         ccm: (3, 3) or (..., 3, 3), white-balanced camera RGB -> linear sRGB; None: none.
         planes: the colour of each plane, 0 R, 1 G, 2 B.
-        order: the place of each plane in the cell of an RGGB mosaic, 0 to 3, to demosaic it.
-    Returns:
-        float32 (..., H, W, 3) in [0, 1], display-encoded; (..., 2H, 2W, 3) where demosaiced.
-    Raises:
-        ShapeError: not four planes, or gains and matrices that do not fit.
+        order: the place of each plane in the cell of an RGGB mosaic, 0 to 3, to demosaic it, which
+            makes the picture (..., 2H, 2W, 3).
+    Raises ShapeError: not four planes, or gains and matrices that do not fit.
     """
     packed = _four(packed)
     gains = grey_world(packed, planes) if white_balance is None else white_balance
@@ -62,8 +58,7 @@ def grey_world(packed: ArrayLike, planes: Sequence[int] = RGGB) -> np.ndarray:
     """
     rgb = _three(_four(packed), planes)
     means = rgb.reshape(-1, 3).mean(0, dtype=np.float64)
-    gains = np.divide(means.mean(), means, out=np.ones(3), where=means > 0)
-    return gains.astype(np.float32)
+    return np.divide(means.mean(), means, out=np.ones(3), where=means > 0).astype(np.float32)
 
 
 def _four(packed):
@@ -75,10 +70,10 @@ def _four(packed):
 
 def _three(packed, planes):
     """(..., 4, H, W) -> (..., H, W, 3), the planes of a colour averaged."""
-    found = [[p for p, c in enumerate(planes) if c == colour] for colour in range(3)]
-    if len(planes) != 4 or [len(f) for f in found] != [1, 2, 1]:
+    if sorted(planes) != [0, 1, 1, 2]:
         raise ShapeError(f"four planes are one 0 (R), two 1 (G), one 2 (B), got {planes}")
-    return np.stack([packed[..., f, :, :].mean(-3) for f in found], -1)
+    colours = [np.equal(planes, colour) for colour in range(3)]
+    return np.stack([packed[..., found, :, :].mean(-3) for found in colours], -1)
 
 
 def _demosaic(packed, order):

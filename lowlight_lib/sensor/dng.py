@@ -102,11 +102,9 @@ def _rationals(values):
 def read_tags(path) -> dict[str, Any]:
     """What a TIFF-like raw file says in its tags, checked; {} where it is another container.
 
-    Returns:
-        the numbers of `_NUMBERS` as float64 arrays, but "iso" as one or None; "model", text or
-        None; "is_dng"; "named", who made it is said; "compression" and "is_float" of its mosaic.
-    Raises:
-        RawFileError: parts of the mosaic lie outside of the file, or are zeros.
+    Returns the numbers of `_NUMBERS` as float64 arrays, but "iso" as one or None; "model", text or
+    None; "is_dng"; "named", who made it is said; "compression" and "is_float" of its mosaic.
+    Raises RawFileError: parts of the mosaic lie outside of the file, or are zeros.
         UnsupportedRawError: a tag that the pixels depend on is of another type, count or range.
     """
     import tifffile
@@ -192,10 +190,9 @@ def _is_whole(page, file):
         head, size = file.read(2), min(count, 1 << 16)
         file.seek(start + count - size)
         rest = file.read(size).rstrip(b"\0")
+        sound = size - len(rest) <= max(64, size // 64)
         if page.compression == _LOSSLESS_JPEG:  # has marks of its own at both ends
             sound = head == b"\xff\xd8" and rest.endswith(b"\xff\xd9")
-        else:
-            sound = size - len(rest) <= max(64, size // 64)
         if not sound:
             return False
     return True
@@ -308,8 +305,9 @@ def black_of(tags: dict[str, Any], black: np.ndarray, sizes, crop, path) -> np.n
     ):
         what = "has black levels that do not fill their repeat, or too few of their deltas"
         raise UnsupportedRawError(what, file=path, todo=CONVERT)
-    for axis, delta in enumerate(deltas):
-        lines[axis] = lines[axis] if delta is not None else lines[axis][: black.shape[axis]]
+    lines = [
+        at[:n] if d is None else at for d, at, n in zip(deltas, lines, black.shape, strict=True)
+    ]
     level = look_up(black, *lines)
     for axis, delta in enumerate(deltas):
         if delta is not None:

@@ -25,12 +25,10 @@ _SMALLEST_XTRANS = 512  # LibRaw's X-Trans demosaic works in tiles of 512 and re
 def develop(raw: RawImage | Path | str, *, auto_bright: bool = False) -> np.ndarray:
     """Turn a raw image into a picture, by the LibRaw call that made SID's targets.
 
-    That call: camera white balance, no automatic brightness, 16 bit, full size; its tone curve is
-    ITU-R BT.709 (not the sRGB curve, although the primaries are sRGB's). The picture is not
-    rotated: it lies pixel by pixel over the mosaic. LibRaw stretches the white level to the
-    brightest pixel where that is between 75 % and 100 % of it; SID's targets have that too.
+    That call: camera white balance, no automatic brightness, the tone curve of ITU-R BT.709. The
+    picture is not rotated: it lies pixel by pixel over the mosaic. LibRaw stretches the white level
+    to the brightest pixel where that is between 75 % and 100 % of it; SID's targets have that too.
     Never call this in a forked worker process: LibRaw's threads deadlock there.
-
     `auto_bright` lets it brighten until 1 % of the pixels clip (for looking at, not scoring).
     Returns float32 (H, W, 3) in [0, 1], display-encoded. RawFileError: LibRaw cannot decode it.
     Source: Chen et al., "Learning to See in the Dark", CVPR 2018, released code.
@@ -72,11 +70,7 @@ def undevelop(srgb: ArrayLike, camera: Camera | str) -> np.ndarray:
 
     Undoes the tone curve, then the colour matrix, then the white balance, then samples one colour
     at each filter. Colours outside the camera's gamut are clipped to it.
-
-    Args:
-        srgb: float (H, W, 3) in [0, 1], display-encoded.
-        camera: a Camera or its name, or anything with color_matrix, white_balance and cfa.
-    Returns float32 (H, W) in [0, 1]: 0 no light, 1 the white level.
+    Shapes: float (H, W, 3) in [0, 1], display-encoded -> float32 (H, W), 1 the white level.
     Source: Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, without the
         steps that LibRaw's plain call does not have.
     """

@@ -1,9 +1,8 @@
 """A calibrated sensor in the dark: photons, read noise, row noise, rounding.
 
     D = K * Poisson(electrons) + N_read + N_row + black,   rounded and clipped at the white level
+    log(scale of a noise) = slope * log(K) + bias + N(0, sigma),     K the gain in DN per electron
 
-K is the system gain in DN per electron. The scales of the noises follow a line in log K:
-log(scale) = slope * log(K) + bias, with a residual of standard deviation sigma.
 Source: Wei et al., "A Physics-based Noise Formation Model for Extreme Low-light Raw Denoising",
 CVPR 2020 (TPAMI 2021), and the calibration its authors publish (MIT licence).
 Built in notebooks/02_noise_and_darkness.
@@ -38,18 +37,14 @@ class NoiseLevels:
         return self.read**2 * (1 if self.shape is None else tukey_variance(self.shape))
 
     def moments(self, signal: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
-        """Mean and variance in DN above black of a pixel whose noise-free value is `signal` DN:
-        var = K * signal (photons) + read + row + 1/12 (rounding). Clipping is not in it.
-        """
+        """Mean and variance (photons, read, row, rounding) of a pixel of `signal` DN, unclipped."""
         return signal, self.gain * np.asarray(signal) + self.read_variance() + self.row**2 + 1 / 12
 
 
 def noise_levels(
     camera: Camera | str, iso: float, read: Read = "tukey", rng: np.random.Generator | None = None
 ) -> NoiseLevels:
-    """The scales at an ISO within the calibrated range: on the calibration line, or, with `rng`,
-    scattered around it as real frames are.
-    """
+    """The scales at an ISO: on the calibration line, or with `rng` scattered as real frames are."""
     camera = find_camera(camera)
     if read not in ("tukey", "gauss"):
         raise OptionError(f"unknown read noise {read!r}", todo='use "tukey" or "gauss"')
@@ -78,9 +73,7 @@ def expose(
 
     Args:
         mosaic: float (H, W) in [0, 1], noise-free, 1 = the white level at ratio 1.
-        ratio: how many times too short the exposure is (1 or more; a fraction brightens).
-        iso: sensitivity; sets the gain K and with it every noise.
-        rng: numpy Generator or a seed; None draws a fresh one.
+        iso: sets the gain K and with it every noise.
         levels: instead of those on the calibration line.
     Returns uint16 (H, W) with the camera's black level, clipped at 0 and at its white level.
     Source: Wei et al., CVPR 2020, equation 8.
@@ -107,9 +100,7 @@ def expose(
 
 
 def tukey_lambda(rng: np.random.Generator, shape: float, size: int | tuple[int, ...]) -> np.ndarray:
-    """Draw from the standard Tukey-lambda distribution by its quantile function, which is
-    (p^shape - (1 - p)^shape) / shape, or the logistic log(p / (1 - p)) at shape 0.
-    """
+    """Draw from the standard Tukey-lambda distribution by its quantile function; 0 is logistic."""
     p = rng.random(size)
     np.clip(p, 1e-12, 1 - 1e-12, out=p)  # random() may return 0, whose quantile is infinite
     if shape == 0:

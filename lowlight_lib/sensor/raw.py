@@ -107,19 +107,15 @@ def check_levels(black, white, file=None, error: type[LowlightError] = Unsupport
     low, high = float(np.min(black)), float(np.max(black))
     if not (low > -(2**16) and high + 1 <= white < 2**32):
         what = f"white level {white:g} is not above black level {high:g}, or they are out of range"
-        todo = "check the levels; for a .npy give --black and --white"
-        raise error(what, file=file, todo=todo)
+        raise error(what, file=file, todo="check the levels; for a .npy give --black and --white")
 
 
 def read_raw(path: Path | str) -> RawImage:
-    """Open a camera's raw file (ARW, NEF, CR2, RAF, DNG, ...), copy all out and close it.
+    """Open a camera's raw file; of a DNG the part which its tags want to be shown.
 
-    Of a DNG that is the part which its tags want to be shown.
-
-    Raises:
-        RawFileError: missing, unreadable, empty, truncated, or not a raw file.
+    Raises RawFileError: missing, unreadable, empty, truncated, or not a raw file.
         UnsupportedRawError: a raw without a three-colour filter array (linear, monochrome, Foveon),
-            of pixels that are not square, or packed in a way that LibRaw does not know.
+        of pixels that are not square, or packed in a way that LibRaw does not know.
     Built in notebooks/01_raw_and_bayer, section 1.
     """
     with open_raw(path) as opened:
@@ -185,11 +181,9 @@ def write_dng(path: Path | str, raw: RawImage) -> None:
     """Write an uncompressed DNG that rawpy reads back unchanged.
 
     Pixels, levels and exposure come back bit-exactly (as LibRaw's float32), white balance and
-    matrix within 1e-4. The file appears, or replaces an older one, only once it is complete.
-
-    Raises:
-        ShapeError: sides below 22, which LibRaw cannot read, or levels that are no whole numbers.
-        OutputError: the disk is full, or the place cannot be written.
+    matrix within 1e-4.
+    Raises ShapeError: sides below 22, which LibRaw cannot read, or levels that are no whole
+        numbers. OutputError: the disk is full, or the place cannot be written.
     Source: Adobe, "Digital Negative (DNG) Specification", 1.7.
     """
     data = encode_dng(raw)
@@ -222,8 +216,8 @@ def open_raw(path):
         except UnicodeEncodeError as e:
             raise RawFileError("has a name that is not Unicode", file=path, todo="rename it") from e
         except Exception as e:  # of LibRaw, or tags that make no sense
-            packed = "floats" if tags.get("is_float") else None
-            packed = packed or dng.COMPRESSIONS.get(tags.get("compression", 1))
+            packed = dng.COMPRESSIONS.get(tags.get("compression", 1))
+            packed = "floats" if tags.get("is_float") else packed
             if packed and tags["is_dng"]:
                 what = f"is packed as {packed}, which LibRaw cannot unpack"
                 raise _unsupported(path, what, dng.CONVERT) from e
@@ -258,8 +252,7 @@ def _unsupported(path, what, todo="use a raw from a Bayer or X-Trans sensor"):
 
 
 def _white_balance(raw):
-    """(r, g, b) with g = 1; daylight where the file has zeros. (1, 1, 1) is an answer: some cameras
-    (the Nikon D1) apply their white balance before they write the file."""
+    """(r, g, b) with g = 1; daylight where the file has zeros. (1, 1, 1) is valid (Nikon D1)."""
     for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
         r, g, b = gains[:3]
         if min(r, g, b) > 0 and np.isfinite([r, g, b]).all():

@@ -29,22 +29,19 @@ def remosaic(raw: RawImage) -> RawImage:
         [A^T         0] [m] = [e_c]     c0[q]   = g(k_q) g(c)   rho(k_q, c)   exp(-|q - p| / 20)
 
     with A[q, k] = 1 where q is of colour k, e_c the unit vector of c, rho = 0.95 between colours
-    and 1 within one, and g the reciprocal white-balance gains: what is grey in the scene is equal
-    after white balance. So a missing red follows the edges that the greens around it show. The
-    noise s^2 keeps the weights from chasing such edges at any price: with it no output pixel is
-    noisier than a measured one, which dark pictures need; without it noise-free ones come out
-    2 dB better. A measured pixel is kept where its filter is the one that RGGB has there. It is one
-    small matrix product a cell: 36 kernels for X-Trans.
+    and 1 within one, and g the reciprocal white-balance gains. So a missing red follows the edges
+    that the greens around it show. With the noise s^2 no output pixel is noisier than a measured
+    one, which dark pictures need; without it noise-free ones come out 2 dB better. A measured pixel
+    is kept where its filter is the one that RGGB has there.
     Returns a RawImage of the same size, RGGB, with one black level (the mean of the old ones,
     rounded); values are rounded to whole DN and clipped to 0 .. white level.
     Raises UnsupportedRawError: a colour is missing in the cell. ShapeError: smaller than a cell.
-    Source: kriging is from Matheron, "Principles of Geostatistics", Economic Geology 1963; for
-        filter arrays the idea of a linear estimate from second-order statistics is from Trussell &
-        Hartwig, "Mathematics for Demosaicking", IEEE TIP 2002.
+    Source: Matheron, "Principles of Geostatistics", Economic Geology 1963; for filter arrays
+        Trussell & Hartwig, "Mathematics for Demosaicking", IEEE TIP 2002.
     """
-    missing = {0, 1, 2} - set(np.unique(raw.cfa).tolist())
+    missing = [c for k, c in enumerate(("red", "green", "blue")) if k not in raw.cfa]
     if missing:
-        what = f"has no {' and no '.join(('red', 'green', 'blue')[c] for c in missing)} filters"
+        what = f"has no {' and no '.join(missing)} filters"
         todo = "use a raw of a sensor with three colours"
         raise UnsupportedRawError(what, file=raw.path, todo=todo)
     n, (h, w) = raw.cfa.shape[0], cfa_module.need_a_cell(raw)

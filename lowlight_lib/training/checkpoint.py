@@ -36,11 +36,10 @@ def save(model: nn.Module, path: Path | str, packed: bool = False) -> None:
     """Write the weights of a network of `models.build` as safetensors, complete or not at all.
 
     Args:
-        packed: store each binary weight as one bit and a scale per output channel: BRVE in 1.3 MB
-            instead of 18. Its outputs stay the same; what training needs beyond the sign is gone.
-            OptionError for a network without binary weights, or with one that is 0.
+        packed: each binary weight as one bit and a scale per output channel; outputs are the same.
     Raises:
         CheckpointError: a weight is not finite; nothing is written.
+        OptionError: `packed` without binary weights, or with one that is 0.
     """
     from safetensors.torch import save as to_bytes
 
@@ -141,9 +140,8 @@ def _chosen(model, sets, path):
 def read_packed(path: Path | str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, header) of a file of `save(..., packed=True)`, for kernels that work on bits.
 
-    "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for each binary convolution
-    NAME, all other parameters by their names; header with "key" and "options". CheckpointError
-    for a file that is damaged or not packed.
+    "NAME.bits" uint8 (c_out, bytes) and "NAME.alpha" float32 (c_out) for each binary convolution,
+    all other parameters by their names. CheckpointError for a file that is damaged or not packed.
     """
     [(_, tensors), *_], header = _read(path)
     check_finite(tensors, path)

@@ -3,8 +3,7 @@
     torchrun --nproc_per_node=2 -m lowlight_lib.cli train redi
     torchrun --nproc_per_node=2 -m lowlight_lib.cli test redi --checkpoint W
 
-torchrun starts the same program several times and tells each its number ("rank") in environment
-variables. They share the work like this; in one process the same lines are right and do nothing:
+They share the work like this; in one process the same lines are right and do nothing:
 
     distributed.join()                        # once, before anything below
     with distributed.first_alone():           # what the first process makes, the others then find
@@ -15,8 +14,6 @@ variables. They share the work like this; in one process the same lines are righ
     if distributed.is_first():                # one process writes
         write(rows)
 
-In training every process works on its part of the same batch, and `add_gradients` makes the sum of
-their gradients everybody's: all take the same step from the same weights, and so stay equal.
 When a process dies, the next exchange raises `RunError` in the others, and torchrun ends them.
 """
 

@@ -13,8 +13,8 @@ With g_i the gradient of out_i, and a sum over frames where a parameter has one 
     du_i = g_i if u_i > 0 else slope g_i,  dy_i = s du_i,  ds = sum du_i y_i
     dafter = sum g_i,  dslope = sum g_i min(u_i, 0),  dbefore = sum du_i,  dbias = s dbefore
 
-dq and the weights' gradient (none where |w| > 1) come from PyTorch's convolution. ds s (1 - s) goes
-back through conv1d to the three statistics, where it is a, b and c, and
+dq and the weights' gradient (none where |w| > 1) are PyTorch's. ds s (1 - s) goes back through
+conv1d to the three statistics, where it is a, b and c, and
 
     dz_i = sign'(z_i) dq_i + a q_i / n + b / n + c (z_i - mean) / (d (n - 1)),  dbeta = sum dz_i
 """
@@ -32,8 +32,7 @@ from ..blocks.binary import BinaryBranch
 
 
 def fuse(network: nn.Module) -> None:
-    """Compute a network's binary branches so, in place, where it learns on a CPU; elsewhere they
-    stay what they were. Results are equal up to rounding."""
+    """Compute a network's binary branches so, in place, where it learns on a CPU."""
     for module in network.modules():
         if isinstance(module, BinaryBranch):
             module.branch = partial(_branch, module)

@@ -1,7 +1,7 @@
 """Training losses: the published weightings by name.
 
-MS-SSIM is written here because its usual implementations give NaN gradients where a contrast term
-is negative (a bad prediction early in training) and refuse crops under 176 pixels.
+MS-SSIM is written here because usual ones give NaN gradients where a contrast term is negative, and
+refuse crops under 176 pixels.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Loss:
         + tv * TV(y) / (C H W)  +  blurred * mean((G*y - G*t)^2)  +  weights * sum|theta|
         + charbonnier * mean sqrt((y - t)^2 + 1e-12)
 
-    TV is the mean squared difference of neighbours, G a 3x3 Gaussian. `released` takes SSIM (see
-    `ms_ssim`) and G as the authors' code has them.
+    with G a 3x3 Gaussian; `released` takes SSIM (see `ms_ssim`) and G as the authors' code does.
     """
 
     pairs: ClassVar[bool] = False  # whether the network is to see two pictures, see `PairLoss`
@@ -159,11 +158,8 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int = 5, released: bool = False) -> Te
 
 
 def charbonnier(x: Tensor, y: Tensor, eps: float = 1e-12) -> Tensor:
-    """Mean of sqrt((x - y)^2 + eps): |x - y| with a gradient at 0 too; a scalar.
-
-    Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for
-    computed imaging", ICIP 1994; `eps` is BRVE's.
-    """
+    """Mean of sqrt((x - y)^2 + eps), a scalar. Source: Charbonnier et al., "Two deterministic
+    half-quadratic regularization algorithms for computed imaging", ICIP 1994; `eps` is BRVE's."""
     return ((x - y).square() + eps).sqrt().mean()
 
 
@@ -174,23 +170,16 @@ def total_variation(x: Tensor) -> Tensor:
 
 
 def _soften(x, released=False):
-    """3x3 Gaussian (1 2 1 / 2 4 2 / 1 2 1) / 16, without padding.
-
-    The released one is nearly flat and sums to 0.384: 0.053 exp(-(i^2 + j^2) / 6), which is the
-    kernel of Ignatov et al., "DSLR-Quality Photos on Mobile Devices", ICCV 2017, cut to 3x3.
-    """
+    """3x3 Gaussian (1 2 1 / 2 4 2 / 1 2 1) / 16, without padding; as released 0.053
+    exp(-(i^2 + j^2) / 6), the kernel of Ignatov et al., ICCV 2017, cut to 3x3."""
     side, scale = (math.exp(-1 / 6), 0.053) if released else (0.5, 0.25)
     g = torch.tensor([side, 1.0, side], dtype=x.dtype, device=x.device)
     return F.conv2d(x, (g[:, None] * g * scale).expand(x.shape[1], 1, 3, 3), groups=x.shape[1])
 
 
 def _power(x, w, released):
-    """x^w; below a small knee an exponential with the same value and slope takes over, or as
-    released 0 below 0.
-
-    The power of a negative number is NaN, its slope at 0 infinite, and a clamp would leave no
-    gradient to get away with. The exponential stays positive, finite, and falls with x.
-    """
+    """x^w, with a finite gradient that leads away from negative x: below a small knee it goes on as
+    an exponential of the same value and slope; as released it is 0 below 0."""
     if released:
         return torch.where(x > 0, x.clamp(min=1e-30) ** w, 0.0)
     knee = torch.as_tensor(_KNEE, dtype=x.dtype, device=x.device)

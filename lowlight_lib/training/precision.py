@@ -1,9 +1,8 @@
 """The arithmetic of a training: float32, or on a GPU mixed precision.
 
-Mixed precision computes convolutions and matrix products in 16 bits, where a GPU is several times
-faster, and keeps the weights, the loss and the optimiser in float32. bfloat16 has the range of
-float32 and three digits. float16 has four, but nothing below 6e-8: its small gradients would
-vanish, so the loss is multiplied by a large number before, and the gradients divided by it after.
+Convolutions and matrix products are then computed in 16 bits; the weights, the loss and the
+optimiser stay in float32. Gradients below 6e-8 would vanish in float16: so the loss is multiplied
+by a large number before, and the gradients divided by it after.
 
 Source: Micikevicius et al., "Mixed Precision Training", ICLR 2018.
 """
@@ -30,9 +29,8 @@ def choose(amp: bool, device: torch.device) -> str:
 
 
 class Precision:
-    """A format ("float32", "bfloat16", "float16"), and what the training loop must do for it: for
-    float16 the `scaler` makes the loss large and the gradients small again, and leaves out a step
-    whose gradients overflow."""
+    """A format, and its `scaler`, which for float16 makes the loss large and the gradients small
+    again, and leaves out a step whose gradients overflow."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device

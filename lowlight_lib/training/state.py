@@ -3,8 +3,8 @@
     config.json  versions.json  metrics.jsonl  state.pt  weights.safetensors
     weights_best.safetensors  weights_1000.safetensors  (by validate_every and keep_every)
 
-config.json is the recipe: one run directory belongs to one recipe. state.pt holds all that the next
-step depends on. owner.json is there while a process is at work, so that no second one joins it.
+config.json is the recipe, state.pt all that the next step depends on; owner.json is there while a
+process is at work.
 """
 
 from __future__ import annotations
@@ -100,10 +100,8 @@ class RunDirectory:
             raise RunError(what, file=self.path, todo="wait, or use another run directory")
 
     def save(self, model: nn.Module, optimizer: Optimizer, precision: Precision, **done) -> None:
-        """Write what the next step depends on, whole or not at all; `done` are step and seconds.
-
-        CheckpointError for weights that are not finite: the state before stays.
-        """
+        """Write what the next step depends on, with step and seconds as `done`; CheckpointError for
+        weights that are not finite: the state before stays."""
         check_finite(model.state_dict(), self.path / STATE)
         buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **done}

@@ -1,11 +1,8 @@
 """The training loop, to be read in one sitting.
 
-A batch is a function of (seed, step), the learning rate a function of the step, and a checkpoint
-holds the weights and the optimiser's memory. So a run that is killed at any moment and started
-again ends in the same weights, bit for bit on a CPU with the same number of threads and processes.
-
-Several processes (see `training.distributed`) share every batch: two with a batch of 8 take the
-steps of one with a batch of 8, up to the order in which numbers are added.
+A batch is a function of (seed, step), the learning rate a function of the step. So a run that is
+killed at any moment and started again ends in the same weights, bit for bit on a CPU with the same
+number of threads and processes. Several processes share every batch (see `training.distributed`).
 """
 
 from __future__ import annotations
@@ -147,8 +144,7 @@ def fit(
 
 
 def fast(model: nn.Module, recipe: Recipe) -> torch.optim.Adam:
-    """The optimiser of a recipe, all parameters in one call; and, in place, whatever makes steps of
-    this network faster without changing them by more than rounding."""
+    """The optimiser of a recipe; the network's binary branches become those of `training.fused`."""
     if binary_layers(model):
         from .fused import fuse  # numba is loaded by who has use for it
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import threading
 from pathlib import Path
 
 import nbformat
@@ -67,6 +68,23 @@ def test_a_folder_that_is_no_run_is_not_touched(quick):
     with pytest.raises(OptionError, match="not the folder of an earlier run"):
         quick()
     assert [p.name for p in quick.out.iterdir()] == ["thesis.txt"] and not quick.calls
+
+
+@pytest.mark.parametrize("profile", ["smoke", "course"])
+def test_in_smoke_each_core_runs_a_notebook_and_the_last_wait_for_all(quick, monkeypatch, profile):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    both, events = threading.Barrier(2), []
+
+    def execute(source, target, **options):
+        events.append(Path(target).stem)
+        if profile == "smoke" and events[-1] != "11_video":
+            both.wait(60)  # of two that run at the same time
+        events.append("end")
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    assert quick(profile=profile) == 0
+    assert len(events) == 10 and events[-2:] == ["11_video", "end"]
+    assert profile == "smoke" or events[1::2] == ["end"] * 5
 
 
 def test_two_runs_never_share_a_folder(quick):

@@ -78,10 +78,10 @@ def test_the_authors_recipes_are_a_profile_too(tmp_path):
     assert run.run_course("released", None, None, tmp_path, books, out) == 0
 
 
-def test_the_notebooks_run_in_order_and_the_others_go_on_after_a_failure(course):
+def test_all_notebooks_run_and_the_others_go_on_after_a_failure(course):
     trained = [f"10_train_test_stills_{model}" for model in ("sid", "llpacknet", "redi")]
     wanted = ["00_first", *trained]
-    assert (course["data"] / "order.txt").read_text().split()[:4] == wanted
+    assert sorted((course["data"] / "order.txt").read_text().split()[:4]) == sorted(wanted)
     status = {n: e["status"] for n, e in course["state"]["notebooks"].items()}
     assert status == dict.fromkeys(wanted, "done") | {"01_breaks": "failed", "02_dies": "failed"}
     assert course["code"] == 1 and course["state"]["status"] == "failed"

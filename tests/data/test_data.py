@@ -303,17 +303,6 @@ def test_cache_notices_other_data(cache, stamps):
     assert counting.calls == 2
 
 
-def test_cache_takes_entries_of_before_that_have_no_hash(cache):
-    store, source = cache
-    store.get(source, "raw", counting)
-    path = store.folder / "a.bin.raw.json"
-    note = json.loads(path.read_text())
-    del note["check"], note["array_sha256"]
-    path.write_text(json.dumps(note))
-    store.get(source, "raw", counting)
-    assert counting.calls == 1
-
-
 def test_cache_leaves_nothing_of_a_failed_decode(cache):
     store, source = cache
 

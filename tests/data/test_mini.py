@@ -6,7 +6,6 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from support import tiny
-from support.mosaics import SONY
 from support.system import Dies, script
 
 from lowlight_lib.data import DATASETS, mini, photos, scenes
@@ -143,9 +142,6 @@ def test_ensure_makes_what_is_not_there(small, tmp_path, monkeypatch):
     assert sets(sets=("SMOID",), again=True) == ["SMOID"]
     (tmp_path / "LOL/eval15/low/3.png").unlink()
     assert sets(sets="lol") == ["LOL"]  # what is not whole is made again
-    # a set of the first version says nothing of filters and splits
-    note = {"mini": 1, "camera": SONY.model, "seed": 0, "complete": True}
-    (tmp_path / "SID" / NOTE).write_text(json.dumps(note))
     nikon = {"camera": "nikon_d850"}
     for options, expected in (
         ({"sets": "SID"}, []),

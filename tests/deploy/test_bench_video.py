@@ -1,11 +1,10 @@
 """Frames a second of video: every stage is timed, and all that it has."""
 
-from lowlight_lib import models
 from lowlight_lib.deploy.bench_video import bench_video, video_line
 
 
 def test_every_stage_of_the_video_has_its_share(lowlight):
-    seconds = bench_video(models.build("brve", channels=4).eval(), frames=2, side=32)
+    seconds = bench_video("brve", frames=2, side=32, channels=4)
     assert [*seconds] == ["pack", "normalise", "extract", "align", "reconstruct", "picture"]
     assert min(seconds.values()) > 0
     halves = video_line("brve", {"pack": 0.1, "picture": 0.3})

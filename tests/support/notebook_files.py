@@ -1,10 +1,10 @@
 """Notebooks for tests: the course's own files, and tiny ones made on the spot."""
 
-from pathlib import Path
-
 import nbformat
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+from support import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 

@@ -4,7 +4,8 @@ import contextlib
 import importlib.util
 
 import pytest
-from conftest import ROOT
+
+from support import ROOT
 
 
 def script(name):

@@ -14,8 +14,7 @@ import torch
 
 from lowlight_lib import evaluation, recipes
 from lowlight_lib.training import distributed, train
-
-ROOT = Path(__file__).resolve().parents[2]
+from support import ROOT
 
 
 def torchrun(*words):

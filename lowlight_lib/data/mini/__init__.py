@@ -21,15 +21,14 @@ def ensure(
     A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
 
     Args:
-        root: the data root, which is returned.
-        seed: the files are a function of it.
+        root: the data root, which is returned; the files are a function of the `seed`.
         camera: that takes SID's pictures, by name or a `sensor.cameras.Camera`.
         cfa: name of other filters on its sensor, such as "grbg" or "xtrans".
         splits: of SID; the test split alone takes seconds.
         again: make them in any case.
         sets: which of SETS; by default all, or SID where a camera, filters or splits are asked for.
-    Raises DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError:
-    no such set, camera, filters or splits. OutputError: a set cannot be written.
+    DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError: no
+    such set, camera, filters or splits. OutputError: a set cannot be written.
     """
     wanted = [
         MiniSid(root, seed, camera, cfa, splits) if name == "SID" else _MAKERS[name](root, seed)

@@ -16,8 +16,7 @@ SPLITS = ("train", "val", "test")
 
 class MiniSet:
     """A mini data set below a data root, a function of the note in its folder: mini.json says what
-    is made there, and "complete" once all of it is.
-    """
+    is made there, and "complete" once all of it is."""
 
     holds = "a data set that is not a mini set"  # what a folder that is refused holds
 
@@ -64,9 +63,7 @@ class MiniSet:
 
 
 def exposed(light, by=None) -> np.ndarray:
-    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates.
-
-    Without a saturated pixel LibRaw would take the brightest one for white (see `isp.develop`).
-    """
+    """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates: else
+    LibRaw would take the brightest pixel for white (see `isp.develop`)."""
     brightest = max(np.quantile(light if by is None else by, 0.999), 1e-3)
     return np.clip(light / np.float32(brightest), 0, 1)

@@ -1,7 +1,6 @@
 """Mini SID as real DNG files, mini `pairs/` and mini `LOL/` as 8-bit PNG files.
 
-Photographs go back through an inverse ISP to the light they came from, and a calibrated camera
-takes them in the dark. What it recorded is written as DNG, or developed by LibRaw to 8 bits.
+Photographs go back through an inverse ISP to light, which a calibrated camera takes in the dark.
 """
 
 import dataclasses
@@ -9,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from ...errors import OptionError
-from ...io.files import atomic_write, to_integers
+from ...io.files import atomic_write, write_picture
 from ...sensor import cfa as cfa_module
 from ...sensor import isp, noise
 from ...sensor.raw import RawImage, write_dng
@@ -46,8 +45,7 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
-    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`.
-    """
+    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`."""
 
     def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):
         camera = noise.find_camera(camera)
@@ -61,10 +59,10 @@ class MiniSid(MiniSet):
         super().__init__(root, "SID", note | {"complete": True})
 
     def is_there(self):
-        """More splits than asked for will do, and a note of before, without filters and splits."""
-        there = {"cfa": "RGGB", "splits": list(SPLITS)} | read_note(self.folder)
-        enough = set(self.note["splits"]) <= set(there["splits"])
-        return enough and there == self.note | {"splits": there["splits"]}
+        """More splits than asked for will do."""
+        there = read_note(self.folder)
+        splits = there.get("splits", [])
+        return {*self.note["splits"]} <= {*splits} and there == self.note | {"splits": splits}
 
     def _foreign(self, note):
         other = any(p.suffix.lower() != ".dng" for p in self.folder.glob("*/long/*"))
@@ -126,18 +124,13 @@ class MiniPhotos(MiniSet):
                 path.unlink()
 
     def _write(self, bar):
-        import imageio.v3 as iio
-
         which = {"pairs": 1, "LOL": 2}[self.name]
         for k, (picture, shots) in enumerate(bar(self.plan.items())):
             light = light_of(picture, noise.SONY_A7S2)
             for j, (file, ratio) in enumerate(shots.items()):
                 seed = [self.note["seed"], which, k, j]
                 shown = isp.develop(shoot(light, ratio, noise.SONY_A7S2, PHOTO_ISO, seed))
-                # A third of the time of Pillow's level 6, and no larger for photographs.
-                how = {"extension": ".png", "compress_level": 4}
-                with atomic_write(self.folder / file) as f:
-                    f.write(iio.imwrite("<bytes>", to_integers(shown, 8), **how))
+                write_picture(self.folder / file, shown)
 
 
 def mini_pairs(root, seed=0) -> MiniPhotos:

@@ -1,9 +1,8 @@
 """Mini LLRVD and mini SMOID: short clips, made on the spot, in the layouts that BRVE publishes.
 
 A camera pans and zooms over a photograph, two textured leaves fly across it, and each frame goes
-back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark:
-those of the real data sets were never calibrated. Levels, planes, ratios and scene numbers are the
-published ones.
+back through an inverse ISP to the light it came from, which a calibrated camera takes in the dark.
+Levels, planes, ratios and scene numbers are the published ones.
 """
 
 import dataclasses
@@ -64,9 +63,8 @@ class MiniVideo(MiniSet):
     def _dark(self, lights, ratio, iso, scene, which):
         """The clip in DN. Clips scatter around the calibration, their frames do not."""
         rng = np.random.default_rng([self.note["seed"], scene, which])
-        levels = noise.noise_levels(self.camera, iso, rng=rng)
-        dark = [noise.expose(x, ratio, self.camera, iso, rng, levels=levels) for x in lights]
-        return np.stack(dark)
+        how = {"rng": rng, "levels": noise.noise_levels(self.camera, iso, rng=rng)}
+        return np.stack([noise.expose(x, ratio, self.camera, iso, **how) for x in lights])
 
     def _save(self, file, array):
         with atomic_write(self.folder / file) as f:
@@ -88,10 +86,8 @@ class MiniLlrvd(MiniVideo):
             planes = cfa.pack_mosaic(mosaics).transpose(0, 2, 3, 1)
             self._save(file, planes.astype(np.uint16))
         balance = self.camera.white_balance
-        colours = {
-            "wb": np.array([*balance, balance[1]]),  # R, G, B, G
-            "ccm": np.linalg.inv(colorimetry.camera_from_srgb(self.camera.color_matrix)),
-        }
+        ccm = np.linalg.inv(colorimetry.camera_from_srgb(self.camera.color_matrix))
+        colours = {"wb": np.array([*balance, balance[1]]), "ccm": ccm}  # R, G, B, G
         for t in range(1, len(lights) + 1):
             self._save(f"ISP_info/{scene}/{t}.npy", np.array(colours, object))
 
@@ -121,10 +117,8 @@ def clip(picture, shape, frames, seed, camera) -> np.ndarray:
     source = scenes.photograph(picture)
     out = tuple(2 * s for s in shape)
     zooms = 1 + rng.uniform(-0.05, 0.05) * np.linspace(0, 1, frames)  # source pixels a pixel
-    tops, lefts = (
-        _path(rng, frames, size - zooms.max() * need)
-        for size, need in zip(source.shape, out, strict=False)
-    )
+    room = np.subtract(source.shape[:2], zooms.max() * np.array(out))
+    tops, lefts = (_path(rng, frames, more) for more in room)
     leaves = [_leaf(rng, out, frames) for _ in range(2)]
     lights = []
     for t in range(frames):
@@ -147,8 +141,7 @@ def _path(rng, frames, room):
 
 
 def _leaf(rng, shape, frames):
-    """A disc that crosses the frame at 3 to 8 pixels a frame, in its middle half-way through:
-    texture, radius, centres (T, 2) in pixels of the mosaic."""
+    """A disc that crosses the frame: texture, radius, centres (T, 2) in pixels of the mosaic."""
     radius = rng.uniform(16, 36)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(3, 8)
     middle = np.array(shape) * rng.uniform(0.3, 0.7, 2)
@@ -177,13 +170,9 @@ def _draw(frame, texture, radius, centre):
 
 
 def resample(picture, corner, step, shape) -> np.ndarray:
-    """A window of a picture between its pixels, by cubic interpolation (Catmull-Rom).
-
-    Args:
-        picture: float32 (H, W, 3) in [0, 1]; its edge goes on beyond it.
-        corner, step: place of the first pixel and distance of neighbours, in pixels of the picture.
-        shape: (h, w) of the window.
-    """
+    """A window (h, w) of a picture, float32 (H, W, 3) in [0, 1], whose edge goes on beyond it, by
+    cubic interpolation (Catmull-Rom). `corner` and `step` are the place of its first pixel and the
+    distance of neighbours, in pixels of the picture."""
     for axis, product in enumerate(("nk,nkwc->nwc", "nk,hnkc->hnc")):
         where, four = corner[axis] + step * np.arange(shape[axis]), np.arange(-1, 3)
         first = np.floor(where)
