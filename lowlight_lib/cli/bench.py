@@ -41,11 +41,11 @@ def bench(
     rows = []
     weights, files = (dict(map(split_assignment, words)) for words in (checkpoint, quantised))
     for key in model or models.SYSTEMS:
-        options = {"repeats": repeats, "memory": not no_memory}
         if train:
             rows += bench_training.bench([key], repeats)
         else:
-            rows += timing.bench([key], size, weights, backend or None, files, **options)
+            how = backend or None, files, repeats
+            rows += timing.bench([key], size, weights, *how, memory=not no_memory)
         if out is not None:  # what is done stays, whatever comes
             with atomic_write(out, "w") as f:
                 json.dump(rows, f, indent=1)

@@ -50,7 +50,6 @@ def bench(
 
     Args:
         keys, backends: default all systems, and of `runtime.BACKENDS` all that are installed.
-        size: "full", "medium" or "small", see `input_shape`.
         weights: {key: file of weights}; the others are drawn, seed 0.
         quantised: {key: .onnx} quantised networks, for rows of precision "int8".
         memory: measure each in a process of its own, too.
@@ -95,11 +94,9 @@ def table(rows) -> str:
 
 def input_shape(key, size) -> tuple[int, ...]:
     """What `bench` times of a system: what its card says, else a usual size for its task."""
-    card = models.SYSTEMS[key]
-    h, w = _SIDES[size]
-    video = card.spec.task is Task.RAW_VIDEO
-    usual = (4, card.spec.channels, h // 8, w // 8) if video else (1, card.spec.channels, h, w)
-    return card.bench.get(size, usual)
+    card, (h, w) = models.SYSTEMS[key], _SIDES[size]
+    n, part = (4, 8) if card.spec.task is Task.RAW_VIDEO else (1, 1)
+    return card.bench.get(size, (n, card.spec.channels, h // part, w // part))
 
 
 def scene(shape, seed=0) -> torch.Tensor:
@@ -194,12 +191,11 @@ class _Case:
         return {n: str(write(self.folder / f"{n}.onnx", p.SerializeToString())) for n, p in protos}
 
     def _measure(self, row):
-        how = {name: row[name] for name in ("backend", "precision")}
-        self._say("memory of {} by {}, {}".format(self.key, *how.values()))
-        how["file"] = self._file(**how)
+        name = backend, precision = row["backend"], row["precision"]
+        self._say("memory of {} by {}, {}".format(self.key, *name))
+        how = {"backend": backend, "precision": precision, "file": self._file(*name)}
         try:
-            eager = row["backend"] == "eager"
-            peak = process_peak(self.key, self.shape, how=None if eager else how)
+            peak = process_peak(self.key, self.shape, how=None if backend == "eager" else how)
             row |= {"memory_bytes": peak.peak, "memory_added_bytes": peak.added}
         except OptionError as e:
             self._say(str(e))
@@ -222,9 +218,8 @@ def compare(model, files, data_root, *, engines=None, rounds=ROUNDS, **options) 
         options: of `evaluation.test`.
     Returns rows: engine, precision, psnr, ssim, bytes, seconds (median of a call), images_per_s,
         mpixel_per_s, images, kernels (of convolutions, by ONNX Runtime)."""
-    key, inputs = models.spec_of(model).key, []
+    key, inputs = models.spec_of(model.eval()).key, []
     check_stills(key)
-    model.eval()
 
     @torch.no_grad()
     def eager(x):
@@ -241,13 +236,12 @@ def compare(model, files, data_root, *, engines=None, rounds=ROUNDS, **options) 
             its = int8_kernels(units[WHOLE_NETWORK]) if engine == "onnxruntime" else None
             fast = prepare(model, None, engine, precision, file=units)
             forms[engine, precision] = fast, size, its
-    rows = []
+    rows, times = [], {name: [] for name in forms}
     for (engine, precision), (network, size, kernels) in forms.items():
         with tempfile.TemporaryDirectory() as folder:
             [row] = test(key, data_root, folder, network=network, pictures=False, **options)
         about = {"engine": engine, "precision": precision, "bytes": size, "kernels": kernels}
         rows.append(about | {name: row[name] for name in ("psnr", "ssim", "images")})
-    times = {name: [] for name in forms}
     for x in inputs:
         calls = {name: lambda net=net, x=x: net(x) for name, (net, *_) in forms.items()}
         in_turns(calls, 1)  # an engine may compile for each size

@@ -27,10 +27,9 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
     """Inputs of a system, float32 (1, C, h, w), sides multiples of the network's.
 
     Args:
-        source: an npz of `write_calibration`, or with pictures of 8 bits; or a data root, of which
-            LOL's or SID's training inputs are taken, mosaics multiplied by their exposure ratio;
-            or a folder of photographs (or of npz, one in each), or of raw files, these amplified
-            by the estimate with m = 5.
+        source: an npz of `write_calibration`, or with pictures of 8 bits; a data root, of which
+            LOL's or SID's training inputs are taken, mosaics times their exposure ratio; a folder
+            of photographs (or npz, one in each), or of raw files, amplified by "auto" with m = 5.
         count: this many of them, evenly spread.
         side: of the crop from each one's middle, at most; by default as the card says.
     OptionError: see `check_key`. DataError: nothing there, or damaged."""
@@ -49,8 +48,13 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
 def write_calibration(path, key, arrays) -> Path:
     """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON."""
     named: dict[str, Any] = {f"{i:04d}": np.float32(a[0]) for i, a in enumerate(arrays)}
+<<<<<<< HEAD
     about, buffer = np.array(json.dumps({"format": 1, "key": key})), io.BytesIO()
     np.savez_compressed(buffer, **named, about=about)
+=======
+    buffer, named["about"] = io.BytesIO(), json.dumps({"format": 1, "key": key})
+    np.savez_compressed(buffer, **named)
+>>>>>>> cut-deploy
     return write(path, buffer.getvalue())
 
 
@@ -117,9 +121,9 @@ def _spread(items, count):
 
 def _middle(x, side, multiple, file):
     """(C, H, W) -> (1, C, h, w) from its middle; at even lines, which keep a mosaic's phase."""
-    step = max(multiple, 2) if x.shape[0] == 1 else 1
-    h, w = (min(s, side) // step * step for s in x.shape[1:])
+    step, (height, width) = max(multiple, 2) if x.shape[0] == 1 else 1, x.shape[1:]
+    h, w = (min(s, side) // step * step for s in (height, width))
     if 0 in (h, w):
-        raise DataError(f"is {x.shape[2]}x{x.shape[1]}, smaller than {step}", file=file)
-    top, left = ((s - t) // 2 // 2 * 2 for s, t in zip(x.shape[1:], (h, w), strict=True))
+        raise DataError(f"is {width}x{height}, smaller than {step}", file=file)
+    top, left = (height - h) // 2 // 2 * 2, (width - w) // 2 // 2 * 2
     return np.ascontiguousarray(x[None, :, top : top + h, left : left + w], np.float32)

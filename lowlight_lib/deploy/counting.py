@@ -132,9 +132,9 @@ def as_published(model, input_shape) -> dict[str, float]:
         return {"get_flops_bnn": whole, "get_flops_bnn, a frame": whole / input_shape[0]}
     biased = (op for op in trace(model, input_shape) if op.kind.endswith("convolution"))
     thop = sum(op.macs + op.bias * math.prod(op.output) for op in biased) / 1e9
-    later = ptflops_gmacs(model, (*input_shape[:2], *input_shape[:1:-1]), "later")
-    found = {"ptflops, old": ptflops_gmacs(model, input_shape), "ptflops, later": later}
-    return found | {"thop / 0.9 * 2": thop / 0.9 * 2}
+    old, turned = ptflops_gmacs(model, input_shape), (*input_shape[:2], *input_shape[:1:-1])
+    later = ptflops_gmacs(model, turned, "later")
+    return {"ptflops, old": old, "ptflops, later": later, "thop / 0.9 * 2": thop / 0.9 * 2}
 
 
 @torch.inference_mode(False)  # there operations would pass by whole, their parts unseen
@@ -200,12 +200,10 @@ class _Tracer(TorchDispatchMode):
         self.ops.append(Op(module, kind, macs, binary, a, b, tuple(first.shape), bias, self._live))
 
     def _count(self, storage, known):
-        key = storage._cdata
-        if key in self._seen or key in known:
-            return
-        self._seen.add(key)
-        self._live += storage.nbytes()
-        weakref.finalize(storage, self._free, key, storage.nbytes())
+        if (key := storage._cdata) not in self._seen and key not in known:
+            self._seen.add(key)
+            self._live += storage.nbytes()
+            weakref.finalize(storage, self._free, key, storage.nbytes())
 
     def _free(self, key, size):
         self._seen.discard(key)

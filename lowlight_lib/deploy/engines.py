@@ -61,11 +61,10 @@ class OpenVinoEngine:
 
         self._core = openvino.Core()
         self._model = self._core.read_model(as_bytes(file))
-        self._config = {  # without the first a CPU that has bfloat16 may compute in that
-            "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1",
-        }  # fmt: skip
+        self._config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        self._config["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())
+        # Without this a CPU that has bfloat16 may compute in that.
+        self._config["INFERENCE_PRECISION_HINT"] = _HINTS.get(precision, "f32")
         self._ready, self._lock = OrderedDict(), threading.Lock()
 
     def __call__(self, *inputs):
@@ -118,6 +117,7 @@ def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
         return ("float32", "float16", "int8")  # the last two by a file in that precision
     if backend == "torch" and torch.device(device).type != "cpu":
         return ("float32", "bfloat16", "float16")
+    # Asked of the CPU, since OpenVINO names BF16 on every one with AVX-512.
     named = {"bfloat16": "BF16"} if cpu_has_bfloat16() else {}
     if backend == "torch":
         return ("float32", *named)
@@ -127,7 +127,6 @@ def precisions(backend, device: torch.device | str = "cpu") -> tuple[str, ...]:
 
     can = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     named["float16"] = "FP16"
-    # OpenVINO itself names BF16 on every CPU with AVX-512.
     return ("float32", *(p for p, its in named.items() if its in can), "int8")
 
 

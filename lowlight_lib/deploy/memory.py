@@ -33,11 +33,8 @@ class ProcessPeak:
 
 
 def process_peak(key, shape, options=None, *, training=False, how=None, timeout=600) -> ProcessPeak:
-    """Build a network in a fresh process, run one pass, and ask the system what it took.
-
-    Args:
-        key, options: as `models.build` takes them. A system of your own has its class in a module.
-        how: backend, precision and file of `runtime.prepare`; None is the network as it is.
+    """Build a network, whose class is in a module, with these options in a fresh process, run one
+    pass, and ask the system what it took. `how`: backend, precision and file of `runtime.prepare`.
     OptionError: it takes more than `timeout` seconds, fails, or runs out of memory."""
     about = f"{key} on {'x'.join(map(str, shape))}"
     order = _order(key, shape, options, training=training, how=how)

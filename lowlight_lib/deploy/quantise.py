@@ -56,10 +56,10 @@ def to_int8(proto, calibration, keep=None):
     if not len(calibration):
         raise OptionError("int8 needs inputs to calibrate on", todo="--calibration DATA_ROOT")
     keep = cast(Any, models.SYSTEMS[key].int8).keep if keep is None else tuple(keep)
+    ort = "onnxruntime.quantization"
     shapes, q, calibrate, qdq = need(
-        "onnx.shape_inference", "onnxruntime.quantization",
-        "onnxruntime.quantization.calibrate", "onnxruntime.quantization.qdq_quantizer",
-    )  # fmt: skip
+        "onnx.shape_inference", ort, f"{ort}.calibrate", f"{ort}.qdq_quantizer"
+    )
     with quiet():
         model = shapes.infer_shapes(proto)
         layers = convolutions(model)
@@ -77,10 +77,10 @@ def to_int8(proto, calibration, keep=None):
 
 def ranges(proto, calibration) -> dict[str, tuple[float, float]]:
     """What integers shall cover: {input or result of `TYPES` of operations: (lowest, highest)}."""
-    constant = {i.name for i in proto.graph.initializer}
+    constant = {"", *(i.name for i in proto.graph.initializer)}
     nodes = [node for node in proto.graph.node if node.op_type in TYPES]
     names = dict.fromkeys(name for node in nodes for name in (*node.input, node.output[0]))
-    names = [name for name in names if name and name not in constant]
+    names = [name for name in names if name not in constant]
     first = _watch(proto, names)(calibration[0])
     names = [n for n, y in zip(names, first, strict=True) if y.dtype == np.float32]  # no shapes
     run = _watch(proto, names)
@@ -140,7 +140,8 @@ def layer_errors(proto, quantised, inputs) -> dict[str, float]:
     (1, C, h, w), 10 log10(sum y^2 / sum (y - y_q)^2), y in float32 and y_q in the quantised
     network, in which the errors of all layers before have piled up."""
     names, both = list(convolutions(proto).values()), []
-    for p, layers in ((proto, convolutions(proto)), (quantised, convolutions(quantised))):
+    for p in (proto, quantised):
+        layers = convolutions(p)
         place = {layers[n.name]: n.output[0] for n in p.graph.node if n.name in layers}
         both.append(_watch(p, [place[name] for name in names]))
     power, noise = np.zeros((2, len(names)))
@@ -187,9 +188,9 @@ def _pad_integers(proto):
 
 def _scale(proto, node):
     """(scale, zero point) of a QuantizeLinear or DequantizeLinear."""
-    numpy_helper = need("onnx.numpy_helper")[0]
-    values = {i.name: i for i in proto.graph.initializer if i.name in node.input[1:]}
-    return [numpy_helper.to_array(values[n]).tolist() for n in node.input[1:]]
+    [onnx] = need("onnx.numpy_helper")
+    values = {i.name: i for i in proto.graph.initializer}
+    return [onnx.to_array(values[name]).tolist() for name in node.input[1:]]
 
 
 def _watch(proto, names):

@@ -33,10 +33,9 @@ def prepare(model, example=None, backend="auto", precision="float32", *, file=No
         model: of `models.build` or `checkpoint.load`; left as it was.
         example: an input like those to come, numpy or torch, that is run once: so its shape is
             compiled, and an engine that cannot do it is found out now.
-        backend: "torch" (weight normalisation folded, channels last; on the network's device),
-            "onnxruntime", "openvino" (both on the CPU), "bitpacked" (binary networks), or "auto":
-            bitpacked where it can, with a warning where a binary network is none for it, else
-            torch, which begin at once: an export takes seconds to minutes.
+        backend: "torch" (on the network's device), "onnxruntime", "openvino" (both on the CPU),
+            "bitpacked" (binary networks), or "auto", which begins at once: bitpacked where it can,
+            with a warning where a binary network is none for it, else torch.
         precision: of `PRECISIONS`, as far as backend and machine have it; float32 comes out.
         file: a .onnx of this network (of one with several units {unit: .onnx}) for onnxruntime and
             openvino, as a path or onnx.ModelProto, instead of exporting it here. "int8" needs one,
