@@ -48,13 +48,8 @@ def calibration_set(key, source, count=COUNT, side=None) -> list[np.ndarray]:
 def write_calibration(path, key, arrays) -> Path:
     """Write a calibration set: arrays "0000", "0001", ... float32 (C, H, W), and "about", JSON."""
     named: dict[str, Any] = {f"{i:04d}": np.float32(a[0]) for i, a in enumerate(arrays)}
-<<<<<<< HEAD
-    about, buffer = np.array(json.dumps({"format": 1, "key": key})), io.BytesIO()
-    np.savez_compressed(buffer, **named, about=about)
-=======
     buffer, named["about"] = io.BytesIO(), json.dumps({"format": 1, "key": key})
     np.savez_compressed(buffer, **named)
->>>>>>> cut-deploy
     return write(path, buffer.getvalue())
 
 
