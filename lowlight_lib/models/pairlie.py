@@ -19,21 +19,21 @@ SPEC = Spec("pairlie", Task.PHOTO, channels=3, multiple=1, halo=10)  # ten 3x3 c
 
 
 class PairLIE(nn.Module):
-    """The whole network, with `width` channels between the convolutions.
+    """The whole network, with `width` channels between the convolutions; `he_init` see `Plain`.
 
     Shapes: picture (N, 3, H, W) in [0, 1], display-encoded, any H, W -> Decomposition: illumination
         L (N, 1, H, W), reflectance R and projected picture X (N, 3, H, W), each between 0 and 1.
     Built in notebooks/08_retinex, section 7.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, he_init: bool = True) -> None:
         super().__init__()
         self.spec = SPEC
         # L and X start as dark as what they shall be. From the middle grey of an unbiased sigmoid
         # a short training falls into black, where a sigmoid learns no more.
-        self.project = Plain(3, 3, width, start=0.12)
-        self.illumination = Plain(3, 1, width, start=0.12)
-        self.reflectance = Plain(3, 3, width)
+        self.project = Plain(3, 3, width, start=0.12, he_init=he_init)
+        self.illumination = Plain(3, 1, width, start=0.12, he_init=he_init)
+        self.reflectance = Plain(3, 3, width, he_init=he_init)
 
     def forward(self, image: Tensor) -> Decomposition:
         return run_padded(self._split, image, self.spec.multiple)
@@ -48,16 +48,20 @@ class PairLIE(nn.Module):
 class Plain(nn.Module):
     """Five 3x3 convolutions, reflected at the edges, ReLU between, a sigmoid at the end.
 
-    Initialised after He, to give `start` for black before training; with PyTorch's default the
-    outputs hardly depend on the input.
+    Initialised after He, to give `start` for black before training; not by PyTorch's default
+    (`he_init` False), whose outputs hardly depend on the input.
     """
 
-    def __init__(self, c_in: int, c_out: int, width: int, start: float = 0.5) -> None:
+    def __init__(
+        self, c_in: int, c_out: int, width: int, start: float = 0.5, he_init: bool = True
+    ) -> None:
         super().__init__()
         sizes = [c_in, *[width] * 4, c_out]
         self.layers = nn.ModuleList(
             nn.Conv2d(a, b, 3, padding=1, padding_mode="reflect") for a, b in pairwise(sizes)
         )
+        if not he_init:
+            return
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
             nn.init.zeros_(layer.get_parameter("bias"))

@@ -26,13 +26,19 @@ class Sid(nn.Module):
         clip_input: clip the amplified mosaic to 1, as the original does (the port does not).
         cfa: "bayer", or "xtrans" for the form that takes the mosaic of SID's Fuji camera as it is:
             nine planes at a third of the size in, 27 channels out.
+        he_init: initialise after He; False leaves PyTorch's default.
     Shapes: amplified, normalised mosaic (N, 1, H, W), RGGB, or X-Trans in the phase of
         `sensor.cfa.XTRANS` -> picture (N, 3, H, W), not clamped.
     The original TensorFlow network has the planes in the order R, G1, B, G2 and uses depth-to-space
     where the port has PixelShuffle, so its weights are not these.
     """
 
-    def __init__(self, clip_input: bool = True, cfa: Literal["bayer", "xtrans"] = "bayer") -> None:
+    def __init__(
+        self,
+        clip_input: bool = True,
+        cfa: Literal["bayer", "xtrans"] = "bayer",
+        he_init: bool = True,
+    ) -> None:
         super().__init__()
         if cfa not in _KINDS:
             raise OptionError(f"unknown cfa {cfa!r}", todo=f"use {' or '.join(_KINDS)}")
@@ -48,7 +54,8 @@ class Sid(nn.Module):
             self.add_module(f"conv{level}_1", nn.Conv2d(2 * c, c, 3, padding=1))
             self.add_module(f"conv{level}_2", nn.Conv2d(c, c, 3, padding=1))
         self.conv10_1 = nn.Conv2d(WIDTHS[0], 3 * self.factor**2, 1)
-        self.apply(_he_init)
+        if he_init:
+            self.apply(_he_init)
 
     def forward(self, mosaic: Tensor) -> Tensor:
         return run_padded(self._restore, mosaic, self.spec.multiple, self.spec.cell)
@@ -78,7 +85,7 @@ class Sid(nn.Module):
 def _he_init(module):
     """With PyTorch's default initialisation this network learns nothing in its first 200 steps."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        # kaiming's "fan_in" of a transposed convolution is its output side.
+        # kaiming's "fan_in" of a transposed convolution is its output side, hence the mode.
         mode = "fan_out" if isinstance(module, nn.ConvTranspose2d) else "fan_in"
         nn.init.kaiming_normal_(module.weight, a=0.2, mode=mode)
         nn.init.zeros_(module.get_parameter("bias"))

@@ -23,6 +23,15 @@ def test_it_clips_its_input_unless_told_otherwise():
         assert torch.equal(port(x / 4), clipping(x / 4)) and not torch.equal(port(x), clipping(x))
 
 
+@pytest.mark.parametrize("key", ["sid", "pairlie"])
+def test_pytorchs_initialisation_is_a_choice(key):
+    torch.manual_seed(0)
+    for layer in models.build(key, he_init=False).modules():
+        if isinstance(layer, nn.Conv2d):  # uniform, up to 1 / sqrt(inputs), biases too
+            bound = layer.weight[0].numel() ** -0.5
+            assert layer.weight.abs().max() <= bound and 0 < layer.bias.abs().max() <= bound
+
+
 def test_it_is_initialised_after_he():
     model = Sid()
     for layer in (model.conv3_2, model.upv7):
