@@ -20,7 +20,7 @@ from torch.distributed.run import get_args_parser
 
 from lowlight_lib import __version__, models
 from lowlight_lib.cli.main import app
-from lowlight_lib.io import png
+from lowlight_lib.io import files
 from lowlight_lib.sensor import cameras, isp
 from lowlight_lib.sensor.raw import write_dng
 from lowlight_lib.training import checkpoint
@@ -218,7 +218,7 @@ def test_ctrl_c_leaves_whole_files_only(dark, weights, lowlight, tmp_path, monke
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(png, "_chunk", interrupted)
+    monkeypatch.setattr(files, "png", interrupted)
     words = ("restore", dark[0], "-o", tmp_path / "out", "--checkpoint", weights)
     assert lowlight(*words)[0] == 130
     assert not list((tmp_path / "out").iterdir())
@@ -249,7 +249,7 @@ def test_npy_mosaics_need_their_levels(restore, tmp_path):
         (("--tile", "5"), "at least 32"),
         (("--m", "0"), "m is above 0"),
         (("--backend", "bitpacked"), "bitpacked is for binary networks"),
-        (("--backend", "cuda"), "use auto, bitpacked, openvino, onnxruntime, torch"),
+        (("--backend", "cuda"), "use auto, bitpacked, torch, openvino, onnxruntime"),
         (("--checkpoint", "no.pth"), "does not exist"),
     ],
 )

@@ -158,16 +158,9 @@ def bare(tmp_path_factory, published, root):
     return run
 
 
-# The order of these tests matters: the second one clones and installs.
-
-
-def test_anywhere_else_the_cell_does_nothing(bare):
-    done, calls = bare(setup_cell() + WHERE)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "FOUND 0\n" and calls == [] and not list(bare.content.iterdir())
-
-
-def test_on_colab_the_cell_makes_the_tagged_library_work_without_a_red_line(bare):
+@pytest.fixture(scope="module")
+def first_run(bare):
+    """(process, pip's calls) of the set-up cell on Colab, which clones and installs."""
     before = {p.name for p in bare.site.iterdir()}
     assert "torch" in before and "rawpy" not in before and "lowlight_lib" not in before
     use = (
@@ -179,7 +172,18 @@ def test_on_colab_the_cell_makes_the_tagged_library_work_without_a_red_line(bare
     )
     # Colab has matplotlib; here it is linked beforehand, by hand and not by the cell.
     matplotlib = LINK + "linking.link_with_requirements('matplotlib')\n"
-    done, calls = bare(ON_COLAB + matplotlib + setup_cell() + use + WHERE)
+    return bare(ON_COLAB + matplotlib + setup_cell() + use + WHERE)
+
+
+def test_anywhere_else_the_cell_does_nothing(bare):
+    before = list(bare.content.iterdir())
+    done, calls = bare(setup_cell() + WHERE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "FOUND 0\n" and calls == [] and list(bare.content.iterdir()) == before
+
+
+def test_on_colab_the_cell_makes_the_tagged_library_work_without_a_red_line(bare, first_run):
+    done, calls = first_run
     assert done.returncode == 0 and done.stderr == "", done.stderr
     clone = bare.content / "lowlight-lab"
     assert done.stdout.endswith(f"FOUND {clone / 'lowlight_lib' / '__init__.py'}\n")
@@ -200,7 +204,7 @@ def test_on_colab_the_cell_makes_the_tagged_library_work_without_a_red_line(bare
         assert held[name] == importlib.metadata.version(name)
 
 
-def test_a_second_time_the_clone_that_is_there_is_taken_and_nothing_installed(bare):
+def test_a_second_time_the_clone_that_is_there_is_taken_and_nothing_installed(bare, first_run):
     clone, moved = bare.content / "lowlight-lab", "lowlight_lib/course/colab.py"
     (clone / moved).write_text((clone / moved).read_text() + "\nMINE = True\n")
     program = ON_COLAB + setup_cell() + "\nprint(colab.install_missing(), colab.MINE)\n"
@@ -213,7 +217,7 @@ def in_clone(program):
     return "import sys\nsys.path.insert(0, 'lowlight-lab')\n" + program
 
 
-def test_only_the_missing_one_is_asked_for_and_a_failing_pip_is_reported(bare):
+def test_only_the_missing_one_is_asked_for_and_a_failing_pip_is_reported(bare, first_run):
     for entry in bare.site.glob("tifffile*"):
         entry.unlink()
     program = "from lowlight_lib.course import colab\ncolab.install_missing()"
@@ -225,7 +229,7 @@ def test_only_the_missing_one_is_asked_for_and_a_failing_pip_is_reported(bare):
     assert said in done.stderr
 
 
-def test_an_extra_is_installed_where_a_notebook_asks_for_it(bare):
+def test_an_extra_is_installed_where_a_notebook_asks_for_it(bare, first_run):
     program = "from lowlight_lib.course import colab\nprint(colab.install_missing(extra='deploy'))"
     done, calls = bare(in_clone(program))
     assert done.returncode == 0, done.stderr
