@@ -18,6 +18,7 @@ from ..training import distributed
 from ..training.state import CONFIG, read_metrics
 from ..training.train import pick_device
 from .base import name_of
+from .baselines import find_rival
 from .metrics import find_protocol
 from .photos import Photos
 from .results import add_rows, commit, computed_by, read_rows, weights_id
@@ -79,6 +80,7 @@ def test(
     job.count = len(job.data) if limit is None else min(limit, len(job.data))
     for place in (run_dir, folder) if pictures else (run_dir,):
         make_folder(place)
+    job.rival = find_rival(job, data_root, recipe)
     job.begin()
     per_image, named = [], name_of(job.amplification)
     mine, shown = distributed.share(job.count), progress and distributed.is_first()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from .metrics import SCORES, Protocol
+from .baselines import Rival
+from .metrics import SCORES, Protocol, score_beside
 from .results import mean
 
 
@@ -22,6 +23,7 @@ class Evaluation:
     network: Any = None
     data: Any = None
     count: int = 0  # of the data's items, how many are tested
+    rival: Rival | None = None  # see `baselines`; None where there is nothing to fit it on
 
     @classmethod
     def options(cls) -> list[str]:
@@ -45,14 +47,28 @@ class Evaluation:
         """What an error of item i is about."""
         return self.data.file(i)
 
+    def example(self, data, i) -> tuple:
+        """(what of an item a rival denoises, its target), for `baselines.fit`."""
+        raise NotImplementedError
+
+    def scores(self, picture, baseline, dark, target) -> dict:
+        """The scores of a picture, of the baseline, and of the rival's picture of `dark`."""
+        rival = self.rival and self.rival.picture(dark)
+        return score_beside(picture, baseline, rival, target, self.protocol.name)
+
     def score(self, i) -> dict:
         """Feed item i, score it, write its pictures; returns its row, with "name", "seconds"."""
         raise NotImplementedError
 
+    def of_all(self, rows) -> dict:
+        """How many scenes the rows show, and what the rival is."""
+        scenes = len({r["scene"] for r in rows})
+        return {"scenes": scenes, "rival": None if self.rival is None else str(self.rival)}
+
     def summary(self, rows) -> dict:
         """What the test's row says of all items together."""
-        means = {k: mean(r[k] for r in rows) for k in SCORES}
-        return means | {"seconds_per_image": mean(r["seconds"] for r in rows)}
+        means = {k: None if rows[0][k] is None else mean(r[k] for r in rows) for k in SCORES}
+        return self.of_all(rows) | means | {"seconds_per_image": mean(r["seconds"] for r in rows)}
 
 
 def name_of(amplification):

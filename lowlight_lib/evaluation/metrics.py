@@ -16,7 +16,7 @@ import torch
 from ..errors import DataError, OptionError, ShapeError
 from ..models import Task
 
-SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim")
+SCORES = ("psnr", "ssim", "baseline_psnr", "baseline_ssim", "rival_psnr", "rival_ssim")
 MOST_DB = 100.0  # what equal raw planes score: one such plane must not decide a clip's mean
 
 
@@ -74,10 +74,12 @@ def score(picture, target, protocol="default") -> tuple[float, float]:
     return psnr(a, b), float(full[..., 5:-5, 5:-5].mean())
 
 
-def score_beside_baseline(picture, baseline, target, protocol="default") -> dict[str, float]:
-    """{name in SCORES: score} of a picture and of what a reader has without a network."""
-    scores = (*score(picture, target, protocol), *score(baseline, target, protocol))
-    return dict(zip(SCORES, scores, strict=True))
+def score_beside(picture, baseline, rival, target, protocol="default") -> dict[str, float | None]:
+    """{name in SCORES: score} of a picture, of what a reader has without a network, and of that
+    denoised, or None."""
+    pictures = (picture, baseline, rival)
+    scores = [(None, None) if p is None else score(p, target, protocol) for p in pictures]
+    return dict(zip(SCORES, sum(scores, ()), strict=True))
 
 
 def score_raw(frames, target, protocol="raw_video") -> tuple[np.ndarray, np.ndarray]:

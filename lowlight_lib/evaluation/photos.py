@@ -16,7 +16,7 @@ from ..io.files import atomic_write, files_in, write_picture
 from ..io.pictures import PHOTOS, read_photo, to_float
 from ..restore.photo import check_gamma, decompose_photo, recompose_photo
 from .base import Evaluation
-from .metrics import score_beside_baseline
+from .stills import middle
 
 
 @dataclass(kw_only=True)
@@ -50,6 +50,9 @@ class Photos(Evaluation):
     def file(self, i):
         return self._made[self.data.name(i)] if self._made else super().file(i)
 
+    def example(self, data, i):
+        return middle(data.input(i)), middle(data.target(i))
+
     def score(self, i):
         name, dark, target = self.data.name(i), self.data.input(i), self.data.target(i)
         began = time.perf_counter()
@@ -59,14 +62,15 @@ class Photos(Evaluation):
             views = decompose_photo(self.network, dark)
             views["I"] = recompose_photo(views, self.gamma)
         seconds = time.perf_counter() - began
-        scores = score_beside_baseline(views["I"], dark, target, self.protocol.name)
+        scores = self.scores(views["I"], dark, dark, target)
         if self.folder:
             for view, of in (("input", dark), ("result", views["I"]), ("target", target)):
                 write_picture(self.folder / f"{name}_{view}.png", of)
             for view in "ILRD":
                 if view in views:
                     _write_as_released(self.folder / view / f"{name}.png", views[view])
-        return {"name": name, **scores, "seconds": seconds}
+        scene = {"name": name, "scene": self.data.pairs[i].scene}
+        return scene | scores | {"seconds": seconds}
 
 
 def read_prediction(path, gamma=0.2) -> np.ndarray:

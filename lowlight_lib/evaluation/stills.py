@@ -15,7 +15,7 @@ from ..sensor import isp
 from ..sensor.cfa import tile
 from ..sensor.raw import RawImage
 from .base import Evaluation, name_of
-from .metrics import score_beside_baseline
+from .baselines import SIDE
 
 
 @dataclass(kw_only=True)
@@ -39,6 +39,10 @@ class Stills(Evaluation):
         native = self.network.spec.cfa == "X-Trans"
         return {name: getattr(self, name) for name in names} | {"native": native}
 
+    def example(self, data, i):
+        baseline = isp.develop(amplified(data.recorded(i), data.ratio(i)))
+        return middle(baseline), middle(data.target(i)) / np.float32(65535)
+
     def score(self, i):
         raw, target = self.data.input(i), self.data.target(i)
         if raw.mosaic.shape != target.shape[:2]:
@@ -49,7 +53,7 @@ class Stills(Evaluation):
         done = restore(raw, self.network, amplification=factor, upright=False, **colours)
         recorded, name = self.data.recorded(i), self.data.name(i)
         baseline = isp.develop(amplified(recorded, factor))
-        scores = score_beside_baseline(done.image, baseline, target, self.protocol.name)
+        scores = self.scores(done.image, baseline, baseline, target)
         if self.folder:
             views = {"baseline": baseline, "result": done.image}
             if self.amplification == "ratio":
@@ -59,11 +63,18 @@ class Stills(Evaluation):
             for view, picture in views.items():
                 path = self.folder / f"{name}_{view}.png"
                 write_picture(path, upright(picture, raw.orientation))
-        row = {"name": name, "ratio": self.data.ratio(i), "amplification": factor}
+        row = {"name": name, "scene": self.data.pairs[i].scene}
+        row |= {"ratio": self.data.ratio(i), "amplification": factor}
         return row | scores | {"seconds": sum(done.seconds.values())}
 
     def summary(self, rows):
         return {"camera": self.data.camera} | super().summary(rows)
+
+
+def middle(picture):
+    """The middle of a picture (H, W, ...), at most SIDE x SIDE."""
+    top, left = (max(0, size - SIDE) // 2 for size in picture.shape[:2])
+    return picture[top : top + SIDE, left : left + SIDE]
 
 
 def amplified(raw: RawImage, factor) -> RawImage:

@@ -11,11 +11,13 @@ import torch
 from ..io.movies import Frames, need_ffmpeg
 from ..restore import clip as clips
 from .base import Evaluation
+from .baselines import FRAMES, SIDE
 from .metrics import score_raw
 from .results import mean
 from .strred import SMALLEST, Strred
 
-SCORES = ("psnr", "ssim", "strred", "baseline_psnr", "baseline_ssim", "baseline_strred")
+_EACH = ("psnr", "ssim", "strred")
+SCORES = tuple(of + name for of in ("", "baseline_", "rival_") for name in _EACH)
 
 
 @dataclass(kw_only=True)
@@ -45,6 +47,11 @@ class Video(Evaluation):
             first = self.data.pairs[0]
             self.tile = clips.published_tile(type(self.data), first.height, first.width)
 
+    def example(self, data, i):
+        sides = slice(0, FRAMES), slice(None), slice(0, SIDE // 2), slice(0, SIDE // 2)
+        frames = slice(0, FRAMES)
+        return data.input(i, frames)[sides], data.target(i, frames)[sides]
+
     def score(self, i):
         data, clip = self.data, self.data.pairs[i]
         levels: tuple[float, float] = data.levels
@@ -54,7 +61,7 @@ class Video(Evaluation):
         def read(frames):
             return data.input(i, frames, factor)
 
-        ours, baseline = (_Scores(self.protocol) for _ in range(2))
+        ours, baseline, rival = (_Scores(self.protocol) for _ in range(3))
         place = self.folder, data.name(i)
         album = Frames(*place, fps=data.fps) if self.folder else contextlib.nullcontext()
         tiles = {k: getattr(self, k) for k in ("piece", "tile", "overlap", "seams")}
@@ -67,6 +74,9 @@ class Video(Evaluation):
                 dark, target = read(where), data.target(i, where)
                 ours.add(result, target)
                 baseline.add(dark, target)
+                if self.rival:
+                    denoised = self.rival.clip(read, where.start, where.stop, clip.frames)
+                    rival.add(denoised.clip(0, 1), target)
                 for t in range(0, len(result) if pictures else 0, clips.AT_A_TIME):
                     part = slice(t, t + clips.AT_A_TIME)
                     some = [v[part].clip(0, 1) for v in (dark, result, target)]
@@ -77,8 +87,11 @@ class Video(Evaluation):
                         pictures.add(shown[1], shown[1:2] if self.result_only else shown)
                 del result, dark, target  # the next piece needs their place
                 began = time.perf_counter()
-        row = {"name": clip.name, "group": clip.group, "ratio": clip.ratio, "amplification": factor}
-        scores = ours.result() | {f"baseline_{k}": v for k, v in baseline.result().items()}
+        row = {"name": clip.name, "scene": clip.scene, "group": clip.group, "ratio": clip.ratio}
+        row |= {"amplification": factor}
+        scores = ours.result()
+        for name, other in (("baseline", baseline), ("rival", rival)):
+            scores |= {f"{name}_{k}": v for k, v in other.result().items()}
         return row | {"frames": clip.frames, **scores, "seconds": seconds / clip.frames}
 
     def summary(self, rows):
@@ -87,7 +100,8 @@ class Video(Evaluation):
             clips = [r for r in rows if r["group"] == group]
             per_group[group] = _means(clips) | {"clips": len(clips)}
         seconds = sum(r["seconds"] * r["frames"] for r in rows) / frames
-        whole = {"camera": self.data.camera, "frames": frames} | _means(per_group.values())
+        whole = {"camera": self.data.camera, "frames": frames} | self.of_all(rows)
+        whole |= _means(per_group.values())
         return whole | {"per_group": per_group, "seconds_per_image": seconds}
 
 
@@ -111,7 +125,8 @@ class _Scores:
     def result(self):
         found = [p.result()[1] for p in self.planes] if len(self.psnr) > 1 else []
         strred = mean(found) if found else None
-        return {"psnr": mean(self.psnr), "ssim": mean(self.ssim), "strred": strred}
+        psnr, ssim = (mean(v) if v else None for v in (self.psnr, self.ssim))
+        return {"psnr": psnr, "ssim": ssim, "strred": strred}
 
 
 def _means(rows):
