@@ -1,0 +1,191 @@
+"""Points for a class: only the exercise cells of a submission count, run in the course's notebooks.
+
+A process of its own (`course.examiner`) runs a course's notebook with the course's answers and
+judges each student's cells at their places, apart from each other, with limits of time and memory.
+Forging points takes somebody who patches this library from an exercise cell, and who reads what was
+handed in sees it. Submissions are programs all the same: grade in an account that may be lost.
+"""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..errors import DataError, LowlightError, OptionError
+from ..io.files import atomic_write
+from .plan import find_notebooks
+from .students import read_notebook
+
+COLUMNS = ("student", "notebook", "exercise", "points", "of", "verdict")
+SUMMARY = ("what", "name", "right", "tried", "points", "of")
+_NOTEBOOK_S = 1800  # for the course's own cells between two exercises
+
+
+def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=None) -> list[dict]:
+    """Grade a folder of submissions and write a row for each exercise to the table `out`, and
+    totals of students and exercises beside it, to NAME_summary.csv.
+
+    Args:
+        submissions: a folder of folders, one a student, or of notebooks, one a student. What a
+            notebook answers is told by the functions in it, whatever its name is.
+        jobs: how many processes run at a time.
+        timeout: seconds that an exercise may take.
+        notebooks_dir, data_root: the course's, by default as for `run_course`.
+    Returns:
+        The rows, with the keys `COLUMNS`.
+    Raises:
+        OptionError: nothing is handed in there. LowlightError: the course itself does not run.
+    """
+    from ..data import mini
+    from .checks.common import EXERCISES
+
+    folder, paths = Path(submissions), {p.stem[:2]: p for p in find_notebooks(notebooks_dir)}
+    files = sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    if not files:
+        what, todo = "no notebooks are handed in here", "give the folder of the submissions"
+        raise OptionError(what, file=folder, todo=todo)
+    mini_root = next(iter(paths.values())).parents[1] / "datasets" / "mini"
+    data_root = Path(data_root or os.environ.get("LOWLIGHT_DATA") or mini_root).resolve()
+    if data_root == mini_root:
+        mini.ensure(data_root)
+    rows, answers = [], defaultdict(dict)
+    for file in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
+        student = file.relative_to(folder).parts[0].removesuffix(".ipynb")
+        try:
+            found = _answers(read_notebook(file), EXERCISES)
+            if not found:
+                raise DataError("holds no exercise of the course")
+        except DataError as e:
+            rows.append(_row(student, file.name, "", 0, 0, f"not graded: {e.what}"))
+            continue
+        for notebook in sorted({number[:2] for number in found} & set(paths)):
+            if student in answers[notebook]:
+                verdict = "not graded: there is a newer one of this notebook"
+                rows.append(_row(student, file.name, "", 0, 0, verdict))
+            else:
+                own = {k: v for k, v in found.items() if k[:2] == notebook}
+                answers[notebook][student] = own
+    work = [
+        (paths[notebook], dict(some))
+        for notebook, given in sorted(answers.items())
+        for some in _shared_out(sorted(given.items()), jobs)
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        verdicts = pool.map(lambda job: _in_own_process(*job, timeout, data_root), work)
+    for (path, given), said in zip(work, verdicts, strict=True):
+        for student in given:
+            for task in (t for t in EXERCISES.values() if t.number[:2] == path.stem[:2]):
+                gone = f"no cell defines {task.own[0].__name__}"
+                verdict = said.get((student, task.number), gone)
+                points = task.stars if verdict == "right" else 0
+                rows.append(_row(student, path.stem, task.number, points, task.stars, verdict))
+    rows.sort(key=lambda r: (r["student"], r["notebook"], r["exercise"]))
+    _write(out, COLUMNS, rows)
+    out = Path(out)
+    _write(out.with_name(f"{out.stem}_summary{out.suffix}"), SUMMARY, summary(rows))
+    return rows
+
+
+def summary(rows) -> list[dict]:
+    """Totals: a row for each student, then for each exercise, the one that most got wrong first."""
+    totals = []
+    for what in ("student", "exercise"):
+        groups = defaultdict(list)
+        for r in rows:
+            groups[r[what]].append(r)
+        groups.pop("", None)
+        for name, group in groups.items():
+            right = sum(r["verdict"] == "right" for r in group)
+            tried = sum(r["verdict"].startswith(("right", "wrong")) for r in group)
+            points, of = (sum(r[k] for r in group) for k in ("points", "of"))
+            values = what, name, right, tried, points, of
+            totals.append(dict(zip(SUMMARY, values, strict=True)))
+    return sorted(
+        totals, key=lambda t: (-1, 0) if t["what"] == "student" else (t["right"], t["name"])
+    )
+
+
+def _answers(notebook, exercises):
+    """{exercise number: source} of the last cell, but a solution, that defines its function."""
+    found = {}
+    for number, task in exercises.items():
+        define = re.compile(
+            rf"^(def {task.own[0].__name__}\b|{task.own[0].__name__}\s*=(?!\s*checks\.))", re.M
+        )
+        for cell in notebook["cells"]:
+            code = cell.get("cell_type") == "code" and "solution" not in cell["tags"]
+            if code and define.search(cell["source"]):
+                found[number] = cell["source"]
+    return found
+
+
+def _in_own_process(path, answers, timeout, data_root):
+    """{(student, exercise number): verdict}; an answer that ends the process is passed over."""
+    said = {}
+    environment = dict(os.environ, LOWLIGHT_PROFILE="smoke", LOWLIGHT_DATA=str(data_root))
+    environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {
+        "LOWLIGHT_CHECKS": "strict",
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+    }
+    while True:
+        left = {
+            student: {k: v for k, v in own.items() if (student, k) not in said}
+            for student, own in answers.items()
+        }
+        if not any(left.values()):
+            return said
+        with tempfile.TemporaryDirectory() as folder:
+            job, results = Path(folder, "job.json"), Path(folder, "results")
+            job.write_text(json.dumps([str(path), left, timeout]), encoding="utf-8")
+            results.touch()
+            command = [sys.executable, "-m", f"{__package__}.examiner", str(job), str(results)]
+            output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            environment["LOWLIGHT_OUT"] = folder
+            process = subprocess.Popen(command, cwd=folder, env=environment, **output)
+            lines = _watch(process, results, timeout)
+        for student, number, verdict in lines:
+            if student is None:
+                raise LowlightError(f"stops: {verdict}", file=path, todo="run it by itself")
+            said[student, number] = verdict or "wrong: the answer ended the process, or never ends"
+        if not lines:
+            raise LowlightError(
+                "does not come to its exercises", file=path, todo="run it by itself"
+            )
+
+
+def _watch(process, results, timeout):
+    """Wait for an examiner, or end it where nothing happens for too long; what it wrote."""
+    while True:
+        text = results.read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines() if line.endswith("]")]
+        if process.poll() is not None:
+            return lines
+        asked = bool(lines) and lines[-1][2] is None
+        if time.time() - results.stat().st_mtime > (timeout + 10 if asked else _NOTEBOOK_S):
+            process.kill()
+        time.sleep(0.2)
+
+
+def _shared_out(given, jobs):
+    """The (student, answers) in `jobs` parts; one by one where they cannot be kept apart."""
+    parts = jobs if hasattr(os, "fork") else len(given)
+    return [given[k::parts] for k in range(min(parts, len(given)))]
+
+
+def _row(*values):
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _write(path, columns, rows):
+    with atomic_write(path, "w") as f:
+        table = csv.DictWriter(f, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
