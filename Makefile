@@ -55,7 +55,7 @@ test: lint types
 	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks" && \
 	  $(VPY) -m pytest tests -q -m "notebooks"
 	rm -rf runs/nbval
-	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
+	LOWLIGHT_PROFILE=smoke LOWLIGHT_CHECKS=strict LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
 	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks -q -p no:xdist \
 	  --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
 	  --nbval-cell-timeout=600

@@ -136,6 +136,7 @@ def _run_one(job, out, state, label, cell_timeout):
         "LOWLIGHT_PROFILE": state["profile"],
         "LOWLIGHT_DATA": state["data_root"],
         "LOWLIGHT_OUT": str(folder),
+        "LOWLIGHT_CHECKS": "strict",  # an answer that is not right is an error
         "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
         "MPLBACKEND": "",  # the kernel draws into the notebook
     } | (allocator.ENVIRONMENT if allocator.wanted() else {})

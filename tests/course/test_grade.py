@@ -56,7 +56,7 @@ CLASS = {  # student: (answers, how the verdicts begin)
     "crashes": (with_halo("import ctypes", "ctypes.string_at(0)"), [f"{WRONG}{ENDS}", *DONE[1:]]),
     "breaks": (
         with_halo("import torch, sys", "torch.abs = None", "sys.modules.clear()", "return 0"),
-        [f"{WRONG}halo_width(1) gives 0", *DONE[1:]],
+        [WRONG, *DONE[1:]],
     ),
     "kills": (
         with_halo("import os, signal", "os.kill(os.getppid(), signal.SIGKILL)", "return 0"),

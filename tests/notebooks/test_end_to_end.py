@@ -10,10 +10,10 @@ import imageio.v3 as iio
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from support.notebook_files import NOTEBOOKS, tagged
 from support.results import FIELDS
 
+from lowlight_lib.course.checks.common import EXERCISES
 from lowlight_lib.course.students import student_copies
 
 pytestmark = pytest.mark.notebooks
@@ -137,19 +137,36 @@ def test_videos_and_frames_are_there_and_in_the_report(video):
     assert all(v.name in page for v in videos) and "<video" in page
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
-def test_a_students_copy_runs_to_its_first_check(name, root, mini_root, tmp_path, monkeypatch):
+def runs_unsolved(path, mini_root, tmp_path, monkeypatch):
+    """Run a student's copy in a folder of its own, with no exercise solved."""
     monkeypatch.setenv("LOWLIGHT_PROFILE", "smoke")
     monkeypatch.setenv("LOWLIGHT_DATA", str(mini_root))
     monkeypatch.setenv("LOWLIGHT_OUT", str(tmp_path / "out"))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
-    student_copies(root / "notebooks", tmp_path / "copies")
-    notebook = nbformat.read(tmp_path / "copies" / f"{name}.ipynb", as_version=4)
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    monkeypatch.delenv("LOWLIGHT_CHECKS", raising=False)
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3")
     client.resources["metadata"] = {"path": str(tmp_path)}
-    with pytest.raises(CellExecutionError, match="NotImplementedError") as e:
-        client.execute()
-    assert e.value.ename == "NotImplementedError"
-    outputs = [(c, o.output_type) for c in notebook.cells for o in c.get("outputs", ())]
-    [failed] = [c for c, kind in outputs if kind == "error"]
-    assert failed is next(c for c in notebook.cells if tagged(c, "check"))
+    client.execute()  # an error would be raised
+    tasks = [t for t in EXERCISES.values() if t.number[:2] == path.stem[:2]]
+    checks = [c for c in notebook.cells if tagged(c, "check")]
+    for task, cell in zip(tasks, checks, strict=True):
+        said = cell.outputs[0]["data"]["text/plain"]
+        # The exercise with faulty code to mend is wrong, all others are not started.
+        assert said.startswith(f"{task.number} · ") and "The course's own version" in said
+        assert "Not started yet" in said or task.own[0].__name__ == "augment"
+    last = notebook.cells[-1].outputs[0]["data"]
+    assert f"0 of {len(tasks)} solved, 0 of " in last["text/plain"] and "<div" in last["text/html"]
+
+
+@pytest.mark.parametrize("name", ["00_start_here", "07_shifts"])
+def test_a_students_copy_runs_unsolved(name, mini_root, tmp_path, monkeypatch):
+    student_copies(NOTEBOOKS, tmp_path / "copies")
+    runs_unsolved(tmp_path / "copies" / f"{name}.ipynb", mini_root, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+def test_every_students_copy_runs_unsolved(name, mini_root, tmp_path, monkeypatch):
+    student_copies(NOTEBOOKS, tmp_path / "copies")
+    runs_unsolved(tmp_path / "copies" / f"{name}.ipynb", mini_root, tmp_path, monkeypatch)

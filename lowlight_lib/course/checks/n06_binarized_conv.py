@@ -21,9 +21,7 @@ def mean_of_bits(answer, truth, x, t, sigma):
 _STEPS = [(0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)]
 
 
-@exercise(
-    "06.2", 1, lambda w, lr, gradient: math.floor(w / lr) + 1, _STEPS, relative=0.02, absolute=1.5
-)
+@exercise("06.2", 1, lambda w, lr, g: math.floor(w / lr) + 1, _STEPS, relative=0.02, absolute=1.5)
 def steps_until_flip(answer, truth, w, lr, gradient):
     """Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip."""
     plain = "So it is with plain gradient descent. Adam divides by a root."
