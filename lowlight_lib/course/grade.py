@@ -147,9 +147,11 @@ def _in_own_process(path, answers, timeout, data_root):
             job.write_text(json.dumps([str(path), left, timeout]), encoding="utf-8")
             results.touch()
             command = [sys.executable, "-m", f"{__package__}.examiner", str(job), str(results)]
-            output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             environment["LOWLIGHT_OUT"] = folder
-            process = subprocess.Popen(command, cwd=folder, env=environment, **output)
+            with open(os.devnull, "w") as nowhere:
+                process = subprocess.Popen(
+                    command, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere
+                )
             lines = _watch(process, results, timeout)
         for student, number, verdict in lines:
             if student is None:

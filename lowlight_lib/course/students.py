@@ -21,7 +21,8 @@ def student_copies(notebooks_dir, out, force=False, colab=None) -> list[Path]:
     opens them there. Returns the paths written. OutputError: a copy is there, or `out` is the
     course itself. DataError: a file is no notebook. OptionError: no such address.
     """
-    if colab and not (address := _GITHUB.fullmatch(colab)):
+    address = _GITHUB.fullmatch(colab or "")
+    if colab and not address:
         todo = "give one like https://github.com/YOU/CLASS/tree/main/week1"
         raise OptionError(f"{colab!r} is no folder on GitHub", todo=todo)
     copies = {}
@@ -32,7 +33,7 @@ def student_copies(notebooks_dir, out, force=False, colab=None) -> list[Path]:
         if target.exists() and not force:
             todo = "use --force, or another folder"
             raise OutputError("is there already", file=target, todo=todo)
-        link = colab and "https://colab.research.google.com/github/{}/blob/{}/{}".format(
+        link = address and "https://colab.research.google.com/github/{}/blob/{}/{}".format(
             *address.groups(), path.name
         )
         copies[target] = _copy(read_notebook(path), link)
