@@ -78,7 +78,7 @@ def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=No
         for some in _shared_out(sorted(given.items()), jobs)
     ]
     with ThreadPoolExecutor(jobs) as pool:
-        verdicts = pool.map(lambda job: _in_own_process(*job, timeout, data_root), work)
+        verdicts = pool.map(lambda job: _in_own_process(job[0], job[1], timeout, data_root), work)
     for (path, given), said in zip(work, verdicts, strict=True):
         for student in given:
             for task in (t for t in EXERCISES.values() if t.number[:2] == path.stem[:2]):

@@ -19,7 +19,7 @@ class Exercise(NamedTuple):
     stars: int  # one to three: how hard it is, and so many points
     own: tuple[Callable, ...]  # with the names that the student's functions have
     find: Callable  # what `exercise` decorates
-    cases: Any
+    cases: Any  # a function that makes the list of arguments, or None
     relative: float
     absolute: float
 
@@ -60,7 +60,8 @@ def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
         functions = own if isinstance(own, tuple) else (own,)
         if functions[0].__name__ == "<lambda>":
             functions[0].__name__ = find.__name__
-        EXERCISES[number] = Exercise(number, stars, functions, find, cases, relative, absolute)
+        make = cases if cases is None or callable(cases) else lambda: cases
+        EXERCISES[number] = Exercise(number, stars, functions, find, make, relative, absolute)
         return find
 
     return add
@@ -120,7 +121,7 @@ def _is_empty(function):
 
 def _compare(task, function):
     """Hold an answer to the course's own, case by case; AssertionError at the first slip."""
-    for case in task.cases() if callable(task.cases) else task.cases:
+    for case in task.cases():
         args = case if isinstance(case, tuple) else (case,)
         call = f"{task.own[0].__name__}({', '.join(map(_shown, args))})"
         truth, raised = task.own[0](*copy.deepcopy(args)), None
