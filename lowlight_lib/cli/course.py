@@ -68,8 +68,11 @@ def grade(
     """
     from ..course import grade as grading
 
-    totals = grading.summary(grading.grade(submissions, out, jobs, timeout))
-    for row in totals:
+    rows = grading.grade(submissions, out, jobs, timeout)
+    for row in grading.summary(rows):
         print("{:9} {:24} right {right} of {tried} tried, {points} of {of} points".format(
             row["what"], row["name"], **row))  # fmt: skip
     print(f"{out}: a row for each exercise; {out.stem}_summary{out.suffix}: these totals")
+    if broken := sorted({r["verdict"] for r in rows if r["verdict"].startswith(grading.NOT_RUN)}):
+        print(*broken, sep="\n")
+        raise typer.Exit(1)

@@ -122,7 +122,7 @@ def main(job, results):
     try:
         examine(path, answers, timeout, say)
     except Exception as e:
-        say(None, path, f"{type(e).__name__}: {e}")
+        say(None, None, f"{type(e).__name__}: {e}")
     os._exit(0)  # threads of engines may not end by themselves
 
 

@@ -18,12 +18,13 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..errors import DataError, LowlightError, OptionError
+from ..errors import DataError, OptionError
 from ..io.files import atomic_write
 from .plan import find_notebooks
 from .students import read_notebook
 
 COLUMNS = ("student", "notebook", "exercise", "points", "of", "verdict")
+NOT_RUN = "not graded: the course's own notebook stops"
 SUMMARY = ("what", "name", "right", "tried", "points", "of")
 _NOTEBOOK_S = 1800  # for the course's own cells between two exercises
 
@@ -41,7 +42,7 @@ def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=No
     Returns:
         The rows, with the keys `COLUMNS`.
     Raises:
-        OptionError: nothing is handed in there. LowlightError: the course itself does not run.
+        OptionError: nothing is handed in there.
     """
     from ..data import mini
     from .checks.common import EXERCISES
@@ -131,10 +132,7 @@ def _in_own_process(path, answers, timeout, data_root):
     said = {}
     environment = dict(os.environ, LOWLIGHT_PROFILE="smoke", LOWLIGHT_DATA=str(data_root))
     environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "CUDA_VISIBLE_DEVICES": ""}
-    environment |= {
-        "LOWLIGHT_CHECKS": "strict",
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-    }
+    environment |= {"LOWLIGHT_CHECKS": "strict", "PYTHONPATH": os.pathsep.join(sys.path)}
     while True:
         left = {
             student: {k: v for k, v in own.items() if (student, k) not in said}
@@ -147,20 +145,18 @@ def _in_own_process(path, answers, timeout, data_root):
             job.write_text(json.dumps([str(path), left, timeout]), encoding="utf-8")
             results.touch()
             command = [sys.executable, "-m", f"{__package__}.examiner", str(job), str(results)]
-            environment["LOWLIGHT_OUT"] = folder
+            environment["LOWLIGHT_OUT"] = str(Path(folder, "run", path.stem))  # alone in its run
             with open(os.devnull, "w") as nowhere:
                 process = subprocess.Popen(
                     command, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere
                 )
             lines = _watch(process, results, timeout)
         for student, number, verdict in lines:
-            if student is None:
-                raise LowlightError(f"stops: {verdict}", file=path, todo="run it by itself")
-            said[student, number] = verdict or "wrong: the answer ended the process, or never ends"
-        if not lines:
-            raise LowlightError(
-                "does not come to its exercises", file=path, todo="run it by itself"
-            )
+            said[student, number] = verdict or "wrong: the answer ended the process"
+        if not lines or lines[-1][0] is None:
+            why = lines[-1][2] if lines else "it comes to no exercise"
+            rest = [(student, k) for student, own in left.items() for k in own]
+            return dict.fromkeys(rest, f"{NOT_RUN} ({why})") | said
 
 
 def _watch(process, results, timeout):
