@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..errors import DataError, OptionError
 from ..io.files import atomic_write
+from .checks.common import EXERCISES
 from .plan import find_notebooks
 from .students import read_notebook
 
@@ -45,7 +46,6 @@ def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=No
         OptionError: nothing is handed in there.
     """
     from ..data import mini
-    from .checks.common import EXERCISES
 
     folder, paths = Path(submissions), {p.stem[:2]: p for p in find_notebooks(notebooks_dir)}
     files = sorted(p for p in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -60,19 +60,18 @@ def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=No
     for file in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
         student = file.relative_to(folder).parts[0].removesuffix(".ipynb")
         try:
-            found = _answers(read_notebook(file), EXERCISES)
+            found = answers_of(read_notebook(file), set(paths))
             if not found:
                 raise DataError("holds no exercise of the course")
         except DataError as e:
             rows.append(_row(student, file.name, "", 0, 0, f"not graded: {e.what}"))
             continue
-        for notebook in sorted({number[:2] for number in found} & set(paths)):
-            if student in answers[notebook]:
-                verdict = "not graded: there is a newer one of this notebook"
-                rows.append(_row(student, file.name, "", 0, 0, verdict))
-            else:
-                own = {k: v for k, v in found.items() if k[:2] == notebook}
-                answers[notebook][student] = own
+        notebook = next(iter(found))[:2]
+        if student in answers[notebook]:
+            verdict = "not graded: there is a newer one of this notebook"
+            rows.append(_row(student, file.name, "", 0, 0, verdict))
+        else:
+            answers[notebook][student] = found
     work = [
         (paths[notebook], dict(some))
         for notebook, given in sorted(answers.items())
@@ -108,23 +107,24 @@ def summary(rows) -> list[dict]:
             points, of = (sum(r[k] for r in group) for k in ("points", "of"))
             values = what, name, right, tried, points, of
             totals.append(dict(zip(SUMMARY, values, strict=True)))
-    return sorted(
-        totals, key=lambda t: (-1, 0) if t["what"] == "student" else (t["right"], t["name"])
-    )
+    # Students as they come, by name; exercises by how few got them right.
+    return sorted(totals, key=lambda t: t["right"] if t["what"] == "exercise" else -1)
 
 
-def _answers(notebook, exercises):
-    """{exercise number: source} of the last cell, but a solution, that defines its function."""
-    found = {}
-    for number, task in exercises.items():
-        define = re.compile(
-            rf"^(def {task.own[0].__name__}\b|{task.own[0].__name__}\s*=(?!\s*checks\.))", re.M
-        )
-        for cell in notebook["cells"]:
+def answers_of(submission, notebooks) -> dict[str, str]:
+    """{exercise number: source} of the last cell, but a solution, that defines its function.
+
+    Of several notebooks in question it is the one with the most such cells: names are used again.
+    """
+    found = defaultdict(dict)
+    for number, task in EXERCISES.items():
+        name = task.own[0].__name__
+        define = re.compile(rf"^(def {name}\b|{name}\s*=\s*lambda\b)", re.MULTILINE)
+        for cell in submission["cells"]:
             code = cell.get("cell_type") == "code" and "solution" not in cell["tags"]
-            if code and define.search(cell["source"]):
-                found[number] = cell["source"]
-    return found
+            if code and define.search(cell["source"]) and number[:2] in notebooks:
+                found[number[:2]][number] = cell["source"]
+    return max(found.values(), key=len, default={})
 
 
 def _in_own_process(path, answers, timeout, data_root):

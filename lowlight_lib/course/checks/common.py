@@ -93,7 +93,8 @@ def judge(task: Exercise, functions, more=()) -> Verdict:
         return Verdict("not started", "Not started yet.")
     except (Exception, SystemExit) as e:
         frames = [frame for frame, _ in traceback.walk_tb(e.__traceback__)]
-        if isinstance(e, AssertionError) and frames[-1].f_globals["__name__"].startswith(_PACKAGE):
+        innermost = frames[-1].f_globals.get("__name__", "")
+        if isinstance(e, AssertionError) and innermost.startswith(_PACKAGE):
             return Verdict("wrong", " ".join(str(e).split()))
         theirs = [getattr(f, "__globals__", None) for f in functions]
         lines = tuple(
