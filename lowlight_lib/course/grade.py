@@ -30,7 +30,7 @@ SUMMARY = ("what", "name", "right", "tried", "points", "of")
 _NOTEBOOK_S = 1800  # for the course's own cells between two exercises
 
 
-def grade(submissions, out, jobs=1, timeout=20, notebooks_dir=None, data_root=None) -> list[dict]:
+def grade(submissions, out, jobs=1, timeout=20.0, notebooks_dir=None, data_root=None) -> list[dict]:
     """Grade a folder of submissions and write a row for each exercise to the table `out`, and
     totals of students and exercises beside it, to NAME_summary.csv.
 
