@@ -60,9 +60,9 @@ test: lint
 	unset LOWLIGHT_PROFILE LOWLIGHT_DATA LOWLIGHT_OUT; \
 	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks and not browser"
 	rm -rf runs/nbval
-	LOWLIGHT_PROFILE=smoke LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
+	LOWLIGHT_PROFILE=smoke LOWLIGHT_CHECKS=strict LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
 	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks \
-	  tests/notebooks/executed -q -m "" -n 2 \
+	  tests/notebooks/executed -q -m "not slow" -n 2 \
 	  --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
 	  --nbval-cell-timeout=600
 

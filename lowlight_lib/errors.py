@@ -60,3 +60,7 @@ class OutputError(LowlightError):
 
 class OptionError(LowlightError, ValueError):
     """An option, parameter or name that does not exist or does not fit."""
+
+
+class CheckFailed(LowlightError):
+    """An answer to an exercise is not right, and LOWLIGHT_CHECKS=strict asks for an error."""

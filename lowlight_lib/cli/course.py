@@ -1,4 +1,4 @@
-"""`lowlight course run` and `lowlight course student`."""
+"""`lowlight course run`, `student` and `grade`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 from .options import Force, Profile, split_assignment
 
-app = typer.Typer(help="Run the notebooks, or write the students' copies.", no_args_is_help=True)
+app = typer.Typer(
+    help="Run the notebooks, write the students' copies, grade them.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -38,10 +40,39 @@ def run(
 @app.command()
 def student(
     out: Annotated[Path, typer.Argument(help="Folder for the copies.")],
+    colab: Annotated[str | None, typer.Option(
+        metavar="ADDRESS", help="The folder on GitHub that the copies will be in, for links that"
+        " open them on Colab: https://github.com/YOU/CLASS/tree/main/week1")] = None,
     force: Force = False,
-):
+):  # fmt: skip
     """Write the students' copies of the notebooks: without the solutions."""
     from ..course.students import student_copies
 
-    copies = student_copies(None, out, force=force)
+    copies = student_copies(None, out, force=force, colab=colab)
     print(f"{len(copies)} notebooks in {out}")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(
+        help="A folder of folders, one a student, or of notebooks, one a student.")],
+    out: Annotated[Path, typer.Option(
+        "-o", "--out", help="The table: a row for each exercise.")] = Path("grades.csv"),
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
+    timeout: Annotated[float, typer.Option(
+        min=1, metavar="SECONDS", help="How long one exercise may take.")] = 20,
+):  # fmt: skip
+    """Run the exercises of submitted notebooks in the course's own, and write points and reasons.
+
+    Submissions are programs: grade in an account or a container that may be lost.
+    """
+    from ..course import grade as grading
+
+    rows = grading.grade(submissions, out, jobs, timeout)
+    for row in grading.summary(rows):
+        print("{:9} {:24} right {right} of {tried} tried, {points} of {of} points".format(
+            row["what"], row["name"], **row))  # fmt: skip
+    print(f"{out}: a row for each exercise; {out.stem}_summary{out.suffix}: these totals")
+    if broken := sorted({r["verdict"] for r in rows if r["verdict"].startswith(grading.NOT_RUN)}):
+        print(*broken, sep="\n")
+        raise typer.Exit(1)

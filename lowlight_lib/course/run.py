@@ -163,6 +163,7 @@ class _Run:
             "LOWLIGHT_PROFILE": self.state["profile"],
             "LOWLIGHT_DATA": self.state["data_root"],
             "LOWLIGHT_OUT": str(folder),
+            "LOWLIGHT_CHECKS": "strict",  # an answer that is not right is an error
             "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
             "MPLBACKEND": "",  # the kernel draws into the notebook
         } | (allocator.ENVIRONMENT if allocator.wanted() else {})

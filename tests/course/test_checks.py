@@ -1,62 +1,190 @@
-"""What holds of every check, whatever its exercise is."""
+"""What holds of every exercise, whatever it is about."""
 
-import inspect
+import ast
+import doctest
 import json
-import traceback
+import math
+import re
 
+import numpy as np
 import pytest
-from support.checks import refuses
-from support.notebook_files import NOTEBOOKS
+import torch
+from support.checks import NOTEBOOKS, TASKS, gives_nothing_away, solution_of, stub_of
+from torch.nn import functional as F
 
-from lowlight_lib.blocks.amplifier import bin_edges, bin_weights
-from lowlight_lib.blocks.packing import unpack
+from lowlight_lib.blocks.shift import OFFSETS
 from lowlight_lib.course import checks
-from lowlight_lib.course.checks import common
+from lowlight_lib.course.checks.common import EXERCISES, judge
+from lowlight_lib.errors import CheckFailed, OptionError
 
-EVERY = [name for name, f in vars(checks).items() if inspect.isfunction(f) and name[0] != "_"]
-ROWS = [{"group": "100", "psnr": 20.0, "baseline_psnr": 19.0}]
-MORE = {  # what the notebook passes beside the function
-    "weight_of": (bin_edges(), bin_weights()),
-    "source_of_row": (unpack,),
-    "stream": (lambda frame: frame, lambda *window: window, lambda frame, *_: frame),
-    "gain_of_best_and_worst": (ROWS,),
-    "two_means": (ROWS,),
+every_exercise = pytest.mark.parametrize("name", TASKS)
+
+
+def not_solved(*args):
+    """A stub as students get it."""
+    ...
+
+
+def refused(*args):
+    raise NotImplementedError("your answer")
+
+
+def broken(*args):
+    args = len(args)
+    return 1 / (args - args)
+
+
+ANSWERS = {
+    "a word": "seven",
+    "a list": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+    "a tensor": torch.zeros(2, 5, 3, 7),
+    "no number": float("nan"),
+    "numbers that are none": np.full((2, 2), np.nan),
+    "an object": object(),
+    "a type": int,
+    "nested": [[1], [2, 3]],
 }
 
 
+@every_exercise
+def test_the_course_s_own_version_is_right(name):
+    assert judge(TASKS[name], TASKS[name].own).kind == "right"
+
+
+@every_exercise
+@pytest.mark.parametrize("stub", [not_solved, refused, None], ids=["...", "raise", "none"])
+def test_what_is_not_started_is_told_so(name, stub):
+    verdict = judge(TASKS[name], (stub,))
+    assert verdict == ("not started", "Not started yet.", ())
+
+
+@every_exercise
+def test_answers_of_another_kind_are_wrong_and_get_nothing_given_away(name):
+    for answer in ANSWERS.values():
+        verdict = judge(TASKS[name], (lambda *args, answer=answer: answer,))
+        assert verdict.kind == "wrong" and verdict.text and not verdict.lines
+        gives_nothing_away(TASKS[name], verdict)
+    verdict = judge(TASKS[name], (7,))
+    assert verdict.kind == "wrong"
+    gives_nothing_away(TASKS[name], verdict)
+
+
+@every_exercise
+def test_an_error_shows_the_student_s_own_lines_only(name):
+    verdict = judge(TASKS[name], (broken,))
+    assert verdict.kind == "wrong" and "division by zero" in verdict.text
+    [line] = verdict.lines or ["line 0, in broken: return 1 / (args - args)"]
+    assert line.endswith("in broken: return 1 / (args - args)")
+    assert verdict.lines or name == "guess_for"
+    gives_nothing_away(TASKS[name], verdict)
+
+
+def test_a_forgotten_return_is_named():
+    verdict = judge(TASKS["halo_width"], (lambda radius: [].append(radius),))
+    assert "`return`" in verdict.text
+
+
+def test_numbers_are_numbered_without_gaps_and_stars_are_few():
+    for number, task in EXERCISES.items():
+        notebook, k = number.split(".")
+        before = f"{notebook}.{int(k) - 1}"
+        assert task.stars in (1, 2, 3) and (k == "1" or before in EXERCISES)
+    assert len(TASKS) == len(EXERCISES)  # a name tells an exercise
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
-def test_a_notebook_calls_its_own_checks_and_all_of_them(path):
+def test_a_notebook_has_all_its_exercises_in_order(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    module = f"{checks.__name__}.n{path.stem}"
-    own = {name for name in EVERY if getattr(checks, name).__module__ == module}
-    assert own == {name for name in EVERY if f"checks.{name}(" in code} and own
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    called = re.findall(r'^(.*) = checks\.verify\("([\d.]+)", (.*)\)$', code, re.MULTILINE)
+    own = [n for n in EXERCISES if n[:2] == path.stem[:2]]
+    assert [number for _, number, _ in called] == own and own
+    for names, number, given in called:
+        assert names == given == ", ".join(f.__name__ for f in EXERCISES[number].own)
+    headings = re.findall(
+        r"^### Exercise ([\d.]+) ([★☆]{3}) \(\d+ minutes\): ",
+        "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"),
+        re.MULTILINE,
+    )
+    assert headings == [(n, "★" * EXERCISES[n].stars + "☆" * (3 - EXERCISES[n].stars)) for n in own]
 
 
-@pytest.mark.parametrize("name", [n for n in EVERY if n != "where_it_goes"])  # None is an answer
-def test_a_forgotten_return_is_named(name):
-    refuses(getattr(checks, name), lambda *_: None, "`return`", *MORE.get(name, ()))
+# ---- what a notebook sees
 
 
-def test_an_answer_of_another_shape_is_told_so():
-    for truth, answer, said in (((1, 2), (1,), r"shape \(2,\)"), (1.0, (1, 2), "one number")):
-        with pytest.raises(AssertionError, match=f"Return .*{said}"):
-            common.Judge(lambda answer=answer: answer, (), truth)
+@pytest.fixture
+def seen(monkeypatch):
+    monkeypatch.setattr(checks, "_seen", {})
+    monkeypatch.delenv("LOWLIGHT_CHECKS", raising=False)
 
 
-@pytest.mark.parametrize("error", [AssertionError, NotImplementedError])
-def test_an_error_does_not_quote_the_solution(error):
-    def answer(mean, share):
-        if error is NotImplementedError:
-            raise NotImplementedError("your answer")
-        return 0.05 / mean
+def test_verify_hands_back_what_works_and_remembers(seen, capsys):
+    def black_after_forgetting(black, white, ratio):
+        return min(black * ratio / white, 1.0)
 
-    with pytest.raises(error, match=r"your answer|without its lamp") as caught:
-        checks.shortcut_with_lamp(answer)
-    assert "truth" not in "".join(traceback.format_exception(caught.value))
+    right = checks.verify("00.1", black_after_forgetting)
+    assert right is black_after_forgetting
+    assert capsys.readouterr().out.startswith("00.1 · Right: at ratio 100")
+    checks.summary()
+    assert capsys.readouterr().out == "Notebook 00 · 1 of 1 solved, 1 of 1 points.\n"
+
+    assert checks.verify("00.1", not_solved)(64, 1023, 10) == pytest.approx(640 / 1023)
+    said = capsys.readouterr().out
+    assert said == "00.1 · Not started yet. The course's own version is used from here on.\n"
+    assert checks.verify("00.1", broken) is not broken
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("00.1 · Your code stops with ZeroDivisionError: division by zero.")
+    assert second.endswith("in broken: return 1 / (args - args)")
+    checks.summary()
+    assert "0 of 1 solved, 0 of 1 points. Left" in capsys.readouterr().out
 
 
-def test_an_error_in_the_answer_shows_where_it_is():
-    with pytest.raises(ZeroDivisionError, match="zero") as caught:
-        checks.best_x(lambda image, product, weight: weight / 0)
-    assert "weight / 0" in "".join(traceback.format_exception(caught.value))
+def test_a_summary_counts_what_was_never_looked_at(seen, capsys):
+    checks.verify("01.4", lambda name: divmod(name.index("R"), 2))
+    capsys.readouterr()
+    checks.summary()
+    said = capsys.readouterr().out
+    assert said.startswith("Notebook 01 · 1 of 8 solved, 1 of ") and "01.1 (2)" in said
+
+
+def test_strict_checks_raise(seen, monkeypatch):
+    monkeypatch.setenv("LOWLIGHT_CHECKS", "strict")
+    with pytest.raises(CheckFailed, match=r"exercise 08\.1: halo_width\(1\) gives 1\. So far"):
+        checks.verify("08.1", lambda radius: radius)
+    with pytest.raises(CheckFailed, match="Not started"):
+        checks.verify("08.1", not_solved)
+    with pytest.raises(OptionError, match=r"no exercise '08\.9'"):
+        checks.verify("08.9", not_solved)
+
+
+def test_in_a_notebook_a_verdict_is_coloured_and_plain_too(seen, monkeypatch):
+    shown = []
+    IPython = pytest.importorskip("IPython")
+    monkeypatch.setattr(IPython, "get_ipython", object)
+    monkeypatch.setattr("IPython.display.display", lambda page, raw: shown.append(page))
+    checks.verify("08.1", lambda radius: radius)
+    checks.verify("08.1", broken)
+    [hint, error] = shown
+    assert hint["text/plain"].startswith("08.1 · halo_width(1) gives 1. So far the *maximum*")
+    assert "color: #c62828" in hint["text/html"] and "<pre>" not in hint["text/html"]
+    assert "<pre>line " in error["text/html"] and "Traceback" not in str(shown)
+
+
+@every_exercise
+def test_the_example_of_a_stub_is_true_of_the_course_s_own_version(name):
+    [function] = ast.parse(stub_of(TASKS[name].number)).body
+    space = {"np": np, "torch": torch, name: TASKS[name].own[0]}
+    text = ast.get_docstring(function)
+    assert function.name == name and text
+    examples = doctest.DocTestParser().get_doctest(text, space, name, None, 0)
+    assert doctest.DocTestRunner(verbose=False).run(examples).failed == 0
+
+
+@every_exercise
+def test_the_notebook_s_solution_is_right_and_its_stub_is_not_started(name):
+    task, kinds = TASKS[name], []
+    for source in (solution_of(task.number), stub_of(task.number)):
+        space = {"np": np, "torch": torch, "math": math, "F": F, "OFFSETS": OFFSETS}
+        exec(source, space)
+        kinds.append(judge(task, (space[name],)).kind)
+    assert kinds == ["right", "wrong" if name == "augment" else "not started"]

@@ -5,9 +5,8 @@ import math
 
 import numpy as np
 import rawpy
-from support.checks import laws
+from support.checks import accepts, laws
 
-from lowlight_lib.course import checks
 from lowlight_lib.sensor import cfa, colorimetry, isp, noise, raw
 
 
@@ -72,23 +71,21 @@ def at_twice_the_iso():
 
 
 RIGHT = {
-    "black_after_forgetting": (lambda black, white, ratio: min(1.0, black * ratio / white),),
-    "gains_of_cell": (gains,),
-    "shape_of_picture": (turned,),
-    "value_of_black": (
-        lambda true, used, white, r: r * flat(dn=true, black=used).normalized().max(),
-    ),
-    "rows_and_columns_to_rggb": (lambda name: cfa.to_rggb(flat(cfa.BAYER[name]))[1],),
-    "sid_planes": (lambda packed: packed[[0, 1, 3, 2]],),
-    "phase_after_both_flips": (lambda: "bggr",),
-    "share_of_invented_numbers": (lambda: 1 - flat().mosaic.size / isp.develop(flat()).size,),
-    "srgb_encode": (srgb,),
-    "snr_after_multiplying": (drawn_snr,),
-    "variance_of_a_burnt_flat": (burnt,),
-    "row_noise_left": (averaged,),
-    "crossover_electrons": (lambda floor: floor**2,),
-    "black_after_clip": (clipped,),
-    "halve_light_double_iso": (at_twice_the_iso,),
+    "black_after_forgetting": lambda black, white, ratio: min(1.0, black * ratio / white),
+    "gains_of_cell": gains,
+    "shape_of_picture": turned,
+    "value_of_black": lambda true, used, _, r: r * flat(dn=true, black=used).normalized().max(),
+    "rows_and_columns_to_rggb": lambda name: cfa.to_rggb(flat(cfa.BAYER[name]))[1],
+    "sid_planes": lambda packed: packed[[0, 1, 3, 2]],
+    "phase_after_both_flips": lambda: "bggr",
+    "share_of_invented_numbers": lambda: 1 - flat().mosaic.size / isp.develop(flat()).size,
+    "srgb_encode": srgb,
+    "snr_after_multiplying": drawn_snr,
+    "variance_of_a_burnt_flat": burnt,
+    "row_noise_left": averaged,
+    "crossover_electrons": lambda floor: floor**2,
+    "black_after_clip": clipped,
+    "halve_light_double_iso": at_twice_the_iso,
 }
 WRONG = [
     ("black_after_forgetting", lambda black, white, ratio: black * ratio / white, "Clip"),
@@ -105,12 +102,12 @@ WRONG = [
     ("sid_planes", lambda packed: packed[[0, 1, 3, 3]], "only the order changes"),
     ("phase_after_both_flips", lambda: "RGGB", "cancel nothing"),
     ("phase_after_both_flips", lambda: "GRBG", "one flip alone"),
-    ("phase_after_both_flips", lambda: "RGB", "Choose from"),
+    ("phase_after_both_flips", lambda: "RGB", "as in RGGB"),
     ("share_of_invented_numbers", lambda: 1 / 3, "asks for the rest"),
     ("share_of_invented_numbers", lambda: 0.5, "Count for one pixel"),
     ("srgb_encode", colorimetry.bt709_encode, "BT.709"),
     ("srgb_encode", power, "straight line"),
-    ("srgb_encode", np.sqrt, "At x = 0.001"),
+    ("srgb_encode", np.sqrt, "x = 0.001, on the straight"),
     ("snr_after_multiplying", lambda snr, ratio: snr, "not the photons"),
     ("snr_after_multiplying", lambda snr, ratio: snr / ratio, "its noise fell too"),
     ("snr_after_multiplying", lambda snr, ratio: 1.0, "How many electrons"),
@@ -131,7 +128,7 @@ test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 def test_filters_are_numbered_as_libraw_does():
     seen = []
-    checks.gains_of_cell(lambda pattern, four: seen.append(pattern) or gains(pattern, four))
+    accepts("gains_of_cell", lambda pattern, four: seen.append(pattern) or gains(pattern, four))
     for cell, pattern in zip(cfa.BAYER.values(), seen[::3], strict=True):
         with in_libraw(flat(cell)) as file:
             np.testing.assert_array_equal(file.raw_pattern, pattern)

@@ -7,7 +7,7 @@ from support.checks import laws
 from torch import nn
 from torch.nn import functional as F
 
-from lowlight_lib.blocks.packing import shuffle_order, unpack
+from lowlight_lib.blocks.packing import pack, shuffle_order, unpack
 from lowlight_lib.course.checks import n04_pack_unpack as n04
 from lowlight_lib.deploy.cost import count
 from lowlight_lib.models.llpacknet import LLPackNet
@@ -24,9 +24,9 @@ def columns_first(z, a):
     return unpack(z, a).mT.contiguous().view_as(unpack(z, a))
 
 
-def source(picture, row, batch, h, a):
-    y, rest = divmod(picture * h * a + row, batch * a)
-    return rest // a, y * a + rest % a
+def found_by_running(picture, row, batch, h, a):
+    numbers = torch.arange(batch * h * a).view(batch, 1, h * a, 1).expand(-1, -1, -1, a)
+    return divmod(unpack_one(pack(numbers, a), a)[picture, 0, row, 0].item(), h * a)
 
 
 def source_of_single_rows(picture, row, batch, h, a):
@@ -79,19 +79,19 @@ def same_training(change, steps=4):
 
 CELLS = 1 + 2 * 19  # nineteen 3x3 convolutions
 RIGHT = {
-    "unpack_by_loops": (unpack,),
-    "source_of_row": (source, unpack_one),
-    "times_cheaper": (times_cheaper,),
-    "receptive_field": (lambda: 16 * CELLS,),
-    "perceptual": (half,),
-    "order_matters": (lambda: {c for c in n04.CHANGES if not same_training(c)},),
+    "unpack_by_loops": unpack,
+    "source_of_row": found_by_running,
+    "times_cheaper": times_cheaper,
+    "receptive_field": lambda: 16 * CELLS,
+    "perceptual": half,
+    "order_matters": lambda: {c for c in n04.CHANGES if not same_training(c)},
 }
 WRONG = [
     ("unpack_by_loops", F.pixel_shuffle, "PixelShuffle"),
     ("unpack_by_loops", unpack_one, "should be"),
     ("unpack_by_loops", columns_first, "should be"),
     ("unpack_by_loops", lambda z, a: z, "shape"),
-    ("source_of_row", lambda picture, row, *_: (picture, row), "where it belongs"),
+    ("source_of_row", lambda picture, row, *_: (picture, row), "picture's axis came first"),
     ("source_of_row", source_of_single_rows, "Number the rows"),
     ("times_cheaper", lambda a, c, k: a * a, "counts the pixels"),
     ("times_cheaper", lambda a, c, k: a * a * c / k, "count twice"),

@@ -4,11 +4,10 @@ from math import comb
 
 import numpy as np
 import torch
-from support.checks import laws
+from support.checks import accepts, laws
 from torch.nn import functional as F
 
 from lowlight_lib.blocks.dense import ResidualDenseBlock, conv
-from lowlight_lib.course import checks
 from lowlight_lib.deploy.cost import count
 
 
@@ -52,12 +51,12 @@ def luck(n):
 
 
 RIGHT = {
-    "share_of_padding": (padding,),
-    "order_of_channels": (order,),
-    "grouped_cost": (counted,),
-    "layers_until_curved": (lambda: next(n for n in range(1, 9) if not is_linear(n)),),
-    "best_speedup": (speedup,),
-    "separated_by_luck": (drawn_luck,),
+    "share_of_padding": padding,
+    "order_of_channels": order,
+    "grouped_cost": counted,
+    "layers_until_curved": lambda: next(n for n in range(1, 9) if not is_linear(n)),
+    "best_speedup": speedup,
+    "separated_by_luck": drawn_luck,
 }
 
 WRONG = [
@@ -75,8 +74,8 @@ WRONG = [
     ("grouped_cost", lambda i, o, k, g, h, w: cost(i, o // g, k, g, h, w), "divided by the groups"),
     ("grouped_cost", lambda i, o, k, g, h, w: (cost(i, o, k, g, h, w)[0],) * 2, "How often"),
     ("grouped_cost", lambda i, o, k, g, h, w: (1, 1), "Outputs, times inputs"),
-    ("layers_until_curved", lambda: 1, "sum of what it makes"),
-    ("layers_until_curved", lambda: 2, "sum of what it makes"),
+    ("layers_until_curved", lambda: 1, "sum of what they make"),
+    ("layers_until_curved", lambda: 2, "sum of what they make"),
     ("layers_until_curved", lambda: 4, "fewer do"),
     ("best_speedup", lambda b, r: len(b), "only if they are equal"),
     ("best_speedup", lambda b, r: sum(b) / max(b), "waits for all"),
@@ -91,5 +90,5 @@ test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 
 def test_kinds_of_numbers_do_not_matter():
-    checks.order_of_channels(lambda: order().tolist())
-    checks.layers_until_curved(lambda: 3.0)
+    accepts("order_of_channels", lambda: order().tolist())
+    accepts("layers_until_curved", lambda: 3.0)

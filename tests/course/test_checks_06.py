@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from support.checks import laws
+from support.checks import accepts, laws
 from torch.nn import functional as F
 
 from lowlight_lib.blocks.binary import DABC2d
@@ -62,12 +62,12 @@ def changed_by_padding(h, w, k):
 
 
 RIGHT = {
-    "mean_of_bits": (drawn_bits,),
-    "steps_until_flip": (adam_steps,),
-    "share_at_border": (changed_by_padding,),
-    "pixels_seen": (pixels_seen,),
-    "expected_flips": (drawn_flips,),
-    "times_cheaper_with_bits": (bits,),
+    "mean_of_bits": drawn_bits,
+    "steps_until_flip": adam_steps,
+    "share_at_border": changed_by_padding,
+    "pixels_seen": pixels_seen,
+    "expected_flips": drawn_flips,
+    "times_cheaper_with_bits": bits,
 }
 WRONG = [
     ("mean_of_bits", lambda x, t, s: x - t, "how far"),
@@ -76,7 +76,7 @@ WRONG = [
     ("mean_of_bits", lambda x, t, s: math.erf((x - t) / s), "root of 2"),
     ("mean_of_bits", lambda x, t, s: -1, "How probable"),
     ("steps_until_flip", lambda w, lr, g: w / (lr * g), "plain gradient descent"),
-    ("steps_until_flip", lambda w, lr, g: 12, "Adam takes"),
+    ("steps_until_flip", lambda w, lr, g: 12, "one step of Adam"),
     ("share_at_border", lambda h, w, k: 1 - border(h, w, k), "we ask for"),
     ("share_at_border", lambda h, w, k: 2 * (k // 2) * (h + w) / (h * w), "twice"),
     ("share_at_border", lambda h, w, k: 100 * border(h, w, k), "between 0 and 1"),
@@ -96,12 +96,12 @@ test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 
 def test_steps_need_not_be_whole():
-    checks.steps_until_flip(lambda w, lr, g: w / lr)
+    accepts("steps_until_flip", lambda w, lr, g: w / lr)
 
 
 def test_a_check_leaves_the_student_s_random_numbers_alone():
     torch.manual_seed(1)
     before = torch.rand(1)
     torch.manual_seed(1)
-    checks.pixels_seen(*RIGHT["pixels_seen"])
+    checks.verify("06.4", RIGHT["pixels_seen"])
     assert torch.equal(torch.rand(1), before)

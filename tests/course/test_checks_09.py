@@ -62,13 +62,13 @@ def counted_features():
 
 
 RIGHT = {
-    "one_by_one_against_three_by_three": (counted_ratio,),
-    "bytes_of_layer": (counted_bytes,),
-    "redi_with_small_kernels": (remaining,),
-    "share_of_transposed": (shares,),
-    "features_kept": (counted_features,),
-    "fastest_possible": (lambda macs, peak: 2 * macs / peak,),
-    "least_seconds": (lambda flops, moved, peak, width: max(flops / peak, moved / width),),
+    "one_by_one_against_three_by_three": counted_ratio,
+    "bytes_of_layer": counted_bytes,
+    "redi_with_small_kernels": remaining,
+    "share_of_transposed": shares,
+    "features_kept": counted_features,
+    "fastest_possible": lambda macs, peak: 2 * macs / peak,
+    "least_seconds": lambda flops, moved, peak, width: max(flops / peak, moved / width),
 }
 WRONG = [
     ("one_by_one_against_three_by_three", lambda c, scale: 1 / 9, "far fewer positions"),

@@ -5,8 +5,6 @@ from support.checks import laws
 
 from lowlight_lib.sensor.cfa import pack_mosaic
 
-ROWS = [{"group": g, "psnr": p} for g, p in (("100", 31.0), ("160", 20.0), ("160", 22.0))]
-
 
 def means(rows):
     groups = {}
@@ -23,10 +21,10 @@ def mirrored(offset):
 
 
 RIGHT = {
-    "offset_after_mirror": (mirrored,),
-    "two_means": (means, ROWS),
-    "dirty_window": (lambda clip, noise: clip + noise[:1],),
-    "packed_bytes": (lambda b, r, c: (b / 8, 4 * r, 4 * c),),
+    "offset_after_mirror": mirrored,
+    "two_means": means,
+    "dirty_window": lambda clip, noise: clip + noise[:1],
+    "packed_bytes": lambda b, r, c: (b / 8, 4 * r, 4 * c),
 }
 WRONG = [
     ("offset_after_mirror", lambda offset: offset, "Follow one R"),

@@ -52,12 +52,12 @@ def drawn(dbs):
 
 
 RIGHT = {
-    "frozen_width": (traced,),
-    "scale_and_zero": (scale_and_zero,),
-    "psnr_of_bits": (rounded,),
-    "errors_together": (drawn,),
-    "bits_in_use": (used,),
-    "put_right": (lambda sums, weights: sums + outside(sums, weights),),
+    "frozen_width": traced,
+    "scale_and_zero": scale_and_zero,
+    "psnr_of_bits": rounded,
+    "errors_together": drawn,
+    "bits_in_use": used,
+    "put_right": lambda sums, weights: sums + outside(sums, weights),
 }
 WRONG = [
     ("frozen_width", lambda example, width, multiple: width + -width % multiple, "no longer asks"),
@@ -74,7 +74,7 @@ WRONG = [
     ("errors_together", min, "worst alone"),
     ("errors_together", sum, "squares"),
     ("bits_in_use", lambda channels: channels / 64, "more than there is"),
-    ("bits_in_use", lambda channels: min(channels / 64, 1), "words of 64"),
+    ("bits_in_use", lambda channels: min(channels / 64, 1), "a word has 64"),
     ("put_right", lambda sums, weights: sums - outside(sums, weights), "took 1 from the sum"),
     ("put_right", lambda sums, weights: sums + 2 * outside(sums, weights), "Twice"),
     ("put_right", lambda sums, weights: sums, "nine weights"),

@@ -6,7 +6,6 @@ import random
 import threading
 from pathlib import Path
 
-import nbformat
 import papermill
 import pytest
 from support.notebook_files import NOTEBOOKS, write_notebook
@@ -14,7 +13,6 @@ from support.notebook_files import NOTEBOOKS, write_notebook
 from lowlight_lib import models
 from lowlight_lib.course import report, run, scoreboard
 from lowlight_lib.course.plan import plan, typed
-from lowlight_lib.course.students import student_copies
 from lowlight_lib.data import mini
 from lowlight_lib.errors import DataError, OptionError, OutputError
 
@@ -258,34 +256,3 @@ def test_stills_are_trained_once_for_each_network_for_them():
     jobs = plan([path], {}, {})
     keys = [key for key, card in models.SYSTEMS.items() if card.spec.task is models.Task.RAW_STILL]
     assert [j.name for j in jobs] == [f"{path.stem}_{key}" for key in keys] and len(keys) >= 3
-
-
-def test_student_copies(tmp_path):
-    books, out = tmp_path / "notebooks", tmp_path / "student"
-    code = nbformat.v4.new_code_cell
-    cells = [
-        code("def f(): raise NotImplementedError", metadata={"tags": ["exercise"]}, id="a1"),
-        code("def f(): return 42", metadata={"tags": ["solution"]}, id="a2"),
-        code("print(f())", metadata={"tags": ["check"]}, id="a3", execution_count=3),
-    ]
-    cells[2].outputs = [nbformat.v4.new_output("stream", text="42\n")]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"widgets": {}, "papermill": {}})
-    books.mkdir()
-    nbformat.write(notebook, books / "01_raw.ipynb")
-    nbformat.write(notebook, books / "02_noise.ipynb")
-    assert student_copies(books, out) == [out / "01_raw.ipynb", out / "02_noise.ipynb"]
-    copy = nbformat.read(out / "01_raw.ipynb", as_version=4)
-    nbformat.validate(copy)
-    assert [c.id for c in copy.cells] == ["a1", "a3"] and copy.metadata == {}
-    assert copy.cells[1].outputs == [] and copy.cells[1].execution_count is None
-
-    (out / "01_raw.ipynb").unlink()
-    (out / "02_noise.ipynb").write_text("a student's work")
-    with pytest.raises(OutputError, match=r"02_noise.*already"):
-        student_copies(books, out)
-    assert not (out / "01_raw.ipynb").exists()  # all or nothing
-    assert (out / "02_noise.ipynb").read_text() == "a student's work"
-    student_copies(books, out, force=True)
-    assert nbformat.read(out / "02_noise.ipynb", as_version=4).cells
-    with pytest.raises(OutputError, match="course itself"):
-        student_copies(books, books, force=True)

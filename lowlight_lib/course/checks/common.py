@@ -1,10 +1,70 @@
-"""What all checks share: they ask the student's function, and Judge what it answers."""
+"""What all exercises share: the list of them, and how an answer is asked for and judged."""
 
-from typing import cast
+import copy
+import dis
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 ANY = float("nan")  # in a wrong answer of several numbers: whatever this one is
+EXERCISES: dict[str, "Exercise"] = {}  # by number, "04.1"
+
+
+class Exercise(NamedTuple):
+    """One exercise: the course's own answer to it, and what is said about others."""
+
+    number: str
+    stars: int  # one to three: how hard it is, and so many points
+    own: tuple[Callable, ...]  # with the names that the student's functions have
+    find: Callable  # what `exercise` decorates
+    cases: Any  # a function that makes the list of arguments, or None
+    relative: float
+    absolute: float
+
+
+class Verdict(NamedTuple):
+    """What is said about an answer; `lines` are those of the student that raised an error."""
+
+    kind: str  # "right", "not started" or "wrong"
+    text: str
+    lines: tuple[str, ...] = ()
+
+
+def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
+    """Decorate what finds the slip in an answer to exercise `number`; its docstring is the praise.
+
+    With `cases`, a list of arguments (a tuple each where there are several) or a function that
+    makes it, the truth is what the course's own function answers: a number, a tuple or array of
+    numbers, or a word. A number may be off by the larger of `relative` and `absolute`. Where the
+    student's answer is another, the decorated generator is asked, which knows wrong answers:
+
+        @exercise("09.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (6e10, 2e11)])
+        def fastest_possible(answer, truth, macs, peak):
+            \"\"\"Right: 14.7 ms.\"\"\"
+            yield truth / 2, "One MAC is two operations."       # said if this is the answer
+            yield answer > 1, "In seconds, please."             # said if this holds
+            yield ZeroDivisionError, "No card has a peak of 0."  # said if the function raised it
+            yield True, "Operations over operations per second."
+
+    `answer` has the shape of the truth. A sentence may say where to look, never what is true.
+
+    Without `cases` the decorated function gets the student's functions, asks them itself, and
+    raises an AssertionError that says what is wrong; praise that it computes is its answer.
+    `own` is a function, or a tuple of them where the student writes several; a lambda takes the
+    name of what is decorated.
+    """
+
+    def add(find):
+        functions = own if isinstance(own, tuple) else (own,)
+        if functions[0].__name__ == "<lambda>":
+            functions[0].__name__ = find.__name__
+        make = cases if cases is None or callable(cases) else lambda: cases
+        EXERCISES[number] = Exercise(number, stars, functions, find, make, relative, absolute)
+        return find
+
+    return add
 
 
 def answer_of(function, *args):
@@ -14,59 +74,119 @@ def answer_of(function, *args):
     return answer
 
 
-class Judge:
-    """Ask the student's function; where the answer is wrong, say what to think about next.
-
-        hint = Judge(function, (3, 4), truth)
-        hint[1 / truth] = "That is upside down."      # raised if the answer is this wrong one
-        hint[lambda answer: answer < 0] = "Nothing here is negative."
-        hint[...] = "Count again."                    # raised if the answer is wrong at all
-
-    `truth` is a number, a tuple or array of numbers, or a string; a number may be off by the larger
-    of `relative` and `absolute`. Wrong answers may have `ANY` in places that do not matter. What
-    the function answered is in `answer`: a string, or floats of the shape of `truth`.
-    AssertionError, with call and answer: none, or of another shape; or the hint of a wrong one.
-    """
-
-    def __init__(self, function, args, truth, *, relative=0.02, absolute=1e-9):
-        self.answer, self.relative, self.absolute = answer_of(function, *args), relative, absolute
-        if not isinstance(truth, str):
-            answer, shape = np.asarray(self.answer, float), np.shape(truth)
-            self.answer = answer.reshape(shape) if answer.size == 1 == np.size(truth) else answer
-        name = getattr(function, "__name__", "your function")
-        call = f"{name}({', '.join(map(_shown, args))}) gives" if args else "You say"
-        self.said = f"{call} {_shown(self.answer)}."
-        if not isinstance(truth, str):
-            form = f"numbers of shape {shape}" if shape else "one number"
-            assert self.answer.shape == shape, f"{self.said} Return {form}."
-        self.right = self._is(truth)
-
-    def __setitem__(self, wrong, sentence):
-        fits = wrong is ... or (wrong(self.answer) if callable(wrong) else self._is(wrong))
-        if fits and not self.right:
-            raise AssertionError(f"{self.said} {sentence}")
-
-    def _is(self, value):
-        if isinstance(value, str):
-            return self.answer == value
-        value = np.asarray(value, float)
-        given = ~np.isnan(value)
-        if value.shape != self.answer.shape or not given.any():
-            return False
-        limit = np.maximum(self.absolute, self.relative * np.abs(value[given]))
-        return bool((np.abs(self.answer[given] - value[given]) <= limit).all())
-
-
 def near(a, b, relative=0.02) -> bool:
     """Whether a number is another one, to a tolerance relative to the second."""
     return abs(a - b) <= relative * max(abs(b), 1e-9)
 
 
+def judge(task: Exercise, functions, more=()) -> Verdict:
+    """The verdict on a student's functions, whatever they do; `more` is handed to the check."""
+    try:
+        if any(map(_is_empty, functions)):
+            raise NotImplementedError
+        if task.cases is None:
+            praise = task.find(*functions, *more)
+        else:
+            praise = _compare(task, functions[0])
+        return Verdict("right", " ".join((praise or task.find.__doc__ or "").split()))
+    except NotImplementedError:
+        return Verdict("not started", "Not started yet.")
+    except (Exception, SystemExit) as e:
+        frames = [frame for frame, _ in traceback.walk_tb(e.__traceback__)]
+        innermost = frames[-1].f_globals.get("__name__", "")
+        if isinstance(e, AssertionError) and innermost.startswith(_PACKAGE):
+            return Verdict("wrong", " ".join(str(e).split()))
+        theirs = [getattr(f, "__globals__", None) for f in functions]
+        lines = tuple(
+            f"line {s.lineno}, in {s.name}: {s.line}"
+            for frame, s in zip(frames, traceback.extract_tb(e.__traceback__), strict=True)
+            if any(frame.f_globals is g for g in theirs)
+        )
+        error = " ".join(f"{type(e).__name__}: {e}".split())[:300].rstrip(": .")
+        if lines:
+            return Verdict("wrong", f"Your code stops with {error}.", lines[-4:])
+        return Verdict("wrong", f"What it answers cannot be used ({error}). Read the docstring.")
+
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+def _is_empty(function):
+    """Whether nothing is in a function but a docstring and `...`, `pass` or `return None`."""
+    if not (code := getattr(function, "__code__", None)):
+        return function is None or function is ...
+    nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    steps = [i for i in dis.get_instructions(code) if i.opname not in ("CACHE", "RESUME")]
+    return all(i.opname in nothing and i.argval is None for i in steps)
+
+
+def _compare(task, function):
+    """Hold an answer to the course's own, case by case; AssertionError at the first slip."""
+    for case in task.cases():
+        args = case if isinstance(case, tuple) else (case,)
+        call = f"{task.own[0].__name__}({', '.join(map(_shown, args))})"
+        truth, raised = task.own[0](*copy.deepcopy(args)), None
+        form, nothing = "one word", ""
+        if not isinstance(truth, str):
+            truth = np.asarray(truth, float)
+            form = f"numbers of shape {truth.shape}" if truth.shape else "one number"
+            nothing = np.full(truth.shape, np.nan)
+        try:
+            given = answer_of(function, *copy.deepcopy(args))
+        except (AssertionError, NotImplementedError):
+            raise
+        except Exception as e:
+            given, raised = nothing, e
+        answer = _like(given, truth) if raised is None else given
+        shown = f"{_shown(given)} ({type(given).__name__})" if answer is None else _shown(answer)
+        assert answer is not None, f"{call} gives {shown}. Return {form}."
+
+        def is_near(value, answer=answer):
+            return _equal(answer, value, task.relative, task.absolute)
+
+        if raised is None and is_near(truth):
+            continue
+        said = f"{call} stops: {raised}." if raised else f"{call} gives {shown}."
+        for wrong, sentence in task.find(answer, truth, *args):
+            if isinstance(wrong, type):
+                fits = isinstance(raised, wrong)
+            else:
+                is_condition = isinstance(wrong, bool | np.bool_)
+                fits = raised is None and (bool(wrong) if is_condition else is_near(wrong))
+            assert not fits, f"{said} {sentence}"
+        raise (raised or AssertionError(f"{said} That is not it yet."))
+
+
+def _like(given, truth):
+    """A student's answer as the truth is, a word or floats of its shape; None where it is none."""
+    if isinstance(given, str) or isinstance(truth, str):
+        both = isinstance(given, str) and isinstance(truth, str)
+        return given.strip().upper() if both else None
+    try:
+        answer = np.asarray(given.detach() if hasattr(given, "detach") else given, float)
+    except (TypeError, ValueError):
+        return None
+    answer = answer.reshape(truth.shape) if answer.size == 1 == truth.size else answer
+    return answer if answer.shape == truth.shape else None
+
+
+def _equal(answer, value, relative, absolute):
+    if isinstance(answer, str) or isinstance(value, str):
+        return isinstance(value, str) and answer == value
+    value = np.asarray(value, float)
+    given = ~np.isnan(value)
+    limit = np.maximum(absolute, relative * np.abs(value))
+    return value.shape == answer.shape and bool(
+        given.any() and (np.abs(answer - value) <= limit)[given].all()
+    )
+
+
 def _shown(value):
     """A number, a word or a few of them as a text; what is longer is not shown."""
     if isinstance(value, (bool, str)):
-        return str(value)
+        return str(value)[:40]
     if isinstance(value, (int, float, np.ndarray, np.generic)) and np.ndim(value) == 0:
         return f"{float(value):.6g}"
-    short = isinstance(value, (tuple, list, np.ndarray)) and np.size(value) <= 8
-    return f"({', '.join(map(_shown, cast(tuple, value)))})" if short else "..."
+    if isinstance(value, (tuple, list)) and len(value) <= 8:
+        return f"({', '.join(map(_shown, value))})"
+    return _shown(value.tolist()) if isinstance(value, np.ndarray) and value.size <= 8 else "..."

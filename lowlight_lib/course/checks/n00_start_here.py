@@ -1,14 +1,13 @@
-"""Checks of notebook 00."""
+"""Exercises of notebook 00."""
 
-from .common import Judge
+from .common import exercise
+
+_PIXELS = [(512, 16383, 100), (64, 1023, 10), (100, 16383, 2)]
 
 
-def black_after_forgetting(function) -> None:
-    """Exercise 00/0.1: function(black, white, ratio) -> a lightless pixel without subtraction."""
-    for black, white, ratio in ((512, 16383, 100), (64, 1023, 10), (100, 16383, 2)):
-        truth = min(black * ratio / white, 1)
-        hint = Judge(function, (black, white, ratio), truth, relative=1e-6)
-        hint[lambda answer: answer > 1] = "Right so far, but nothing is brighter than white. Clip."
-        hint[0] = "So it would be had black been subtracted. What is stored is multiplied."
-        hint[...] = "Stored number times ratio, over the white level."
-    print("Right: at ratio 100 the darkest black there is comes out pure white.")
+@exercise("00.1", 1, lambda black, white, ratio: min(1.0, black * ratio / white), _PIXELS)
+def black_after_forgetting(answer, truth, black, white, ratio):
+    """Right: at ratio 100 the darkest black there is comes out pure white."""
+    yield answer > 1, "Right so far, but nothing is brighter than white. Clip."
+    yield 0, "So it would be had black been subtracted. What is stored is multiplied."
+    yield True, "Stored number times ratio, over the white level."

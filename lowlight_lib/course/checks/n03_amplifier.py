@@ -1,81 +1,90 @@
-"""Checks of notebook 03."""
+"""Exercises of notebook 03."""
 
 import numpy as np
 import torch
 
-from ...blocks.amplifier import LearnedAmplifier
+from ...blocks.amplifier import LearnedAmplifier, bin_edges, bin_weights
 from ...sensor import noise
-from .common import ANY, Judge, answer_of, near
+from .common import ANY, answer_of, exercise, near
 
 
-def share_that_halves(function) -> None:
-    """Exercise 03/1.1: function(mean) -> share of pixels at white that halve grey / mean."""
-    for mean in (0.001, 0.01, 0.25):
-        share = float(answer_of(function, mean))
-        times = mean / (mean + np.clip(share, 0, 1) * (1 - mean))  # what is left of the factor
-        said = f"Mean {mean:g}: {share:.3g} of the pixels at white leave {times:.3g} of the factor"
-        assert not near(share, 0.5), f"{said}. Half of the pixels move a median, not a mean."
-        assert near(times, 0.5, 0.005), f"""{said}, not a half. A lamp takes the place of a dark
-            pixel: (1 - s) of the old light, and s times 1."""
-    print("Right: one lamp pixel in a thousand, where the street has a thousandth of white.")
+@exercise("03.1", 1, lambda mean: mean / (1 - mean), [0.001, 0.01, 0.25], relative=0.01)
+def share_that_halves(answer, truth, mean):
+    """Right: one lamp pixel in a thousand, where the street has a thousandth of white."""
+    yield 0.5, "Half of the pixels move a median, not a mean."
+    left = mean / (mean + np.clip(answer, 0, 1) * (1 - mean))
+    lamp = "What is left of the old light, and what does white bring?"
+    yield True, f"That leaves {left:.3g} of the factor, not a half. {lamp}"
 
 
-def weight_of(function, edges, weights) -> None:
-    """Exercise 03/2.1: function(x, edges, weights) -> the weight of one signal x."""
+def weight_of(x, edges, weights):
+    k = np.searchsorted(edges, x, side="right") - 1  # a bin holds its lower edge
+    return weights[k] if k < len(weights) else 0.0  # at 1 the staircase has ended
+
+
+def _signals():
+    edges, weights = bin_edges(), bin_weights()
     inside = [(edges[k] + edges[k + 1]) / 2 for k in (0, 1, 40, len(weights) - 1)]
     for x in [0.0, float(edges[1]), float(edges[57]), *inside, 1.0, 1.2]:
-        bins = list(zip(edges[:-1], edges[1:], weights, strict=True))
-        truth = sum(float(w) for low, high, w in bins if low <= x < high)
-        beyond = "; the last bin goes up to 1 and does not hold it" if x >= 1 else ""
-        hint = Judge(function, (float(x), edges, weights), truth, relative=1e-4)
-        ends_at_x = sum(float(w) for _, high, w in bins if high == x < 1) or ANY
-        hint[ends_at_x] = "So weighs the bin that ends at x. A bin holds its lower edge."
-        hint[...] = f"The bin that holds x has weight {truth:.3g}{beyond}."
-    print("Right: and what has burnt out weighs nothing at all.")
+        yield float(x), edges, weights
 
 
-def two_gains(function) -> None:
-    """Exercise 03/2.2: function(a, m) -> (clip after m, clip before m) of a at m = 1."""
-    for a, m in ((40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)):
-        formula, demo = np.clip(a * m, 1, 300), np.clip(a, 1, 300) * m
-        hint = Judge(function, (a, m), (formula, demo), relative=1e-6)
-        hint[(demo, formula)] = "You have both, the other way round."
-        hint[lambda answer: answer[1] <= 300] = "The demo clips first, and nobody clips after that."
-        hint[...] = "Both clip to [1, 300] once, and both multiply by m once."
-    print(f"Right: at m = 8 the demo's gain can reach {300 * 8}.")
+@exercise("03.2", 2, weight_of, _signals)
+def _(answer, truth, x, edges, weights):
+    """Right: and what has burnt out weighs nothing at all."""
+    ends_at_x = sum(float(w) for high, w in zip(edges[1:], weights, strict=True) if high == x < 1)
+    yield ends_at_x or ANY, "So weighs the bin that ends at x. A bin holds its lower edge."
+    yield x >= 1, "The last bin goes up to 1 and does not hold it. What is left for x?"
+    yield True, "Which bin holds x: between which two neighbouring edges does it lie?"
 
 
-def fit_m(function) -> None:
-    """Exercise 03/3.1: function(ratios, estimates) -> the m that makes the geometric mean 1."""
+_GAINS = [(40.0, 5), (90.0, 5), (900.0, 8), (0.3, 2)]
+
+
+@exercise("03.3", 1, lambda a, m: (np.clip(a * m, 1, 300), np.clip(a, 1, 300) * m), _GAINS)
+def two_gains(answer, truth, a, m):
+    """Right: at m = 8 the demo's gain can reach 2400."""
+    yield truth[::-1], "You have both, the other way round."
+    yield answer[1] <= 300, "The demo clips first, and nobody clips after that."
+    yield True, "Both clip to [1, 300] once, and both multiply by m once."
+
+
+def _estimates():
     for seed in (0, 1):
         rng = np.random.default_rng(seed)
         ratios = rng.choice([100.0, 250.0, 300.0], 40)
-        estimates = ratios / 12 * np.exp(rng.normal(0, 0.8, 40))  # at m = 1
-        truth = float(np.exp(np.log(ratios / estimates).mean()))
-        louder = "One frame 4 times off shouts louder than one 1/4 off: average logarithms."
-        hint = Judge(function, (ratios, estimates), truth, relative=1e-3)
-        hint[(ratios / estimates).mean()] = louder
-        hint[ratios.mean() / estimates.mean()] = louder
-        hint[1 / truth] = "Upside down: m multiplies the estimates, and should give the ratios."
-        hint[...] = "The geometric mean of m * estimate / ratio should be 1, and is not."
-    print("Right: in logarithms twice too much and half too little weigh the same.")
+        yield ratios, ratios / 12 * np.exp(rng.normal(0, 0.8, 40))  # at m = 1
 
 
-def bytes_needed(function) -> None:
-    """Exercise 03/5.1: function(h, w) -> (bytes of 127 masks, bytes of the counts)."""
-    for h, w in ((2, 3), (2848, 4256)):
-        masks = 127 * h * w * np.dtype(bool).itemsize
-        counts = np.bincount([0], minlength=2**16).astype(np.int64).nbytes
-        hint = Judge(function, (h, w), (masks, counts))
-        hint[(masks / 8, ANY)] = "numpy spends a whole byte on a bool, although a bit would do."
-        hint[(masks, 8 * h * w)] = "One count for each *value* of a uint16, not for each pixel."
-        hint[(masks, ANY)] = "The counts are 2^16 numbers of 8 bytes."
-        hint[...] = "The first number is what 127 masks take. How many bytes has one?"
-    print(f"Right: {masks / 1e9:.2f} GB against {counts / 1e6:.2f} MB.")
+@exercise("03.4", 2, lambda r, e: np.exp(np.log(r / e).mean()), _estimates)
+def fit_m(answer, truth, ratios, estimates):
+    """Right: in logarithms twice too much and half too little weigh the same."""
+    louder = "One frame 4 times off shouts louder than one 1/4 off: average logarithms."
+    yield (ratios / estimates).mean(), louder
+    yield ratios.mean() / estimates.mean(), louder
+    upside_down = 1 / truth
+    yield upside_down, "Upside down: m multiplies the estimates, and should give the ratios."
+    yield True, "The geometric mean of m * estimate / ratio should be 1, and is not."
 
 
-def collapse(function) -> None:
-    """Exercise 03/6.1: function(amplifier) -> (63 weights v, constant c) of the histogram kind."""
+@exercise("03.5", 1, lambda h, w: (127 * h * w, 2**16 * 8), [(2, 3), (2848, 4256)])
+def bytes_needed(answer, truth, h, w):
+    """Right: 1.54 GB against 0.52 MB."""
+    masks, _ = truth
+    yield (masks / 8, ANY), "numpy spends a whole byte on a bool, although a bit would do."
+    yield (masks, 8 * h * w), "One count for each *value* of a uint16, not for each pixel."
+    yield (masks, ANY), "The counts: how many values has a uint16, and how many bytes an int64?"
+    yield True, "The first number is what 127 masks take. How many bytes has one?"
+
+
+def collapse(amplifier):
+    first, second = amplifier.hidden, amplifier.out
+    return second.weight @ first.weight, second.weight @ first.bias + second.bias
+
+
+@exercise("03.6", 3, collapse)
+def _(function):
+    """Right: 8,321 parameters can say no more than 64."""
     torch.manual_seed(0)
     net = LearnedAmplifier("histogram")
     with torch.no_grad():
@@ -89,16 +98,14 @@ def collapse(function) -> None:
             they should have 63 and 1. Multiply the two matrices in the order in which they act."""
         wrong = (shares @ v.flatten() + c.flatten()) - truth
     off = wrong.abs().max()
-    assert off < 1e-3 or wrong.std() > 1e-3, f"""v is right, c is off by {off:.3g}: the first layer
-        has a bias too, and the second one multiplies it."""
+    assert off < 1e-3 or not wrong.std() < 1e-3, f"""v is right, c is off by {off:.3g}: the first
+        layer has a bias too, and the second one multiplies it."""
     assert off < 1e-3, f"""On random histograms you are off by up to {off:.3g}. Write out
         W2 (W1 h + b1) + b2 and collect what stands before h."""
-    parameters = sum(p.numel() for p in net.parameters())
-    print(f"Right: {parameters:,} parameters can say no more than {v.numel() + c.numel()}.")
 
 
-def your_amplifier(function) -> None:
-    """Exercise 03/7.1: function(x) -> a factor that scales with the light and ignores lamps."""
+@exercise("03.7", 2, lambda x: 0.18 / float(x[x < 1].mean(dtype=np.float64)))
+def your_amplifier(function):
     light = np.random.default_rng(0).beta(1.2, 5, (200, 300))  # a street in daylight
     camera = noise.SONY_A7S2
 
@@ -119,4 +126,4 @@ def your_amplifier(function) -> None:
         a, b = factors[40], float(function(seen(40, lamp)))
         assert near(b, a, 0.15), f"""A lamp on {lamp:.0%} of the picture moves your factor from
             {a:.3g} to {b:.3g}. What do you know about the pixels of a lamp before you average?"""
-    print(f"Right: with a quarter of the light {times:.1f} times the factor, and no lamp moves it.")
+    return f"Right: with a quarter of the light {times:.1f} times the factor; no lamp moves it."

@@ -1,78 +1,84 @@
-"""Checks of notebook 06."""
+"""Exercises of notebook 06."""
 
 import math
 
-from .common import Judge
+from .common import exercise
+
+_LIGHTS = [(0.3, 0.3, 0.1), (0.35, 0.3, 0.1), (0.2, 0.3, 0.1), (0.5, 0.2, 0.2)]
 
 
-def mean_of_bits(function) -> None:
-    """Exercise 06/1.1: function(x, t, sigma) -> expected value of sign(x + noise - t)."""
-    for x, t, sigma in ((0.3, 0.3, 0.1), (0.35, 0.3, 0.1), (0.2, 0.3, 0.1), (0.5, 0.2, 0.2)):
-        u = (x - t) / sigma
-        truth = math.erf(u / 2**0.5)
-        hint = Judge(function, (x, t, sigma), truth, relative=0, absolute=0.01)
-        hint[x - t] = "That is how far the light is from the threshold. How large is the noise?"
-        hint[u] = "Linear near the threshold, but never above 1: which probability bends like that?"
-        hint[(1 + truth) / 2] = "So often the bit is +1. Otherwise it is -1, not 0."
-        hint[math.erf(u)] = "Nearly: look up again what erf(u) counts, and mind the root of 2."
-        hint[...] = f"It is {truth:.3f}. How probable is +1, how probable -1?"
-    print("Right: straight near the threshold, flat far from it. Noise turns a step into a slope.")
+@exercise("06.1", 2, lambda x, t, s: math.erf((x - t) / s / 2**0.5), _LIGHTS, absolute=0.01)
+def mean_of_bits(answer, truth, x, t, sigma):
+    """Right: straight near the threshold, flat far from it. Noise turns a step into a slope."""
+    u = (x - t) / sigma
+    yield x - t, "That is how far the light is from the threshold. How large is the noise?"
+    yield u, "Linear near the threshold, but never above 1: which probability bends like that?"
+    yield (1 + math.erf(u / 2**0.5)) / 2, "So often the bit is +1. Otherwise it is -1, not 0."
+    yield math.erf(u), "Nearly: look up again what erf(u) counts, and mind the root of 2."
+    yield True, "How probable is +1, how probable -1? The mean is their difference."
 
 
-def steps_until_flip(function) -> None:
-    """Exercise 06/2.1: function(w, lr, gradient) -> steps of Adam until w changes its sign."""
-    for w, lr, gradient in ((0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)):
-        truth = math.floor(w / lr) + 1
-        hint = Judge(function, (w, lr, gradient), truth, absolute=1 + 0.02 * truth)
-        hint[w / (lr * gradient)] = "So it is with plain gradient descent. Adam divides by a root."
-        hint[...] = f"Adam takes {truth} steps. How far does one of them go?"
-    print("Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip.")
+_STEPS = [(0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)]
 
 
-def share_at_border(function) -> None:
-    """Exercise 06/4.1: function(h, w, kernel) -> share of outputs that the padding can change."""
-    for h, w, kernel in ((128, 128, 3), (16, 16, 5), (6, 9, 5), (8, 8, 1), (3, 4, 5), (3, 3, 5)):
-        r = kernel // 2
-        truth = 1 - max(h - 2 * r, 0) * max(w - 2 * r, 0) / (h * w)
-        inside = 1 - (h - 2 * r) * (w - 2 * r) / (h * w)
-        hint = Judge(function, (h, w, kernel), truth, relative=0)
-        hint[1 - truth] = "That is the share that never sees the border; we ask for the other."
-        hint[2 * r * (h + w) / (h * w)] = "You have counted the corners twice."
-        hint[100 * truth] = "As a share between 0 and 1, please."
-        hint[inside] = "The kernel is larger than the frame: there are not fewer than none inside."
-        hint[1 - (h - r) * max(w - r, 0) / (h * w)] = "There is a border on both sides."
-        hint[...] = "How many rows and columns have a window that lies inside?"
-    print(f"Right: at 16 x 16 with 5x5 kernels, {1 - (12 / 16) ** 2:.0%} of all outputs.")
+@exercise("06.2", 1, lambda w, lr, g: math.floor(w / lr) + 1, _STEPS, relative=0.02, absolute=1.5)
+def steps_until_flip(answer, truth, w, lr, gradient):
+    """Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip."""
+    plain = "So it is with plain gradient descent. Adam divides by a root."
+    yield w / (lr * gradient), plain
+    yield True, "How far does one step of Adam go, if the gradient is the same each time?"
 
 
-def pixels_seen(function) -> None:
-    """Exercise 06/6.1: function(attention, kernel, h, w) -> input pixels that an output sees."""
-    for attention, kernel, h, w in ((False, 3, 9, 11), (False, 5, 12, 9), (True, 3, 9, 11)):
-        truth = h * w if attention else kernel**2
-        hint = Judge(function, (attention, kernel, h, w), truth, relative=0)
-        hint[kernel**2] = "That is the window. But s goes into every output: from which pixels?"
-        hint[...] = f"Change one pixel after the other: {truth} of them change the middle."
-    print("Right: with attention every pixel sees the whole frame; tiles are never quite that.")
+def share_at_border(h, w, kernel):
+    r = kernel // 2
+    return 1 - max(h - 2 * r, 0) * max(w - 2 * r, 0) / (h * w)
 
 
-def expected_flips(function) -> None:
-    """Exercise 06/8.1: function(n, density, d) -> expected number of signs that differ."""
+_FRAMES = [(128, 128, 3), (16, 16, 5), (6, 9, 5), (8, 8, 1), (3, 4, 5), (3, 3, 5)]
+
+
+@exercise("06.3", 2, share_at_border, _FRAMES)
+def _(answer, truth, h, w, kernel):
+    """Right: at 16 x 16 with 5x5 kernels, 44% of all outputs."""
+    r, truth = kernel // 2, truth
+    yield 1 - truth, "That is the share that never sees the border; we ask for the other."
+    yield 2 * r * (h + w) / (h * w), "You have counted the corners twice."
+    yield 100 * truth, "As a share between 0 and 1, please."
+    inside = 1 - (h - 2 * r) * (w - 2 * r) / (h * w)
+    yield inside, "The kernel is larger than the frame: there are not fewer than none inside."
+    yield 1 - (h - r) * max(w - r, 0) / (h * w), "There is a border on both sides."
+    yield True, "How many rows and columns have a window that lies inside?"
+
+
+_BLOCKS = [(False, 3, 9, 11), (False, 5, 12, 9), (True, 3, 9, 11)]
+
+
+@exercise("06.4", 1, lambda attention, kernel, h, w: h * w if attention else kernel**2, _BLOCKS)
+def pixels_seen(answer, truth, attention, kernel, h, w):
+    """Right: with attention every pixel sees the whole frame; tiles are never quite that."""
+    yield kernel**2, "That is the window. But s goes into every output: from which pixels?"
+    yield True, "Change one pixel after the other: which of them change the one in the middle?"
+
+
+def _decisions():
     for n, sigma, d in ((2_000_000, 1.0, 0.01), (2_000_000, 0.5, 0.004)):
-        density = 1 / (sigma * (2 * math.pi) ** 0.5)
-        truth = n * density * d
-        hint = Judge(function, (n, density, d), truth, relative=0.05)
-        hint[2 * truth] = "Twice as many as there are: half of them are pushed away from zero."
-        hint[...] = f"Of {n:,} about {truth:,.0f} change. In an interval of which length?"
-    print("Right: the number of decisions counts, and so the size of the frame. One is enough.")
+        yield n, 1 / (sigma * (2 * math.pi) ** 0.5), d
 
 
-def times_cheaper_with_bits(function) -> None:
-    """Exercise 06/9.1: function(macs, binary_macs) -> real cost over cost with bits at 1/64."""
-    for macs, bits in ((1000, 990), (100, 0)):
-        ops, share = macs - bits + bits / 64, bits / macs
-        hint = Judge(function, (macs, bits), macs / ops, relative=1e-6)
-        hint[64 * share] = f"The rest does not vanish: what do the other {1 - share:.1%} cost?"
-        hint[64] = "That holds for the bits alone."
-        hint[ops / macs] = "That is upside down. It is the old cost over the new one."
-        hint[...] = "Old cost: all MACs. New cost: real ones as before, bits at 1/64."
-    print("Right. Amdahl's law: what is left real sets the price.")
+@exercise("06.5", 2, lambda n, density, d: n * density * d, _decisions, relative=0.05)
+def expected_flips(answer, truth, n, density, d):
+    """Right: the number of decisions counts, and so the size of the frame. One is enough."""
+    twice = 2 * truth
+    yield twice, "Twice as many as there are: half of them are pushed away from zero."
+    yield True, "A sign changes where z lies close enough to zero: in an interval of which length?"
+
+
+@exercise("06.6", 1, lambda macs, bits: macs / (macs - bits + bits / 64), [(1000, 990), (100, 0)])
+def times_cheaper_with_bits(answer, truth, macs, binary_macs):
+    """Right. Amdahl's law: what is left real sets the price."""
+    share = binary_macs / macs
+    yield 64 * share, f"The rest does not vanish: what do the other {1 - share:.1%} cost?"
+    yield 64, "That holds for the bits alone."
+    upside_down = 1 / truth
+    yield upside_down, "That is upside down. It is the old cost over the new one."
+    yield True, "Old cost: all MACs. New cost: real ones as before, bits at 1/64."

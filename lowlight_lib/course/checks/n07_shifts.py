@@ -1,72 +1,71 @@
-"""Checks of notebook 07."""
+"""Exercises of notebook 07."""
 
 import numpy as np
-import torch
 
-from ...blocks.shift import OFFSETS, spatial_shift
-from .common import ANY, Judge, answer_of
-
-
-def steps_needed(function) -> None:
-    """Exercise 07/1.1: function(frames) -> shift steps until every frame has heard of all."""
-    for frames in (3, 5, 4, 8):
-        hint = Judge(function, (frames,), frames - 1, relative=0)
-        hint[frames] = "After *no* step a frame knows one frame: itself."
-        hint[frames // 2] = "A step is a forward or a reverse shift: news from one side at a time."
-        hint[...] = "Write down whom frame 1 knows after each step: how many more each time?"
-    print("Right: one more frame with each step. A window of three needs two, and gets two.")
+from ...blocks.shift import OFFSETS
+from .common import ANY, answer_of, exercise
 
 
-def guess_for(function) -> None:
-    """Exercise 07/2.1: function(dy, dx) -> number of the nearest guess, -1 for the unmoved copy."""
-
-    def nearest(dy, dx):  # the unmoved copy first: number -1
-        return int(np.square(np.array([(0, 0), *OFFSETS]) - (dy, dx)).sum(1).argmin()) - 1
-
-    for dy, dx in ((-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)):
-        truth = nearest(dy, dx)
-        rule = "Round each direction to a multiple of 4, and look the pair up, numbered row by row."
-        if truth < 0:
-            rule = "Is the copy that nobody has moved not nearer? It is there, too: call it -1."
-        try:
-            hint = Judge(function, (dy, dx), truth, relative=0)
-        except ValueError as e:  # (0, 0) looked up among the offsets
-            assert truth >= 0, f"For ({dy}, {dx}) your function fails: {e}. {rule}"
-            raise
-        hint[nearest(-dy, -dx)] = "That copy moves the other way: against what went from here."
-        hint[nearest(dx, dy)] = "You took down for right: an offset's first number is the row."
-        hint[truth + 1 if truth >= 12 else ANY] = "Nearly: (0, 0) has no place among the numbers."
-        hint[...] = rule
-    print("Right: whatever moves by up to ten pixels has a guess within two of it.")
+@exercise("07.1", 1, lambda frames: frames - 1, [3, 5, 4, 8])
+def steps_needed(answer, truth, frames):
+    """Right: one more frame with each step. A window of three needs two, and gets two."""
+    yield frames, "After *no* step a frame knows one frame: itself."
+    yield frames // 2, "A step is a forward or a reverse shift: news from one side at a time."
+    yield True, "Write down whom frame 1 knows after each step: how many more each time?"
 
 
-def share_covered(function) -> None:
-    """Exercise 07/2.2: function(reach) -> share of motions up to 10 that a copy comes near."""
-
-    motions, copies = np.arange(-10, 11), np.arange(-8, 9, 4)[:, None]
-    for reach in (1, 2, 0):
-        one_way = (np.abs(motions - copies) <= reach).any(0).mean()
-        hint = Judge(function, (reach,), one_way**2, relative=1e-3)
-        hint[one_way] = "That is the share along one direction. Both have to fit at once."
-        moved_only = one_way**2 - ((2 * reach + 1) / motions.size) ** 2
-        hint[moved_only] = "Those are the 24 moved copies. The unmoved one counts, too."
-        hint[...] = f"""Along one direction cross out, of 21 motions from -10 to 10, what lies
-            within {reach} of -8, -4, 0, 4, 8; then both directions."""
-    print("Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half.")
+def guess_for(dy, dx):
+    nearest = (4 * round(dy / 4), 4 * round(dx / 4))
+    return OFFSETS.index(nearest) if nearest in OFFSETS else -1
 
 
-def where_it_goes(function) -> None:
-    """Exercise 07/4.1: function(frame, channel, row, column) -> where the light comes out."""
-    size = (3, 24, 40, 40)
-    rng = np.random.default_rng(0)
+_MOTIONS = [(-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)]
+
+
+@exercise("07.2", 2, guess_for, _MOTIONS)
+def _(answer, truth, dy, dx):
+    """Right: whatever moves by up to ten pixels has a guess within two of it."""
+    unmoved = "Is the copy that nobody has moved not nearer? It has no number: call it -1."
+    yield ValueError, f"{unmoved if truth < 0 else 'Is what you look up among the OFFSETS?'}"
+    other_way = "That copy moves the other way: against what went from here."
+    yield guess_for(-dy, -dx), other_way
+    yield guess_for(dx, dy), "You took down for right: an offset's first number is the row."
+    yield truth + 1 if truth >= 12 else ANY, "Nearly: (0, 0) has no place among the numbers."
+    yield truth < 0, unmoved
+    yield True, "Round each direction to a multiple of 4; look the pair up, numbered row by row."
+
+
+def share_covered(reach):
+    near = [any(abs(m - copy) <= reach for copy in range(-8, 9, 4)) for m in range(-10, 11)]
+    return (sum(near) / len(near)) ** 2  # both directions have to fit
+
+
+@exercise("07.3", 2, share_covered, [1, 2, 0])
+def _(answer, truth, reach):
+    """Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half."""
+    yield truth**0.5, "That is the share along one direction. Both have to fit at once."
+    moved_only = truth - ((2 * reach + 1) / 21) ** 2
+    yield moved_only, "Those are the 24 moved copies. The unmoved one counts, too."
+    line = f"Along one direction cross out what lies within {reach} of -8, -4, 0, 4, 8."
+    yield True, f"{line} How many of the 21 motions is that? Then both directions."
+
+
+def where_it_goes(frame, channel, row, column):
+    down = (8, 4, 0)[frame]
+    if channel + 8 >= 24 or row + down >= 40:
+        return None
+    return frame, channel + 8, row + down, column
+
+
+@exercise("07.4", 3, where_it_goes)
+def _(function):
+    """Right, for all 85 probes: you have found which axis it takes for which."""
+    size, rng = (3, 24, 40, 40), np.random.default_rng(0)
     probes = [(t, 5, 20, 20) for t in range(3)] + [(1, c, 10, 30) for c in range(24)]
     probes += [(t, 2, r, 7) for t in range(3) for r in (0, 31, 32, 35, 36, 39)]
     probes += [tuple(int(n) for n in rng.integers(size)) for _ in range(40)]
     for probe in probes:
-        x = torch.zeros(1, *size)
-        x[(0, *probe)] = 1
-        truth = next(iter(spatial_shift(x, "released")[0].nonzero().tolist()), None)
-        answer = function(*probe)
+        truth, answer = where_it_goes(*probe), function(*probe)
         start = "Frame {}, channel {}, row {}, column {}".format(*probe)
         if answer is None:
             assert truth is None, f"{start}: you say nothing comes out, but something does."
@@ -76,7 +75,6 @@ def where_it_goes(function) -> None:
         assert len(answer) == 4, f"{start}: Four numbers, please: frame, channel, row, column."
         off = [n for n, a, b in zip(_PROBE, answer, truth, strict=True) if a != b]
         assert not off, f"{start}: not {answer}. Wrong: {' and '.join(off)}. {_PROBE[off[0]]}"
-    print(f"Right, for all {len(probes)} probes: you have found which axis it takes for which.")
 
 
 _PROBE = {
@@ -87,35 +85,58 @@ _PROBE = {
 }
 
 
-def share_lost(function) -> None:
-    """Exercise 07/4.2: function(channels, height) -> share of the numbers that come out nowhere."""
-    for channels, height in ((24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)):
-        kept = spatial_shift(torch.ones(1, 3, channels, height, 3), "released").mean().item()
-        lost = min(8 / channels, 1)
-        hint = Judge(function, (channels, height), 1 - kept, relative=1e-3, absolute=1e-6)
-        hint[kept] = "That is the share that survives."
-        hint[lost] = "So much is lost to the channels. And what falls out of the bottom?"
-        added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
-        hint[added] = "Added up, what is lost twice counts twice. Multiply what survives."
-        hint[...] = "All channels but 8, all rows but 8, 4 and 0 survive: average over the frames."
-    print("Right: a third of the channels, and more the smaller the frames. Of 8 channels: all.")
+def share_lost(channels, height):
+    kept_channels = max(channels - 8, 0) / channels
+    kept_rows = [max(height - down, 0) / height for down in (8, 4, 0)]
+    return 1 - kept_channels * sum(kept_rows) / 3
 
 
-def stream(function, extract, align, reconstruct) -> None:
-    """Exercise 07/5.1: function(frames) -> iterator over finished frames, two frames late."""
+_SIZES = [(24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)]
+
+
+@exercise("07.5", 2, share_lost, _SIZES, absolute=1e-6)
+def _(answer, truth, channels, height):
+    """Right: a third of the channels, and more the smaller the frames. Of 8 channels: all."""
+    lost = min(8 / channels, 1)
+    yield 1 - truth, "That is the share that survives."
+    yield lost, "So much is lost to the channels. And what falls out of the bottom?"
+    added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
+    yield added, "Added up, what is lost twice counts twice. Multiply what survives."
+    yield True, "All channels but 8, all rows but 8, 4 and 0 survive: average over the frames."
+
+
+def stream(frames, extract, align, reconstruct):
+    waiting, window = [], []  # (frame, what extract made of it) not finished yet; their features
+    for frame in frames:
+        waiting.append((frame, extract(frame)))
+        window.append(waiting[-1][1])
+        if len(window) == 3:
+            done, *window = align(*window)
+            yield reconstruct(*waiting.pop(0), done)
+    for of_one, done in zip(waiting, window, strict=True):  # the camera has stopped
+        yield reconstruct(*of_one, done)
+
+
+def _align(*window):
+    return [0.5 * feature + 0.5 * sum(window) / 3 for feature in window]
+
+
+def _reconstruct(frame, deep, aligned):
+    return frame + 0.5 * deep + 0.25 * aligned
+
+
+@exercise("07.6", 3, stream)
+def _(function):
+    """Right: equal to the clip form, two frames late, whatever the length."""
     for n in (3, 4, 7):
         frames = np.random.default_rng(n).random((n, 2))
-        deep = [extract(f) for f in frames]
-        window, aligned = deep[:2], []
-        for new in deep[2:]:
-            done, *window = align(*window, new)
-            aligned.append(done)
-        aligned += window
-        truth = [reconstruct(*v) for v in zip(frames, deep, aligned, strict=True)]
+        stages = np.tanh, _align, _reconstruct
+        deep, truth = np.tanh(frames), list(stream(frames, *stages))
         taken, taken_at, outputs = [], [], []
-        for y in answer_of(function, (taken.append(f) or f for f in frames)):
+        for y in answer_of(function, (taken.append(f) or f for f in frames), *stages):
             taken_at.append(len(taken))
             outputs.append(np.asarray(y, float))
+            assert len(outputs) <= 2 * n, f"A video of {n} frames, and yours has no end."
         clip = f"A video of {n} frames:"
         assert len(outputs) != n - 2, f"""{clip} the last two are missing. When the camera stops,
             who brings out what is still in the window?"""
@@ -126,11 +147,11 @@ def stream(function, extract, align, reconstruct) -> None:
             if np.allclose(y, right):
                 continue
             wrong = f"{clip} output {i} is off by {np.abs(y - right).max():.2g}."
-            late = any(np.allclose(y, reconstruct(f, deep[i], aligned[i])) for f in frames)
+            aligned = (right - _reconstruct(frames[i], deep[i], 0)) / 0.25
+            late = any(np.allclose(y, _reconstruct(f, deep[i], aligned)) for f in frames)
             assert not late, f"{wrong} Its features are right, but added to another frame."
             assert i == 0, f"""{wrong} Output 0 is right. `reconstruct` wants what `extract` made of
                 the second frame, not what has been through `align` already."""
             raise AssertionError(f"{wrong} Compare it with the clip form, line by line.")
         assert all(t <= i + 3 for i, t in enumerate(taken_at)), f"""{clip} right numbers, but too
             late: output 0 came after {taken_at[0]} frames, and can come with the third."""
-    print("Right: equal to the clip form, two frames late, whatever the length.")

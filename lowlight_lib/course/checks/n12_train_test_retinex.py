@@ -1,8 +1,8 @@
-"""Checks of notebook 12."""
+"""Exercises of notebook 12."""
 
 import numpy as np
 
-from .common import ANY, Judge, answer_of
+from .common import ANY, answer_of, exercise
 
 
 class _Counting:
@@ -18,8 +18,15 @@ class _Counting:
         return getattr(self.rng, name)
 
 
-def draw_two(function) -> None:
-    """Exercise 12.1: function(rng, n) -> two different numbers below n; ValueError under two."""
+def draw_two(rng, n):
+    if n < 2:
+        raise ValueError(f"a pair needs two pictures, and here is {n}")
+    return rng.choice(n, 2, replace=False)
+
+
+@exercise("12.1", 2, draw_two)
+def _(function):
+    """Right: two different ones in either order, and a lonely picture is an error at once."""
     for n in (2, 3, 5):
         seen = set()
         for seed in range(300):
@@ -36,54 +43,53 @@ def draw_two(function) -> None:
         except ValueError:
             continue
         raise AssertionError(f"From a folder of {n} you return {got}. Say that it cannot be.")
-    print("Right: two different ones in either order, and a lonely picture is an error at once.")
 
 
-def teachers(function) -> None:
-    """Exercise 12.2: function(symmetric) -> which of "L2", "R2", "X2" the loss depends on."""
+def teachers(symmetric):
+    return {"L2", "R2", "X2"} if symmetric else {"R2"}
+
+
+@exercise("12.2", 1, teachers)
+def _(function):
+    """Right: as released, the second exposure teaches through its reflectance alone."""
     for symmetric, form in ((False, "released"), (True, "symmetric")):
-        truth = {"L2", "R2", "X2"} if symmetric else {"R2"}
-        answer = set(answer_of(function, symmetric))
+        answer = {str(name) for name in answer_of(function, symmetric)}
         assert answer <= {"L2", "R2", "X2"}, f"{sorted(answer)}: use the names L2, R2 and X2."
         said = f"The {form} loss: it is not {sorted(answer)}."
-        assert answer == truth, f"{said} Write down C, Rl and P, and underline every 2."
-    print("Right: as released, the second exposure teaches through its reflectance alone.")
+        assert answer == teachers(symmetric), f"{said} Write down C, Rl and P, underline every 2."
 
 
-def gamma_for(function) -> None:
-    """Exercise 12.3: function(light, wanted) -> gamma with light ** gamma == wanted."""
-    for light, wanted in ((0.1, 0.6), (0.02, 0.5), (0.3, 0.3), (0.5, 1.0)):
-        truth = np.log(wanted) / np.log(light)
-        hint = Judge(function, (light, wanted), truth)
-        hint[1 / truth if truth else ANY] = "That is upside down: which logarithm is the larger?"
-        hint[...] = "Take the logarithm of both sides of light ** gamma = wanted."
-    print("Right. And gamma 0 makes any light 1: the reflectance alone.")
+_WANTED = [(0.1, 0.6), (0.02, 0.5), (0.3, 0.3), (0.5, 1.0)]
 
 
-def matched_distance(function) -> None:
-    """Exercise 12.4: function(a, b) -> RMS difference of two pictures divided by their means."""
+@exercise("12.3", 1, lambda light, wanted: np.log(wanted) / np.log(light), _WANTED)
+def gamma_for(answer, truth, light, wanted):
+    """Right. And gamma 0 makes any light 1: the reflectance alone."""
+    yield 1 / truth if truth else ANY, "That is upside down: which logarithm is the larger?"
+    yield True, "Take the logarithm of both sides of light ** gamma = wanted."
 
-    def rms(difference):
-        return np.sqrt(np.mean(difference**2))
 
+def _pairs():
     a, other = np.random.default_rng(0).random((2, 9, 8, 3)) + 0.1
-    for b in (0.1 * other, 3 * a):
-        truth = rms(a / a.mean() - b / b.mean())
-        hint = Judge(function, (a, b), truth, relative=1e-6)
-        hint[rms(a - b)] = "It changes though no photon has moved: divide each by its mean first."
-        hint[rms(a / a.mean() - b)] = "You divide only one. Make b ten times darker: it changes."
-        hint[truth**2] = "That is the mean square; take its root."
-        hint[...] = f"It should be {truth:.4f}: the root of the mean square, one mean a picture."
-    print("Right: 0 for two exposures without noise, and it does not matter which is darker.")
+    return [(a, 0.1 * other), (a, 3 * a)]
 
 
-def best_x(function) -> None:
-    """Exercise 12.5: function(image, product, weight) -> X that minimises two squared errors."""
-    for image, product, weight in ((0.4, 0.2, 1.0), (0.1, 0.3, 500.0), (0.1, 0.3, 5.0)):
-        truth = (weight * image + product) / (weight + 1)
-        hint = Judge(function, (image, product, weight), truth, relative=1e-6)
-        swapped = (image + weight * product) / (weight + 1)
-        hint[swapped] = "You gave the weight to the product. It multiplies (image - X)^2."
-        hint[...] = "Where is the slope of weight (image - X)^2 + (product - X)^2 zero?"
-    far = [100 * abs((w * 0.1 + 0.3) / (w + 1) - 0.1) for w in (500, 5)]
-    print(f"Right: X is off by {far[0]:.2f} % of full scale with 500, by {far[1]:.1f} % with 5.")
+@exercise("12.4", 2, lambda a, b: np.std(a / a.mean() - b / b.mean()), _pairs)
+def matched_distance(answer, truth, a, b):
+    """Right: 0 for two exposures without noise, and it does not matter which is darker."""
+    plain, one = (np.sqrt(np.mean((c - b) ** 2)) for c in (a, a / a.mean()))
+    yield plain, "It changes though no photon has moved: divide each by its mean first."
+    yield one, "You divide only one. Make b ten times darker: it changes."
+    yield truth**2, "That is the mean square; take its root."
+    yield True, "The root of the mean square of a difference, with one mean for each whole picture."
+
+
+_CASES = [(0.4, 0.2, 1.0), (0.1, 0.3, 500.0), (0.1, 0.3, 5.0)]
+
+
+@exercise("12.5", 2, lambda image, product, w: (w * image + product) / (w + 1), _CASES)
+def best_x(answer, truth, image, product, weight):
+    """Right: X is off by 0.04 % of full scale with 500, by 3.3 % with 5."""
+    swapped = (image + weight * product) / (weight + 1)
+    yield swapped, "You gave the weight to the product. It multiplies (image - X)^2."
+    yield True, "Where is the slope of weight (image - X)^2 + (product - X)^2 zero?"

@@ -1,11 +1,17 @@
-"""Checks of notebook 14."""
+"""Exercises of notebook 14."""
 
 import numpy as np
 
-from ..scoreboard import pareto_front
-from .common import Judge, answer_of
+from .common import answer_of, exercise
 
 _WORDS = ("no", "yes")
+
+
+def same_race(a, b):
+    keys = ("dataset", "split", "camera", "amplification", "m", "match_colour", "levels")
+    pictures = [sorted(i["name"] for i in row["per_image"]) for row in (a, b)]
+    same = all(a.get(k) == b.get(k) for k in (*keys, "protocol"))
+    return same and pictures[0] == pictures[1]
 
 
 def _row(**other) -> dict:
@@ -16,48 +22,55 @@ def _row(**other) -> dict:
     return row | other
 
 
-def same_race(function) -> None:
-    """Exercise 14/1.1: function(a, b) -> whether two rows of results.json may be compared."""
+@exercise("14.1", 2, same_race)
+def _(function):
+    """Right: same pictures, same knowledge, same ruler. Only then is a difference one."""
     ours = _row()
     others = [{"name": f"{i}", "psnr": 20.0} for i in (7, 8, 9)]
     cases = (
-        (_row(model="sid", psnr=19.0, seconds_train=9.0), True, "another system is the point"),
-        (_row(dataset="lol"), False, "two data sets are two questions"),
-        (_row(split="train"), False, "on its own training pictures everybody shines"),
-        (_row(protocol="truncate"), False, "two protocols round differently"),
-        (_row(amplification="auto"), False, "one is told the exposure ratio, the other guesses it"),
-        (_row(camera="NIKON D850"), False, "the names are the same, the cameras are not"),
-        (_row(match_colour=True), False, "one was given the colours of its training"),
-        (_row(per_image=others), False, "as many pictures, but other ones"),
-        (_row(per_image=ours["per_image"][::-1]), True, "the order of the pictures is no matter"),
+        (_row(model="sid", psnr=19.0, seconds_train=9.0), "another system is the point"),
+        (_row(dataset="lol"), "two data sets are two questions"),
+        (_row(split="train"), "on its own training pictures everybody shines"),
+        (_row(protocol="truncate"), "two protocols round differently"),
+        (_row(amplification="auto"), "one is told the exposure ratio, the other guesses it"),
+        (_row(camera="NIKON D850"), "the names are the same, the cameras are not"),
+        (_row(match_colour=True), "one was given the colours of its training"),
+        (_row(per_image=others), "as many pictures, but other ones"),
+        (_row(per_image=ours["per_image"][::-1]), "the order of the pictures is no matter"),
     )
-    for other, truth, why in cases:
+    for other, why in cases:
         for a, b in ((ours, other), (other, ours)):
-            answer = bool(answer_of(function, a, b))
-            assert answer == truth, f"The answer is {_WORDS[truth]}: {why}."
-    print("Right: same pictures, same knowledge, same ruler. Only then is a difference one.")
+            truth = same_race(a, b)
+            fits = bool(answer_of(function, a, b)) == truth
+            assert fits, f"The answer is {_WORDS[truth]}: {why}."
 
 
-def error_of_difference(function) -> None:
-    """Exercise 14/3.1: function(a, b) -> standard error of the mean difference."""
+def _scores():
     rng = np.random.default_rng(0)
     for n in (5, 12):
         b = rng.normal(20, 4, n)
-        a = b + rng.normal(1, 0.5, n)
-        spread = np.std(a - b, ddof=1)
-        hint = Judge(function, (a.copy(), b.copy()), spread / np.sqrt(n))
-        apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / n)
-        hint[apart] = "So it would be if the two had been tested on different pictures."
-        hint[spread] = "That is the spread of one picture's difference; the mean of n is steadier."
-        hint[np.std(a - b) / np.sqrt(n)] = "Your mean came from these n as well: ddof=1."
-        hint[...] = "Subtract first: each picture is its own control. Then its error."
-    print("Right: what all pictures have in common, easy or hard, drops out of the difference.")
+        yield b + rng.normal(1, 0.5, n), b
 
 
-def beats(function) -> None:
-    """Exercise 14/5.1: function(a, b) -> whether choice a, (cost, quality), makes b pointless."""
+@exercise("14.2", 2, lambda a, b: np.std(a - b, ddof=1) / np.sqrt(len(a)), _scores)
+def error_of_difference(answer, truth, a, b):
+    """Right: what all pictures have in common, easy or hard, drops out of the difference."""
+    apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / len(a))
+    yield apart, "So it would be if the two had been tested on different pictures."
+    spread = np.std(a - b, ddof=1)
+    yield spread, "That is the spread of one picture's difference; the mean of n is steadier."
+    yield np.std(a - b) / np.sqrt(len(a)), "Your mean came from these n as well: ddof=1."
+    yield True, "Subtract first: each picture is its own control. Then its error."
+
+
+def beats(a, b):
+    return a[0] <= b[0] and a[1] >= b[1] and a != b
+
+
+@exercise("14.3", 1, beats)
+def _(function):
+    """Right: no worse in both, better in one."""
     for a, b in np.random.default_rng(1).integers(0, 3, (200, 2, 2)).tolist():
-        truth = not pareto_front(*zip(a, b, strict=True))[1]
         answer = bool(answer_of(function, tuple(a), tuple(b)))
         hint = "Less cost is better, more quality is better."
         if a == b:
@@ -66,12 +79,17 @@ def beats(function) -> None:
             hint = "A tie in one of the two is no excuse: the other decides."
         elif (a[0] < b[0]) == (a[1] < b[1]):
             hint = "Each is better at something: then neither beats the other."
-        assert answer == truth, f"{a} against {b}: you say {_WORDS[answer]}. {hint}"
-    print("Right: no worse in both, better in one.")
+        assert answer == beats(a, b), f"{a} against {b}: you say {_WORDS[answer]}. {hint}"
 
 
-def choose(function) -> None:
-    """Exercise 14/5.2: function(rows, seconds, mib) -> the best row within both, or None."""
+def choose(rows, seconds, mib):
+    fit = [r for r in rows if r["s_per_mp"] <= seconds and r["mib"] is not None and r["mib"] <= mib]
+    return max(fit, key=lambda r: r["psnr"], default=None)
+
+
+@exercise("14.4", 2, choose)
+def _(function):
+    """Right: first what is affordable, then the best of it; and sometimes nothing."""
     rng = np.random.default_rng(2)
     for n in (6, 6, 1, 1, 0):
         rows = [
@@ -83,21 +101,18 @@ def choose(function) -> None:
             if rows and rng.random() < 0.3:
                 seconds = rows[0]["s_per_mp"]  # just within
             _one_choice(function, rows, seconds, mib)
-    print("Right: first what is affordable, then the best of it; and sometimes nothing.")
 
 
 def _one_choice(function, rows, seconds, mib):
-    fit = [r for r in rows if r["s_per_mp"] <= seconds and (r["mib"] or np.inf) <= mib]
-    truth = max(fit, key=lambda r: r["psnr"], default=None)
     answer = function([dict(r) for r in rows], seconds, mib)
-    if answer == truth:
+    if answer == choose(rows, seconds, mib):
         return
     hint = "Best is the highest psnr."
     if answer is None:
         hint = "Something fits (at most: the limit itself will do). Is there a `return`?"
-    elif answer in rows and answer not in fit:
+    elif answer in rows and choose([answer], seconds, mib) is None:
         hint = "Your choice needs more time or memory than there is. If nothing fits: None."
         if answer["mib"] is None:
             hint = "Your choice's memory was never measured: it promises nothing."
     budget = f"{len(rows)} rows, at most {seconds:.1f} s and {mib:.0f} MiB"
-    raise AssertionError(f"{budget}: not {answer}. {hint}")
+    raise AssertionError(f"{budget}: not {str(answer)[:80]}. {hint}")
