@@ -8,7 +8,7 @@ from ..errors import DataError, OptionError, OutputError
 from ..io.files import atomic_write
 from .plan import find_notebooks
 
-_BADGE = re.compile(r"\[!\[Open in Colab\]\(([^)]*)\)\]\([^)]*\)\n*")
+_LINK = re.compile(r"\[(!\[)?Open in Colab\](\([^)]*\)\])?\([^)]*\)\n*")  # or a badge
 _GITHUB = re.compile(r"https://github\.com/([^/]+/[^/]+)/(?:tree|blob)/(.+?)/?")
 
 
@@ -16,9 +16,9 @@ def student_copies(notebooks_dir, out, force=False, colab=None) -> list[Path]:
     """Write the notebooks of a folder (None: found as by `run_course`) without solutions and
     outputs to the folder `out`, for students to fill in; with `force` over copies that are there.
 
-    Their Colab badge would open the solutions, and is left out; where `colab` is the address of the
-    folder on GitHub that the copies will be in (https://github.com/YOU/CLASS/tree/main/week1), it
-    opens them there. Returns the paths written. OutputError: a copy is there, or `out` is the
+    Their link to Colab would open the solutions, and is left out; where `colab` is the address of
+    the folder on GitHub that the copies will be in (https://github.com/YOU/CLASS/tree/main/week1),
+    it opens them there. Returns the paths written. OutputError: a copy is there, or `out` is the
     course itself. DataError: a file is no notebook. OptionError: no such address.
     """
     address = _GITHUB.fullmatch(colab or "")
@@ -61,7 +61,7 @@ def _copy(notebook, link):
     for cell in cells:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
-    badge = f"[![Open in Colab](\\1)]({link})\n\n" if link else ""
-    cells[0]["source"] = _BADGE.sub(badge, cells[0]["source"])
+    shown = f"[Open in Colab]({link})\n\n" if link else ""
+    cells[0]["source"] = _LINK.sub(lambda _: shown, cells[0]["source"])
     kept = {k: v for k, v in notebook["metadata"].items() if k not in ("widgets", "papermill")}
     return notebook | {"cells": cells, "metadata": kept}
