@@ -32,7 +32,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 help:
 	@echo "make reproduce   install, make the mini data, run the course into runs/latest/"
-	@echo "                 PROFILE=smoke|course|paper|released   ONLY=10   DATA=path   RESUME=1"
+	@echo "                 PROFILE=smoke|course|paper|released   ONLY=11   DATA=path   RESUME=1"
 	@echo "                 P='model=redi seed=1'        parameters of the notebooks"
 	@echo "make test        install, and check everything that CI checks"
 	@echo "make test-slow   the tests that are too slow for CI"

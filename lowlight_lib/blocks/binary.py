@@ -3,7 +3,7 @@
 sign(0) is **0, as in the released network**: a convolution pads its binarised input with zeros, and
 every faster kernel here does the same. `zero=1` is the other common rule, +1, and another network.
 Source: Zhang, Zhang, Yuan, Fu, "Binarized Low-light Raw Video Enhancement", CVPR 2024.
-Built in notebooks/06_binarized_conv.
+Built in notebooks/06_binarized_conv and 07_binary_networks.
 """
 
 import math
@@ -127,7 +127,7 @@ class RPReLU(nn.Module):
     """PReLU with a learned shift before and after, each per channel: p(x + before) + after.
 
     Shapes: (N, C, H, W) -> the same. Source: Liu et al., "ReActNet", ECCV 2020, equation 5.
-    Built in notebooks/06_binarized_conv, section 5.
+    Built in notebooks/07_binary_networks, section 1.
     """
 
     def __init__(self, channels: int) -> None:
@@ -146,7 +146,8 @@ class DistributionAwareAttention(nn.Module):
         s = sigmoid(conv1d([mean |z|, mean z, std z]))      over the channels, kernel of ECA
 
     The deviation is sqrt(var + 1e-6), var being unbiased.
-    Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1). Built in notebooks/06_binarized_conv, section 6.
+    Shapes: (N, C, H, W) -> (N, C, 1, 1) in (0, 1). Built in notebooks/07_binary_networks,
+    section 2.
     Source: BRVE, section 3.3; the kernel's size from Wang et al., "ECA-Net", CVPR 2020, equation 9.
     """
 
@@ -190,7 +191,7 @@ class DABC2d(BinaryBranch):
     """The distribution-aware binary convolution, with its residual: x + branch(x).
 
     Without `attention` its s is 1 (an ablation). Shapes: (N, channels, H, W) -> the same.
-    Source: BRVE, section 3.3 and figure 3. Built in notebooks/06_binarized_conv, section 7.
+    Source: BRVE, section 3.3 and figure 3. Built in notebooks/07_binary_networks, section 3.
     """
 
     def __init__(

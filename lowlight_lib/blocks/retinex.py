@@ -4,7 +4,7 @@ L, the illumination, is one plane; R, the reflectance, has the colours and shoul
 long the shutter was open. PairLIE first projects the picture to X, which is meant to obey the
 product exactly (noise does not), and learns the split from two dark exposures of one scene.
 Source: Fu et al., "Learning a Simple Low-Light Image Enhancer From Paired Low-Light Instances",
-CVPR 2023. Built in notebooks/08_retinex, sections 2 to 6.
+CVPR 2023. Built in notebooks/09_retinex, sections 2 to 6.
 """
 
 from typing import Any, NamedTuple

@@ -18,7 +18,7 @@ app = typer.Typer(
 def run(
     profile: Profile = "course",
     only: Annotated[list[str], typer.Option(
-        help="Only these notebooks: 10, or 10_train_test_stills.")] = [],  # noqa: B006
+        help="Only these notebooks: 11, or 11_train_test_stills.")] = [],  # noqa: B006
     parameters: Annotated[list[str], typer.Option(
         "-p", metavar="NAME=VALUE", help="A notebook's parameter, e.g. -p model=redi.")] = [],  # noqa: B006
     data: Annotated[Path | None, typer.Option(

@@ -34,7 +34,7 @@ def find_notebooks(folder=None) -> list[Path]:
 
 
 def select(notebooks, only) -> list[Path]:
-    """Those of `notebooks` that `only` names, as "10,12_train_test_retinex"; all if it is empty."""
+    """Those of `notebooks` that `only` names, as "11,13_train_test_retinex"; all if it is empty."""
     names = {name.zfill(2) for name in (only or "").replace(",", " ").split()}
     for name in sorted(names - {n for p in notebooks for n in (p.stem, p.stem[:2])}):
         todo = f"choose from {', '.join(p.stem for p in notebooks)}"

@@ -40,7 +40,7 @@ def run_course(
 
     Args:
         profile: a name in `recipes.PROFILES`.
-        only: which notebooks, as "10,12_train_test_retinex"; all by default.
+        only: which notebooks, as "11,13_train_test_retinex"; all by default.
         parameters: {name: value}, given to the notebooks that declare them.
         data_root: by default $LOWLIGHT_DATA, else datasets/mini beside the notebooks, made first.
         out: the folder of results. One of an earlier run is renamed to its start time, not lost.

@@ -1,4 +1,4 @@
-"""What a run of the course has left behind, for the table of notebooks/14_scoreboard."""
+"""What a run of the course has left behind, for the table of notebooks/16_scoreboard."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,6 +1,6 @@
 """How fast and how good each form of a network is, against PyTorch as it is, in one run: times are
 taken in turns, so that whatever else the machine does disturbs all alike.
-Built in notebooks/13_deploy, sections 3 and 6."""
+Built in notebooks/14_export_and_int8, section 3, and 15_engines_and_bits, section 3."""
 
 import contextlib
 import statistics

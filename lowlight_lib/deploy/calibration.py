@@ -1,5 +1,5 @@
 """What an int8 network is calibrated on: inputs as the network sees them, in one npz file. None of
-them is from the test set. Built in notebooks/13_deploy, section 3."""
+them is from the test set. Built in notebooks/14_export_and_int8, section 3."""
 
 import io
 import json

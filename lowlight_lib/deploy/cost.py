@@ -1,4 +1,4 @@
-"""What a network costs in parameters, MACs, memory, time: built in notebooks/09_what_it_costs."""
+"""What a network costs in parameters, MACs, memory, time: built in notebooks/10_what_it_costs."""
 
 import dataclasses
 import statistics

@@ -2,7 +2,7 @@
 
 An engine of a unit of a network (`models.ExportUnit`) takes padded float32 tensors of batch 1 on
 the CPU (PyTorch's: of any batch, anywhere) and gives a list of such.
-Built in notebooks/13_deploy, section 4."""
+Built in notebooks/15_engines_and_bits, section 1."""
 
 import contextlib
 import copy

@@ -2,7 +2,7 @@
 
 A file holds one unit of a network (`models.export_units`), weight normalisation folded. Padding to
 multiples and cropping back is left to the caller (`blocks.padding.run_padded`): an exported graph
-would freeze it at the size of its example. Built in notebooks/13_deploy, section 1."""
+would freeze it at the size of its example. Built in notebooks/14_export_and_int8, section 1."""
 
 import contextlib
 import dataclasses

@@ -1,6 +1,6 @@
 """The roofline of this machine, and the blocks of a network under it.
 Source: Williams, Waterman, Patterson, "Roofline: An Insightful Visual Performance Model for
-Multicore Architectures", CACM 2009. Built in notebooks/09_what_it_costs, section 6."""
+Multicore Architectures", CACM 2009. Built in notebooks/10_what_it_costs, section 6."""
 
 import contextlib
 import statistics

@@ -1,5 +1,5 @@
 """One way to the fast form of any network: same call, same result, another engine below.
-Built in notebooks/13_deploy, section 4."""
+Built in notebooks/15_engines_and_bits, section 1."""
 
 import warnings
 from collections.abc import Callable

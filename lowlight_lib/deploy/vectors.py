@@ -2,7 +2,7 @@
 
 Loops over 24, 48 or 96 channels are too short for a compiler to make vectors of them, so they are
 said in LLVM's own instructions, which become whatever the CPU has: AVX-512, AVX2, NEON.
-Indices are flat, into C-contiguous arrays. Built in notebooks/13_deploy, section 5."""
+Indices are flat, into C-contiguous arrays. Built in notebooks/15_engines_and_bits, section 2."""
 
 import contextlib
 import inspect

@@ -23,7 +23,7 @@ class PairLIE(nn.Module):
 
     Shapes: picture (N, 3, H, W) in [0, 1], display-encoded, any H, W -> Decomposition: illumination
         L (N, 1, H, W), reflectance R and projected picture X (N, 3, H, W), each between 0 and 1.
-    Built in notebooks/08_retinex, section 7.
+    Built in notebooks/09_retinex, section 7.
     """
 
     def __init__(self, width: int = 64, he_init: bool = True) -> None:

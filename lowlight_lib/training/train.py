@@ -53,7 +53,7 @@ def fit(
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
             processes was lost. OptionError, DataError, OutputError: as the names say.
-    Built in notebooks/10_train_test_stills.
+    Built in notebooks/11_train_test_stills.
     """
     from tqdm.auto import tqdm
 

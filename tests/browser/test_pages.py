@@ -67,7 +67,7 @@ def test_the_pages_of_the_site_are_whole(look, name, width):
 
 
 def test_formulas_are_drawn_and_solutions_folded(look):
-    page = look(SITE / "notebooks" / "08_retinex.html", 1280)
+    page = look(SITE / "notebooks" / "09_retinex.html", 1280)
     boxes = [formula.bounding_box() for formula in page.locator("math").all()]
     assert len(boxes) > 20 and all(b and b["width"] > 4 and b["height"] > 4 for b in boxes)
     folded = page.locator("details", has_text="The solution")

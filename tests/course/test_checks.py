@@ -149,12 +149,12 @@ def test_a_summary_counts_what_was_never_looked_at(seen, capsys):
 
 def test_strict_checks_raise(seen, monkeypatch):
     monkeypatch.setenv("LOWLIGHT_CHECKS", "strict")
-    with pytest.raises(CheckFailed, match=r"exercise 08\.1: halo_width\(1\) gives 1\. So far"):
-        checks.verify("08.1", lambda radius: radius)
+    with pytest.raises(CheckFailed, match=r"exercise 09\.1: halo_width\(1\) gives 1\. So far"):
+        checks.verify("09.1", lambda radius: radius)
     with pytest.raises(CheckFailed, match="Not started"):
-        checks.verify("08.1", not_solved)
-    with pytest.raises(OptionError, match=r"no exercise '08\.9'"):
-        checks.verify("08.9", not_solved)
+        checks.verify("09.1", not_solved)
+    with pytest.raises(OptionError, match=r"no exercise '09\.9'"):
+        checks.verify("09.9", not_solved)
 
 
 def test_in_a_notebook_a_verdict_is_coloured_and_plain_too(seen, monkeypatch):
@@ -162,10 +162,10 @@ def test_in_a_notebook_a_verdict_is_coloured_and_plain_too(seen, monkeypatch):
     IPython = pytest.importorskip("IPython")
     monkeypatch.setattr(IPython, "get_ipython", object)
     monkeypatch.setattr("IPython.display.display", lambda page, raw: shown.append(page))
-    checks.verify("08.1", lambda radius: radius)
-    checks.verify("08.1", broken)
+    checks.verify("09.1", lambda radius: radius)
+    checks.verify("09.1", broken)
     [hint, error] = shown
-    assert hint["text/plain"].startswith("08.1 · halo_width(1) gives 1. So far the *maximum*")
+    assert hint["text/plain"].startswith("09.1 · halo_width(1) gives 1. So far the *maximum*")
     assert "color: #c62828" in hint["text/html"] and "<pre>" not in hint["text/html"]
     assert "<pre>line " in error["text/html"] and "Traceback" not in str(shown)
 

@@ -1,115 +1,133 @@
 """The checks of notebook 08 accept right answers and answer wrong ones with a hint."""
 
-import itertools
-
 import numpy as np
 import torch
 from support.checks import accepts, laws
+from torch.nn import functional as F
 
-from lowlight_lib.blocks import retinex
-
-
-def constant(image, light=0.5, paint=0.5):
-    grey = torch.full_like(image, paint)
-    return torch.full_like(image[:, :1], light), grey, light * grey
+from lowlight_lib.blocks.shift import OFFSETS, spatial_shift, temporal_shift
 
 
-def rough(image):
-    L, R, _ = constant(image)
-    L = 0.2 + 0.1 * image[:, :1]
-    return L, R, L * R
+def guess(dy, dx):
+    nearest = (4 * round(dy / 4), 4 * round(dx / 4))
+    return OFFSETS.index(nearest) if nearest in OFFSETS else -1
 
 
-def all_light(image):
-    L = torch.ones_like(image[:, :1])
-    return L, image, image
+def covered(reach):
+    return (min(5 * (2 * reach + 1), 21) / 21) ** 2  # at 2 neighbours overlap
 
 
-numbers = itertools.count(1)
+def steps(frames):
+    """Shifts until every frame has heard of all; the layer behind each mixes the channels."""
+    known, n = torch.eye(frames).view(1, frames, 1, frames, 1).expand(-1, -1, 2, -1, -1), 0
+    while not known.all():  # (1, T, 2 channels, which frames they know, 1)
+        known = temporal_shift(known, reverse=n % 2 == 1).amax(2, keepdim=True)
+        known, n = known.expand(-1, -1, 2, -1, -1), n + 1
+    return n
 
 
-def moody(image):
-    return constant(image, paint=1 / next(numbers))
+def moved():
+    lit = torch.zeros(1, 1, 24, 25, 25)
+    lit[..., 12, 12] = 1
+    return lit, spatial_shift(lit, "intended")
 
 
-def checkers(h, w):
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    return (y + x) % 2
+def nearest(dy, dx):
+    went = moved()[1][0, 0].nonzero()[:, 1:] - 12  # (24, 2)
+    went = torch.cat([torch.zeros(1, 2), went])  # the unmoved copy first: number -1
+    return int((went - torch.tensor([dy, dx])).square().sum(1).argmin()) - 1
 
 
-def halo(radius):
-    side = 6 * radius + 6
-    wall = torch.ones(1, 3, side, 2 * side)
-    wall[..., side:] = 0.1  # the shade begins here
-    light = retinex.decompose(wall, radius).L[0, 0, side // 2]
-    assert torch.all(light[:side] > 1 - 1e-4)  # the bright side is never touched
-    return (light[side:] > 0.1 + 1e-4).sum()
+def near_a_copy(reach):
+    copies = torch.cat(moved(), 2)[0].amax(1, keepdim=True)
+    near = F.max_pool2d(copies, 2 * reach + 1, 1, reach)
+    return near[..., 2:-2, 2:-2].mean().item()  # motions up to 10
 
 
-def contrast(ratio, gamma):
-    light = torch.tensor(0.07, dtype=torch.float64)
-    threads = 0.2 * torch.tensor([ratio, 1], dtype=torch.float64)
-    pairs = (light * threads) ** gamma, retinex.recompose(light, threads, gamma)
-    return tuple((bright / dark).item() for bright, dark in pairs)
+def goes(frame, channel, row, column):
+    down = (8, 4, 0)[frame]
+    return (frame, channel + 8, row + down, column) if channel < 16 and row + down < 40 else None
 
 
-def left_open(k):
-    """In logarithms each number is a sum: log I = log L of its exposure + log R of its colour."""
-    system = np.zeros((3 * k, k + 3))
-    for exposure, colour in np.ndindex(k, 3):
-        system[3 * exposure + colour, [exposure, k + colour]] = 1
-    return system.shape[1] - np.linalg.matrix_rank(system)
+def survive(channels, height):
+    rows = [max(height - r, 0) / height for r in (8, 4, 0)]
+    return max(channels - 8, 0) / channels * sum(rows) / 3
+
+
+def stream(frames, extract, align, reconstruct, last=True, refined=False, late=0):
+    waiting, window = [], []
+    for frame in frames:
+        waiting.append((frame, extract(frame)))
+        window.append(waiting[-1][1])
+        if len(window) == 3:
+            first = window[0]
+            done, *window = align(*window)
+            frame, deep = waiting.pop(0)
+            other = waiting[0][0] if late else frame
+            yield reconstruct(other, first if refined else deep, done)
+    if last:
+        for (frame, deep), done in zip(waiting, window, strict=True):
+            yield reconstruct(frame, deep, done)
+
+
+def whole_clip(frames, extract, align, reconstruct):
+    frames = np.array(list(frames))
+    return [reconstruct(frames, extract(f), f) for f in frames]
 
 
 RIGHT = {
-    "halo_width": halo,
-    "contrast_left": contrast,
-    "freedoms": left_open,
-    "cheat": constant,
-    "invisible_light": checkers,
-    "light_of_half": lambda w: (w - 1) ** -0.5,
+    "steps_needed": steps,
+    "guess_for": nearest,
+    "share_covered": near_a_copy,
+    "where_it_goes": goes,
+    "share_lost": lambda c, h: 1 - survive(c, h),
+    "stream": stream,
 }
+
+
+def off_by(**axes):
+    def wrong(frame, channel, row, column):
+        place = goes(frame, channel, row, column)
+        names = ("frame", "channel", "row", "column")
+        return place and tuple(v + axes.get(n, 0) for n, v in zip(names, place, strict=True))
+
+    return wrong
+
+
 WRONG = [
-    ("halo_width", lambda r: r, "mean behind it"),
-    ("halo_width", lambda r: 2 * r + 1, "side of a window"),
-    ("halo_width", lambda r: 4 * r, "both sides"),
-    ("halo_width", lambda r: 7, "Write the row down"),
-    ("contrast_left", lambda ratio, gamma: (ratio, ratio**gamma), "other order"),
-    ("contrast_left", lambda ratio, gamma: (ratio * gamma, ratio), "First number"),
-    ("contrast_left", lambda ratio, gamma: (ratio**gamma, ratio**gamma), "Second number"),
-    ("freedoms", lambda k: 3 - 2 * k, "say something new"),
-    ("freedoms", lambda k: max(3 - 2 * k, 0), "single answer"),
-    ("freedoms", lambda k: k, "Suppose somebody"),
-    ("cheat", lambda image: constant(image)[:1] * 3, "R has shape"),
-    ("cheat", lambda image: constant(image, light=0.0), "not a number"),
-    ("cheat", lambda image: constant(image, paint=1.5), "leaves the range"),
-    ("cheat", lambda image: (*constant(image)[:2], image), "yours to choose"),
-    ("cheat", rough, "smoothest"),
-    ("cheat", all_light, "whatever one"),
-    ("cheat", moody, "two different splits"),
-    ("invisible_light", lambda h, w: torch.ones(h, w), "differ by 0 only"),
-    ("invisible_light", lambda h, w: checkers(h, w)[:, :1], "not \\("),
-    ("invisible_light", lambda h, w: 2 * checkers(h, w), "between 0 and 1"),
-    ("invisible_light", lambda h, w: torch.arange(w).expand(h, w) % 2, "below the other"),
-    ("invisible_light", lambda h, w: torch.arange(h)[:, None].expand(h, w) % 2, "beside the other"),
-    ("invisible_light", lambda h, w: torch.eye(max(h, w))[:h, :w], "Which pixels"),
-    ("light_of_half", lambda w: (w - 1) ** 0.5, "1 / L"),
-    ("light_of_half", lambda w: 1 / (w - 1), "L\\^2"),
-    ("light_of_half", lambda w: 0.3, "There the share is 2%"),
+    ("steps_needed", lambda t: t, "After \\*no\\* step"),
+    ("steps_needed", lambda t: t // 2, "one side at a time"),
+    ("steps_needed", lambda t: 2 * t, "how many more"),
+    ("guess_for", lambda dy, dx: guess(-dy, -dx), "the other way"),
+    ("guess_for", lambda dy, dx: guess(dx, dy), "down for right"),
+    ("guess_for", lambda dy, dx: guess(dy, dx) + (guess(dy, dx) >= 12), "no place among"),
+    ("guess_for", lambda dy, dx: 11 if guess(dy, dx) < 0 else guess(dy, dx), "nobody has moved"),
+    ("guess_for", lambda dy, dx: OFFSETS.index((4 * round(dy / 4), 4 * round(dx / 4))), "call it"),
+    ("guess_for", lambda dy, dx: 5, "Round each direction"),
+    ("share_covered", lambda r: covered(r) ** 0.5, "one direction"),
+    ("share_covered", lambda r: covered(r) - (2 * r + 1) ** 2 / 441, "unmoved one"),
+    ("share_covered", lambda r: 0.9, "21 motions"),
+    ("where_it_goes", lambda t, c, r, x: [].append(t), "something does"),
+    ("where_it_goes", lambda t, c, r, x: (t, c + 8, r + (8, 4, 0)[t], x), "run out of"),
+    ("where_it_goes", lambda t, c, r, x: (t, c, r), "Four numbers"),
+    ("where_it_goes", off_by(frame=1), "leave its frame"),
+    ("where_it_goes", off_by(channel=-8), "one channel after the other"),
+    ("where_it_goes", lambda t, c, r, x: (t, c + 8, r + 8, x), "all three frames"),
+    ("where_it_goes", off_by(column=4), "nothing but their column"),
+    ("share_lost", survive, "survives"),
+    ("share_lost", lambda c, h: 8 / c, "out of the bottom"),
+    ("share_lost", lambda c, h: 8 / c + 4 / h, "counts twice"),
+    ("share_lost", lambda c, h: 0.2, "average over the frames"),
+    ("stream", lambda *a: stream(*a, last=False), "last two are missing"),
+    ("stream", lambda *a: stream(*a, refined=True), "through `align` already"),
+    ("stream", lambda *a: stream(*a, late=1), "another frame"),
+    ("stream", whole_clip, "One frame belongs to each"),
+    ("stream", lambda *a: iter([]), "0 came out"),
+    ("stream", lambda *a: (0 * y for y in stream(*a)), "line by line"),
+    ("stream", lambda *a: list(stream(*a)), "too late"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 
-def test_at_the_light_of_half_the_library_s_loss_leaves_half_of_the_noise():
-    for weight in (5.0, 500.0):
-        L, R = (
-            torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in ((weight - 1) ** -0.5, 0.6)
-        )
-        image, X = L * R + 0.01, (L * R + 0.005).requires_grad_()
-        loss = retinex.retinex(image, retinex.Decomposition(L, R, X))
-        (loss + weight * retinex.projection(image, X)).backward()
-        assert X.grad.abs().max() < 1e-9
-
-
-def test_a_light_of_numpy_is_light_too():
-    accepts("invisible_light", lambda h, w: checkers(h, w).numpy())
+def test_a_list_is_a_place_too():
+    accepts("where_it_goes", lambda *probe: goes(*probe) and list(goes(*probe)))

@@ -1,101 +1,115 @@
 """The checks of notebook 09 accept right answers and answer wrong ones with a hint."""
 
-import math
+import itertools
 
-from support.checks import laws
-from torch import nn
+import numpy as np
+import torch
+from support.checks import accepts, laws
 
-from lowlight_lib.deploy import cost, counting
-
-
-def layer_bytes(c_in, c_out, kernel, groups, height, width):
-    return 4 * ((c_in + c_out) * height * width + c_out * c_in // groups * kernel**2)
+from lowlight_lib.blocks import retinex
 
 
-def without_end(n):
-    """Forgets the input (0) or the output (1)."""
-    return lambda *a: layer_bytes(*a) - 4 * a[n] * a[4] * a[5]
+def constant(image, light=0.5, paint=0.5):
+    grey = torch.full_like(image, paint)
+    return torch.full_like(image[:, :1], light), grey, light * grey
 
 
-def remaining(parts, shrunk=("lse", "fuse"), factor=9 / 25):
-    large = sum(parts[name] for name in shrunk)
-    return sum(parts.values()) - large + large * factor
+def rough(image):
+    L, R, _ = constant(image)
+    L = 0.2 + 0.1 * image[:, :1]
+    return L, R, L * R
 
 
-def split(ops):
-    up = sum(op.macs for op in ops if op.kind == "transposed convolution")
-    return up, sum(op.macs for op in ops) - up
+def all_light(image):
+    L = torch.ones_like(image[:, :1])
+    return L, image, image
 
 
-def shares(ops):
-    up, rest = split(ops)
-    return up / (up + rest), 4 * up / (4 * up + rest)
+numbers = itertools.count(1)
 
 
-def counted_ratio(channels, scale):
-    shapes = (1, channels, 64, 96), (1, channels, 64 // scale, 96 // scale)
-    layers = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 3, padding=1)
-    point, window = (cost.count(*pair).macs for pair in zip(layers, shapes, strict=True))
-    return point / window
+def moody(image):
+    return constant(image, paint=1 / next(numbers))
 
 
-def counted_bytes(c_in, c_out, kernel, groups, *size):
-    layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=False)
-    [op] = counting.trace(layer, (1, c_in, *size))
-    return sum(4 * math.prod(shape) for shape in (op.input, op.weight, op.output))
+def checkers(h, w):
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return (y + x) % 2
 
 
-def kept_per_layer(training, act):
-    """How many features one more convolution with its activation adds to the peak."""
-
-    def peak(layers):
-        chain = [(nn.Conv2d(8, 8, 3, padding=1, bias=False), act) for _ in range(layers)]
-        net = nn.Sequential(*(layer for pair in chain for layer in pair))
-        return cost.count(net, (1, 8, 64, 64), training=training).peak_bytes
-
-    return round((peak(12) - peak(4)) / 8 / (4 * 8 * 64 * 64))
+def halo(radius):
+    side = 6 * radius + 6
+    wall = torch.ones(1, 3, side, 2 * side)
+    wall[..., side:] = 0.1  # the shade begins here
+    light = retinex.decompose(wall, radius).L[0, 0, side // 2]
+    assert torch.all(light[:side] > 1 - 1e-4)  # the bright side is never touched
+    return (light[side:] > 0.1 + 1e-4).sum()
 
 
-def counted_features():
-    kinds = (False, nn.LeakyReLU()), (True, nn.LeakyReLU()), (True, nn.LeakyReLU(inplace=True))
-    return [kept_per_layer(*kind) for kind in (*kinds, (True, nn.ReLU()))]
+def contrast(ratio, gamma):
+    light = torch.tensor(0.07, dtype=torch.float64)
+    threads = 0.2 * torch.tensor([ratio, 1], dtype=torch.float64)
+    pairs = (light * threads) ** gamma, retinex.recompose(light, threads, gamma)
+    return tuple((bright / dark).item() for bright, dark in pairs)
+
+
+def left_open(k):
+    """In logarithms each number is a sum: log I = log L of its exposure + log R of its colour."""
+    system = np.zeros((3 * k, k + 3))
+    for exposure, colour in np.ndindex(k, 3):
+        system[3 * exposure + colour, [exposure, k + colour]] = 1
+    return system.shape[1] - np.linalg.matrix_rank(system)
 
 
 RIGHT = {
-    "one_by_one_against_three_by_three": counted_ratio,
-    "bytes_of_layer": counted_bytes,
-    "redi_with_small_kernels": remaining,
-    "share_of_transposed": shares,
-    "features_kept": counted_features,
-    "fastest_possible": lambda macs, peak: 2 * macs / peak,
-    "least_seconds": lambda flops, moved, peak, width: max(flops / peak, moved / width),
+    "halo_width": halo,
+    "contrast_left": contrast,
+    "freedoms": left_open,
+    "cheat": constant,
+    "invisible_light": checkers,
+    "light_of_half": lambda w: (w - 1) ** -0.5,
 }
 WRONG = [
-    ("one_by_one_against_three_by_three", lambda c, scale: 1 / 9, "far fewer positions"),
-    ("one_by_one_against_three_by_three", lambda c, scale: scale / 9, "and.*height"),
-    ("one_by_one_against_three_by_three", lambda c, scale: 9 / scale**2, "the other layer"),
-    ("bytes_of_layer", lambda *a: layer_bytes(*a) / 4, "four bytes"),
-    ("bytes_of_layer", lambda i, o, k, g, h, w: layer_bytes(i, o, k, 1, h, w), "own group"),
-    ("bytes_of_layer", lambda i, o, k, g, h, w: 4 * (i + o) * h * w, "weights"),
-    ("bytes_of_layer", without_end(0), "written"),
-    ("bytes_of_layer", without_end(1), "written"),
-    ("redi_with_small_kernels", lambda parts: remaining(parts, parts), "Only two"),
-    ("redi_with_small_kernels", lambda parts: remaining(parts, factor=3 / 5), "two sides"),
-    ("redi_with_small_kernels", lambda parts: remaining(parts, ("fuse",)), "second 5x5"),
-    ("redi_with_small_kernels", lambda parts: sum(parts.values()), "lose"),
-    ("share_of_transposed", lambda o: (split(o)[0] / split(o)[1], shares(o)[1]), "over the MACs"),
-    ("share_of_transposed", lambda ops: (shares(ops)[0], 4 * shares(ops)[0]), "in its total"),
-    ("share_of_transposed", lambda ops: (shares(ops)[0], 0.5), "by 4"),
-    ("features_kept", lambda: (1, 2, 1, 1), "who needs its input"),
-    ("features_kept", lambda: (0, 1, 1, 1), "What does LeakyReLU need"),
-    ("features_kept", lambda: (0, 2, 2, 1), "no input left"),
-    ("features_kept", lambda: (0, 2, 1, 2), "slope was 0"),
-    ("fastest_possible", lambda macs, peak: macs / peak, "two operations"),
-    ("fastest_possible", lambda macs, peak: 2000 * macs / peak, "In seconds"),
-    ("fastest_possible", lambda macs, peak: peak / (2 * macs), "pictures a second"),
-    ("least_seconds", lambda f, m, p, b: f / p + m / b, "You add"),
-    ("least_seconds", lambda f, m, p, b: min(f / p, m / b), "before both"),
-    ("least_seconds", lambda f, m, p, b: f / p, "before both"),
-    ("least_seconds", lambda f, m, p, b: 2 * max(f / p, m / b), "wait for"),
+    ("halo_width", lambda r: r, "mean behind it"),
+    ("halo_width", lambda r: 2 * r + 1, "side of a window"),
+    ("halo_width", lambda r: 4 * r, "both sides"),
+    ("halo_width", lambda r: 7, "Write the row down"),
+    ("contrast_left", lambda ratio, gamma: (ratio, ratio**gamma), "other order"),
+    ("contrast_left", lambda ratio, gamma: (ratio * gamma, ratio), "First number"),
+    ("contrast_left", lambda ratio, gamma: (ratio**gamma, ratio**gamma), "Second number"),
+    ("freedoms", lambda k: 3 - 2 * k, "say something new"),
+    ("freedoms", lambda k: max(3 - 2 * k, 0), "single answer"),
+    ("freedoms", lambda k: k, "Suppose somebody"),
+    ("cheat", lambda image: constant(image)[:1] * 3, "R has shape"),
+    ("cheat", lambda image: constant(image, light=0.0), "not a number"),
+    ("cheat", lambda image: constant(image, paint=1.5), "leaves the range"),
+    ("cheat", lambda image: (*constant(image)[:2], image), "yours to choose"),
+    ("cheat", rough, "smoothest"),
+    ("cheat", all_light, "whatever one"),
+    ("cheat", moody, "two different splits"),
+    ("invisible_light", lambda h, w: torch.ones(h, w), "differ by 0 only"),
+    ("invisible_light", lambda h, w: checkers(h, w)[:, :1], "not \\("),
+    ("invisible_light", lambda h, w: 2 * checkers(h, w), "between 0 and 1"),
+    ("invisible_light", lambda h, w: torch.arange(w).expand(h, w) % 2, "below the other"),
+    ("invisible_light", lambda h, w: torch.arange(h)[:, None].expand(h, w) % 2, "beside the other"),
+    ("invisible_light", lambda h, w: torch.eye(max(h, w))[:h, :w], "Which pixels"),
+    ("light_of_half", lambda w: (w - 1) ** 0.5, "1 / L"),
+    ("light_of_half", lambda w: 1 / (w - 1), "L\\^2"),
+    ("light_of_half", lambda w: 0.3, "There the share is 2%"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
+
+
+def test_at_the_light_of_half_the_library_s_loss_leaves_half_of_the_noise():
+    for weight in (5.0, 500.0):
+        L, R = (
+            torch.full((1, 1, 3, 3), v, dtype=torch.float64) for v in ((weight - 1) ** -0.5, 0.6)
+        )
+        image, X = L * R + 0.01, (L * R + 0.005).requires_grad_()
+        loss = retinex.retinex(image, retinex.Decomposition(L, R, X))
+        (loss + weight * retinex.projection(image, X)).backward()
+        assert X.grad.abs().max() < 1e-9
+
+
+def test_a_light_of_numpy_is_light_too():
+    accepts("invisible_light", lambda h, w: checkers(h, w).numpy())

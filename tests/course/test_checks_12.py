@@ -1,66 +1,43 @@
 """The checks of notebook 12 accept right answers and answer wrong ones with a hint."""
 
 import numpy as np
-import torch
-from support.checks import accepts, laws
+from support.checks import laws
 
-from lowlight_lib.blocks import retinex
-
-
-def until_they_differ(rng, n):
-    first = second = rng.integers(0, n)
-    while first == second:
-        second = rng.integers(0, n)
-    return first, second
+from lowlight_lib.sensor.cfa import pack_mosaic
 
 
-def safe(draw):
-    def of(rng, n):
-        if n < 2:
-            raise ValueError
-        return draw(rng, n)
-
-    return of
+def means(rows):
+    groups = {}
+    for r in rows:
+        groups.setdefault(r["group"], []).append(r["psnr"])
+    return np.mean([r["psnr"] for r in rows]), np.mean([np.mean(g) for g in groups.values()])
 
 
-def matched(a, b):
-    return np.sqrt(np.mean((a / a.mean() - b / b.mean()) ** 2))
-
-
-def with_gradient(symmetric):
-    drawn = [torch.rand(1, c, 6, 6).requires_grad_() for c in (1, 3, 3, 1, 3, 3)]
-    one, two = retinex.Decomposition(*drawn[:3]), retinex.Decomposition(*drawn[3:])
-    retinex.pair_loss(*torch.rand(2, 1, 3, 6, 6), one, two, symmetric=symmetric).backward()
-    return {f"{n}2" for n, t in zip("LRX", two, strict=True) if t.grad is not None}
+def mirrored(offset):
+    planes = pack_mosaic(np.tile(np.arange(12.0), (2, 1)))  # each pixel holds its column
+    planes[1] = planes[0] + offset
+    planes = 11 - planes[..., ::-1]  # in the mirrored scene column c is column 11 - c
+    return (planes[1] - planes[0]).mean()
 
 
 RIGHT = {
-    "draw_two": safe(until_they_differ),
-    "teachers": with_gradient,
-    "gamma_for": lambda light, wanted: np.log(wanted) / np.log(light),
-    "matched_distance": matched,
-    "best_x": lambda image, product, weight: (weight * image + product) / (weight + 1),
+    "offset_after_mirror": mirrored,
+    "two_means": means,
+    "dirty_window": lambda clip, noise: clip + noise[:1],
+    "packed_bytes": lambda b, r, c: (b / 8, 4 * r, 4 * c),
 }
 WRONG = [
-    ("draw_two", until_they_differ, "draws for ever"),
-    ("draw_two", safe(lambda rng, n: rng.integers(0, n, 2)), "agrees with itself"),
-    ("draw_two", safe(lambda rng, n: sorted(until_they_differ(rng, n))), "either order"),
-    ("draw_two", safe(lambda rng, n: (1, n)), "numbers from 0"),
-    ("draw_two", lambda rng, n: (0, 0) if n < 2 else until_they_differ(rng, n), "cannot be"),
-    ("teachers", lambda symmetric: {"R2"}, "symmetric loss"),
-    ("teachers", lambda symmetric: {"L2", "R2", "X2"}, "released loss"),
-    ("teachers", lambda symmetric: {"R"}, "use the names"),
-    ("gamma_for", lambda light, wanted: np.log(light) / np.log(wanted), "upside down"),
-    ("gamma_for", lambda light, wanted: wanted / light, "both sides"),
-    ("matched_distance", lambda a, b: np.sqrt(np.mean((a - b) ** 2)), "no photon has moved"),
-    ("matched_distance", lambda a, b: matched(a, b) ** 2, "take its root"),
-    ("matched_distance", lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "one mean"),
-    ("matched_distance", lambda a, b: np.sqrt(np.mean((a / a.mean() - b) ** 2)), "times darker"),
-    ("best_x", lambda image, product, w: (image + w * product) / (w + 1), "gave the weight to"),
-    ("best_x", lambda image, product, w: image, "slope"),
+    ("offset_after_mirror", lambda offset: offset, "Follow one R"),
+    ("offset_after_mirror", lambda offset: 0, "distance"),
+    ("two_means", lambda rows: means(rows)[::-1], "other way round"),
+    ("two_means", lambda rows: (means(rows)[0],) * 2, "over clips again"),
+    ("two_means", lambda rows: (0, 0), "first the mean"),
+    ("dirty_window", lambda clip, noise: clip + noise, "same spots"),
+    ("dirty_window", lambda clip, noise: clip + noise * np.arange(6)[:, None, None], "changes"),
+    ("dirty_window", lambda clip, noise: clip + noise[1:2], "first frame, as it is"),
+    ("packed_bytes", lambda b, r, c: (b, r, c), "eight bits"),
+    ("packed_bytes", lambda b, r, c: (b / 4, r, c), "are not"),
+    ("packed_bytes", lambda b, r, c: (b / 8, r / 8, c / 8), "four bytes"),
+    ("packed_bytes", lambda b, r, c: (b / 8, 4 * r, c), "four bytes"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
-
-
-def test_numpy_can_draw_two_at_once():
-    accepts("draw_two", safe(lambda rng, n: rng.choice(n, 2, replace=False)))

@@ -1,83 +1,66 @@
 """The checks of notebook 13 accept right answers and answer wrong ones with a hint."""
 
-import math
-
 import numpy as np
 import torch
-from support.checks import laws
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn import functional as F
+from support.checks import accepts, laws
 
-from lowlight_lib.deploy.bitpacked.blocks import PackedConv
+from lowlight_lib.blocks import retinex
 
 
-def step(low, high):
-    return (high - low) / 255
+def until_they_differ(rng, n):
+    first = second = rng.integers(0, n)
+    while first == second:
+        second = rng.integers(0, n)
+    return first, second
 
 
-def scale_and_zero(low, high):
-    low, high = min(low, 0.0), max(high, 0.0)
-    return step(low, high), round(-low / step(low, high))
+def safe(draw):
+    def of(rng, n):
+        if n < 2:
+            raise ValueError
+        return draw(rng, n)
+
+    return of
 
 
-def too_coarse(low, high):
-    scale, zero = scale_and_zero(low, high)
-    return scale * 255 / 250, round(zero * 250 / 255)
+def matched(a, b):
+    return np.sqrt(np.mean((a / a.mean() - b / b.mean()) ** 2))
 
 
-def outside(sums, weights):
-    ring = F.pad(torch.zeros(1, 1, *sums.shape[1:]), (1, 1, 1, 1), value=1.0)
-    return F.conv2d(ring, weights.sum(1, keepdim=True))[0]
-
-
-def traced(example, width, multiple):
-    graph = make_fx(lambda x: F.pad(x, (0, -x.shape[-1] % multiple)))(torch.zeros(1, example))
-    return graph(torch.zeros(1, width)).shape[-1]
-
-
-def used(channels):
-    bits = np.zeros((8, -(-channels // 8)), np.uint8)
-    return channels / (64 * PackedConv(bits, (8, channels, 1, 1)).words)
-
-
-def rounded(bits):
-    x, steps = np.random.default_rng(0).random(1_000_000), 2**bits - 1
-    return -10 * math.log10(np.mean((np.round(x * steps) / steps - x) ** 2))
-
-
-def drawn(dbs):
-    errors = np.random.default_rng(0).standard_normal((len(dbs), 400_000))
-    errors *= 10 ** (-np.array(dbs)[:, None] / 20)
-    return -10 * math.log10(np.mean(errors.sum(0) ** 2))
+def with_gradient(symmetric):
+    drawn = [torch.rand(1, c, 6, 6).requires_grad_() for c in (1, 3, 3, 1, 3, 3)]
+    one, two = retinex.Decomposition(*drawn[:3]), retinex.Decomposition(*drawn[3:])
+    retinex.pair_loss(*torch.rand(2, 1, 3, 6, 6), one, two, symmetric=symmetric).backward()
+    return {f"{n}2" for n, t in zip("LRX", two, strict=True) if t.grad is not None}
 
 
 RIGHT = {
-    "frozen_width": traced,
-    "scale_and_zero": scale_and_zero,
-    "psnr_of_bits": rounded,
-    "errors_together": drawn,
-    "bits_in_use": used,
-    "put_right": lambda sums, weights: sums + outside(sums, weights),
+    "draw_two": safe(until_they_differ),
+    "teachers": with_gradient,
+    "gamma_for": lambda light, wanted: np.log(wanted) / np.log(light),
+    "matched_distance": matched,
+    "best_x": lambda image, product, weight: (weight * image + product) / (weight + 1),
 }
 WRONG = [
-    ("frozen_width", lambda example, width, multiple: width + -width % multiple, "no longer asks"),
-    ("frozen_width", lambda example, width, multiple: example + -example % multiple, "How many"),
-    ("scale_and_zero", lambda low, high: (step(low, high), -low / step(low, high)), "whole"),
-    ("scale_and_zero", lambda low, high: (step(low, high), 0), "both ends"),
-    ("scale_and_zero", lambda low, high: (-1.0, 0), "distance"),
-    ("scale_and_zero", too_coarse, "the step can be"),
-    ("scale_and_zero", lambda low, high: (step(low, high), 0 if low >= 0 else 64), "both ends"),
-    ("psnr_of_bits", lambda bits: 20 * math.log10(2 * (2**bits - 1)), "largest"),
-    ("psnr_of_bits", lambda bits: 6.02 * bits, "How long is a step"),
-    ("errors_together", lambda d: -20 * math.log10(sum(10 ** (-v / 20) for v in d)), "same way"),
-    ("errors_together", lambda dbs: sum(dbs) / len(dbs), "nobody's"),
-    ("errors_together", min, "worst alone"),
-    ("errors_together", sum, "squares"),
-    ("bits_in_use", lambda channels: channels / 64, "more than there is"),
-    ("bits_in_use", lambda channels: min(channels / 64, 1), "a word has 64"),
-    ("put_right", lambda sums, weights: sums - outside(sums, weights), "took 1 from the sum"),
-    ("put_right", lambda sums, weights: sums + 2 * outside(sums, weights), "Twice"),
-    ("put_right", lambda sums, weights: sums, "nine weights"),
-    ("put_right", lambda sums, weights: sums + weights.sum(), "Inside"),
+    ("draw_two", until_they_differ, "draws for ever"),
+    ("draw_two", safe(lambda rng, n: rng.integers(0, n, 2)), "agrees with itself"),
+    ("draw_two", safe(lambda rng, n: sorted(until_they_differ(rng, n))), "either order"),
+    ("draw_two", safe(lambda rng, n: (1, n)), "numbers from 0"),
+    ("draw_two", lambda rng, n: (0, 0) if n < 2 else until_they_differ(rng, n), "cannot be"),
+    ("teachers", lambda symmetric: {"R2"}, "symmetric loss"),
+    ("teachers", lambda symmetric: {"L2", "R2", "X2"}, "released loss"),
+    ("teachers", lambda symmetric: {"R"}, "use the names"),
+    ("gamma_for", lambda light, wanted: np.log(light) / np.log(wanted), "upside down"),
+    ("gamma_for", lambda light, wanted: wanted / light, "both sides"),
+    ("matched_distance", lambda a, b: np.sqrt(np.mean((a - b) ** 2)), "no photon has moved"),
+    ("matched_distance", lambda a, b: matched(a, b) ** 2, "take its root"),
+    ("matched_distance", lambda a, b: np.abs(a / a.mean() - b / b.mean()).mean(), "one mean"),
+    ("matched_distance", lambda a, b: np.sqrt(np.mean((a / a.mean() - b) ** 2)), "times darker"),
+    ("best_x", lambda image, product, w: (image + w * product) / (w + 1), "gave the weight to"),
+    ("best_x", lambda image, product, w: image, "slope"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
+
+
+def test_numpy_can_draw_two_at_once():
+    accepts("draw_two", safe(lambda rng, n: rng.choice(n, 2, replace=False)))

@@ -1,73 +1,63 @@
 """The checks of notebook 14 accept right answers and answer wrong ones with a hint."""
 
+import math
+
 import numpy as np
+import torch
 from support.checks import laws
-
-KEYS = ("dataset", "split", "protocol", "amplification", "camera", "match_colour")
-
-
-def agree(*keys):
-    return lambda a, b: all(a[k] == b[k] for k in keys)
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional as F
 
 
-def same_race(a, b):
-    names = [sorted(i["name"] for i in row["per_image"]) for row in (a, b)]
-    return agree(*KEYS)(a, b) and names[0] == names[1]
+def step(low, high):
+    return (high - low) / 255
 
 
-def blind_for(key):
-    return lambda a, b: same_race(a | {key: 0}, b | {key: 0})
+def scale_and_zero(low, high):
+    low, high = min(low, 0.0), max(high, 0.0)
+    return step(low, high), round(-low / step(low, high))
 
 
-def unpaired(a, b):
-    return np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / len(a))
+def too_coarse(low, high):
+    scale, zero = scale_and_zero(low, high)
+    return scale * 255 / 250, round(zero * 250 / 255)
 
 
-def beats(a, b):
-    return a[0] <= b[0] and a[1] >= b[1] and a != b
+def traced(example, width, multiple):
+    graph = make_fx(lambda x: F.pad(x, (0, -x.shape[-1] % multiple)))(torch.zeros(1, example))
+    return graph(torch.zeros(1, width)).shape[-1]
 
 
-def within(rows, seconds, mib, unmeasured=np.inf):
-    fits = (r for r in rows if r["s_per_mp"] <= seconds)
-    return [r for r in fits if (unmeasured if r["mib"] is None else r["mib"]) <= mib]
+def rounded(bits):
+    x, steps = np.random.default_rng(0).random(1_000_000), 2**bits - 1
+    return -10 * math.log10(np.mean((np.round(x * steps) / steps - x) ** 2))
 
 
-def best(rows):
-    return max(rows, key=lambda r: r["psnr"], default=None)
-
-
-def worst(rows):
-    return min(rows, key=lambda r: r["psnr"], default=None)
+def drawn(dbs):
+    errors = np.random.default_rng(0).standard_normal((len(dbs), 400_000))
+    errors *= 10 ** (-np.array(dbs)[:, None] / 20)
+    return -10 * math.log10(np.mean(errors.sum(0) ** 2))
 
 
 RIGHT = {
-    "same_race": same_race,
-    "error_of_difference": lambda a, b: np.std(a - b, ddof=1) / len(a) ** 0.5,
-    "beats": beats,
-    "choose": lambda rows, s, m: best(within(rows, s, m)),
+    "frozen_width": traced,
+    "scale_and_zero": scale_and_zero,
+    "psnr_of_bits": rounded,
+    "errors_together": drawn,
 }
 WRONG = [
-    ("same_race", agree(*KEYS), "other ones"),
-    ("same_race", agree(*KEYS, "images"), "other ones"),
-    ("same_race", agree(*KEYS, "per_image"), "order of the pictures"),
-    ("same_race", agree("model"), "the point"),
-    ("same_race", blind_for("split"), "shines"),
-    ("same_race", lambda a, b: True, "two data sets"),
-    ("same_race", blind_for("camera"), "cameras"),
-    ("same_race", blind_for("match_colour"), "colours of its training"),
-    ("error_of_difference", lambda a, b: np.std(a - b) / len(a) ** 0.5, "ddof=1"),
-    ("error_of_difference", lambda a, b: np.std(a - b, ddof=1), "steadier"),
-    ("error_of_difference", unpaired, "different pictures"),
-    ("error_of_difference", lambda a, b: 0.0, "Subtract first"),
-    ("beats", lambda a, b: a[0] <= b[0] and a[1] >= b[1], "Equal choices"),
-    ("beats", lambda a, b: a[0] < b[0] and a[1] > b[1], "A tie"),
-    ("beats", lambda a, b: a[1] >= b[1] and a != b, "you say yes"),
-    ("choose", lambda rows, s, m: best(within(rows, s, np.inf)), "more time or memory"),
-    ("choose", lambda rows, s, m: best(within(rows, np.inf, m)), "more time or memory"),
-    ("choose", lambda rows, s, m: best(within(rows, s, m) or rows), "If nothing fits: None"),
-    ("choose", lambda rows, s, m: best(within(rows, s, m, 0)), "never measured"),
-    ("choose", lambda rows, s, m: [].append(s), "Something fits"),
-    ("choose", lambda rows, s, m: worst(within(rows, s, m)), "highest psnr"),
-    ("choose", lambda rows, s, m: best(within(rows, s - 1e-9, m)), "the limit itself"),
+    ("frozen_width", lambda example, width, multiple: width + -width % multiple, "no longer asks"),
+    ("frozen_width", lambda example, width, multiple: example + -example % multiple, "How many"),
+    ("scale_and_zero", lambda low, high: (step(low, high), -low / step(low, high)), "whole"),
+    ("scale_and_zero", lambda low, high: (step(low, high), 0), "both ends"),
+    ("scale_and_zero", lambda low, high: (-1.0, 0), "distance"),
+    ("scale_and_zero", too_coarse, "the step can be"),
+    ("scale_and_zero", lambda low, high: (step(low, high), 0 if low >= 0 else 64), "both ends"),
+    ("psnr_of_bits", lambda bits: 20 * math.log10(2 * (2**bits - 1)), "largest"),
+    ("psnr_of_bits", lambda bits: 6.02 * bits, "How long is a step"),
+    ("errors_together", lambda d: -20 * math.log10(sum(10 ** (-v / 20) for v in d)), "same way"),
+    ("errors_together", lambda dbs: sum(dbs) / len(dbs), "nobody's"),
+    ("errors_together", min, "worst alone"),
+    ("errors_together", sum, "squares"),
 ]
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)

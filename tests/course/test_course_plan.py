@@ -21,8 +21,8 @@ from lowlight_lib.errors import DataError, OptionError, OutputError
 def quick(tmp_path, monkeypatch):
     """A course whose notebooks are not executed: `calls` lists what would have run."""
     write_notebook(tmp_path / "notebooks" / "00_first.ipynb", parameters="profile: str = 'x'")
-    write_notebook(tmp_path / "notebooks" / "10_train_test_stills.ipynb")
-    write_notebook(tmp_path / "notebooks" / "11_video.ipynb", parameters="kind: str = 'brve'")
+    write_notebook(tmp_path / "notebooks" / "11_train_test_stills.ipynb")
+    write_notebook(tmp_path / "notebooks" / "12_video.ipynb", parameters="kind: str = 'brve'")
     (tmp_path / "data").mkdir()
     monkeypatch.delenv("LOWLIGHT_DATA", raising=False)
     calls = []
@@ -44,11 +44,11 @@ def quick(tmp_path, monkeypatch):
     ("options", "says"),
     [
         ({"parameters": {"stepz": "3"}}, "choose from .*steps"),
-        ({"parameters": {"steps": "3"}, "only": "11"}, "no selected notebook has a .* 'steps'"),
+        ({"parameters": {"steps": "3"}, "only": "12"}, "no selected notebook has a .* 'steps'"),
         ({"parameters": {"profile": "smoke"}}, "--profile"),
         ({"parameters": {"model": "unet"}}, "choose sid or llpacknet or redi"),
-        ({"only": "12"}, "there is no notebook '12'"),
-        ({"only": "10,10_train"}, "there is no notebook '10_train'"),
+        ({"only": "13"}, "there is no notebook '13'"),
+        ({"only": "11,11_train"}, "there is no notebook '11_train'"),
         ({"profile": "quick"}, "choose smoke or course or paper"),
         ({"data_root": "no/such/folder"}, "data folder is not there"),
         ({"notebooks_dir": "no/such/folder"}, "no notebooks"),
@@ -75,13 +75,13 @@ def test_in_smoke_each_core_runs_a_notebook_and_the_last_wait_for_all(quick, mon
 
     def execute(source, target, **options):
         events.append(Path(target).stem)
-        if profile == "smoke" and events[-1] != "11_video":
+        if profile == "smoke" and events[-1] != "12_video":
             both.wait(60)  # of two that run at the same time
         events.append("end")
 
     monkeypatch.setattr(papermill, "execute_notebook", execute)
     assert quick(profile=profile) == 0
-    assert len(events) == 10 and events[-2:] == ["11_video", "end"]
+    assert len(events) == 10 and events[-2:] == ["12_video", "end"]
     assert profile == "smoke" or events[1::2] == ["end"] * 5
 
 
@@ -97,18 +97,18 @@ def test_two_runs_never_share_a_folder(quick):
 
 
 def test_which_runs_there_are(quick):
-    quick(only="11, 10_train_test_stills,0")
+    quick(only="12, 11_train_test_stills,0")
     assert [name for name, _ in quick.calls] == [
         "00_first",
-        "10_train_test_stills_sid",
-        "10_train_test_stills_llpacknet",
-        "10_train_test_stills_redi",
-        "11_video",
+        "11_train_test_stills_sid",
+        "11_train_test_stills_llpacknet",
+        "11_train_test_stills_redi",
+        "12_video",
     ]
     assert quick.calls[0][1] == {"profile": "course"} and quick.calls[4][1] == {}
     quick.calls.clear()
     quick(parameters={"model": "redi", "kind": "9"})
-    assert [name for name, _ in quick.calls][1:] == ["10_train_test_stills_redi", "11_video"]
+    assert [name for name, _ in quick.calls][1:] == ["11_train_test_stills_redi", "12_video"]
     assert quick.calls[-1][1] == {"kind": "9"}  # as the notebook says
 
 
@@ -186,9 +186,9 @@ def test_a_damaged_results_file_is_a_failure_and_the_course_goes_on(quick, monke
             Path(target).with_suffix("").joinpath("results.json").write_bytes(content)
 
     monkeypatch.setattr(papermill, "execute_notebook", execute)
-    assert quick(only="00,11") == 1
+    assert quick(only="00,12") == 1
     entries = json.loads((quick.out / "state.json").read_text())["notebooks"]
-    assert (entries["00_first"]["status"], entries["11_video"]["status"]) == ("failed", "done")
+    assert (entries["00_first"]["status"], entries["12_video"]["status"]) == ("failed", "done")
     message = entries["00_first"]["error"]["message"]
     assert "results.json: is " in message and "move it away" in message
 
@@ -197,7 +197,7 @@ STATE = {
     "started": "2026-01-31_12-00-00", "status": "done", "profile": "course", "parameters": {},
     "process": [1, 2.0], "finished": None, "versions": {"torch": "2"}, "notebooks": {
         "00_first": {"status": "done", "source": "x", "cells": 2, "seconds": 1.5},
-        "11_video": {"status": "failed", "cell": 1, "cells": 2, "seconds": 2,
+        "12_video": {"status": "failed", "cell": 1, "cells": 2, "seconds": 2,
                      "error": {"name": "E", "message": "m"}}},
 }  # fmt: skip
 ROWS = [

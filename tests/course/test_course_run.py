@@ -49,7 +49,7 @@ def course(tmp_path_factory):
     write_notebook(books / "00_first.ipynb", WORKS, parameters=PARAMETERS.replace("steps", "tiles"))
     write_notebook(books / "01_breaks.ipynb", "x = 1", FAILS, "never = 1")
     write_notebook(books / "02_dies.ipynb", DIES)
-    write_notebook(books / "10_train_test_stills.ipynb", WORKS)
+    write_notebook(books / "11_train_test_stills.ipynb", WORKS)
     first = books / "00_first.ipynb"
     first.write_text(first.read_text().replace('\\"steps\\": steps', '\\"steps\\": tiles'))
     log, before = io.StringIO(), dict(os.environ)
@@ -79,7 +79,7 @@ def test_the_authors_recipes_are_a_profile_too(tmp_path):
 
 
 def test_all_notebooks_run_and_the_others_go_on_after_a_failure(course):
-    trained = [f"10_train_test_stills_{model}" for model in ("sid", "llpacknet", "redi")]
+    trained = [f"11_train_test_stills_{model}" for model in ("sid", "llpacknet", "redi")]
     wanted = ["00_first", *trained]
     assert sorted((course["data"] / "order.txt").read_text().split()[:4]) == sorted(wanted)
     status = {n: e["status"] for n, e in course["state"]["notebooks"].items()}
@@ -108,7 +108,7 @@ def test_a_kernel_that_dies_is_a_failure_with_its_cell(course):
 
 def test_kernels_get_their_environment_and_declared_parameters(course):
     saw = {}
-    for name in ("00_first", "10_train_test_stills_sid", "10_train_test_stills_redi"):
+    for name in ("00_first", "11_train_test_stills_sid", "11_train_test_stills_redi"):
         saw[name] = json.loads((course["out"] / name / "saw.json").read_text())
         environment = saw[name]["environment"]
         assert environment["LOWLIGHT_PROFILE"] == saw[name]["profile"] == "smoke"
@@ -121,7 +121,7 @@ def test_kernels_get_their_environment_and_declared_parameters(course):
         assert Path(saw[name]["folder"]) == course["books"]
     assert [s["model"] for s in saw.values()] == ["sid", "sid", "redi"]
     assert [s["steps"] for s in saw.values()] == [7, 3, 3]  # 00 declares no steps, so keeps its own
-    recorded = course["state"]["notebooks"]["10_train_test_stills_redi"]["parameters"]
+    recorded = course["state"]["notebooks"]["11_train_test_stills_redi"]["parameters"]
     assert (recorded["steps"], recorded["model"]) == (3, "redi")
     versions = course["state"]["versions"]
     assert all(versions[k] for k in ("python", "torch", "numpy", "rawpy", "libraw"))
@@ -158,7 +158,7 @@ def test_the_report_escapes_what_it_shows_and_its_links_are_files_of_the_run(cou
     names = {unquote(t) for t in page.targets}
     for name in course["state"]["notebooks"]:
         assert {f"{name}.ipynb", f"{name}.html"} <= names
-    assert "10_train_test_stills_redi/pictures/10 #1 & co_result.png" in names
+    assert "11_train_test_stills_redi/pictures/10 #1 & co_result.png" in names
     assert "result (auto) of 10 #1 & co, 00_first" in page.alts
     assert len(page.alts) == 4 * 5
     assert "http" not in text and "prefers-color-scheme" in text and "viewport" in text
@@ -194,7 +194,7 @@ def test_the_report_sets_scores_beside_published_ones(tmp_path):
 
 def test_progress_is_told_without_a_terminal(course):
     assert "[1/6] 00_first" in course["log"]
-    assert "[6/6] 10_train_test_stills_redi  done in" in course["log"]
+    assert "[6/6] 11_train_test_stills_redi  done in" in course["log"]
     assert "Finished after" in course["log"] and "4 of 6 without error" in course["log"]
 
 
@@ -220,7 +220,7 @@ def test_the_earlier_run_is_kept_under_its_start_time(course):
     started = json.loads((course["out"] / "state.json").read_text())["started"]
     assert course["again"](only="01_breaks") == 0
     kept = course["out"].with_name(started)
-    assert (kept / "10_train_test_stills_redi" / "results.json").exists()
+    assert (kept / "11_train_test_stills_redi" / "results.json").exists()
     assert list(json.loads((course["out"] / "state.json").read_text())["notebooks"]) == [
         "01_breaks"
     ]

@@ -22,7 +22,7 @@ FREEDOMS = "def freedoms(exposures):\n    return 1"
 RIGHT = HALO, CONTRAST, FREEDOMS
 STUBS = tuple(s.split("\n")[0] + '\n    """Numbers."""\n    ...' for s in RIGHT)
 CHECKS = tuple(
-    f'{name} = checks.verify("08.{k}", {name})'
+    f'{name} = checks.verify("09.{k}", {name})'
     for k, name in enumerate(("halo_width", "contrast_left", "freedoms"), 1)
 )
 DONE, WRONG = ["right"] * 3, "wrong: "
@@ -81,10 +81,10 @@ def graded(tmp_path_factory, mini_root):
         "factor = 2",
         "factor * torch.ones(1)",
     )
-    notebook(top / "course/08_tiny.ipynb", STUBS, before=setup, solutions=RIGHT)
+    notebook(top / "course/09_tiny.ipynb", STUBS, before=setup, solutions=RIGHT)
     handed_in = top / "handed_in"
     for student, (answers, _) in CLASS.items():
-        notebook(handed_in / student / "08_tiny.ipynb", answers)
+        notebook(handed_in / student / "09_tiny.ipynb", answers)
     # Renamed, moved, with other checks and without a tag; the cell that stands last counts.
     cheat = ("halo_width = checks.verify = print",)
     notebook(handed_in / "renamed/final (2).ipynb", (STUBS[0], *RIGHT[::-1]), cheat, tag="x")
@@ -94,7 +94,7 @@ def graded(tmp_path_factory, mini_root):
         notebook(path, answers)
         os.utime(path, (1e9 + k, 1e9 + k))
     (handed_in / "broken").mkdir()
-    (handed_in / "broken/08_tiny.ipynb").write_text('{"cells": [')
+    (handed_in / "broken/09_tiny.ipynb").write_text('{"cells": [')
     notebook(handed_in / "other/notes.ipynb", ("x = 1",), ())
     out = top / "grades.csv"
     grade.grade(handed_in, out, 2, 10, notebooks_dir=top / "course", data_root=mini_root)
@@ -108,9 +108,9 @@ def graded(tmp_path_factory, mini_root):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork limits of memory do not exist")
 @pytest.mark.parametrize("student", CLASS)
 def test_an_answer_gets_its_own_verdict_whatever_others_do(graded, student):
-    rows = [r for r in graded[0] if r["student"] == student and r["exercise"] <= "08.3"]
-    assert [r["exercise"] for r in rows] == ["08.1", "08.2", "08.3"]
-    assert {r["notebook"] for r in rows} == {"08_tiny"}
+    rows = [r for r in graded[0] if r["student"] == student and r["exercise"] <= "09.3"]
+    assert [r["exercise"] for r in rows] == ["09.1", "09.2", "09.3"]
+    assert {r["notebook"] for r in rows} == {"09_tiny"}
     for row, verdict in zip(rows, CLASS[student][1], strict=False):
         if sys.platform != "darwin" or student != "hungry":  # it knows no limit of memory
             assert row["verdict"].startswith(verdict), row
@@ -128,9 +128,9 @@ def test_names_places_and_checks_of_a_submission_do_not_matter(graded):
 def test_what_cannot_be_graded_is_said_in_a_row(graded):
     reasons = {(r["student"], r["notebook"]): r["verdict"] for r in graded[0] if not r["exercise"]}
     assert set(reasons) == {
-        ("broken", "08_tiny.ipynb"), ("other", "notes.ipynb"), ("twice", "old.ipynb")
+        ("broken", "09_tiny.ipynb"), ("other", "notes.ipynb"), ("twice", "old.ipynb")
     }  # fmt: skip
-    assert "no notebook" in reasons["broken", "08_tiny.ipynb"]
+    assert "no notebook" in reasons["broken", "09_tiny.ipynb"]
     assert "no exercise" in reasons["other", "notes.ipynb"]
     assert "newer" in reasons["twice", "old.ipynb"]
     twice = [r["verdict"] for r in graded[0] if r["student"] == "twice" and r["exercise"]]
@@ -147,13 +147,13 @@ def test_totals_say_who_has_what_and_what_most_got_wrong(graded):
     ]
     assert totals["nothing"]["tried"] == "0" and totals["broken"]["of"] == "0"
     exercises = [row["name"] for row in graded[1] if row["what"] == "exercise"]
-    assert exercises.index("08.1") < exercises.index("08.2")  # fewer got it right
-    assert int(totals["08.1"]["right"]) < int(totals["08.2"]["right"])
+    assert exercises.index("09.1") < exercises.index("09.2")  # fewer got it right
+    assert int(totals["09.1"]["right"]) < int(totals["09.2"]["right"])
 
 
 def test_an_empty_folder_is_an_error_and_a_broken_course_a_reason(tmp_path, mini_root):
     breaks = [STUBS[0], "1 / 0"]
-    notebook(tmp_path / "course/08_tiny.ipynb", breaks, before=[IMPORTS], solutions=RIGHT[:1])
+    notebook(tmp_path / "course/09_tiny.ipynb", breaks, before=[IMPORTS], solutions=RIGHT[:1])
     options = {"notebooks_dir": tmp_path / "course", "data_root": mini_root}
     (tmp_path / "empty").mkdir()
     with pytest.raises(OptionError, match="no notebooks are handed in"):

@@ -1,4 +1,4 @@
-"""What notebook 14 reads, and its one idea."""
+"""What notebook 16 reads, and its one idea."""
 
 import json
 

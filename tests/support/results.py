@@ -17,7 +17,7 @@ def rows_of(folder, *models):
 
 
 def check_stills(rows, model, images):
-    """The rows that notebook 10 leaves of a network."""
+    """The rows that notebook 11 leaves of a network."""
     assert [(r["model"], r["amplification"]) for r in rows] == [(model, "ratio"), (model, "auto")]
     for r in rows:
         assert set(r) >= FIELDS

@@ -40,7 +40,7 @@ def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
     numbers, or a word. A number may be off by the larger of `relative` and `absolute`. Where the
     student's answer is another, the decorated generator is asked, which knows wrong answers:
 
-        @exercise("09.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (6e10, 2e11)])
+        @exercise("10.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (6e10, 2e11)])
         def fastest_possible(answer, truth, macs, peak):
             \"\"\"Right: 14.7 ms.\"\"\"
             yield truth / 2, "One MAC is two operations."       # said if this is the answer

@@ -1,5 +1,5 @@
 """The blocks of BRVE with bits for signs: packed weights, and how a layer runs. How borders and
-zeros are treated is said in `kernels`. Built in notebooks/13_deploy, section 5."""
+zeros are treated is said in `kernels`. Built in notebooks/15_engines_and_bits, section 2."""
 
 from types import SimpleNamespace
 

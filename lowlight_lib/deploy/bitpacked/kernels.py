@@ -12,7 +12,7 @@ Borders are padded with zeros, which no bit can say. The bits there are 0 (as if
 
 Zeros among the activations (and NaN) count 0 as well: they are -1 in one plane of bits and +1 in
 another, which is read only if there are any; the mean is exact.
-Built in notebooks/13_deploy, section 5."""
+Built in notebooks/15_engines_and_bits, section 2."""
 
 import numpy as np
 from numba import prange

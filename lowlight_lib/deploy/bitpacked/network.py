@@ -1,4 +1,4 @@
-"""BRVE with bits for signs, on the CPU: built in notebooks/13_deploy, section 5."""
+"""BRVE with bits for signs, on the CPU: built in notebooks/15_engines_and_bits, section 2."""
 
 import copy
 import itertools

@@ -16,7 +16,7 @@ def runs(tmp_path_factory, mini_root, root):
     """{network: (folder of results, what was printed)}."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LOWLIGHT_")}
     command = [sys.executable, "-m", "lowlight_lib.cli", "course", "run", "--profile", "smoke"]
-    command += ["--only", "10", "-p", "limit=2", "--data", str(mini_root)]
+    command += ["--only", "11", "-p", "limit=2", "--data", str(mini_root)]
     done = {}
     for model in ("sid", "llpacknet"):
         out = tmp_path_factory.mktemp(model) / "latest"
@@ -33,7 +33,7 @@ def test_a_run_of_the_course_holds_what_the_readme_says(runs):
     for model, (out, text) in runs.items():
         rows = rows_of(out, model)
         check_stills(rows, model, 2)
-        folder = out / f"10_train_test_stills_{model}"
+        folder = out / f"11_train_test_stills_{model}"
         assert folder.with_suffix(".ipynb").exists()
         pictures = {p.name.rsplit("_", 1)[1] for p in (folder / "pictures").glob("10001_00_0.1s_*")}
         assert {"input.png", "baseline.png", "result.png", "target.png"} <= pictures

@@ -1,11 +1,11 @@
-"""Exercises of notebook 10."""
+"""Exercises of notebook 11."""
 
 import numpy as np
 
 from .common import answer_of, exercise
 
 
-@exercise("10.1", 1, lambda rng, size, crop: 2 * int(rng.integers(0, (size - crop) // 2 + 1)))
+@exercise("11.1", 1, lambda rng, size, crop: 2 * int(rng.integers(0, (size - crop) // 2 + 1)))
 def crop_offset(function):
     """Right: every crop starts on red, and none is left out."""
     size, crop, drawn = 64, 32, set()
@@ -32,7 +32,7 @@ def _tables():
         yield [{"baseline_psnr": float(b), "psnr": float(p)} for b, p in scores]
 
 
-@exercise("10.2", 1, gain_of_best_and_worst, _tables, absolute=1e-3)
+@exercise("11.2", 1, gain_of_best_and_worst, _tables, absolute=1e-3)
 def _(answer, truth, per_image):
     """Right: a mean over images hides such differences."""
     other = truth[::-1]
@@ -50,7 +50,7 @@ def _pictures():
         yield np.random.default_rng(seed).random((32, 32, 3)), factor
 
 
-@exercise("10.3", 2, psnr_of_factor, _pictures, relative=0, absolute=1e-2)
+@exercise("11.3", 2, psnr_of_factor, _pictures, relative=0, absolute=1e-2)
 def _(answer, truth, picture, factor):
     """Right: ten per cent too bright leaves 25.6 dB on random pixels."""
     unclipped = -10 * np.log10(np.mean((factor * picture - picture) ** 2))
@@ -68,7 +68,7 @@ def gains_to_training_camera(foreign, training):
 _GAINS = [((1.6, 1.0, 1.8), (2.0, 1.0, 1.5)), ((2.2, 1.0, 1.2), (2.2, 1, 1.6))]
 
 
-@exercise("10.4", 2, gains_to_training_camera, _GAINS)
+@exercise("11.4", 2, gains_to_training_camera, _GAINS)
 def _(answer, truth, foreign, training):
     """Right: the network then sees grey as it learned it."""
     yield foreign, "That is white balance. The network expects the training camera's grey."
@@ -81,7 +81,7 @@ def augment(rng, mosaic, target, crop):
     return [image[top : top + crop, left : left + crop] for image in (mosaic, target)]
 
 
-@exercise("10.5", 2, augment)
+@exercise("11.5", 2, augment)
 def _(function):
     """Right: drawn once, used twice, and red first."""
     h, w, crop = 24, 32, 8
@@ -106,7 +106,7 @@ def _(function):
 _LAMPS = [(0.001, 0.1), (0.5, 0.25), (0.002, 0.01)]
 
 
-@exercise("10.6", 1, lambda mean, share: 0.05 / ((1 - share) * mean + share), _LAMPS)
+@exercise("11.6", 1, lambda mean, share: 0.05 / ((1 - share) * mean + share), _LAMPS)
 def shortcut_with_lamp(answer, truth, mean, share):
     """Right: a lamp on 1% turns a factor of 25 into 4.2."""
     yield 0.05 / mean, "That is the scene without its lamp."

@@ -1,4 +1,4 @@
-"""Exercises of notebook 09."""
+"""Exercises of notebook 10."""
 
 from ... import models
 from ...deploy import counting
@@ -12,7 +12,7 @@ def one_by_one_against_three_by_three(channels, scale):
     return (full * channels**2) / (full / scale**2 * channels**2 * 9)
 
 
-@exercise("09.1", 1, one_by_one_against_three_by_three, [(64, 8), (12, 2), (32, 32)])
+@exercise("10.1", 1, one_by_one_against_three_by_three, [(64, 8), (12, 2), (32, 32)])
 def _(answer, truth, channels, scale):
     """Right: at 1/8, the modest 1x1 costs 7.1 times as much as the 3x3."""
     yield 1 / 9, "So it would be at one size. The 3x3 layer has far fewer positions to visit."
@@ -29,7 +29,7 @@ def bytes_of_layer(c_in, c_out, kernel, groups, height, width):
 _LAYERS = [(16, 16, 3, 1, 10, 12), (256, 256, 3, 256, 10, 12), (24, 12, 5, 4, 10, 12)]
 
 
-@exercise("09.2", 2, bytes_of_layer, _LAYERS)
+@exercise("10.2", 2, bytes_of_layer, _LAYERS)
 def _(answer, truth, c_in, c_out, kernel, groups, height, width):
     """Right: what a layer computes says nothing about what it has to carry."""
     yield truth / 4, "Those are numbers. A float32 has four bytes."
@@ -52,7 +52,7 @@ def _parts():
     return [dict(counting.by_module(models.build("redi"), _SONY))]
 
 
-@exercise("09.3", 1, redi_with_small_kernels, _parts)
+@exercise("10.3", 1, redi_with_small_kernels, _parts)
 def _(answer, truth, parts):
     """Right: 43.3 instead of 59.6 GMac, from two layers."""
     total, large = sum(parts.values()), parts["lse"] + parts["fuse"]
@@ -72,7 +72,7 @@ def _operations():
     return [counting.trace(models.build("sid"), _SONY)]
 
 
-@exercise("09.4", 2, share_of_transposed, _operations)
+@exercise("10.4", 2, share_of_transposed, _operations)
 def _(answer, truth, ops):
     """Right: 4.4% of the work, counted as 15.6%."""
     share, _ = truth
@@ -81,7 +81,7 @@ def _(answer, truth, ops):
     yield True, "The true share: the MACs of that kind of operation over the MACs of all."
 
 
-@exercise("09.5", 2, lambda: (0, 2, 1, 1), [()])
+@exercise("10.5", 2, lambda: (0, 2, 1, 1), [()])
 def features_kept(answer, truth):
     """Right. In place saves what ReLU saves of itself: one feature a layer, in training only."""
     questions = {
@@ -94,7 +94,7 @@ def features_kept(answer, truth):
         yield wrong, f"{name}: {question}"
 
 
-@exercise("09.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (59.6e9, 187e9)])
+@exercise("10.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (59.6e9, 187e9)])
 def fastest_possible(answer, truth, macs, peak):
     """Right: 14.7 ms. Who reports 4 ms has timed *handing out* the work, not the work."""
     yield truth / 2, "One MAC is a multiplication and an addition: two operations."
@@ -106,7 +106,7 @@ def fastest_possible(answer, truth, macs, peak):
 _BLOCKS = [(5e9, 0.1e9, 100e9, 10e9), (5e9, 2e9, 100e9, 10e9)]
 
 
-@exercise("09.7", 1, lambda flops, moved, peak, wide: max(flops / peak, moved / wide), _BLOCKS)
+@exercise("10.7", 1, lambda flops, moved, peak, wide: max(flops / peak, moved / wide), _BLOCKS)
 def least_seconds(answer, truth, flops, moved, peak, bandwidth):
     """Right: the longer of the two. That is the roof, read as a clock."""
     times = flops / peak, moved / bandwidth

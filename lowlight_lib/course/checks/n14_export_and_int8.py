@@ -1,17 +1,16 @@
-"""Exercises of notebook 13."""
+"""Exercises of notebook 14."""
 
 import math
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from .common import answer_of, exercise, near
 
 _WIDTHS = [(16, 20, 8), (6, 7, 8), (6, 9, 8), (30, 62, 32)]
 
 
-@exercise("13.1", 1, lambda example, width, multiple: width + -example % multiple, _WIDTHS)
+@exercise("14.1", 1, lambda example, width, multiple: width + -example % multiple, _WIDTHS)
 def frozen_width(answer, truth, example, width, multiple):
     """Right: the example's answer to every picture. It fits only by luck."""
     asked = "The graph no longer asks for the width: what was written into it?"
@@ -25,7 +24,7 @@ def scale_and_zero(low, high):
     return scale, round(-low / scale)
 
 
-@exercise("13.2", 3, scale_and_zero)
+@exercise("14.2", 3, scale_and_zero)
 def _(function):
     """Right: 255 steps from end to end, one of them exactly at 0."""
     for low, high in ((-0.5, 1.5), (0.0, 6.0), (1.0, 5.0), (-3.0, -1.0)):
@@ -50,7 +49,7 @@ def psnr_of_bits(bits):
     return -10 * np.log10(step**2 / 12)
 
 
-@exercise("13.3", 2, psnr_of_bits, [4, 6, 8], absolute=0.15)
+@exercise("14.3", 2, psnr_of_bits, [4, 6, 8], absolute=0.15)
 def _(answer, truth, bits):
     """Right: 6.02 dB a bit, and 58.9 dB with eight."""
     largest = 20 * math.log10(2 * (2**bits - 1))
@@ -62,7 +61,7 @@ def errors_together(dbs):
     return -10 * np.log10(sum(10 ** (-db / 10) for db in dbs))
 
 
-@exercise("13.4", 2, errors_together, [[40.0, 30.0], [40.0, 40.0], [45.0] * 10], absolute=0.05)
+@exercise("14.4", 2, errors_together, [[40.0, 30.0], [40.0, 40.0], [45.0] * 10], absolute=0.05)
 def _(answer, truth, dbs):
     """Right: ten layers of 45 dB leave 35.0. Beside a bad one the good ones vanish."""
     aligned = -20 * math.log10(sum(10 ** (-db / 20) for db in dbs))
@@ -70,43 +69,3 @@ def _(answer, truth, dbs):
     yield sum(dbs) / len(dbs), "A mean of logarithms is nobody's error."
     yield min(dbs), "The worst alone. The others are still there."
     yield True, "What adds up when errors are independent: they, or their squares?"
-
-
-def bits_in_use(channels):
-    words = -(-channels // 64)
-    return channels / (64 * words)
-
-
-@exercise("13.5", 1, bits_in_use, [24, 48, 64, 72, 96, 130])
-def _(answer, truth, channels):
-    """Right: a word is paid for whole. BRVE's widths 24, 48, 72 and 96 all leave bits unused."""
-    yield answer > 1, "That is more than there is. How many words does a pixel get?"
-    yield True, "Bits that hold a channel, over all bits of the pixel's words; a word has 64."
-
-
-def put_right(sums, weights):
-    outside = F.pad(torch.zeros(1, 1, *sums.shape[1:]), (1, 1, 1, 1), value=1.0)
-    return sums + F.conv2d(outside, weights.sum(1, keepdim=True))[0]
-
-
-def _borders():
-    g = torch.Generator().manual_seed(0)
-    for c, o, h, w in ((3, 2, 4, 5), (24, 8, 6, 3), (5, 4, 1, 7)):
-        signs, weights = (
-            torch.randint(0, 2, s, generator=g).float() * 2 - 1
-            for s in ((1, c, h, w), (o, c, 3, 3))
-        )
-        yield F.conv2d(F.pad(signs, (1, 1, 1, 1), value=-1.0), weights)[0], weights
-
-
-@exercise("13.6", 3, put_right, _borders)
-def _(answer, truth, sums, weights):
-    """Right, and exact. It depends on the place, never on the picture: do it beforehand."""
-    minus = sums.numpy()
-    took = "Outside stood -1, so a weight of +1 took 1 from the sum: give it back."
-    yield 2 * minus - truth, took
-    yield 2 * truth - minus, "Twice too much: from -1 to 0 is one step, not two."
-    inside = (answer != truth)[:, 1:-1, 1:-1].any()
-    yield inside, "Inside, nothing was wrong, and now it is."
-    outside = "Which of the nine weights of each channel lie outside, at this pixel?"
-    yield True, f"{outside} Convolve a picture that is 1 outside and 0 inside."

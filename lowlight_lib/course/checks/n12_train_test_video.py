@@ -1,4 +1,4 @@
-"""Exercises of notebook 11."""
+"""Exercises of notebook 12."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ...evaluation.strred import strred
 from .common import ANY, answer_of, exercise
 
 
-@exercise("11.1", 1, lambda offset: -offset, [1, 3])
+@exercise("12.1", 1, lambda offset: -offset, [1, 3])
 def offset_after_mirror(answer, truth, offset):
     """Right: the sampling is mirrored with the scene, and G1 lies left of R."""
     yield offset, "So it was before. Follow one R and its G1: which is left of the other now?"
@@ -26,7 +26,7 @@ def _tables():
         yield [{"group": g, "psnr": float(p)} for g, p in scores]
 
 
-@exercise("11.2", 1, two_means, _tables)
+@exercise("12.2", 1, two_means, _tables)
 def _(answer, truth, per_image):
     """Right: they differ where some ratios have more clips than others."""
     clips, ratios = truth
@@ -39,7 +39,7 @@ def dirty_window(clip, noise):
     return clip + noise[:1]
 
 
-@exercise("11.3", 1, dirty_window)
+@exercise("12.3", 1, dirty_window)
 def _(function):
     y, x = np.mgrid[:64, :64] / 9
     clip = np.stack([0.5 + 0.2 * np.sin(x + 0.3 * t) * np.cos(y) for t in range(6)])
@@ -60,7 +60,7 @@ def _(function):
 _COUNTS = [(800, 10, 5), (4_344_768, 163_816, 5_976)]
 
 
-@exercise("11.4", 1, lambda binary, real, scales: (binary / 8, real * 4, scales * 4), _COUNTS)
+@exercise("12.4", 1, lambda binary, real, scales: (binary / 8, real * 4, scales * 4), _COUNTS)
 def packed_bytes(answer, truth, binary, real, channels):
     """Right: 543 kB of bits, 655 kB of reals, 24 kB of scales. One parameter in 27 is real, and
     these take more room than all the bits."""

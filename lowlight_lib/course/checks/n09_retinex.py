@@ -1,4 +1,4 @@
-"""Exercises of notebook 08."""
+"""Exercises of notebook 09."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from ...blocks import retinex
 from .common import ANY, answer_of, exercise
 
 
-@exercise("08.1", 1, lambda radius: 2 * radius, [1, 8, 3, 0])
+@exercise("09.1", 1, lambda radius: 2 * radius, [1, 8, 3, 0])
 def halo_width(answer, truth, radius):
     """Right: twice the radius, and all of it in the shade; the sunny side keeps its light."""
     yield radius, "So far the *maximum* carries the sun. What does the mean behind it do?"
@@ -21,7 +21,7 @@ def contrast_left(ratio, gamma):
     return ratio**gamma, ratio  # the light is the same for both, and cancels
 
 
-@exercise("08.2", 1, contrast_left, [(4.0, 0.2), (2.0, 0.5), (1.5, 0.14), (3.0, 1.0)])
+@exercise("09.2", 1, contrast_left, [(4.0, 0.2), (2.0, 0.5), (1.5, 0.14), (3.0, 1.0)])
 def _(answer, truth, ratio, gamma):
     """Right: plain gamma squeezes both alike; the split squeezes the illumination alone."""
     plain, split = truth
@@ -30,7 +30,7 @@ def _(answer, truth, ratio, gamma):
     yield True, "First number: both are raised to gamma. What is (a x) ** g / (a y) ** g?"
 
 
-@exercise("08.3", 1, lambda exposures: 1, [1, 2, 3, 10])
+@exercise("09.3", 1, lambda exposures: 1, [1, 2, 3, 10])
 def freedoms(answer, truth, k):
     """Right: one number a pixel, with two exposures, ten, or a hundred."""
     yield 3 - 2 * k, "Do all equations say something new? Double R of a solution, halve every L."
@@ -43,7 +43,7 @@ def cheat(image):
     return grey[:, :1], grey, grey * grey  # constant paint, constant light, and X their product
 
 
-@exercise("08.4", 2, cheat)
+@exercise("09.4", 2, cheat)
 def _(function):
     """Right: four of the six terms are 0, and you have not even looked at the picture."""
     draw = torch.Generator().manual_seed(0)
@@ -76,7 +76,7 @@ def invisible_light(h, w):
     return (y + x) % 2  # a step of two never changes the colour of the chessboard
 
 
-@exercise("08.5", 2, invisible_light)
+@exercise("09.5", 2, invisible_light)
 def _(function):
     """Right: the roughest light there is, and TV, which looks two pixels on, sees none of it."""
     for h, w in ((4, 6), (7, 5), (3, 3)):
@@ -92,7 +92,7 @@ def _(function):
                 {steps.min():.2g} only, and not by 1 as on all four sides they should."""
 
 
-@exercise("08.6", 2, lambda weight: (weight - 1) ** -0.5, [500.0, 5.0, 50.0])
+@exercise("09.6", 2, lambda weight: (weight - 1) ** -0.5, [500.0, 5.0, 50.0])
 def light_of_half(answer, truth, weight):
     """Right: of the 255 levels of a PNG file, that is 11 with 500 and 128 with 5."""
     truth, pull = truth, 1 + np.clip(answer, 1e-3, 1) ** -2.0

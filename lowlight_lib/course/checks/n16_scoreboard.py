@@ -1,4 +1,4 @@
-"""Exercises of notebook 14."""
+"""Exercises of notebook 16."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def _row(**other) -> dict:
     return row | other
 
 
-@exercise("14.1", 2, same_race)
+@exercise("16.1", 2, same_race)
 def _(function):
     """Right: same pictures, same knowledge, same ruler. Only then is a difference one."""
     ours = _row()
@@ -52,7 +52,7 @@ def _scores():
         yield b + rng.normal(1, 0.5, n), b
 
 
-@exercise("14.2", 2, lambda a, b: np.std(a - b, ddof=1) / np.sqrt(len(a)), _scores)
+@exercise("16.2", 2, lambda a, b: np.std(a - b, ddof=1) / np.sqrt(len(a)), _scores)
 def error_of_difference(answer, truth, a, b):
     """Right: what all pictures have in common, easy or hard, drops out of the difference."""
     apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / len(a))
@@ -67,7 +67,7 @@ def beats(a, b):
     return a[0] <= b[0] and a[1] >= b[1] and a != b
 
 
-@exercise("14.3", 1, beats)
+@exercise("16.3", 1, beats)
 def _(function):
     """Right: no worse in both, better in one."""
     for a, b in np.random.default_rng(1).integers(0, 3, (200, 2, 2)).tolist():
@@ -87,7 +87,7 @@ def choose(rows, seconds, mib):
     return max(fit, key=lambda r: r["psnr"], default=None)
 
 
-@exercise("14.4", 2, choose)
+@exercise("16.4", 2, choose)
 def _(function):
     """Right: first what is affordable, then the best of it; and sometimes nothing."""
     rng = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07."""
+"""Exercises of notebook 08."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from ...blocks.shift import OFFSETS
 from .common import ANY, answer_of, exercise
 
 
-@exercise("07.1", 1, lambda frames: frames - 1, [3, 5, 4, 8])
+@exercise("08.1", 1, lambda frames: frames - 1, [3, 5, 4, 8])
 def steps_needed(answer, truth, frames):
     """Right: one more frame with each step. A window of three needs two, and gets two."""
     yield frames, "After *no* step a frame knows one frame: itself."
@@ -22,7 +22,7 @@ def guess_for(dy, dx):
 _MOTIONS = [(-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)]
 
 
-@exercise("07.2", 2, guess_for, _MOTIONS)
+@exercise("08.2", 2, guess_for, _MOTIONS)
 def _(answer, truth, dy, dx):
     """Right: whatever moves by up to ten pixels has a guess within two of it."""
     unmoved = "Is the copy that nobody has moved not nearer? It has no number: call it -1."
@@ -40,7 +40,7 @@ def share_covered(reach):
     return (sum(near) / len(near)) ** 2  # both directions have to fit
 
 
-@exercise("07.3", 2, share_covered, [1, 2, 0])
+@exercise("08.3", 2, share_covered, [1, 2, 0])
 def _(answer, truth, reach):
     """Right: behind steps of 4 a kernel of 5 leaves no gap; a kernel of 3 leaves half."""
     yield truth**0.5, "That is the share along one direction. Both have to fit at once."
@@ -57,7 +57,7 @@ def where_it_goes(frame, channel, row, column):
     return frame, channel + 8, row + down, column
 
 
-@exercise("07.4", 3, where_it_goes)
+@exercise("08.4", 3, where_it_goes)
 def _(function):
     """Right, for all 85 probes: you have found which axis it takes for which."""
     size, rng = (3, 24, 40, 40), np.random.default_rng(0)
@@ -94,7 +94,7 @@ def share_lost(channels, height):
 _SIZES = [(24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)]
 
 
-@exercise("07.5", 2, share_lost, _SIZES, absolute=1e-6)
+@exercise("08.5", 2, share_lost, _SIZES, absolute=1e-6)
 def _(answer, truth, channels, height):
     """Right: a third of the channels, and more the smaller the frames. Of 8 channels: all."""
     lost = min(8 / channels, 1)
@@ -125,7 +125,7 @@ def _reconstruct(frame, deep, aligned):
     return frame + 0.5 * deep + 0.25 * aligned
 
 
-@exercise("07.6", 3, stream)
+@exercise("08.6", 3, stream)
 def _(function):
     """Right: equal to the clip form, two frames late, whatever the length."""
     for n in (3, 4, 7):

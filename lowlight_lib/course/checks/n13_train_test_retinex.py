@@ -1,4 +1,4 @@
-"""Exercises of notebook 12."""
+"""Exercises of notebook 13."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def draw_two(rng, n):
     return rng.choice(n, 2, replace=False)
 
 
-@exercise("12.1", 2, draw_two)
+@exercise("13.1", 2, draw_two)
 def _(function):
     """Right: two different ones in either order, and a lonely picture is an error at once."""
     for n in (2, 3, 5):
@@ -49,7 +49,7 @@ def teachers(symmetric):
     return {"L2", "R2", "X2"} if symmetric else {"R2"}
 
 
-@exercise("12.2", 1, teachers)
+@exercise("13.2", 1, teachers)
 def _(function):
     """Right: as released, the second exposure teaches through its reflectance alone."""
     for symmetric, form in ((False, "released"), (True, "symmetric")):
@@ -62,7 +62,7 @@ def _(function):
 _WANTED = [(0.1, 0.6), (0.02, 0.5), (0.3, 0.3), (0.5, 1.0)]
 
 
-@exercise("12.3", 1, lambda light, wanted: np.log(wanted) / np.log(light), _WANTED)
+@exercise("13.3", 1, lambda light, wanted: np.log(wanted) / np.log(light), _WANTED)
 def gamma_for(answer, truth, light, wanted):
     """Right. And gamma 0 makes any light 1: the reflectance alone."""
     yield 1 / truth if truth else ANY, "That is upside down: which logarithm is the larger?"
@@ -74,7 +74,7 @@ def _pairs():
     return [(a, 0.1 * other), (a, 3 * a)]
 
 
-@exercise("12.4", 2, lambda a, b: np.std(a / a.mean() - b / b.mean()), _pairs)
+@exercise("13.4", 2, lambda a, b: np.std(a / a.mean() - b / b.mean()), _pairs)
 def matched_distance(answer, truth, a, b):
     """Right: 0 for two exposures without noise, and it does not matter which is darker."""
     plain, one = (np.sqrt(np.mean((c - b) ** 2)) for c in (a, a / a.mean()))
@@ -87,7 +87,7 @@ def matched_distance(answer, truth, a, b):
 _CASES = [(0.4, 0.2, 1.0), (0.1, 0.3, 500.0), (0.1, 0.3, 5.0)]
 
 
-@exercise("12.5", 2, lambda image, product, w: (w * image + product) / (w + 1), _CASES)
+@exercise("13.5", 2, lambda image, product, w: (w * image + product) / (w + 1), _CASES)
 def best_x(answer, truth, image, product, weight):
     """Right: X is off by 0.04 % of full scale with 500, by 3.3 % with 5."""
     swapped = (image + weight * product) / (weight + 1)
