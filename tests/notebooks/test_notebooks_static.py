@@ -16,8 +16,8 @@ from support.notebook_files import NOTEBOOKS, is_setup, tagged
 from lowlight_lib.course import colab
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-LARGEST_BYTES = 1_000_000
-LONGEST_CELL = 40
+LARGEST_BYTES = 2_000_000
+LONGEST_CELL = 30
 
 # Absolute paths of somebody's machine. A word, a dot or a slash before means that it is part of an
 # address or of a relative path.
@@ -85,6 +85,16 @@ def test_nothing_of_one_machine_or_run_is_left_in_it(path):
         for text in texts(cell):
             found = MACHINE_PATH.search(text)
             assert found is None, text[max(0, found.start() - 40) : found.end() + 40]
+
+
+@every_notebook
+def test_figures_say_what_they_show_to_those_who_cannot_see_them(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            for kind in output.get("data", {}):
+                if kind.startswith("image/"):
+                    alt = output.metadata.get(kind, {}).get("alt", "")
+                    assert len(alt) >= 20, first_line(cell)
 
 
 def test_the_pattern_for_machine_paths_finds_them():
