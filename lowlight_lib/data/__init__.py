@@ -11,6 +11,7 @@ from .base import Dataset
 from .llrvd_smoid import LlrvdDataset, SmoidDataset
 from .photos import LolDataset, LolTestDataset, PairsDataset, SiceTestDataset
 from .sid import SidDataset
+from .simulated import SimulatedClips, SimulatedStills
 
 __all__ = ["DATASETS", "Dataset", "find", "open_dataset"]
 
@@ -22,6 +23,8 @@ DATASETS: dict[str, type[Dataset]] = {
     "lol": LolDataset,
     "lol-test": LolTestDataset,
     "sice-test": SiceTestDataset,
+    "photos": SimulatedStills,
+    "photo-clips": SimulatedClips,
 }
 
 
