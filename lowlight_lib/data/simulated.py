@@ -4,7 +4,7 @@
                                               pictures in photos/, see `scenes.split_photographs`
 
 For each crop a calibrated camera, its ISO, the missing light, the exposure and the colours of the
-scene and of its light are drawn, so that one network serves many nights. A third of the scenes are
+scene and of its light are drawn, so that one network serves many nights. A sixth of the scenes are
 dead leaves, in any colours: photographs alone teach a network to guess theirs.
 """
 
@@ -64,7 +64,7 @@ class SimulatedStills(Dataset):
         self.cache = cache = ArrayCache(data_root)
         super().__init__(data_root, split, lambda path: cache.get(path, "scene", _decode))
         files = scenes.split_photographs(self.folder)[split]
-        leaves = len(files) // 2 if split == "train" else 0
+        leaves = len(files) // 5 if split == "train" else 0
         self.pairs = [Scene(f.stem, (f,)) for f in files]
         self.pairs += [Scene(f"leaves_{n}", ()) for n in range(100, 100 + leaves)]
 
@@ -135,7 +135,7 @@ class SimulatedClips(SimulatedStills):
 
 def recoloured(light, rng) -> np.ndarray:
     """A linear scene (H, W, 3) in other colours: the three exchanged now and then, and weighted."""
-    order = rng.permutation(3) if rng.random() < 0.3 else [0, 1, 2]
+    order = rng.permutation(3) if rng.random() < 0.15 else [0, 1, 2]
     return light[..., order] * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
 
 

@@ -25,7 +25,8 @@ RECIPES = (
         "since its own list pairs inputs with targets of other scenes",
     ),
     Recipe(
-        "redi", "release", "l1_ssim", steps=30_000, batch=4, crop=256, lr=1e-3,
-        schedule="one_cycle", transpose=0.5, dataset="photos", source=RELEASE,
+        "redi", "release", "l1_ssim", steps=40_000, batch=6, crop=192, lr=1e-3,
+        schedule="one_cycle", transpose=0.5, dataset="photos", checkpoint_every=500,
+        log_every=100, validate_every=2000, source=RELEASE,
     ),
 )  # fmt: skip

@@ -25,7 +25,8 @@ RECIPES = (
         "counted from 0, and flips move packed planes; the initialisation is ours",
     ),
     Recipe(
-        "sid", "release", "l1_ssim", steps=30_000, batch=4, crop=256, lr=5e-4,
-        schedule="one_cycle", transpose=0.5, dataset="photos", source=RELEASE,
+        "sid", "release", "l1_ssim", steps=40_000, batch=6, crop=192, lr=5e-4,
+        schedule="one_cycle", transpose=0.5, dataset="photos", checkpoint_every=500,
+        log_every=100, validate_every=2000, source=RELEASE,
     ),
 )  # fmt: skip
