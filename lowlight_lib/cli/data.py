@@ -24,8 +24,7 @@ def mini(
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     photos: Annotated[Path | None, typer.Option(
-        help="Make them of the photographs in this folder: of its train/ and test/, or of all.",
-        show_default="those of well-known packages")] = None,
+        help="Make them of the photographs in this folder, or in its train/ and test/.")] = None,
     force: Force = False,
 ):  # fmt: skip
     """Make the mini data sets, without any download: in the layouts as they are published."""

@@ -49,8 +49,7 @@ def split_photographs(folder) -> dict[str, list[Path]]:
     """The pictures of a folder by split, in natural order.
 
     Those of its train/ and test/, or, where it has none of these, a fifth of it for testing; an
-    eighth of the training part is "val". Both are drawn at random, always the same. DataError where
-    there are fewer than four, which is what three splits take.
+    eighth of the training part is "val": drawn at random, always the same. DataError: too few.
     """
     train, test = (photos_in(Path(folder, part)) for part in ("train", "test"))
     if not train + test:
@@ -64,8 +63,8 @@ def split_photographs(folder) -> dict[str, list[Path]]:
 
 def _draw(files, every):
     """(the rest, one of so many), of the latter at least one where two are there."""
-    order = np.random.default_rng(0).permutation(len(files))
-    drawn = {*order[: -(-len(files) // every) if len(files) > 1 else 0].tolist()}
+    count = -(-len(files) // every) if len(files) > 1 else 0
+    drawn = {*np.random.default_rng(0).permutation(len(files))[:count].tolist()}
     return [[f for i, f in enumerate(files) if (i in drawn) is wanted] for wanted in (False, True)]
 
 

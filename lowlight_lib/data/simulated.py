@@ -1,11 +1,9 @@
 """Photographs as a camera sees them in the dark, with noise that is drawn anew for each crop.
 
-    photos/train/a.png  photos/test/b.jpg     as data_scripts/get_photos.py makes them, or any
-                                              pictures in photos/, see `scenes.split_photographs`
+    photos/train/a.png  photos/test/b.jpg     of data_scripts/get_photos.py, or any pictures there
 
-For each crop a calibrated camera, its ISO, the missing light, the exposure and the colours of the
-scene and of its light are drawn, so that one network serves many nights. A sixth of the scenes are
-dead leaves, in any colours: photographs alone teach a network to guess theirs.
+A calibrated camera, its ISO, the missing light, the exposure, and the colours of scene and light
+are drawn too, so that one network serves many nights. A sixth of the scenes are dead leaves.
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ from .photos import Scene
 
 REFERENCE = noise.SONY_A7S2  # whose colours a network for stills learns, see `sensor.colour`
 HIGHEST_ISO, HIGHEST_RATIO = 12800, 300
+ROOM = 48  # pixels that a clip pans over
 # The calibrations end at ISO 6400; their lines in log K are followed for one stop more.
 CAMERAS = [
     dataclasses.replace(c, gain_range=(c.gain_range[0], c.gain_range[0] * HIGHEST_ISO / 100))
@@ -44,9 +43,9 @@ class Shot(NamedTuple):
 
     def __call__(self, mosaic, rng) -> np.ndarray:
         """The mosaic (H, W) in [0, 1] as recorded, 0 at black and 1 at white."""
-        camera, black = self.camera, self.camera.black_level
-        dn = noise.expose(mosaic, self.ratio, camera, 0, rng, levels=self.levels)
-        return (dn.astype(np.float32) - black) / np.float32(camera.white_level - black)
+        black, white = self.camera.black_level, self.camera.white_level
+        dn = noise.expose(mosaic, self.ratio, self.camera, rng=rng, levels=self.levels)
+        return (dn.astype(np.float32) - black) / np.float32(white - black)
 
 
 class SimulatedStills(Dataset):
@@ -74,7 +73,6 @@ class SimulatedStills(Dataset):
         return self
 
     def _scene(self, i):
-        """uint8 (H, W, 3), and the light that is white in it."""
         scene = self.pairs[i]
         pixels, notes = self._map(scene.input) if scene.files else _leaves(scene.name)
         return pixels, notes["white"]
@@ -97,27 +95,25 @@ class SimulatedStills(Dataset):
         light = recoloured(light * np.float32(rng.uniform(0.4, 1.1) / white), rng)
         to_camera = colorimetry.camera_from_srgb(shot.camera.color_matrix).T.astype(np.float32)
         light = np.clip(light @ to_camera, 0, 1)
-        gains = shot.camera.white_balance * np.exp(rng.normal(0, 0.2, 3))
+        gains = np.array(shot.camera.white_balance) * np.exp(rng.normal(0, 0.2, 3))
         gains = np.maximum(gains / gains[1], 1).astype(np.float32)
         each = cfa.tile(cfa.RGGB, (crop, crop)).astype(np.intp)
         mosaic = np.take_along_axis(light, each[..., None], 2)[..., 0] / gains[each]
         # As `sensor.colour` brings a file's colours to those that the network knows.
-        x = shot(mosaic, rng) * (gains / np.float32(self.white_balance))[each]
+        x = shot(mosaic, rng) * (gains / np.array(REFERENCE.white_balance, np.float32))[each]
         y = colorimetry.bt709_encode(light @ _COLOURS.astype(np.float32))
         return x[None] * np.float32(shot.ratio if amplify else 1), y.transpose(2, 0, 1)
 
 
 class SimulatedClips(SimulatedStills):
-    """Dark clips of packed frames, over which a camera pans, and the same without noise."""
+    """Dark clips of packed frames, as a camera pans over a scene, and the same without noise."""
 
     task = Task.RAW_VIDEO
     tested_on = "llrvd"
-    crop_multiple = 1
     white_balance = None
-    room = 48  # pixels to pan over
 
     def _draw(self, i, rng, crop, frames):
-        where, seed = super()._draw(i, rng, 2 * crop + self.room, frames)
+        where, seed = super()._draw(i, rng, 2 * crop + ROOM, frames)
         return where, (seed, crop, frames)
 
     def _cut(self, i, where, turns, crop, amplify):
@@ -139,15 +135,11 @@ def recoloured(light, rng) -> np.ndarray:
     return light[..., order] * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
 
 
-def _decode(path):
-    return _with_white(scenes.photograph(path))
-
-
-def _with_white(picture):
+def _decode(scene):
+    """A scene's uint8 pixels, and the light of its brightest thousandth, to expose it by."""
+    picture = scenes.photograph(scene)
     white = np.quantile(colorimetry.bt709_decode(picture), 0.999)
     return np.rint(picture * 255).astype(np.uint8), {"white": max(float(white), 1e-3)}
 
 
-@functools.lru_cache(64)
-def _leaves(name):
-    return _with_white(scenes.photograph(name))
+_leaves = functools.lru_cache(64)(_decode)

@@ -23,6 +23,6 @@ RECIPES = (
     Recipe(
         "brve", "release", "charbonnier", steps=15_000, batch=2, crop=64, frames=5, lr=2e-3,
         schedule="one_cycle", transpose=0.5, reverse=0.5, dataset="photo-clips",
-        checkpoint_every=200, log_every=50, validate_every=1000, source=RELEASE,
+        validate_every=1000, source=RELEASE,
     ),
 )  # fmt: skip

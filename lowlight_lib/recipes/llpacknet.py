@@ -26,7 +26,6 @@ RECIPES = (
     ),
     Recipe(
         "llpacknet", "release", "l1_ssim", steps=30_000, batch=6, crop=192, lr=1e-3,
-        schedule="one_cycle", transpose=0.5, dataset="photos", checkpoint_every=500,
-        log_every=100, validate_every=2000, source=RELEASE,
+        schedule="one_cycle", transpose=0.5, validate_every=2000, dataset="photos", source=RELEASE,
     ),
 )  # fmt: skip

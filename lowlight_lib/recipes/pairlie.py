@@ -21,7 +21,6 @@ RECIPES = (
     ),
     Recipe(
         "pairlie", "release", "pairlie_short", steps=20_000, batch=4, crop=96, lr=5e-4,
-        schedule="one_cycle", dataset="pairs", checkpoint_every=500, log_every=100,
-        source=RELEASE,
+        schedule="one_cycle", dataset="pairs", source=RELEASE,
     ),
 )  # fmt: skip

@@ -26,7 +26,6 @@ RECIPES = (
     ),
     Recipe(
         "sid", "release", "l1_ssim", steps=40_000, batch=6, crop=192, lr=5e-4,
-        schedule="one_cycle", transpose=0.5, dataset="photos", checkpoint_every=500,
-        log_every=100, validate_every=2000, source=RELEASE,
+        schedule="one_cycle", transpose=0.5, validate_every=2000, dataset="photos", source=RELEASE,
     ),
 )  # fmt: skip

@@ -30,11 +30,9 @@ def ensure(
         splits: of SID; the test split alone takes seconds.
         again: make them in any case.
         sets: which of SETS; by default all, or SID where a camera, filters or splits are asked for.
-        photos: a folder of photographs to make them of, see `scenes.split_photographs`; of video as
-            many as the data set has scenes. 59 photographs of 2 megapixels take 3 GB.
-    Raises DataError: one is there and is no mini set, or there are too few photographs; nothing was
-    changed. OptionError, ShapeError: no such set, camera, filters or splits. OutputError: a set
-    cannot be written.
+        photos: a folder of photographs to make them of, see `scenes.split_photographs`.
+    Raises DataError: one is there and is no mini set, or too few photographs; nothing was changed.
+    OptionError, ShapeError: no such set, camera, filters or splits. OutputError: it cannot be made.
     """
     pictures = photos and split_photographs(photos)
     wanted = [

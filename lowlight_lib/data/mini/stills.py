@@ -46,8 +46,8 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
-    Test scenes have a second frame at 0.1 s: bursts. `photos`, {split: [Path]}, are taken instead
-    of PICTURES. Other arguments: `mini.ensure`.
+    Test scenes have a second frame at 0.1 s: bursts. `photos` are {split: [Path]} in place of ours;
+    other arguments: `mini.ensure`.
     """
 
     def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS, photos=None):
@@ -153,8 +153,7 @@ def mini_pairs(root, seed=0, photos=None) -> MiniPhotos:
 
 
 def mini_lol(root, seed=0, photos=None) -> MiniPhotos:
-    """15 pairs in our485 and 6 in eval15, where each photograph is twice, darker and less dark; or
-    as many as there are photographs."""
+    """15 pairs in our485 and 6 in eval15 (each photograph twice), or as there are photographs."""
     plan, n = {}, 0
     for split, folder in LOL_SPLITS.items():
         for picture in (photos or PICTURES)[split]:

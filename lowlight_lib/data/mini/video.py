@@ -7,8 +7,8 @@ published ones.
 """
 
 import dataclasses
-import itertools
 import shutil
+from typing import Any
 
 import numpy as np
 
@@ -41,14 +41,15 @@ PICTURES = {
 class MiniVideo(MiniSet):
     """Ten frames a scene, at three ratios or gains."""
 
+    numbers: Any  # of the scenes of each split
+
     def __init__(self, root, seed=0, photos=None):
         self.camera, self.pictures = CAMERAS[self.name], PICTURES[self.name]
         if photos:
-            pairs = (zip(self.numbers[s], photos[s], strict=False) for s in SPLITS)
-            self.pictures = dict(itertools.chain(*pairs))
+            self.pictures = dict(p for s in SPLITS for p in zip(self.numbers[s], photos[s]))  # noqa: B905
         made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
-        made |= note_of(photos)
-        super().__init__(root, self.name, {"set": self.name, "seed": seed, **made})
+        made = {"set": self.name, "seed": seed, **made, **note_of(photos)}
+        super().__init__(root, self.name, made)
 
     def _foreign(self, note):
         return "mini" not in note and any(self.folder.rglob("*.npy"))
