@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,13 +23,15 @@ def mini(
         help="Camera to simulate: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
+    photos: Annotated[Path | None, typer.Option(
+        help="Make them of the photographs in this folder, or in its train/ and test/.")] = None,
     force: Force = False,
 ):  # fmt: skip
     """Make the mini data sets, without any download: in the layouts as they are published."""
     from ..data import mini
 
     made = mini.sets_of(only or None, camera, cfa)
-    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force, sets=made)
+    mini.ensure(root, seed, camera=camera, cfa=cfa, again=force, sets=made, photos=photos)
     for name in made:
         print(f"mini {name} is in {root / name}")
 

@@ -9,12 +9,18 @@ from .base import Dataset
 from .llrvd_smoid import LlrvdDataset, SmoidDataset
 from .photos import LolDataset, LolTestDataset, PairsDataset, SiceTestDataset
 from .sid import SidDataset
+from .simulated import SimulatedClips, SimulatedStills
 
 __all__ = ["DATASETS", "Dataset", "find", "open_dataset"]
 
 _VIDEO, _LOL = (LlrvdDataset, SmoidDataset), (LolDataset, LolTestDataset, SiceTestDataset)
 DATASETS: dict[str, type[Dataset]] = {
-    dataset.folder_name.lower(): dataset for dataset in (SidDataset, *_VIDEO, PairsDataset, *_LOL)
+    **{
+        dataset.folder_name.lower(): dataset
+        for dataset in (SidDataset, *_VIDEO, PairsDataset, *_LOL)
+    },
+    "photos": SimulatedStills,
+    "photo-clips": SimulatedClips,
 }
 
 

@@ -1,33 +1,69 @@
-"""Scenes to photograph: the photographs that well-known packages ship, and dead leaves.
+"""Scenes to photograph: the photographs that well-known packages ship, dead leaves, or a folder.
 
 Training and testing never share a photograph (both eyes of the stereo pair count as one), no face
 is trained on, and the three scientific images are only trained on.
 """
 
+import math
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
-from ..errors import OptionError
+from ..errors import DataError, OptionError
+from ..io.pictures import read_photo
+from .photos import photos_in
 
 TRAIN = ("chelsea", "motorcycle_left", "motorcycle_right", "flower", "retina", "hubble", "ihc")
 VAL = ("coffee", "rocket")
 TEST = ("astronaut", "grace_hopper", "china")
 LONGEST_SIDE = 768  # pixels; larger photographs are reduced, which also hides their JPEG artefacts
+MOST_PIXELS = 3_000_000  # of a file's, before it is reduced as well
 
 
-def photograph(name) -> np.ndarray:
-    """One of TRAIN, VAL or TEST, or "leaves_N": dead leaves of seed N. float32 (H, W, 3) in [0, 1],
-    display-encoded, H and W even, at most LONGEST_SIDE; OptionError for another name."""
-    if name.startswith("leaves_"):
+def photograph(name: str | Path) -> np.ndarray:
+    """One of TRAIN, VAL or TEST, "leaves_N", dead leaves of seed N, or the Path of a picture.
+
+    float32 (H, W, 3) in [0, 1], display-encoded, H and W even, at most LONGEST_SIDE or MOST_PIXELS;
+    OptionError for another name, DataError for a file that is no picture.
+    """
+    if isinstance(name, Path):
+        picture = read_photo(name)
+        factor = math.ceil((picture[..., 0].size / MOST_PIXELS) ** 0.5)
+    elif name.startswith("leaves_"):
         return dead_leaves(int(name.removeprefix("leaves_")))
-    picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
-    if (factor := -(-max(picture.shape[:2]) // LONGEST_SIDE)) > 1:
+    else:
+        picture = np.asarray(_load(name))[..., :3].astype(np.float32) / 255
+        factor = -(-max(picture.shape[:2]) // LONGEST_SIDE)
+    if factor > 1:
         h, w = (s // factor for s in picture.shape[:2])
         blocks = picture[: h * factor, : w * factor].reshape(h, factor, w, factor, 3)
         picture = blocks.mean((1, 3))
     h, w = (s // 2 * 2 for s in picture.shape[:2])
     return picture[:h, :w]
+
+
+def split_photographs(folder) -> dict[str, list[Path]]:
+    """The pictures of a folder by split, in natural order.
+
+    Those of its train/ and test/, or, where it has none of these, a fifth of it for testing; an
+    eighth of the training part is "val": drawn at random, always the same. DataError: too few.
+    """
+    train, test = (photos_in(Path(folder, part)) for part in ("train", "test"))
+    if not train + test:
+        train, test = _draw(photos_in(folder), 5)
+    train, val = _draw(train, 8)
+    if not (val and test):
+        todo = "put four pictures or more into it, or into train/ and test/ below it"
+        raise DataError("is not there, or holds too few pictures", file=folder, todo=todo)
+    return {"train": train, "val": val, "test": test}
+
+
+def _draw(files, every):
+    """(the rest, one of so many), of the latter at least one where two are there."""
+    count = -(-len(files) // every) if len(files) > 1 else 0
+    drawn = {*np.random.default_rng(0).permutation(len(files))[:count].tolist()}
+    return [[f for i, f in enumerate(files) if (i in drawn) is wanted] for wanted in (False, True)]
 
 
 def _load(name):

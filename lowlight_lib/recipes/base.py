@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import OptionError
 
-PROFILES = ("smoke", "course", "paper", "released")
+PROFILES = ("smoke", "course", "paper", "released", "release")
 FLIPS_KEEP = ("phase", "planes", "pixels")
 LARGEST = 2**63 - 1  # of any number
 MOST_PIXELS = 2**28  # of a step: several GB for input and target alone
@@ -139,5 +139,6 @@ _FIELDS = (
     ("schedule", lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
     ("flips_keep", lambda v: v in FLIPS_KEEP, f"one of {', '.join(FLIPS_KEEP)}"),
 )  # fmt: skip
+RELEASE = "our own, for weights to be used: photographs, and noise of calibrated cameras"
 SHORT = "our own short recipe for mini data on a CPU; not a published one"
 SONY_LEVELS = (512, 16383)  # black and white level, hard-coded by every paper on this camera

@@ -1,6 +1,6 @@
 """How BRVE is trained: a check of a minute, a lesson on a laptop, and as published."""
 
-from .base import SHORT, Recipe
+from .base import RELEASE, SHORT, Recipe
 
 RECIPES = (
     Recipe(
@@ -19,5 +19,10 @@ RECIPES = (
         dataset="llrvd", checkpoint_every=1000, log_every=100,
         source="Zhang et al., CVPR 2024, released configurations; for SMOID batch=2, which "
         "were two GPUs",
+    ),
+    Recipe(
+        "brve", "release", "charbonnier", steps=15_000, batch=2, crop=64, frames=5, lr=2e-3,
+        schedule="one_cycle", transpose=0.5, reverse=0.5, dataset="photo-clips",
+        validate_every=1000, source=RELEASE,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """How LLPackNet is trained: a check of a minute, a lesson on a laptop, and as published."""
 
-from .base import SHORT, SONY_LEVELS, Recipe
+from .base import RELEASE, SHORT, SONY_LEVELS, Recipe
 
 PAPER = Recipe(
     "llpacknet", "paper", "llpacknet", steps=400_000, batch=4, crop=512, lr=1e-4,
@@ -23,5 +23,9 @@ RECIPES = (
         profile="released", loss="llpacknet_released", batch=1, repeat=4, flips_keep="pixels",
         source="released train.py, since deleted: one crop a step, four steps a picture; its "
         "400,000 iterations are taken to be steps",
+    ),
+    Recipe(
+        "llpacknet", "release", "l1_ssim", steps=30_000, batch=6, crop=192, lr=1e-3,
+        schedule="one_cycle", transpose=0.5, validate_every=2000, dataset="photos", source=RELEASE,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """How PairLIE is trained: a check of a minute, a lesson on a laptop, and as published."""
 
-from .base import SHORT, Recipe
+from .base import RELEASE, SHORT, Recipe
 
 RECIPES = (
     Recipe(
@@ -18,5 +18,9 @@ RECIPES = (
         checkpoint_every=1000, log_every=100,
         source="Fu et al., CVPR 2023, released code: 400 epochs of 324 scenes, the rate halved "
         "after each hundred",
+    ),
+    Recipe(
+        "pairlie", "release", "pairlie_short", steps=20_000, batch=4, crop=96, lr=5e-4,
+        schedule="one_cycle", dataset="pairs", source=RELEASE,
     ),
 )  # fmt: skip

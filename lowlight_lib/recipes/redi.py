@@ -1,6 +1,6 @@
 """How REDI is trained: a check of a minute, a lesson on a laptop, and as published."""
 
-from .base import SHORT, SONY_LEVELS, Recipe
+from .base import RELEASE, SHORT, SONY_LEVELS, Recipe
 
 PAPER = Recipe(
     "redi", "paper", "redi_paper", steps=1_000_000, batch=8, crop=512, lr=1e-4, schedule="drop",
@@ -23,5 +23,10 @@ RECIPES = (
         flips_keep="pixels",
         source="the released code's loss, clamp and flips; its data as its baselines have them, "
         "since its own list pairs inputs with targets of other scenes",
+    ),
+    Recipe(
+        "redi", "release", "l1_ssim", steps=40_000, batch=6, crop=192, lr=1e-3,
+        schedule="one_cycle", transpose=0.5, dataset="photos", checkpoint_every=500,
+        log_every=100, validate_every=2000, source=RELEASE,
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """How SID is trained: a check of a minute, a lesson on a laptop, and as published."""
 
-from .base import SHORT, SONY_LEVELS, Recipe
+from .base import RELEASE, SHORT, SONY_LEVELS, Recipe
 
 PAPER = Recipe(
     "sid", "paper", "l1", steps=644_000, batch=1, crop=1024, lr=1e-4, schedule="drop",
@@ -23,5 +23,9 @@ RECIPES = (
         profile="released", drop_at=322_161, flips_keep="planes",
         source="released code: as the paper, but the rate drops once the epoch is above 2000, "
         "counted from 0, and flips move packed planes; the initialisation is ours",
+    ),
+    Recipe(
+        "sid", "release", "l1_ssim", steps=40_000, batch=6, crop=192, lr=5e-4,
+        schedule="one_cycle", transpose=0.5, validate_every=2000, dataset="photos", source=RELEASE,
     ),
 )  # fmt: skip

@@ -97,6 +97,13 @@ def make_photos(root, scenes=3, shape=(40, 48)):
     return root
 
 
+def make_scenes(root, shape=(64, 72)):
+    """Write photos/train, of which one is for validation, and photos/test below root."""
+    for n in range(6):
+        write_photo(root / f"photos/{'train' if n < 5 else 'test'}/{n}.png", picture(n, shape))
+    return root
+
+
 def write_photo(path, image, light=1.0, seed=None):
     """A PNG of a picture (H, W, 3) with less light; with a seed noisy."""
     import imageio.v3 as iio

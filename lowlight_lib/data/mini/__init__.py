@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ...errors import OptionError
+from ..scenes import split_photographs
 from .base import SPLITS
 from .stills import CAMERA, ISOS, MiniSid, mini_lol, mini_pairs
 from .video import MiniLlrvd, MiniSmoid
@@ -14,8 +15,9 @@ SETS = ("SID", *_MAKERS)
 
 
 def ensure(
-    root, seed=0, progress=True, *, camera=CAMERA, cfa=None, splits=SPLITS, again=False, sets=None
-) -> Path:
+    root, seed=0, progress=True, *, camera=CAMERA, cfa=None, splits=SPLITS, again=False, sets=None,
+    photos=None,
+) -> Path:  # fmt: skip
     """Make the mini sets below `root` unless complete ones of this kind are there.
 
     A set of more splits than asked for will do; one of another camera, seed or filters is replaced.
@@ -27,13 +29,16 @@ def ensure(
         splits: of SID; the test split alone takes seconds.
         again: make them in any case.
         sets: which of SETS; by default all, or SID where a camera, filters or splits are asked for.
-    DataError: one is there and is no mini set; nothing was changed. OptionError, ShapeError: no
-    such set, camera, filters or splits. OutputError: a set cannot be written.
+        photos: a folder of photographs to make them of, see `scenes.split_photographs`.
+    DataError: one is there and is no mini set, or too few photographs; nothing was changed.
+    OptionError, ShapeError: no such set, camera, filters or splits. OutputError: it cannot be made.
     """
+    pictures = photos and split_photographs(photos)
     wanted = [
-        MiniSid(root, seed, camera, cfa, splits) if name == "SID" else _MAKERS[name](root, seed)
+        MiniSid(root, seed, camera, cfa, splits, pictures) if name == "SID"
+        else _MAKERS[name](root, seed, pictures)
         for name in sets_of(sets, camera, cfa, splits)
-    ]
+    ]  # fmt: skip
     for mini in wanted:
         mini.refuse_foreign()
     for mini in wanted:

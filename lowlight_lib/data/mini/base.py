@@ -62,6 +62,12 @@ class MiniSet:
         """Write all files but the note; `bar` is put around the scenes."""
 
 
+def note_of(photos) -> dict:
+    """What a note says of the photographs that a set is made of, {split: [Path]} or None."""
+    files = [f for split in SPLITS for f in photos[split]] if photos else []
+    return {"photos": [f"{f.name} {f.stat().st_size}" for f in files]} if photos else {}
+
+
 def exposed(light, by=None) -> np.ndarray:
     """A scene, exposed so that the brightest thousandth of `by`, or of itself, just saturates: else
     LibRaw would take the brightest pixel for white (see `isp.develop`)."""

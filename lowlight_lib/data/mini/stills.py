@@ -15,7 +15,7 @@ from ...sensor.raw import RawImage, write_dng
 from .. import scenes
 from ..base import NOTE, read_note
 from ..photos import LOL_SPLITS
-from .base import SPLITS, MiniSet, exposed
+from .base import SPLITS, MiniSet, exposed, note_of
 
 LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
@@ -45,18 +45,20 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 class MiniSid(MiniSet):
     """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
-    Test scenes have a second frame at 0.1 s: bursts. Arguments: `mini.ensure`."""
+    Test scenes have a second frame at 0.1 s: bursts. `photos` are {split: [Path]} in place of ours;
+    other arguments: `mini.ensure`."""
 
-    def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS):
+    def __init__(self, root, seed=0, camera=CAMERA, cfa=None, splits=SPLITS, photos=None):
         camera = noise.find_camera(camera)
         kind = cfa_module.name(cfa_module.from_name(cfa or camera.cfa_name))
         kind = kind.replace("-", "").upper()
         self.camera = dataclasses.replace(camera, cfa_name=kind)
+        self.pictures = photos or PICTURES
         if not splits or not set(splits) <= set(SPLITS):
             raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
         splits = [s for s in SPLITS if s in splits]
         note = {"camera": camera.model, "seed": seed, "cfa": kind, "splits": splits}
-        super().__init__(root, "SID", note | {"complete": True})
+        super().__init__(root, "SID", note | note_of(photos) | {"complete": True})
 
     def is_there(self):
         """More splits than asked for will do."""
@@ -78,7 +80,7 @@ class MiniSid(MiniSet):
     def _write(self, bar):
         name = "Fuji" if self.note["cfa"] == "XTRANS" else "Sony"
         lists = {split: [] for split in self.note["splits"]}
-        wanted = [(split, *scene) for split in lists for scene in enumerate(PICTURES[split], 1)]
+        wanted = [(s, *scene) for s in lists for scene in enumerate(self.pictures[s], 1)]
         for split, n, picture in bar(wanted):
             number = _BEFORE[split] + n
             iso = ISOS[number % len(ISOS)]
@@ -106,9 +108,10 @@ class MiniPhotos(MiniSet):
 
     holds = "pictures that are not of a mini set"
 
-    def __init__(self, root, name, seed, plan):
+    def __init__(self, root, name, seed, plan, photos):
         files = sorted(f for shots in plan.values() for f in shots)
-        super().__init__(root, name, {"seed": seed, "complete": True, "files": files})
+        note = {"seed": seed, "complete": True, "files": files}
+        super().__init__(root, name, note | note_of(photos))
         self.plan = plan
 
     def is_there(self):
@@ -133,23 +136,23 @@ class MiniPhotos(MiniSet):
                 write_picture(self.folder / file, shown)
 
 
-def mini_pairs(root, seed=0) -> MiniPhotos:
-    """15 scenes, of which each has two or three dark exposures."""
+def mini_pairs(root, seed=0, photos=None) -> MiniPhotos:
+    """15 scenes, or those of photographs, of which each has two or three dark exposures."""
     plan = {}
-    for n, picture in enumerate(PICTURES["train"], 1):
+    for n, picture in enumerate((photos or PICTURES)["train"], 1):
         ratios = DARK[n % 3 : n % 3 + 2 + n % 2]
         plan[picture] = {f"{n}/{k}.png": r for k, r in enumerate(ratios, 1)}
-    return MiniPhotos(root, "pairs", seed, plan)
+    return MiniPhotos(root, "pairs", seed, plan, photos)
 
 
-def mini_lol(root, seed=0) -> MiniPhotos:
-    """15 pairs in our485 and 6 in eval15, where each photograph is twice, darker and less dark."""
+def mini_lol(root, seed=0, photos=None) -> MiniPhotos:
+    """15 pairs in our485 and 6 in eval15 (each photograph twice), or as there are photographs."""
     plan, n = {}, 0
     for split, folder in LOL_SPLITS.items():
-        for picture in PICTURES[split]:
+        for picture in (photos or PICTURES)[split]:
             plan[picture] = {}
             for _ in range(1 if split == "train" else 2):
                 n += 1
                 plan[picture][f"{folder}/low/{n}.png"] = DARK[1 + n % 3]
                 plan[picture][f"{folder}/high/{n}.png"] = 1
-    return MiniPhotos(root, "LOL", seed, plan)
+    return MiniPhotos(root, "LOL", seed, plan, photos)

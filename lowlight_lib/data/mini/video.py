@@ -7,14 +7,15 @@ Levels, planes, ratios and scene numbers are the published ones.
 
 import dataclasses
 import shutil
+from typing import Any
 
 import numpy as np
 
 from ...io.files import atomic_write
 from ...sensor import cfa, colorimetry, isp, noise
 from .. import scenes
-from ..llrvd_smoid import GAIN_RATIOS, RATIOS, LlrvdDataset
-from .base import MiniSet, exposed
+from ..llrvd_smoid import GAIN_RATIOS, RATIOS, LlrvdDataset, SmoidDataset
+from .base import SPLITS, MiniSet, exposed, note_of
 from .stills import ISOS
 
 FRAMES = 10
@@ -39,10 +40,15 @@ PICTURES = {
 class MiniVideo(MiniSet):
     """Ten frames a scene, at three ratios or gains."""
 
-    def __init__(self, root, seed=0):
+    numbers: Any  # of the scenes of each split
+
+    def __init__(self, root, seed=0, photos=None):
         self.camera, self.pictures = CAMERAS[self.name], PICTURES[self.name]
+        if photos:
+            self.pictures = dict(p for s in SPLITS for p in zip(self.numbers[s], photos[s]))  # noqa: B905
         made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
-        super().__init__(root, self.name, {"set": self.name, "seed": seed, **made})
+        made = {"set": self.name, "seed": seed, **made, **note_of(photos)}
+        super().__init__(root, self.name, made)
 
     def _foreign(self, note):
         return "mini" not in note and any(self.folder.rglob("*.npy"))
@@ -55,7 +61,8 @@ class MiniVideo(MiniSet):
     def _write(self, bar):
         for n, scene in enumerate(bar(self.pictures)):
             where = SHAPES[self.name], FRAMES, [self.note["seed"], scene], self.camera
-            self._write_scene(scene, n, clip(self.pictures[scene], *where))
+            picture = scenes.photograph(self.pictures[scene])
+            self._write_scene(scene, n, clip(picture, *where))
 
     def _write_scene(self, scene, n, lights):
         """The files of a scene, the n-th, of its noise-free mosaics (T, 2H, 2W) in [0, 1]."""
@@ -74,7 +81,7 @@ class MiniVideo(MiniSet):
 class MiniLlrvd(MiniVideo):
     """14 scenes of 4 x 128 x 160, at three ratios each."""
 
-    name = "LLRVD"
+    name, numbers = "LLRVD", LlrvdDataset.splits
 
     def _write_scene(self, scene, n, lights):
         black, white = self.camera.black_level, self.camera.white_level
@@ -95,7 +102,7 @@ class MiniLlrvd(MiniVideo):
 class MiniSmoid(MiniVideo):
     """5 scenes of 4 x 120 x 160, at three gains each."""
 
-    name = "SMOID"
+    name, numbers = "SMOID", SmoidDataset.splits
 
     def _write_scene(self, scene, n, lights):
         black, span = self.camera.black_level, self.camera.white_level - self.camera.black_level
@@ -111,18 +118,17 @@ class MiniSmoid(MiniVideo):
 
 
 def clip(picture, shape, frames, seed, camera) -> np.ndarray:
-    """The noise-free mosaics of a clip over a photograph: float32 (frames, 2H, 2W) in [0, 1], for
-    packed planes of `shape` (H, W)."""
+    """The noise-free mosaics of a clip over a photograph, float32 (h, w, 3), display-encoded:
+    float32 (frames, 2H, 2W) in [0, 1], for packed planes of `shape` (H, W)."""
     rng = np.random.default_rng(seed)
-    source = scenes.photograph(picture)
     out = tuple(2 * s for s in shape)
     zooms = 1 + rng.uniform(-0.05, 0.05) * np.linspace(0, 1, frames)  # source pixels a pixel
-    room = np.subtract(source.shape[:2], zooms.max() * np.array(out))
+    room = np.subtract(picture.shape[:2], zooms.max() * np.array(out))
     tops, lefts = (_path(rng, frames, more) for more in room)
     leaves = [_leaf(rng, out, frames) for _ in range(2)]
     lights = []
     for t in range(frames):
-        frame = resample(source, (tops[t], lefts[t]), zooms[t], out)
+        frame = resample(picture, (tops[t], lefts[t]), zooms[t], out)
         for texture, radius, centres in leaves:
             _draw(frame, texture, radius, centres[t])
         lights.append(isp.undevelop(frame, camera))
