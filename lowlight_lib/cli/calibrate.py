@@ -38,14 +38,7 @@ def calibrate(
     write_page(done, page)
     for note in done.notes:
         print(f"note: {note}")
-    for r in done.results:
-        gain = f"K {r.transfer.gain.value:.4g} DN/electron" if r.transfer else "K of other ISOs"
-        print(f"ISO {r.iso:g}: {gain}")
-        if r.dark:
-            d, apart = r.dark, r.dark.distance
-            print(f"  read noise {d.gauss.value:.3g} DN, lambda {d.tukey_shape.value:.3f}, rows "
-                  f"{d.row.value:.2g} DN, black {d.black_mean.value:.2f} DN; PPCC "
-                  f"{d.ppcc['tukey']:.5f} (Gauss {d.ppcc['gauss']:.5f}), histograms "
-                  f"{apart['tukey']:.2%} apart (Gauss {apart['gauss']:.2%}, two real frames "
-                  f"{apart['real']:.2%})")  # fmt: skip
+    for r in (r for r in done.results if r.dark):
+        gain = f"{r.transfer.gain.value:.4g}" if r.transfer else "?"
+        print(calibrate.WORDS["line"].format(iso=r.iso, gain=gain, d=r.dark))
     print(f"{out}: {done.camera.model}; {page} shows how well it fits")

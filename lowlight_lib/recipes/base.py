@@ -41,6 +41,7 @@ class Recipe:
         validate_every: steps between scores of the validation split (`training.validation`), whose
             best weights are kept; 0 for none.
         keep_every: steps between weights that are kept; 0 keeps the last alone.
+        start: sha256 of the weights that a run begins with; "" draws them. `fit` fills it in.
     """
 
     key: str
@@ -74,6 +75,7 @@ class Recipe:
     log_every: int = 10
     validate_every: int = 0
     keep_every: int = 0
+    start: str = ""
     source: str = ""  # where the numbers come from
 
     def __post_init__(self):
@@ -126,7 +128,7 @@ def _pair(x, *ends):
 
 
 _FIELDS = (
-    ("key profile loss dataset split source", lambda v: isinstance(v, str), "a name"),
+    ("key profile loss dataset split start source", lambda v: isinstance(v, str), "a name"),
     ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
     ("options", lambda v: isinstance(v, dict), "a set of names and values"),
     ("steps batch crop frames repeat checkpoint_every log_every",

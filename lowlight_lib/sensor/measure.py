@@ -3,7 +3,7 @@
 Scales are standard deviations in DN, but Tukey's, which is that of `noise.tukey_quantile`.
 Sources: Janesick, "Photon Transfer", SPIE 2007; Wei et al., CVPR 2020 (the model, its lines in
 ln K); Filliben, "The Probability Plot Correlation Coefficient Test for Normality", Technometrics
-17, 1975. Used in notebooks/02_noise_and_darkness.
+17, 1975.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from .cfa import tile
 from .noise import tukey_lambda, tukey_quantile
 
 DRAWS, BANDS = 200, 100  # of the bootstrap; what it draws from: every hundredth line, or block
-BLOCK = 16  # side of a block of flats, in pixels of one filter position
-SMOOTH = 32  # pixels: what is smoother than this in darks is shading
-_BINS, _REACH = 240, 12  # of the probability plot; standard deviations to each side
-_RARE = 20  # pixels on either side of a point of it, at the least
+BLOCK, SMOOTH = 16, 32  # side of a flat's block in pixels of one filter; sigma of dark shading
+_BINS, _REACH = 480, 12  # of the probability plot; standard deviations to each side
 
 
 class Measured(NamedTuple):
@@ -28,12 +26,7 @@ class Measured(NamedTuple):
 
     value: float
     draws: np.ndarray
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval, by the standard error of the draws."""
-        half = 1.96 * float(self.draws.std())
-        return self.value - half, self.value + half
+    interval = property(lambda m: tuple(m.value + s * m.draws.std() for s in (-1.96, 1.96)))  # 95 %
 
 
 class ProbabilityPlot(NamedTuple):
@@ -58,10 +51,10 @@ class DarkNoise(NamedTuple):
     black_mean: Measured
     variance: Measured  # of a pixel from frame to frame, without lines and columns, with rounding
     gauss: Measured  # its root, without rounding: the standard deviation of the read noise
-    tukey: Measured  # scale of the read noise by the straightest probability plot
+    tukey: Measured  # scale of the read noise, by the straightest probability plot
     tukey_shape: Measured
     row: Measured  # of the offset that a line has in each frame
-    column: Measured  # of a column's
+    column: Measured
     fixed: float  # of the pattern of pixels that all frames share
     hot: float  # share of pixels far off in every frame; their neighbours stand in for them
     step: int  # between the values that occur
@@ -75,26 +68,20 @@ class DarkNoise(NamedTuple):
 
 
 def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
-    """Take the noise of dark frames apart.
+    """Take the noise of dark frames apart: two or more of one ISO, uint16 (H, W), lens cap on.
 
-    Args:
-        frames: two or more of one ISO, uint16 (H, W), taken with the lens cap on.
-        cell: shape of the filter cell, (2, 2) or (6, 6); seed: of the bootstrap.
-    Raises:
-        ShapeError: fewer than two frames, frames of several sizes, or sides below 32.
+    `cell` is the shape of the filter cell, (2, 2) or (6, 6); `seed` that of the bootstrap.
+    ShapeError for fewer frames, frames of several sizes, or sides below 32.
     """
     from scipy import ndimage, stats
 
     n, (h, w), (ch, cw), rng = len(frames), _common(frames, cell), cell, np.random.default_rng(seed)
-    if n < 2:
-        raise ShapeError("noise from frame to frame takes two dark frames at least")
     frames = [np.asarray(f)[:h, :w].astype(np.int32) for f in frames]
     at_zero = float(np.mean([(f == 0).mean() for f in frames]))
     low, middle, high = np.quantile(frames[0], (0.16, 0.5, 0.84))
-    far = 5 * max(1, (high - low) / 2)  # in every frame
-    bad = np.minimum.reduce(frames) > middle + far
-    y, x = np.nonzero(bad | (np.maximum.reduce(frames) < middle - far))
-    hot = len(x) / (h * w)
+    far = 5 * max(1, (high - low) / 2)
+    bright, dark = np.minimum.reduce(frames) - middle, np.maximum.reduce(frames) - middle
+    y, x = np.nonzero((bright > far) | (dark < -far))
     for f in frames * 2:  # twice, for neighbours that are hot as well
         f[y, x] = f[y, np.where(x < cw, x + cw, x - cw)]
     step = max(1, int(np.gcd.reduce(np.unique(frames[0] - frames[0].min()))))
@@ -102,12 +89,11 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     spread = max(0.3 * step, (high - low) / 2 / np.sqrt(2))
 
     bands = np.arange(h) // ch % min(BANDS, h // ch)
-    draws = _draws(rng, bands.max() + 1)
+    draws, sizes = _draws(rng, bands.max() + 1), np.bincount(bands)
 
     def mean_of(lines):  # of one number a line
         return Measured(lines.mean(), draws @ np.bincount(bands, lines) / (draws @ sizes))
 
-    sizes = np.bincount(bands)
     lines = np.mean([f.reshape(h, w // cw, cw).mean(1) for f in frames], 0)
     black = lines.reshape(h // ch, ch, cw).mean(0)
     level = tile(black, (h, w)).astype(np.float32)
@@ -128,7 +114,7 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     variance = mean_of(square / ((n - 1) * (h - 1) / h * (w - 1)))
     gauss = _root(variance, step**2 / 12, step)
     row = _root(mean_of(_squared_offsets(rows)), variance.value / w, step)
-    squares, chance = _squared_offsets(columns), variance.value / h
+    squares = _squared_offsets(columns)
     column = Measured(squares.mean(), _draws(rng, w) @ squares / w)
     still = max(0.0, float((fixed**2).sum() / (h - 1) / (w - 1)) - variance.value / n)
 
@@ -138,17 +124,18 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     shape, scale, straight = fit_tukey(plot)
     drawn = [fit_tukey(_plot(np.tensordot(draw, points, (0, 1)), shrink)) for draw in draws]
     shapes, scales, _ = np.transpose(drawn)
-    ppcc = {"tukey": straight, "gauss": plot.correlation(stats.norm.ppf(plot.shares))[0]}
     offsets = row.value * rng.standard_normal((h, 1)) + level
-    others = {
-        "tukey": scale * tukey_lambda(rng, shape, (h, w)) + offsets,
-        "gauss": gauss.value * rng.standard_normal((h, w)) + offsets,
-        "real": frames[1],
-    }
+    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + offsets,
+              "gauss": gauss.value * rng.standard_normal((h, w)) + offsets,
+              "real": frames[1]}  # fmt: skip
+    noise = residuals[1] - residuals[0]
+    alike = [noise[ch:] * noise[:-ch], noise[:, cw:] * noise[:, :-cw]]
     return DarkNoise(
         black, mean_of(lines.mean(1)), variance, gauss, Measured(scale, scales),
-        Measured(shape, shapes), row, _root(column, chance, step), still**0.5,
-        hot, step, _correlation(residuals[1] - residuals[0], cell), at_zero, ppcc,
+        Measured(shape, shapes), row, _root(column, variance.value / h, step), still**0.5,
+        (bright > far).mean() + (dark < -far).mean(), step,
+        float(np.mean([a.mean() for a in alike]) / (noise**2).mean()), at_zero,
+        {"tukey": straight, "gauss": plot.correlation(stats.norm.ppf(plot.shares))[0]},
         {k: _distance(frames[0], x, step, spread) for k, x in others.items()},
         plot, np.array(rows), shading,
     )  # fmt: skip
@@ -179,25 +166,21 @@ def _points(frame, black, offsets, bands, step, spread):
 
 
 def _plot(points, shrink):
-    good = (points[0] >= _RARE) & (points[1] - points[0] >= _RARE)
-    below, pixels, values = points[:, good]
+    below, pixels, values = points[:, (points[0] >= 20) & (points[1] - points[0] >= 20)]
     shares = below / pixels
     return ProbabilityPlot(values / pixels / shrink, shares, pixels * shares * (1 - shares))
 
 
 def fit_tukey(plot: ProbabilityPlot) -> tuple[float, float, float]:
-    """(lambda, scale, PPCC) of the Tukey-lambda distribution whose probability plot is straightest.
-
-    Source: Filliben 1975; Wei et al., CVPR 2020, section 4.
-    """
+    """(lambda, scale, PPCC) of the Tukey-lambda distribution whose probability plot is straightest,
+    as in Filliben 1975 and Wei et al., CVPR 2020."""
     from scipy import optimize
 
-    def bent(shape):
-        return -plot.correlation(tukey_quantile(plot.shares, shape))[0]
+    def fit(shape):
+        return plot.correlation(tukey_quantile(plot.shares, shape))
 
-    shape = float(optimize.minimize_scalar(bent, bounds=(-0.49, 0.9), method="bounded").x)
-    ppcc, scale = plot.correlation(tukey_quantile(plot.shares, shape))
-    return shape, scale, ppcc
+    best = optimize.minimize_scalar(lambda x: -fit(x)[0], bounds=(-0.49, 0.9), method="bounded")
+    return float(best.x), fit(best.x)[1], fit(best.x)[0]
 
 
 def _draws(rng, n):
@@ -207,10 +190,8 @@ def _draws(rng, n):
 
 def _squared_offsets(lines):
     """(n frames, size) -> (size,), of which the mean is the variance from frame to frame."""
-    x = np.array(lines)
-    x -= x.mean(1, keepdims=True)
-    x -= x.mean(0)
-    return (x**2).sum(0) / ((len(x) - 1) * (1 - 1 / x.shape[1]))
+    x = np.array(lines) - np.mean(lines, 1, keepdims=True)
+    return ((x - x.mean(0)) ** 2).sum(0) / ((len(x) - 1) * (1 - 1 / x.shape[1]))
 
 
 def _root(variance, less, step):
@@ -219,28 +200,20 @@ def _root(variance, less, step):
     return Measured(float(value), draws)
 
 
-def _correlation(noise, cell):
-    """Mean correlation of neighbours of one colour, along lines and columns."""
-    (ch, cw), power = cell, (noise**2).mean()
-    below, beside = noise[ch:] * noise[:-ch], noise[:, cw:] * noise[:, :-cw]
-    return float((below.mean() + beside.mean()) / 2 / power)
-
-
 def _distance(frame, other, step, spread):
     """Half the sum of the absolute differences of two histograms: 0 is alike, 1 apart."""
     width = max(1, round(spread / 8 / step))
     bins = [np.rint((x - frame.min()) / step).astype(int) // width for x in (frame, other)]
-    least = min(b.min() for b in bins)
-    size = max(b.max() for b in bins) - least + 1
-    a, b = (np.bincount((b - least).ravel(), minlength=size) / b.size for b in bins)
+    least, most = min(b.min() for b in bins), max(b.max() for b in bins)
+    a, b = (np.bincount((b - least).ravel(), minlength=most - least + 1) / b.size for b in bins)
     return float(np.abs(a - b).sum() / 2)
 
 
 def _common(frames, cell):
     """(H, W) that all frames have, cut to whole cells."""
     shapes = {np.shape(f) for f in frames}
-    if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or min(shape) < 32:
-        raise ShapeError("frames are mosaics (H, W) of one size of at least 32x32")
+    if len(frames) < 2 or len(shapes) > 1 or len(shape := shapes.pop()) != 2 or min(shape) < 32:
+        raise ShapeError("frames are two or more mosaics (H, W) of one size of at least 32x32")
     return shape[0] // cell[0] * cell[0], shape[1] // cell[1] * cell[1]
 
 
@@ -249,8 +222,7 @@ class PhotonTransfer(NamedTuple):
 
     gain: Measured  # K, DN per electron
     prnu: float  # how much the pixels differ in sensitivity; 1 % is 0.01
-    linearity: float  # K from the brighter half of the blocks over that from the darker, less 1
-    chance: float  # the standard error of that
+    bend: float  # K of the brighter half of the blocks over the darker's, less 1; 0 if by chance
     correlation: float  # of neighbours of one colour; 0 in a true raw
     gaps: float  # share of values between the quartiles that never occur; 0 in a true raw
     saturation: int | None  # the value at which pixels pile up, where some do
@@ -274,57 +246,57 @@ def photon_transfer(pairs, black, white, floor=0.0, fixed=0.0, seed=0) -> Photon
     Raises:
         ShapeError: sizes that differ or hold no block. OptionError: all is clipped, or too dark.
     """
-    black = np.asarray(black, np.float64)
-    cell, rng = black.shape, np.random.default_rng(seed)
-    h, w = _common([f for pair in pairs for f in pair], cell)
+    black, flats = np.asarray(black, np.float64), [np.asarray(f) for pair in pairs for f in pair]
+    (h, w), cell, rng = _common(flats, black.shape), black.shape, np.random.default_rng(seed)
     floor = floor if isinstance(floor, Measured) else Measured(floor, np.full(DRAWS, floor))
-    top = max(int(np.max(f)) for pair in pairs for f in pair)
-    piled = top >= white or max(float((f == top).mean()) for pair in pairs for f in pair) > 1e-3
-    clip, freedom, blocks, alike = min(white, top) if piled else white, (BLOCK - 1) ** 2, [], []
-    for pair in pairs:
-        a, b = (_blocks(np.asarray(f)[:h, :w] - tile(black, (h, w)), cell) for f in pair)
+    top = max(int(f.max()) for f in flats)
+    piled = top >= white or max(float((f == top).mean()) for f in flats) > 1e-3
+    room = (min(white, top) if piled else white) - black.max()
+    freedom, blocks, alike = (BLOCK - 1) ** 2, [], []
+    for a, b in zip(flats[::2], flats[1::2], strict=True):
+        a, b = (_blocks(f[:h, :w] - tile(black, (h, w)), cell) for f in (a, b))
         mean, ratio = a.mean((1, 2)), np.median(a) / max(np.median(b), 1e-9)
-        a, b = _centred(a), _centred(b)
+        a, b = (x - x.mean(1, keepdims=True) - x.mean(2, keepdims=True) for x in (a, b))
+        a, b = (x - x.mean((1, 2), keepdims=True) for x in (a, b))
         noise = a - ratio * b
         v = (noise**2).sum((1, 2)) / freedom  # K * mean * (1 + ratio) + floor * (1 + ratio^2)
         v = (v - floor.value * (1 + ratio**2)) / (1 + ratio) + floor.value
-        blocks.append((mean, v, ratio * (a * b).sum((1, 2)) / freedom))
+        blocks.append((mean, v, ratio * (a * b).sum((1, 2)) / freedom - fixed**2))
         # Taking 16 pixels' mean away made neighbours differ by a fifteenth.
         near = (noise[..., 1:] * noise[..., :-1]).mean() / max((noise**2).mean(), 1e-9)
         alike.append(near + 1 / (BLOCK - 1))
-    mean, v, common = np.concatenate(blocks, 1)
-    keep, gain = (mean > 0) & (v > floor.value) & (mean < 0.8 * (clip - black.max())), 0.0
+    mean, v, still = np.concatenate(blocks, 1)
+    keep, gain = (mean > 0) & (mean < 0.8 * room), 0.0
     for _ in range(4):
-        if not keep.any() or (keep.any() and np.median(v[keep]) < 1.1 * floor.value):
+        if not keep.any() or np.median(v[keep]) < 1.1 * floor.value:
             what = "no part of the flats is both above the noise and below white"
             raise OptionError(what, todo="expose them to 5 to 60 % of the scale")
         gain = gain or float(np.median((v - floor.value)[keep] / mean[keep]))
         # Chosen by what the model says of a block, not by its own noise.
         model = gain * mean.clip(0) + floor.value
-        keep = (mean > 0) & (mean + 6 * np.sqrt(model) < clip - black.max())
-        keep &= _near(v / model - 1, keep, 0)
+        keep = (mean > 0) & (mean + 6 * np.sqrt(model) < room)
+        keep &= _near(v / model - 1, np.median(np.abs(v / model - 1)[keep]))
         gain = _slope(mean[keep], v[keep] - floor.value, model[keep])
-    left_out, (mean, v, common, model) = (
-        1 - keep.mean(),
-        (x[keep] for x in (mean, v, common, model)),
-    )
-    bands = np.arange(len(mean)) % BANDS
-    sums = [np.bincount(bands, x / model**2, BANDS) for x in (mean * v, mean, mean**2)]
+    left_out = float(1 - keep.mean())
+    mean, v, still, model = (x[keep] for x in (mean, v, still, model))
+    sums = [np.bincount(np.arange(len(v)) % BANDS, x / model**2, BANDS)
+            for x in (mean * v, mean, mean**2)]  # fmt: skip
     mv, m, mm = (_draws(rng, BANDS) @ np.transpose(sums)).T
-    high = mean > np.median(mean)
-    halves = [_slope(mean[k], v[k] - floor.value, model[k]) for k in (high, ~high)]
-    errors = [2 / freedom / ((mean / model)[k] ** 2).sum() for k in (high, ~high)]
-    low, high = np.quantile(flat := np.asarray(pairs[-1][0]), (0.25, 0.75)).astype(int)
-    values = np.unique(flat[(flat >= low) & (flat <= high)])
-    room = (high - low) // max(1, int(np.gcd.reduce(values - low))) + 1
-    gaps = 1 - len(values) / room if flat.size > 40 * room else 0.0  # else chance makes some
-    off = common - fixed**2
-    near = _near(off / model, np.isfinite(off), np.median(off / model))
-    prnu = _slope(mean[near] ** 2, off[near], model[near])
+    halves = [mean > np.median(mean), mean <= np.median(mean)]
+    bright, dark = (_slope(mean[k], v[k] - floor.value, model[k]) for k in halves)
+    errors = [2 / freedom / ((mean / model)[k] ** 2).sum() / gain**2 for k in halves]
+    bend = bright / dark - 1
+    low, high = np.quantile(flats[-1], (0.25, 0.75)).astype(int)
+    values = np.unique(flats[-1][(flats[-1] >= low) & (flats[-1] <= high)])
+    size = (high - low) // max(1, int(np.gcd.reduce(values - low))) + 1
+    gaps = 1 - len(values) / size if flats[-1].size > 40 * size else 0.0  # else by chance
+    off = still / model - np.median(still / model)
+    near = _near(off, np.median(np.abs(off)))
+    prnu = _slope(mean[near] ** 2, still[near], model[near])
     return PhotonTransfer(
         Measured(gain, (mv - floor.draws * m) / mm), max(0.0, prnu) ** 0.5,
-        halves[0] / halves[1] - 1, float(np.sqrt(sum(errors)) / gain), float(np.mean(alike)),
-        gaps, top if piled else None, mean, v, float(left_out),
+        bend if bend**2 > 16 * sum(errors) else 0.0, float(np.mean(alike)), gaps,
+        top if piled else None, mean, v, left_out,
     )  # fmt: skip
 
 
@@ -338,15 +310,9 @@ def _blocks(x, cell):
     return x.transpose(0, 3, 2, 5, 1, 4).reshape(-1, n, n)
 
 
-def _centred(blocks):
-    """Blocks without the means of their lines and columns."""
-    blocks = blocks - blocks.mean(2, keepdims=True)
-    return blocks - blocks.mean(1, keepdims=True)
-
-
-def _near(x, among, middle):
-    """Which numbers lie within six robust standard deviations, those of `among`."""
-    return np.abs(x - middle) < 6 * 1.4826 * np.median(np.abs(x - middle)[among])
+def _near(x, median):
+    """Which numbers lie within six standard deviations of 0, by the median of their sizes."""
+    return np.abs(x) <= 6 * 1.4826 * median
 
 
 def _slope(x, y, spread):
@@ -354,16 +320,22 @@ def _slope(x, y, spread):
     return float((x * y / spread**2).sum() / (x**2 / spread**2).sum())
 
 
-def fit_line(gains, scales) -> tuple[Measured, Measured, Measured]:
-    """ln(scale) = slope * ln(K) + bias over two or more ISOs, from as many `Measured` of each:
-    (slope, bias, sigma), the last the standard deviation of what is left; 0 for two."""
+def fit_line(gains, scales, typical) -> tuple[Measured, ...]:
+    """ln(scale) = slope * ln(K) + bias over ISOs, from as many `Measured` of each: (slope, bias,
+    sigma), the last the standard deviation of what is left. One ISO has the slope of `typical`,
+    another such line, and two have its sigma."""
 
-    def fit(k, s):
-        slope, bias = np.polyfit(x := np.log(k), y := np.log(s), 1)
-        return slope, bias, np.sqrt(((y - slope * x - bias) ** 2).sum() / max(1, len(k) - 2))
+    def fit(*points):
+        x, y = np.log(points)
+        slope = np.polyfit(x, y, 1)[0] if len(x) > 1 else typical[0]
+        left = y - slope * x
+        return (
+            slope,
+            left.mean(),
+            left.std() * (len(x) / (len(x) - 2)) ** 0.5 if len(x) > 2 else typical[2],
+        )
 
-    draws = zip(*(np.transpose([m.draws for m in ms]) for ms in (gains, scales)), strict=True)
+    drawn = zip(*(np.transpose([m.draws for m in ms]) for ms in (gains, scales)), strict=True)
+    draws = np.transpose([fit(*points) for points in drawn])
     value = fit(*([m.value for m in ms] for ms in (gains, scales)))
-    drawn = np.transpose([fit(*draw) for draw in draws])
-    slope, bias, sigma = (Measured(float(v), d) for v, d in zip(value, drawn, strict=True))
-    return slope, bias, sigma
+    return tuple(Measured(float(v), d) for v, d in zip(value, draws, strict=True))

@@ -24,16 +24,18 @@ def random_camera(rng) -> Camera:
         slope = rng.uniform(*slope)
         return slope, float(np.log(unit * rng.uniform(low, high)) - slope * np.log(base)), 0.25
 
-    return dataclasses.replace(
+    camera = dataclasses.replace(
         CAMERAS["sony_a7s2"],
         model=f"Camera {rng.integers(10**6)}",
-        black_level=int(rng.integers(100, 600) * unit) + 40,
         white_level=white,
         gain_range=(base, 64 * base),
         tukey=line(0.6 * max(1, 1 / unit), 3.5 * max(1, 1 / unit), (0.4, 0.75)),
         row=line(0.1, 0.5, (0.4, 0.8)),
         tukey_shape=float(rng.uniform(-0.25, 0.14)),
     )
+    # Makers leave room for the noise below black at the highest ISO.
+    loudest = noise.noise_levels(camera, 6300).moments(0)[1] ** 0.5
+    return dataclasses.replace(camera, black_level=int(rng.uniform(8, 12) * loudest) + 20)
 
 
 def wall(shape, falloff=0.35):
@@ -67,8 +69,8 @@ def write(path: Path, mosaic, camera, iso=800, **says):
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {"color_matrix": camera.color_matrix, "model": camera.model, "exposure_s": 0.1}
     levels = {"black_level": camera.black_level, "white_level": camera.white_level}
-    write_dng(path, RawImage(np.asarray(mosaic, np.uint16),
-                             **{"cfa": camera.cfa, "iso": iso} | levels | known | says))  # fmt: skip
+    fields = {"cfa": camera.cfa, "iso": iso} | levels | known | says
+    write_dng(path, RawImage(np.asarray(mosaic, np.uint16), **fields))
 
 
 def folder_of(root: Path, camera, isos=(800,), seed=0, named=True, **shapes) -> Path:
