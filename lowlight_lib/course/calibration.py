@@ -99,7 +99,7 @@ def _dark_noise(dark):
     names = {"xlabel": "frequency (cycles per line)", "ylabel": "power (DN²)"}
     rows.set(title="spectrum of the lines' offsets", **names)
     drawn = picture.imshow(dark.shading[::4, ::4], cmap="cividis")
-    picture.set(title="dark shading: the mean dark frame, smoothed", xticks=[], yticks=[])
+    picture.set(title="dark shading", xticks=[], yticks=[])
     picture.figure.colorbar(drawn, ax=picture, label="above black (DN)", shrink=0.8)
     plot.legend()
     rows.legend()

@@ -138,15 +138,16 @@ def _measure(iso, darks, flats, like, notes):
     for f in [f for f in darks if f.level > lowest + _DARK / 2]:
         notes.say("light", darks.pop(darks.index(f)))
     pairs, says = _pairs(flats, notes), cfa.tile(like.black_level, like.cfa.shape)
-    dark = transfer = error = None
+    dark, transfer, error = None, None, ""
     if len(darks) > 1:
         dark = measure.dark_noise([read_raw(f.path).mosaic for f in darks], says.shape)
+    mosaics = [tuple(read_raw(f.path).mosaic for f in pair) for pair in pairs]
+    known = (dark.black, like.white_level, dark.variance, dark.fixed) if dark else ()
     try:
-        mosaics = [tuple(read_raw(f.path).mosaic for f in pair) for pair in pairs]
-        known = (dark.black, like.white_level, dark.variance, dark.fixed) if dark else ()
-        transfer = measure.photon_transfer(mosaics, *known or (says, like.white_level))
+        if mosaics:
+            transfer = measure.photon_transfer(mosaics, *known or (says, like.white_level))
     except LowlightError as e:
-        error = e.what
+        error = f" ({e.what})"
     drift = dark.black_mean.value - float(says.mean()) if dark and says.any() else 0.0
     result = IsoResult(iso, len(darks), len(pairs), dark, transfer, drift)
     facts = result._asdict() | {"error": error}
@@ -176,6 +177,7 @@ def _summary(results, like, notes, folder):
     if not (with_dark and with_gain):
         what = "pair of flats" if with_dark else "two dark frames of one ISO"
         what = f"holds no usable {what}" + "".join(f"\n  {note}" for note in notes)
+        what = what if results else "holds no raw files that can be used"
         todo = "take 8 dark frames and 3 pairs of flats, as docs/calibrate_your_camera.md says"
         raise OptionError(what, file=folder, todo=todo)
     base = np.exp(np.mean([np.log(r.transfer.gain.value / r.iso * 100) for r in with_gain]))

@@ -118,7 +118,7 @@ DOUBTFUL = {
     "hot": (lambda d: [_hot(f) for f in d], None, "hot or dead"),
     "denoised": (lambda d: [_smooth(f) for f in d], lambda a, b: (_smooth(a), _smooth(b)),
                  "neighbours in the dark frames are alike"),
-    "half clipped": (None, lambda a, b: (_lit(a, 1.7), _lit(b, 1.7)), "is clipped"),
+    "half clipped": (None, lambda a, b: (_lit(a, 2.2), _lit(b, 2.2)), "is clipped"),
     "warm": (lambda d: [f + 30 for f in d], None, "black is measured +30.0 DN off"),
     "cut off": (lambda d: [np.maximum(f, 512) - 512 for f in d], None, "pixels are 0"),
 }  # fmt: skip
@@ -181,12 +181,12 @@ def test_frames_of_two_cameras_are_refused(folder, frames, name):
 def test_half_of_the_frames_is_not_enough(folder, keep, words):
     for path in (folder / {"dark": "flat", "flat": "dark"}[keep]).iterdir():
         path.unlink()
-    with pytest.raises(OptionError, match=f"holds no usable {words}.*8 dark frames"):
+    with pytest.raises(OptionError, match=f"(?s)holds no usable {words}.*8 dark frames"):
         calibrate(folder, progress=False)
 
 
 def test_an_empty_folder_is_no_camera(tmp_path):
     with pytest.raises(OptionError, match="holds no raw file"):
         calibrate(tmp_path, progress=False)
-    with pytest.raises(OptionError, match="does not exist"):
+    with pytest.raises(OptionError, match="holds no raw file"):
         calibrate(tmp_path / "none", progress=False)

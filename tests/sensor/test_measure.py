@@ -47,10 +47,15 @@ def random_ones(n):
 
 
 def test_random_cameras_are_found_again():
+    """Within twice the 95 % interval: four standard errors."""
     for k, camera in enumerate(random_ones(4)):
-        found = errors(camera, (100, 400, 1600, 6300)[k], np.random.default_rng(k), shape=SHAPE)
-        # A sixth of the promised pixels: 2.6 times their errors.
-        assert {name for name, (off, _) in found.items() if off > 1.5} == set(), camera
+        iso = (100, 400, 1600, 6300)[k]
+        frames = simulated.arrays(camera, iso, np.random.default_rng(k), shape=SHAPE)
+        dark, transfer = measured(camera, *frames)
+        for name, true in simulated.truth(camera, iso).items():
+            m = transfer.gain if name == "gain" else getattr(dark, name)
+            assert abs(m.value - true) < 4 * m.draws.std(), (camera, name)
+            assert m.draws.std() < 0.1 * abs(true) or name in ("row", "tukey_shape")
 
 
 @pytest.mark.slow
