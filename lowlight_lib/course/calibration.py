@@ -20,7 +20,7 @@ def write_page(calibration: Calibration, path: Path | str) -> None:
     """Write the page of a calibration; OutputError where it cannot be written."""
     import jinja2
 
-    figures = {"transfer": _photon_transfer(calibration), "lines": _lines(calibration)}
+    figures: dict = {"transfer": _photon_transfer(calibration), "lines": _lines(calibration)}
     figures["noise"] = [(r.iso, _dark_noise(r.dark)) for r in calibration.results if r.dark]
     template = Path(__file__).with_name("calibration.html.jinja").read_text(encoding="utf-8")
     env = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -63,7 +63,8 @@ def _lines(calibration):
     axes, png = _figure(12, 3.6, 3)
     both = [r for r in calibration.results if r.dark and r.transfer]
     gains = [r.transfer.gain.value for r in both]
-    x = np.geomspace(*calibration.camera.gain_range, 50)
+    low, high = calibration.camera.gain_range
+    x = np.geomspace(low, high, 50)
     titles = "read noise, standard deviation", "read noise, Tukey-lambda scale", "row noise"
     for ax, title, (name, (slope, bias, _)) in zip(
         axes, titles, calibration.lines.items(), strict=True

@@ -10,7 +10,7 @@ import platform
 import tomllib
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,10 +142,11 @@ def _measure(iso, darks, flats, like, notes):
     if len(darks) > 1:
         dark = measure.dark_noise([read_raw(f.path).mosaic for f in darks], says.shape)
     mosaics = [tuple(read_raw(f.path).mosaic for f in pair) for pair in pairs]
-    known = (dark.black, like.white_level, dark.variance, dark.fixed) if dark else ()
+    known = {"floor": dark.variance, "fixed": dark.fixed} if dark else {}
+    black: Any = dark.black if dark else says
     try:
         if mosaics:
-            transfer = measure.photon_transfer(mosaics, *known or (says, like.white_level))
+            transfer = measure.photon_transfer(mosaics, black, like.white_level, **known)
     except LowlightError as e:
         error = f" ({e.what})"
     drift = dark.black_mean.value - float(says.mean()) if dark and says.any() else 0.0
@@ -199,15 +200,17 @@ def _summary(results, like, notes, folder):
         notes.say("matrix")
         matrix = CAMERAS["sony_a7s2"].color_matrix
     full = [r.transfer.saturation for r in with_gain if r.transfer.saturation]
+    top = max(1, max(r.iso for r in results) / 100)
+    fields: dict[str, Any] = {n: tuple(_short(m.value) for m in line) for n, line in lines.items()}
     camera = Camera(
         model=like.model or Path(folder).resolve().name,
         black_level=max(0, round(blacks[-1])),
         white_level=round(min([like.white_level, *full])),
-        color_matrix=tuple(tuple(map(_short, row)) for row in np.asarray(matrix)),
-        gain_range=(_short(base), _short(base * max(1, max(r.iso for r in results) / 100))),
-        **{name: tuple(_short(m.value) for m in line) for name, line in lines.items()},
+        color_matrix=tuple((_short(x), _short(y), _short(z)) for x, y, z in matrix),  # type: ignore
+        gain_range=(_short(base), _short(base * top)),
         tukey_shape=_short(np.median([r.dark.tukey_shape.value for r in with_dark])),
         cfa_name=cfa.name(like.cfa).replace("-", "").upper(),
+        **fields,
     )
     return Calibration(camera, results, lines, list(notes))
 
@@ -225,11 +228,12 @@ def profile_text(calibration: Calibration) -> str:
     import jinja2
     import scipy
 
-    def listed(x):
+    def listed(x: Any):
         if isinstance(x, measure.Measured):
             x = [_short(v) for v in (x.value, *x.interval)]
-        x = _short(x) if isinstance(x, float) else x.round(3).tolist() if hasattr(x, "round") else x
-        return json.dumps(x, ensure_ascii=False)
+        elif isinstance(x, np.ndarray):
+            x = x.round(3).tolist()
+        return json.dumps(_short(x) if isinstance(x, float) else x, ensure_ascii=False)
 
     env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     env.filters["listed"] = listed

@@ -8,7 +8,7 @@ ln K); Filliben, "The Probability Plot Correlation Coefficient Test for Normalit
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -99,13 +99,14 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     level = tile(black, (h, w)).astype(np.float32)
     shading = ndimage.gaussian_filter(np.mean(frames, 0, np.float32) - level, SMOOTH)
     rows, columns, residuals = [], [], []
-    square, fixed, points = np.zeros(h), np.zeros((h, w), np.float32), 0
+    square, fixed = np.zeros(h), np.zeros((h, w), np.float32)
+    points = np.zeros((3, len(sizes), _BINS))
     for f in frames:
         f -= step * np.rint(shading / step).astype(np.int32)  # values stay on their grid
         x = f - level
         rows.append(x.mean(1, dtype=np.float64))
         columns.append(x.mean(0, dtype=np.float64))
-        points = points + _points(f, black, rows[-1], bands, step, spread)
+        points += _points(f, black, rows[-1], bands, step, spread)
         x -= (rows[-1][:, None] + columns[-1] - rows[-1].mean()).astype(np.float32)
         square += (x**2).sum(1, dtype=np.float64)
         fixed += x / n
@@ -179,8 +180,8 @@ def fit_tukey(plot: ProbabilityPlot) -> tuple[float, float, float]:
     def fit(shape):
         return plot.correlation(tukey_quantile(plot.shares, shape))
 
-    best = optimize.minimize_scalar(lambda x: -fit(x)[0], bounds=(-0.49, 0.9), method="bounded")
-    return float(best.x), fit(best.x)[1], fit(best.x)[0]
+    shape: Any = optimize.fminbound(lambda x: -fit(x)[0], -0.49, 0.9)
+    return float(shape), fit(shape)[1], fit(shape)[0]
 
 
 def _draws(rng, n):

@@ -45,8 +45,8 @@ class Trained(NamedTuple):
 
 
 def fit(
-    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *, start: Folder | None = None,
-    device="auto", progress=True,
+    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *,
+    weights: Folder | None = None, device="auto", progress=True,
 ) -> Trained:  # fmt: skip
     """Train a system by its recipe.
 
@@ -54,7 +54,7 @@ def fit(
         data_root: the folder that holds SID/ and its like.
         run_dir: see `training.state`; it belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
-        start: weights to begin with, for fine-tuning; they are part of what the run belongs to.
+        weights: to begin with, for fine-tuning; they are part of what the run belongs to.
         device: "auto" (cuda where there is one), or a torch device.
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
@@ -66,8 +66,8 @@ def fit(
     allocator.keep_pages()
     distributed.join()
     part = rank, world = distributed.rank(), distributed.world()
-    if start:
-        with open_input(start, CheckpointError, "check --from") as f:
+    if weights:
+        with open_input(weights, CheckpointError, "check --from") as f:
             recipe = recipe.replace(start=hashlib.file_digest(f, "sha256").hexdigest())
     first = rank == 0  # only this process writes, and shows a bar
     run, progress = RunDirectory(run_dir, recipe, resume), progress and first
@@ -82,7 +82,7 @@ def fit(
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         run.check()
         torch.manual_seed(recipe.seed)
-        build = functools.partial(checkpoint.load, path=start) if start else models.build
+        build = functools.partial(checkpoint.load, path=weights) if weights else models.build
         model = build(recipe.key, **recipe.options).to(device).train()
         native = {"native": True} if model.spec.cfa == "X-Trans" else {}
         data = open_dataset(recipe, data_root, recipe.split, **native).prepare(progress)

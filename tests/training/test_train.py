@@ -280,18 +280,18 @@ def test_a_run_from_given_weights_is_theirs(sid, tmp_path):
     own = tmp_path / "weights.safetensors"
     own.write_bytes(first.checkpoint.read_bytes())
     slow = SMOKE.replace(lr=1e-12, schedule="constant", steps=2)
-    tuned = train.fit(slow, sid, tmp_path / "tuned", start=own, progress=False)
+    tuned = train.fit(slow, sid, tmp_path / "tuned", weights=own, progress=False)
     before, after = (checkpoint.load("redi", f).state_dict() for f in (own, tuned.checkpoint))
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=1e-9)  # two steps of 1e-12
-    again = train.fit(slow, sid, tmp_path / "tuned", start=own, progress=False)
+    again = train.fit(slow, sid, tmp_path / "tuned", weights=own, progress=False)
     assert again.steps == 2
     with pytest.raises(RunError, match="start is"):
         train.fit(slow, sid, tmp_path / "tuned", progress=False)
     with pytest.raises(CheckpointError, match="does not exist"):
-        train.fit(slow, sid, tmp_path / "other", start=tmp_path / "none", progress=False)
+        train.fit(slow, sid, tmp_path / "other", weights=tmp_path / "none", progress=False)
     with pytest.raises(CheckpointError, match="holds weights of 'redi', not of 'sid'"):
-        train.fit(recipes.find("sid", "smoke"), sid, tmp_path / "sid", start=own, progress=False)
+        train.fit(recipes.find("sid", "smoke"), sid, tmp_path / "sid", weights=own, progress=False)
     assert not (tmp_path / "sid").exists() and not (tmp_path / "other").exists()
 
 
