@@ -20,7 +20,8 @@ def mini(
         "Default: all, but SID alone where --camera or --cfa is given.")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="The files are a function of it.")] = 0,
     camera: Annotated[str, typer.Option(
-        help="Camera to simulate: sony_a7s2, nikon_d850, canon_5d4, ...")] = "sony_a7s2",
+        help="Camera to simulate: sony_a7s2, nikon_d850, canon_5d4, ..., or a profile that "
+        "`lowlight calibrate` wrote, mycam.toml.")] = "sony_a7s2",
     cfa: Annotated[str | None, typer.Option(
         help="Other filters on its sensor: rggb, grbg, gbrg, bggr or xtrans.")] = None,
     photos: Annotated[Path | None, typer.Option(

@@ -16,6 +16,7 @@ from ..errors import LowlightError
 from ..io.files import output_error
 from . import course, data
 from .bench import bench
+from .calibrate import calibrate
 from .cost import cost
 from .export import PRECISIONS, export
 from .restore import restore
@@ -32,7 +33,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data.app, name="data")
 app.add_typer(course.app, name="course")
-for command in (restore, train, test, cost, bench, export):
+for command in (restore, train, test, cost, bench, export, calibrate):
     app.command()(command)
 
 

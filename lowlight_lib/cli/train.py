@@ -16,6 +16,9 @@ def train(
     run_dir: RunDir = None,
     profile: Profile = "course",
     data: DataRoot = DEFAULT_DATA,
+    weights: Annotated[Path | None, typer.Option(
+        "--from", metavar="WEIGHTS", show_default=False,
+        help="Begin with these weights instead of drawn ones: fine-tuning.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
     steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(
@@ -38,7 +41,7 @@ def train(
     changes = dict(map(_assignment, set_)) | {k: v for k, v in given.items() if v is not None}
     recipe = recipes.find(key, profile).replace(**changes)
     run = run_dir or Path("runs") / f"{key}_{profile}"
-    done = fit(recipe, data, run, resume=not restart, device=device)
+    done = fit(recipe, data, run, resume=not restart, weights=weights, device=device)
     if distributed.is_first():
         took = f"{done.steps} steps in {done.seconds:.0f} s, loss {done.loss:.4f}"
         print(f"{done.checkpoint}: {took}")

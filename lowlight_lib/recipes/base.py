@@ -37,6 +37,7 @@ class Recipe:
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every, validate_every, keep_every: steps; the latter two, scores of
             the validation split and weights that are kept, may be 0 for none.
+        start: sha256 of the weights that a run begins with; "" draws them. `fit` fills it in.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Recipe:
     log_every: int = 10
     validate_every: int = 0
     keep_every: int = 0
+    start: str = ""
     source: str = ""  # where the numbers come from
 
     def __post_init__(self):
@@ -122,7 +124,7 @@ def _pair(x, *ends):
 
 
 _FIELDS = (
-    ("key profile loss dataset split source", lambda v: isinstance(v, str), "a name"),
+    ("key profile loss dataset split start source", lambda v: isinstance(v, str), "a name"),
     ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
     ("options", lambda v: isinstance(v, dict), "a set of names and values"),
     ("steps batch crop frames repeat checkpoint_every log_every",

@@ -74,11 +74,13 @@ class Camera:
 def read_profile(path: Path | str) -> Camera:
     """A camera of a TOML file with the names and shapes of `Camera`, such as those in profiles/.
 
-    OptionError that names the file, and what is missing, unknown or wrong in it.
+    Tables, such as those of `lowlight calibrate`, are passed by. OptionError that names the file,
+    and what is missing, unknown or wrong in it.
     """
     wrong, todo = "is no camera's profile", "see lowlight_lib/sensor/profiles for examples"
     try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        read = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        found = {k: v for k, v in read.items() if not isinstance(v, dict)}
         for name, shape in _SHAPES.items():
             values = np.array(found[name], dtype=float)
             if values.shape != shape or not np.isfinite(values).all():
@@ -89,8 +91,8 @@ def read_profile(path: Path | str) -> Camera:
         cfa_module.from_name(camera.cfa_name)
         if not (0 <= camera.black_level < camera.white_level <= 65535 and camera.model + ""):
             raise ValueError("the levels are not 0 <= black < white <= 65535, or it has no name")
-        if not 0 < camera.gain_range[0] < camera.gain_range[1]:
-            raise ValueError("gain_range is not 0 < K of the lowest ISO < K of the highest")
+        if not 0 < camera.gain_range[0] <= camera.gain_range[1]:
+            raise ValueError("gain_range is not 0 < K of the lowest ISO <= K of the highest")
     except OSError as e:
         raise OptionError("cannot be read", file=path, todo="check the name") from e
     except KeyError as e:

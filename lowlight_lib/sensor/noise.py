@@ -100,9 +100,16 @@ def expose(
 
 
 def tukey_lambda(rng: np.random.Generator, shape: float, size: int | tuple[int, ...]) -> np.ndarray:
-    """Draw from the standard Tukey-lambda distribution by its quantile function; 0 is logistic."""
+    """Draw from the standard Tukey-lambda distribution."""
     p = rng.random(size)
     np.clip(p, 1e-12, 1 - 1e-12, out=p)  # random() may return 0, whose quantile is infinite
+    return tukey_quantile(p, shape)
+
+
+def tukey_quantile(p: np.ndarray, shape: float) -> np.ndarray:
+    """Quantiles of the standard Tukey-lambda distribution at probabilities between 0 and 1:
+    (p^shape - (1 - p)^shape) / shape, or the logistic log(p / (1 - p)) at shape 0.
+    """
     if shape == 0:
         return np.log(p / (1 - p))
     return (p**shape - (1 - p) ** shape) / shape

@@ -7,6 +7,8 @@ number of threads and processes. Several processes share every batch (see `train
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import math
 import time
@@ -19,7 +21,8 @@ from torch import nn
 from .. import allocator, models
 from ..blocks.binary import binary_layers
 from ..data import find, open_dataset
-from ..errors import OptionError, RunError
+from ..errors import CheckpointError, OptionError, RunError
+from ..io.files import open_input
 from ..recipes import Recipe
 from . import checkpoint, distributed
 from .losses import find_loss
@@ -41,14 +44,16 @@ class Trained(NamedTuple):
 
 
 def fit(
-    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *, device="auto", progress=True
-) -> Trained:
+    recipe: Recipe, data_root: Folder, run_dir: Folder, resume=True, *,
+    weights: Folder | None = None, device="auto", progress=True,
+) -> Trained:  # fmt: skip
     """Train a system by its recipe.
 
     Args:
         data_root: the folder that holds SID/ and its like.
         run_dir: see `training.state`; it belongs to one recipe.
         resume: go on from the last checkpoint in it; False starts over.
+        weights: to begin with, for fine-tuning; they are part of what the run belongs to.
         device: "auto" (cuda where there is one), or a torch device.
     Raises:
         RunError: run_dir belongs to another recipe, its checkpoint is damaged, or one of several
@@ -60,6 +65,9 @@ def fit(
     allocator.keep_pages()
     distributed.join()
     part = rank, world = distributed.rank(), distributed.world()
+    if weights:
+        with open_input(weights, CheckpointError, "check --from") as f:
+            recipe = recipe.replace(start=hashlib.file_digest(f, "sha256").hexdigest())
     first = rank == 0  # only this process writes, and shows a bar
     run, progress = RunDirectory(run_dir, recipe, resume), progress and first
     if world > recipe.batch:
@@ -73,7 +81,8 @@ def fit(
     with distributed.first_alone():  # so that the others find the data decoded and the run claimed
         run.check()
         torch.manual_seed(recipe.seed)
-        model = models.build(recipe.key, **recipe.options).to(device).train()
+        build = functools.partial(checkpoint.load, path=weights) if weights else models.build
+        model = build(recipe.key, **recipe.options).to(device).train()
         native = {"native": True} if model.spec.cfa == "X-Trans" else {}
         data = open_dataset(recipe, data_root, recipe.split, **native).prepare(progress)
         validate = recipe.validate_every and Validation(recipe, data_root, progress, **native)

@@ -61,7 +61,7 @@ def restore(lowlight, weights, tmp_path):
 def test_help_explains_every_command(lowlight):
     code, out, _ = lowlight("--help")
     assert code == 0
-    for command in ("restore", "train", "test", "cost", "bench", "data", "course"):
+    for command in ("restore", "train", "test", "cost", "bench", "data", "course", "calibrate"):
         assert command in out
         code, text, _ = lowlight(command, "--help")
         assert code == 0 and len(text.splitlines()) > 8

@@ -16,6 +16,12 @@ def test_a_profile_is_a_camera_wherever_one_is_named(tmp_path):
     assert hash(mine) == hash(cameras.SONY_A7S2)
 
 
+def test_tables_of_other_things_are_passed_by(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(SONY + '\n[calibration]\nnotes = ["warm"]\n[[calibration.iso]]\niso = 100\n')
+    assert cameras.find_camera(path) == cameras.SONY_A7S2
+
+
 @pytest.mark.parametrize(
     "old, new, said",
     [

@@ -18,7 +18,7 @@ from lowlight_lib import models, recipes
 from lowlight_lib.cli.main import main
 from lowlight_lib.data import find
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.errors import LowlightError, OptionError, OutputError, RunError
+from lowlight_lib.errors import CheckpointError, LowlightError, OptionError, OutputError, RunError
 from lowlight_lib.sensor.raw import read_raw
 from lowlight_lib.training import checkpoint, losses, train
 from lowlight_lib.training.state import RunDirectory
@@ -272,6 +272,27 @@ def test_run_directory_of_another_recipe_is_refused(sid, tmp_path):
     assert (tmp_path / "weights.safetensors").read_bytes() == before
     train.fit(SMOKE.replace(steps=5), sid, tmp_path, resume=False, progress=False)
     assert train.read_metrics(tmp_path)[-1]["step"] == 5
+
+
+def test_a_run_from_given_weights_is_theirs(sid, tmp_path):
+    """They begin it and belong to it: other weights, or none, make another run."""
+    first = train.fit(SMOKE, sid, tmp_path / "first", progress=False)
+    own = tmp_path / "weights.safetensors"
+    own.write_bytes(first.checkpoint.read_bytes())
+    slow = SMOKE.replace(lr=1e-12, schedule="constant", steps=2)
+    tuned = train.fit(slow, sid, tmp_path / "tuned", weights=own, progress=False)
+    before, after = (checkpoint.load("redi", f).state_dict() for f in (own, tuned.checkpoint))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=1e-9)  # two steps of 1e-12
+    again = train.fit(slow, sid, tmp_path / "tuned", weights=own, progress=False)
+    assert again.steps == 2
+    with pytest.raises(RunError, match="start is"):
+        train.fit(slow, sid, tmp_path / "tuned", progress=False)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        train.fit(slow, sid, tmp_path / "other", weights=tmp_path / "none", progress=False)
+    with pytest.raises(CheckpointError, match="holds weights of 'redi', not of 'sid'"):
+        train.fit(recipes.find("sid", "smoke"), sid, tmp_path / "sid", weights=own, progress=False)
+    assert not (tmp_path / "sid").exists() and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("name", ["state.pt", "config.json"])

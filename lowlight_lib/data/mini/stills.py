@@ -4,6 +4,7 @@ Photographs go back through an inverse ISP to light, which a calibrated camera t
 """
 
 import dataclasses
+import zlib
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class MiniSid(MiniSet):
             raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
         splits = [s for s in SPLITS if s in splits]
         note = {"camera": camera.model, "seed": seed, "cfa": kind, "splits": splits}
+        if camera not in noise.CAMERAS.values():  # of one model there can be several calibrations
+            note["calibration"] = zlib.crc32(repr(camera).encode())
         super().__init__(root, "SID", note | note_of(photos) | {"complete": True})
 
     def is_there(self):
@@ -83,7 +86,7 @@ class MiniSid(MiniSet):
         wanted = [(s, *scene) for s in lists for scene in enumerate(self.pictures[s], 1)]
         for split, n, picture in bar(wanted):
             number = _BEFORE[split] + n
-            iso = ISOS[number % len(ISOS)]
+            iso = min(ISOS[number % len(ISOS)], self.camera.iso_range[1])
             light = light_of(picture, self.camera)
             long = f"{name}/long/{number:05d}_00_{LONG_S}s.dng"
             self._shoot(long, light, LONG_S, iso, number)
