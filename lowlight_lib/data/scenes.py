@@ -11,8 +11,8 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from ..errors import DataError, OptionError
-from ..io.pictures import read_photo
-from .photos import photos_in
+from ..io.files import files_in
+from ..io.pictures import PHOTOS, read_photo
 
 TRAIN = ("chelsea", "motorcycle_left", "motorcycle_right", "flower", "retina", "hubble", "ihc")
 VAL = ("coffee", "rocket")
@@ -49,9 +49,9 @@ def split_photographs(folder) -> dict[str, list[Path]]:
     Those of its train/ and test/, or, where it has none of these, a fifth of it for testing; an
     eighth of the training part is "val": drawn at random, always the same. DataError: too few.
     """
-    train, test = (photos_in(Path(folder, part)) for part in ("train", "test"))
+    train, test = (files_in(Path(folder, part), PHOTOS) for part in ("train", "test"))
     if not train + test:
-        train, test = _draw(photos_in(folder), 5)
+        train, test = _draw(files_in(folder, PHOTOS), 5)
     train, val = _draw(train, 8)
     if not (val and test):
         todo = "put four pictures or more into it, or into train/ and test/ below it"

@@ -11,8 +11,8 @@ from PIL import Image
 from support import tiny
 from support.system import script
 
-from lowlight_lib.data.photos import photos_in
-from lowlight_lib.io.pictures import read_photo
+from lowlight_lib.io.files import files_in
+from lowlight_lib.io.pictures import PHOTOS, read_photo
 
 PLACES = ("usr/share/a.png", "usr/share/b.bin")
 
@@ -78,7 +78,7 @@ def test_photographs_come_out_of_a_package(get_photos, tmp_path, capsys, kind):
     found = read_photo(out / "train/a.png")
     assert found.shape == (42, 56, 3)  # half the pixels, by area
     wanted = read_photo_of(contents()[0])
-    assert abs(found.mean() - wanted.mean()) < 1e-2 and photos_in(out / "test")
+    assert abs(found.mean() - wanted.mean()) < 1e-2 and files_in(out / "test", PHOTOS)
     assert "test/b.png: Ben, MIT; walls, usr/share/b.bin" in (out / "LICENCES.txt").read_text()
     (packages / "walls_1.0_all.deb").unlink(missing_ok=True)
     before = (out / "train/a.png").stat().st_mtime_ns

@@ -10,7 +10,7 @@ from ...errors import DataError
 from ...io.files import atomic_write
 from ..base import NOTE, read_note
 
-VERSION = 1  # of what is written; raise it when the content of a set changes
+VERSION = 2  # of what is written; raise it when the content of a set changes
 SPLITS = ("train", "val", "test")
 
 
@@ -60,6 +60,11 @@ class MiniSet:
 
     def _write(self, bar):
         """Write all files but the note; `bar` is put around the scenes."""
+
+
+def dead_leaves_of(scenes) -> list:
+    """Which of {scene: picture} are dead leaves: the note marks what is no photograph."""
+    return [n for n, picture in scenes.items() if str(picture).startswith("leaves_")]
 
 
 def note_of(photos) -> dict:

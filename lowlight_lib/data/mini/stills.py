@@ -16,14 +16,18 @@ from ...sensor.raw import RawImage, write_dng
 from .. import scenes
 from ..base import NOTE, read_note
 from ..photos import LOL_SPLITS
-from .base import SPLITS, MiniSet, exposed, note_of
+from .base import SPLITS, MiniSet, dead_leaves_of, exposed, note_of
 
 LONG_S = 10
 SHORTS_S = (0.1, 0.04, 0.033)  # ratios 100, 250 and 303, which every loader clamps to 300
 ISOS = (800, 1600, 3200)
 CAMERA = "sony_a7s2"
-_LEAVES = tuple(f"leaves_{i}" for i in range(8))
-PICTURES = {"train": scenes.TRAIN + _LEAVES, "val": scenes.VAL, "test": scenes.TEST}
+_LEAVES = tuple(f"leaves_{i}" for i in range(17))  # eight to train on, nine to test on
+PICTURES = {
+    "train": scenes.TRAIN + _LEAVES[:8],
+    "val": scenes.VAL,
+    "test": scenes.TEST + _LEAVES[8:],
+}
 _BEFORE = {"train": 0, "val": 20000, "test": 10000}  # SID's scene numbers begin after this
 PHOTO_ISO = 800
 # How many times too little light. Developed, a scene of mean 0.4 comes out at 0.2 to 0.05.
@@ -45,7 +49,7 @@ def shoot(light, ratio, camera, iso, seed) -> RawImage:
 
 
 class MiniSid(MiniSet):
-    """20 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
+    """29 scenes, exposures of 10 s against 0.1, 0.04 and 0.033 s; Sony/, or Fuji/ with X-Trans.
     Test scenes have a second frame at 0.1 s: bursts. `photos` are {split: [Path]} in place of ours;
     other arguments: `mini.ensure`."""
 
@@ -59,6 +63,8 @@ class MiniSid(MiniSet):
             raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
         splits = [s for s in SPLITS if s in splits]
         note = {"camera": camera.model, "seed": seed, "cfa": kind, "splits": splits}
+        numbered = {_BEFORE[s] + n: p for s in SPLITS for n, p in enumerate(self.pictures[s], 1)}
+        note["synthetic"] = dead_leaves_of(numbered)
         if camera not in noise.CAMERAS.values():  # of one model there can be several calibrations
             note["calibration"] = zlib.crc32(repr(camera).encode())
         super().__init__(root, "SID", note | note_of(photos) | {"complete": True})
@@ -113,7 +119,8 @@ class MiniPhotos(MiniSet):
 
     def __init__(self, root, name, seed, plan, photos):
         files = sorted(f for shots in plan.values() for f in shots)
-        note = {"seed": seed, "complete": True, "files": files}
+        synthetic = dead_leaves_of({next(iter(shots)): p for p, shots in plan.items()})
+        note = {"seed": seed, "complete": True, "files": files, "synthetic": synthetic}
         super().__init__(root, name, note | note_of(photos))
         self.plan = plan
 
@@ -149,12 +156,12 @@ def mini_pairs(root, seed=0, photos=None) -> MiniPhotos:
 
 
 def mini_lol(root, seed=0, photos=None) -> MiniPhotos:
-    """15 pairs in our485 and 6 in eval15 (each photograph twice), or as there are photographs."""
+    """15 pairs in our485 and 15 in eval15 (photographs twice), or as there are photographs."""
     plan, n = {}, 0
     for split, folder in LOL_SPLITS.items():
         for picture in (photos or PICTURES)[split]:
             plan[picture] = {}
-            for _ in range(1 if split == "train" else 2):
+            for _ in range(1 if split == "train" or picture in _LEAVES else 2):
                 n += 1
                 plan[picture][f"{folder}/low/{n}.png"] = DARK[1 + n % 3]
                 plan[picture][f"{folder}/high/{n}.png"] = 1

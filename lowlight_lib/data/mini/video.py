@@ -15,7 +15,7 @@ from ...io.files import atomic_write
 from ...sensor import cfa, colorimetry, isp, noise
 from .. import scenes
 from ..llrvd_smoid import GAIN_RATIOS, RATIOS, LlrvdDataset, SmoidDataset
-from .base import SPLITS, MiniSet, exposed, note_of
+from .base import SPLITS, MiniSet, dead_leaves_of, exposed, note_of
 from .stills import ISOS
 
 FRAMES = 10
@@ -31,7 +31,8 @@ PICTURES = {
     "LLRVD": {
         1: "chelsea", 2: "motorcycle_left", 3: "flower", 4: "retina", 5: "hubble", 6: "ihc",
         8: "leaves_100", 9: "leaves_101", 10: "leaves_102", 7: "coffee", 14: "rocket",
-        35: "astronaut", 42: "grace_hopper", 49: "china",
+        35: "astronaut", 42: "grace_hopper", 49: "china", 56: "leaves_104", 63: "leaves_105",
+        70: "leaves_106",
     },
     "SMOID": {4: "motorcycle_right", 5: "flower", 9: "leaves_103", 1: "rocket", 6: "china"},
 }  # fmt: skip
@@ -48,6 +49,7 @@ class MiniVideo(MiniSet):
             self.pictures = dict(p for s in SPLITS for p in zip(self.numbers[s], photos[s]))  # noqa: B905
         made = {"scenes": list(self.pictures), "camera": self.camera.model, "complete": True}
         made = {"set": self.name, "seed": seed, **made, **note_of(photos)}
+        made["synthetic"] = dead_leaves_of(self.pictures)
         super().__init__(root, self.name, made)
 
     def _foreign(self, note):
@@ -79,7 +81,7 @@ class MiniVideo(MiniSet):
 
 
 class MiniLlrvd(MiniVideo):
-    """14 scenes of 4 x 128 x 160, at three ratios each."""
+    """17 scenes of 4 x 128 x 160, at three ratios each."""
 
     name, numbers = "LLRVD", LlrvdDataset.splits
 
