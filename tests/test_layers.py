@@ -17,13 +17,23 @@ LIBRARY, TESTS = ROOT / "lowlight_lib", ROOT / "tests"
 FILES, TEST_FILES = sorted(LIBRARY.rglob("*.py")), sorted(TESTS.rglob("*.py"))
 
 # From top to bottom: each layer may import those below it, and itself.
-LAYERS = ["cli", "course", "deploy", "evaluation", "training", "restore", "recipes", "data"]
+LAYERS = [
+    "cli",
+    "course",
+    "deploy",
+    "evaluation",
+    "weights",
+    "training",
+    "restore",
+    "recipes",
+    "data",
+]
 LAYERS += ["models", "blocks", "sensor", "io", "allocator", "errors"]
 BELOW = {layer: set(LAYERS[k + 1 :]) for k, layer in enumerate(LAYERS)}
 BELOW["recipes"] -= {"data"}  # numbers, whatever the data
 
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
-MOST_LINES = 15_500  # exercises apart: each notebook brings its own, and more are wanted
+MOST_LINES = 16_400  # exercises apart: each notebook brings its own, and more are wanted
 MOST_LINES_OF_EXERCISES = 200  # of one notebook
 
 

@@ -18,6 +18,7 @@ from . import course, data
 from .bench import bench
 from .calibrate import calibrate
 from .cost import cost
+from .demo import demo
 from .export import PRECISIONS, export
 from .restore import restore
 from .test import test
@@ -33,7 +34,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data.app, name="data")
 app.add_typer(course.app, name="course")
-for command in (restore, train, test, cost, bench, export, calibrate):
+for command in (restore, demo, train, test, cost, bench, export, calibrate):
     app.command()(command)
 
 

@@ -28,7 +28,9 @@ def restore(
     model: Annotated[str, typer.Option(
         help=f"Which system restores: {', '.join(SYSTEMS)}. Each takes its own kind of files: "
         "raw stills, brve raw video, pairlie photographs.")] = "redi",
-    checkpoint: opt.Weights = None,
+    checkpoint: Annotated[Path | None, typer.Option(
+        help="Weights: the authors' .pth or a .safetensors of ours.",
+        show_default="the shipped ones")] = None,
     amplification: Annotated[str, typer.Option(
         help='How much light is missing: "auto" estimates it, or a number such as 100.')] = "auto",
     m: Annotated[list[float] | None, typer.Option(
@@ -64,6 +66,7 @@ def restore(
     from tqdm.auto import tqdm
 
     from .. import models
+    from .. import weights as shipped
     from ..deploy.runtime import resolve_backend
     from ..io.files import PICTURES, write_picture
     from ..restore.photo import check_gamma
@@ -73,7 +76,7 @@ def restore(
     from ..training import checkpoint as checkpoints
 
     factor = opt.number_or_auto(amplification)
-    weights = opt.need_weights(checkpoint)
+    weights = checkpoint or shipped.path(model)
     task = models.SYSTEMS[model].spec.task
     video, photos = task is Task.RAW_VIDEO, task is Task.PHOTO
     if photos and (factor != "auto" or m):

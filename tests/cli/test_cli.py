@@ -345,6 +345,26 @@ def test_released_weights_restore_a_real_file(restore, shared):
         assert step2 < 2 * step1
 
 
+def test_the_shipped_weights_restore_where_no_others_are_named(lowlight, dark, tmp_path):
+    code, text, err = lowlight("restore", dark[0], "-o", tmp_path)
+    assert (code, err) == (0, "") and (tmp_path / "a_redi.png").exists()
+    code, _, err = lowlight("restore", dark[0], "-o", tmp_path, "--model", "sid")
+    assert code == 1 and "no weights of sid are shipped" in err and "get_weights.py" in err
+
+
+def test_the_demo_needs_no_file(lowlight, tmp_path):
+    code, text, err = lowlight("demo", "-o", tmp_path)
+    assert (code, err) == (0, "") and "amplified 100 times" in text
+    night, target = (iio.imread(tmp_path / f"night_{n}.png") / 255 for n in ("redi", "target"))
+    assert night.shape == target.shape and ((night - target) ** 2).mean() < 0.01  # over 20 dB
+    assert read_raw(tmp_path / "night.dng").iso == 1600
+    code, _, err = lowlight("demo", "-o", tmp_path)
+    assert code == 1 and "exists already" in err
+    assert lowlight("demo", "-o", tmp_path, "--force")[0] == 0
+    code, _, err = lowlight("demo", "-o", tmp_path / "x", "--model", "pairlie")
+    assert code == 1 and "takes no raw stills" in err
+
+
 def test_options_of_before_still_work_and_say_their_new_name(lowlight, tmp_path):
     code, _, err = lowlight("train", "redi", "--run", tmp_path, "--data", tmp_path / "nothing")
     assert code == 1 and "--run is called --run-dir now" in err and "does not exist" in err

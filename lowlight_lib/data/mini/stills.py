@@ -63,8 +63,9 @@ class MiniSid(MiniSet):
             raise OptionError(f"no splits {splits}", todo=f"use {', '.join(SPLITS)}")
         splits = [s for s in SPLITS if s in splits]
         note = {"camera": camera.model, "seed": seed, "cfa": kind, "splits": splits}
-        numbered = {_BEFORE[s] + n: p for s in SPLITS for n, p in enumerate(self.pictures[s], 1)}
-        note["synthetic"] = dead_leaves_of(numbered)
+        numbered = ((_BEFORE[s] + n, p) for s, pictures in self.pictures.items()
+                    for n, p in enumerate(pictures, 1))  # fmt: skip
+        note["synthetic"] = dead_leaves_of(dict(numbered))
         if camera not in noise.CAMERAS.values():  # of one model there can be several calibrations
             note["calibration"] = zlib.crc32(repr(camera).encode())
         super().__init__(root, "SID", note | note_of(photos) | {"complete": True})
