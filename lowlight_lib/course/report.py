@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, LowlightError
 from ..io.files import atomic_write
 from ..models import SYSTEMS
 from . import pages
@@ -44,8 +44,13 @@ def write_index(run_dir) -> Path:
     template = Path(__file__).with_name("report.html.jinja").read_text(encoding="utf-8")
     page = jinja2.Template(template, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     tested = [key for key in SYSTEMS if any(row.get("model") == key for row in rows)]
+    facts["verdicts"] = [] if state.get("profile") == "smoke" else list(_verdicts(rows))
     facts["published"] = published.html(rows, *tested) if tested else ""
-    page = page.render(facts, folders=list(_folders(run_dir, rows)))
+    # The fullest first: its picture opens the page.
+    folders = sorted(
+        _folders(run_dir, rows), key=lambda f: -max(map(len, f["groups"].values()), default=0)
+    )
+    page = page.render(facts, folders=folders)
     with atomic_write(run_dir / "index.html") as f:
         f.write(page.encode("utf-8", "backslashreplace"))
     return run_dir / "index.html"
@@ -72,6 +77,24 @@ def _links(executed, entry):
     # Only of what is complete: papermill rewrites the notebook after every cell.
     page = None if entry.get("status") == "running" else _render(executed)
     return [*([("read", page.name)] if page else []), ("notebook", executed.name)]
+
+
+def _verdicts(rows):
+    """A sentence for each test: what its network gains over the best without one."""
+    from ..evaluation import statistics
+
+    for row in rows:
+        images = row.get("per_image") or []
+        columns = [[r.get(k) for r in images] for k in ("psnr", "rival_psnr", "scene")]
+        with contextlib.suppress(LowlightError, TypeError, ValueError):  # too few scenes, no rival
+            found = statistics.paired(*columns)
+            low, high = found.t_interval
+            certain = "better" if low > 0 else "worse" if high < 0 else "neither better nor worse"
+            yield (
+                f"{row.get('model')} on {row.get('dataset')}: {found.mean:+.2f} dB over the best "
+                f"without a network ({row.get('rival')}), 95 % interval {low:+.2f} to {high:+.2f} "
+                f"over {found.scenes} scenes: {certain}, as far as they tell."
+            )
 
 
 def _folders(run_dir, rows):

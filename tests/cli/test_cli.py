@@ -22,7 +22,7 @@ from lowlight_lib import __version__, models
 from lowlight_lib.cli.main import app
 from lowlight_lib.io import files
 from lowlight_lib.sensor import cameras, isp
-from lowlight_lib.sensor.raw import write_dng
+from lowlight_lib.sensor.raw import read_raw, write_dng
 from lowlight_lib.training import checkpoint
 
 

@@ -29,7 +29,7 @@ with open(data / "order.txt", "a") as f:
 (out / "saw.json").write_text(json.dumps({
     "environment": dict(os.environ), "folder": os.getcwd(), "profile": profile,
     "data_root": data_root, "model": model, "steps": steps}))
-row = {"model": model + "<i>", "psnr": 21.5, "baseline_psnr": 17.0, "amplification": "ratio"}
+row = {"model": model + "<i>", "psnr": 21.5, "rival_psnr": 17.0, "amplification": "ratio"}
 (out / "results.json").write_text(json.dumps([row]))
 (out / "pictures").mkdir(exist_ok=True)
 for view in ("input", "baseline", "result", "target", "result_auto"):
@@ -190,6 +190,26 @@ def test_the_report_sets_scores_beside_published_ones(tmp_path):
         page = report.write_index(tmp_path).read_text()
         assert ("28.60 / 0.790 (None, 50 images, redi_released)</td><td>yes" in page) == told
         assert ("Beside published numbers" in page) == told and "pairlie" not in page
+
+
+def test_the_report_opens_with_a_picture_and_what_it_is_worth(tmp_path):
+    images = [
+        {"name": f"{s}_{k}", "scene": s, "psnr": 21 + s + k, "rival_psnr": 20 + s + 0.9 * k}
+        for s in range(4) for k in range(2)
+    ]  # fmt: skip
+    row = {"model": "redi", "dataset": "sid", "rival": "tv 4", "per_image": images}
+    (tmp_path / "results.json").write_text(json.dumps([row, {"model": "sid", "per_image": [{}]}]))
+    pictures = tmp_path / "11_redi" / "pictures"
+    pictures.mkdir(parents=True)
+    for view in report.VIEWS:
+        (pictures / f"a_{view}.png").write_bytes(b"png")
+    for profile in ("course", "smoke"):
+        (tmp_path / "state.json").write_text(json.dumps({"profile": profile, "notebooks": {}}))
+        page = report.write_index(tmp_path).read_text()
+        says = "redi on sid: +1.05 dB over the best without a network (tv 4), 95 % interval +1.05"
+        assert (says in page) == (profile == "course")
+        assert ("Its scores and pictures mean nothing" in page) == (profile == "smoke")
+        assert (page.index("a_result.png") < page.index("Scores")) == (profile == "course")
 
 
 def test_progress_is_told_without_a_terminal(course):
