@@ -38,7 +38,6 @@ def calibrate(
     write_page(done, page)
     for note in done.notes:
         print(f"note: {note}")
-    for r in (r for r in done.results if r.dark):
-        gain = f"{r.transfer.gain.value:.4g}" if r.transfer else "?"
-        print(calibrate.WORDS["line"].format(iso=r.iso, gain=gain, d=r.dark))
+    for result in done.results:
+        print(calibrate.WORDS["line"].format(**result._asdict()))
     print(f"{out}: {done.camera.model}; {page} shows how well it fits")

@@ -2,12 +2,12 @@
 
 Scales are standard deviations in DN, but Tukey's, which is that of `noise.tukey_quantile`.
 Sources: Janesick, "Photon Transfer", SPIE 2007; Wei et al., CVPR 2020 (the model, its lines in
-ln K); Filliben, "The Probability Plot Correlation Coefficient Test for Normality", Technometrics
-17, 1975.
+ln K); Filliben, Technometrics 17, 1975 (PPCC). Built in notebooks/02_noise_and_darkness.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,8 @@ from ..errors import OptionError, ShapeError
 from .cfa import tile
 from .noise import tukey_lambda, tukey_quantile
 
-DRAWS, BANDS = 200, 100  # of the bootstrap; what it draws from: every hundredth line, or block
-BLOCK, SMOOTH = 16, 32  # side of a flat's block in pixels of one filter; sigma of dark shading
+DRAWS, BANDS = 200, 100  # of the bootstrap; what it draws the plot from: every hundredth line
+BLOCK, SMOOTH = 16, 32  # side of a block in pixels of one filter; sigma of dark shading
 _BINS, _REACH = 480, 12  # of the probability plot; standard deviations to each side
 
 
@@ -38,10 +38,8 @@ class ProbabilityPlot(NamedTuple):
 
     def correlation(self, quantiles: np.ndarray) -> tuple[float, float]:
         """(PPCC, scale) for a distribution's quantiles at `shares`: how straight, how steep."""
-        w = self.weights / self.weights.sum()
-        x, y = quantiles - w @ quantiles, self.values - w @ self.values
-        slope = (w * x) @ y / ((w * x) @ x)
-        return float(slope * np.sqrt((w * x) @ x / ((w * y) @ y))), float(slope)
+        (xx, xy), (_, yy) = np.cov(quantiles, self.values, aweights=self.weights)
+        return float(xy / np.sqrt(xx * yy)), float(xy / xx)
 
 
 class DarkNoise(NamedTuple):
@@ -59,7 +57,6 @@ class DarkNoise(NamedTuple):
     hot: float  # share of pixels far off in every frame; their neighbours stand in for them
     step: int  # between the values that occur
     correlation: float  # of neighbours of one colour; 0 in a true raw
-    at_zero: float  # share of pixels at 0, below which nothing is recorded
     ppcc: dict[str, float]  # of the plot with "tukey" and "gauss"
     distance: dict[str, float]  # of a frame's histogram from drawn ones and another "real" frame's
     plot: ProbabilityPlot
@@ -71,105 +68,79 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     """Take the noise of dark frames apart: two or more of one ISO, uint16 (H, W), lens cap on.
 
     `cell` is the shape of the filter cell, (2, 2) or (6, 6); `seed` that of the bootstrap.
-    ShapeError for fewer frames, frames of several sizes, or sides below 32.
+    ShapeError for fewer frames, frames of several sizes, or too small for a block.
     """
     from scipy import ndimage, stats
 
-    n, (h, w), (ch, cw), rng = len(frames), _common(frames, cell), cell, np.random.default_rng(seed)
-    frames = [np.asarray(f)[:h, :w].astype(np.int32) for f in frames]
-    at_zero = float(np.mean([(f == 0).mean() for f in frames]))
+    frames, (ch, cw), rng = _stack(frames, cell).astype(np.int32), cell, np.random.default_rng(seed)
+    n, h, w = frames.shape
     low, middle, high = np.quantile(frames[0], (0.16, 0.5, 0.84))
     far = 5 * max(1, (high - low) / 2)
-    bright, dark = np.minimum.reduce(frames) - middle, np.maximum.reduce(frames) - middle
-    y, x = np.nonzero((bright > far) | (dark < -far))
-    for f in frames * 2:  # twice, for neighbours that are hot as well
-        f[y, x] = f[y, np.where(x < cw, x + cw, x - cw)]
+    y, x = np.nonzero((frames.min(0) > middle + far) | (frames.max(0) < middle - far))
+    for _ in range(2):  # twice, for neighbours that are hot as well
+        frames[:, y, x] = frames[:, y, np.where(x < cw, x + cw, x - cw)]
     step = max(1, int(np.gcd.reduce(np.unique(frames[0] - frames[0].min()))))
-    low, high = np.quantile(frames[0] - frames[1], (0.16, 0.84))  # a few far values do not count
-    spread = max(0.3 * step, (high - low) / 2 / np.sqrt(2))
 
-    bands = np.arange(h) // ch % min(BANDS, h // ch)
-    draws, sizes = _draws(rng, bands.max() + 1), np.bincount(bands)
+    changes = [_blocks(b - a, cell) for a, b in itertools.pairwise(frames)]
+    variance = _mean(np.mean([v for _, v, _ in changes], 0) / 2, rng)
+    gauss, mean = _root(variance, step**2 / 12, step), frames.mean(0)
+    still = max(0.0, float(_blocks(mean, cell)[1].mean()) - variance.value / n)
+    cells = mean.reshape(-1, ch, w // cw, cw).mean(2)
+    black = cells.mean(0)
+    level = tile(black, (h, w))
+    shading = ndimage.gaussian_filter(mean - level, SMOOTH)
+    frames -= step * np.rint(shading / step).astype(np.int32)  # values stay on their grid
+    offsets = [np.array([(f - level).mean(axis) for f in frames]) for axis in (1, 0)]
+    changing = [_mean((x - x.mean(1, keepdims=True)).var(0, ddof=1), rng) for x in offsets]
+    row, column = (
+        _root(v, variance.value / m, step) for v, m in zip(changing, (w, h), strict=True)
+    )
 
-    def mean_of(lines):  # of one number a line
-        return Measured(lines.mean(), draws @ np.bincount(bands, lines) / (draws @ sizes))
-
-    lines = np.mean([f.reshape(h, w // cw, cw).mean(1) for f in frames], 0)
-    black = lines.reshape(h // ch, ch, cw).mean(0)
-    level = tile(black, (h, w)).astype(np.float32)
-    shading = ndimage.gaussian_filter(np.mean(frames, 0, np.float32) - level, SMOOTH)
-    rows, columns, residuals = [], [], []
-    square, fixed = np.zeros(h), np.zeros((h, w), np.float32)
-    points = np.zeros((3, len(sizes), _BINS))
-    for f in frames:
-        f -= step * np.rint(shading / step).astype(np.int32)  # values stay on their grid
-        x = f - level
-        rows.append(x.mean(1, dtype=np.float64))
-        columns.append(x.mean(0, dtype=np.float64))
-        points += _points(f, black, rows[-1], bands, step, spread)
-        x -= (rows[-1][:, None] + columns[-1] - rows[-1].mean()).astype(np.float32)
-        square += (x**2).sum(1, dtype=np.float64)
-        fixed += x / n
-        residuals = [*residuals, x][:2]
-    square -= n * (fixed**2).sum(1, dtype=np.float64)
-    variance = mean_of(square / ((n - 1) * (h - 1) / h * (w - 1)))
-    gauss = _root(variance, step**2 / 12, step)
-    row = _root(mean_of(_squared_offsets(rows)), variance.value / w, step)
-    squares = _squared_offsets(columns)
-    column = Measured(squares.mean(), _draws(rng, w) @ squares / w)
-    still = max(0.0, float((fixed**2).sum() / (h - 1) / (w - 1)) - variance.value / n)
-
+    spread = max(0.3 * step, variance.value**0.5)
+    points = sum(_points(*of, black, step, spread) for of in zip(frames, offsets[0], strict=True))
     # A line's own mean was taken from its pixels, and what is fixed is in single frames too.
-    shrink = np.sqrt((1 - 1 / w) * (1 + still / variance.value))
-    plot = _plot(points.sum(1), shrink)
+    points[:, 2] /= np.sqrt((1 - 1 / w) * (1 + still / variance.value))
+    plot = _plot(points.sum(0))
     shape, scale, straight = fit_tukey(plot)
-    drawn = [fit_tukey(_plot(np.tensordot(draw, points, (0, 1)), shrink)) for draw in draws]
-    shapes, scales, _ = np.transpose(drawn)
-    offsets = row.value * rng.standard_normal((h, 1)) + level
-    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + offsets,
-              "gauss": gauss.value * rng.standard_normal((h, w)) + offsets,
+    draws = [points[rng.integers(BANDS, size=BANDS)].sum(0) for _ in range(DRAWS)]
+    shapes, scales, _ = np.transpose([fit_tukey(_plot(drawn)) for drawn in draws])
+    lines = row.value * rng.standard_normal((h, 1)) + level
+    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + lines,
+              "gauss": gauss.value * rng.standard_normal((h, w)) + lines,
               "real": frames[1]}  # fmt: skip
-    noise = residuals[1] - residuals[0]
-    alike = [noise[ch:] * noise[:-ch], noise[:, cw:] * noise[:, :-cw]]
     return DarkNoise(
-        black, mean_of(lines.mean(1)), variance, gauss, Measured(scale, scales),
-        Measured(shape, shapes), row, _root(column, variance.value / h, step), still**0.5,
-        (bright > far).mean() + (dark < -far).mean(), step,
-        float(np.mean([a.mean() for a in alike]) / (noise**2).mean()), at_zero,
+        black, _mean(cells.mean((1, 2)), rng), variance, gauss, Measured(scale, scales),
+        Measured(shape, shapes), row, column, still**0.5, len(y) / (h * w), step,
+        float(np.mean([alike for _, _, alike in changes])),
         {"tukey": straight, "gauss": plot.correlation(stats.norm.ppf(plot.shares))[0]},
-        {k: _distance(frames[0], x, step, spread) for k, x in others.items()},
-        plot, np.array(rows), shading,
+        {name: _distance(frames[0], x, step, spread) for name, x in others.items()},
+        plot, offsets[0], shading,
     )  # fmt: skip
 
 
-def _points(frame, black, offsets, bands, step, spread):
-    """Of the probability plot: pixels below, pixels, sum of values, (3, bands, _BINS).
+def _points(frame, offsets, black, step, spread):
+    """Of the probability plot: pixels below, pixels, sum of values, (BANDS, 3, _BINS).
 
     A pixel of value k was anything up to k + 1/2 before it was rounded. So the share of a line's
     pixels up to k is exact at k + 1/2, less the line's offset and its black level, and lines of
     different offsets give different points: rounding does not blur the plot.
     """
-    (h, w), (ch, cw), reach = frame.shape, black.shape, (_REACH + 1) * spread
-    low, high = int(black.min() + offsets.min() - reach), int(black.max() + offsets.max() + reach)
-    low = int(frame.min()) + max(0, low - int(frame.min())) // step * step
-    edges = np.arange(low, high, step * max(1, round(spread / 8 / step)))
-    index = np.searchsorted(edges, np.arange(low, high + 1))[np.clip(frame, low, high) - low]
-    index += (np.arange(h)[:, None] * cw + np.arange(w) % cw) * (len(edges) + 1)
-    counts = np.bincount(index.ravel(), minlength=h * cw * (len(edges) + 1))
-    below = counts.reshape(h, cw, -1).cumsum(2)[..., :-1]
-    values = edges + step / 2 - (black[np.arange(h) % ch] + offsets[:, None])[..., None]
-    bins = np.floor(values * (_BINS / 2 / _REACH / spread)).astype(int) + _BINS // 2
-    inside = (bins >= 0) & (bins < _BINS)
-    bins = (bins + bands[:, None, None] * _BINS)[inside]
-    size, n = (bands.max() + 1) * _BINS, w // cw
-    totals = below[inside], np.full(len(bins), n), n * values[inside]
-    return np.stack([np.bincount(bins, t, size) for t in totals]).reshape(3, -1, _BINS)
+    (h, w), cw, reach = frame.shape, black.shape[1], _REACH * spread
+    lines = np.sort(frame.reshape(h, -1, cw).swapaxes(1, 2).reshape(h * cw, -1), 1)
+    level = (tile(black, (h, cw)) + offsets[:, None]).reshape(-1, 1)
+    least = frame.min() + max(0, int((level.min() - reach - frame.min()) // step)) * step
+    edges = np.arange(least, level.max() + reach, step * max(1, round(spread / 8 / step)))
+    below = np.array([np.searchsorted(line, edges, "right") for line in lines])
+    values, pixels = edges + step / 2 - level, np.full(below.shape, w // cw)
+    bins = np.linspace(-reach, reach, _BINS + 1)
+    bands = ([t[k::BANDS] for t in (values, below, pixels, pixels * values)] for k in range(BANDS))
+    return np.array([[np.histogram(x, bins, weights=t)[0] for t in ts] for x, *ts in bands])
 
 
-def _plot(points, shrink):
+def _plot(points):
     below, pixels, values = points[:, (points[0] >= 20) & (points[1] - points[0] >= 20)]
     shares = below / pixels
-    return ProbabilityPlot(values / pixels / shrink, shares, pixels * shares * (1 - shares))
+    return ProbabilityPlot(values / pixels, shares, pixels * shares * (1 - shares))
 
 
 def fit_tukey(plot: ProbabilityPlot) -> tuple[float, float, float]:
@@ -184,15 +155,10 @@ def fit_tukey(plot: ProbabilityPlot) -> tuple[float, float, float]:
     return float(shape), fit(shape)[1], fit(shape)[0]
 
 
-def _draws(rng, n):
-    """How often each of n things is drawn: (DRAWS, n)."""
-    return rng.multinomial(n, np.full(n, 1 / n), DRAWS)
-
-
-def _squared_offsets(lines):
-    """(n frames, size) -> (size,), of which the mean is the variance from frame to frame."""
-    x = np.array(lines) - np.mean(lines, 1, keepdims=True)
-    return ((x - x.mean(0)) ** 2).sum(0) / ((len(x) - 1) * (1 - 1 / x.shape[1]))
+def _mean(x, rng):
+    """The mean of independent numbers, and of as many drawn from them."""
+    draws = [x[rng.integers(len(x), size=len(x))].mean() for _ in range(DRAWS)]
+    return Measured(float(x.mean()), np.array(draws))
 
 
 def _root(variance, less, step):
@@ -204,18 +170,38 @@ def _root(variance, less, step):
 def _distance(frame, other, step, spread):
     """Half the sum of the absolute differences of two histograms: 0 is alike, 1 apart."""
     width = max(1, round(spread / 8 / step))
-    bins = [np.rint((x - frame.min()) / step).astype(int) // width for x in (frame, other)]
-    least, most = min(b.min() for b in bins), max(b.max() for b in bins)
-    a, b = (np.bincount((b - least).ravel(), minlength=most - least + 1) / b.size for b in bins)
+    a, b = (np.rint((x - frame.min()) / step).astype(int) // width for x in (frame, other))
+    low, high = min(a.min(), b.min()), max(a.max(), b.max())
+    a, b = (np.bincount((x - low).ravel(), minlength=high - low + 1) / x.size for x in (a, b))
     return float(np.abs(a - b).sum() / 2)
 
 
-def _common(frames, cell):
-    """(H, W) that all frames have, cut to whole cells."""
+def _stack(frames, cell):
+    """Frames as one array, cut to whole cells."""
     shapes = {np.shape(f) for f in frames}
-    if len(frames) < 2 or len(shapes) > 1 or len(shape := shapes.pop()) != 2 or min(shape) < 32:
-        raise ShapeError("frames are two or more mosaics (H, W) of one size of at least 32x32")
-    return shape[0] // cell[0] * cell[0], shape[1] // cell[1] * cell[1]
+    if len(frames) < 2 or len(shapes) > 1 or len(shape := shapes.pop()) != 2:
+        raise ShapeError("frames are two or more mosaics (H, W) of one size")
+    h, w = (size // side * side for size, side in zip(shape, cell, strict=True))
+    return np.array([np.asarray(f)[:h, :w] for f in frames])
+
+
+def _blocks(x, cell):
+    """Of blocks of 16x16 pixels of one filter position: (means, variances, correlation).
+
+    The variance is less the means of a block's lines and columns, so that gradients and row noise
+    are none of it; the correlation is that of neighbours, of all blocks.
+    """
+    (h, w), (ch, cw), n = x.shape, cell, BLOCK
+    down, across = h // (n * ch), w // (n * cw)
+    if not down * across:
+        raise ShapeError(f"frames of {h}x{w} do not hold a block of {n * ch}x{n * cw}")
+    x = x[: down * n * ch, : across * n * cw].reshape(down, n, ch, across, n, cw)
+    x = x.transpose(0, 3, 2, 5, 1, 4).reshape(-1, n, n)
+    rest = x - x.mean(1, keepdims=True)
+    rest -= rest.mean(2, keepdims=True)
+    # Taking 16 pixels' mean away made neighbours differ by a fifteenth.
+    alike = (rest[..., 1:] * rest[..., :-1]).mean() / max((rest**2).mean(), 1e-9) + 1 / (n - 1)
+    return x.mean((1, 2)), (rest**2).sum((1, 2)) / (n - 1) ** 2, float(alike)
 
 
 class PhotonTransfer(NamedTuple):
@@ -223,9 +209,9 @@ class PhotonTransfer(NamedTuple):
 
     gain: Measured  # K, DN per electron
     prnu: float  # how much the pixels differ in sensitivity; 1 % is 0.01
-    bend: float  # K of the brighter half of the blocks over the darker's, less 1; 0 if by chance
+    bend: float  # how much K changes, as a share, from the darkest to the brightest; 0 if by chance
     correlation: float  # of neighbours of one colour; 0 in a true raw
-    gaps: float  # share of values between the quartiles that never occur; 0 in a true raw
+    gaps: float  # share of steps between values that are larger than the smallest; 0 in a true raw
     saturation: int | None  # the value at which pixels pile up, where some do
     mean: np.ndarray  # (blocks,), DN above black
     variance: np.ndarray  # (blocks,), DN^2
@@ -236,9 +222,8 @@ def photon_transfer(pairs, black, white, floor=0.0, fixed=0.0, seed=0) -> Photon
     """The system gain K, by photon transfer: variance = K * mean + floor.
 
     Half the variance of the difference of two equal flats is free of all that both share: dust,
-    gradients, the pixels' own sensitivities. It is taken in blocks of 16x16 pixels of one filter
-    position, less the means of their lines and columns: so vignetting gives many levels, and row
-    noise and uneven light nothing. A flat of another level is brought to that of its partner.
+    gradients, the pixels' own sensitivities. It is taken in blocks, so vignetting gives many
+    levels. A flat of another level is brought to that of its partner.
 
     Args:
         pairs: [(a, b), ...] of one ISO, uint16 (H, W) each.
@@ -247,96 +232,63 @@ def photon_transfer(pairs, black, white, floor=0.0, fixed=0.0, seed=0) -> Photon
     Raises:
         ShapeError: sizes that differ or hold no block. OptionError: all is clipped, or too dark.
     """
-    black, flats = np.asarray(black, np.float64), [np.asarray(f) for pair in pairs for f in pair]
-    (h, w), cell, rng = _common(flats, black.shape), black.shape, np.random.default_rng(seed)
+    black, rng = np.asarray(black), np.random.default_rng(seed)
+    flats = _stack([f for pair in pairs for f in pair], black.shape)
+    level, top = tile(black, flats.shape[1:]), int(flats.max())
     floor = floor if isinstance(floor, Measured) else Measured(floor, np.full(DRAWS, floor))
-    top = max(int(f.max()) for f in flats)
-    piled = top >= white or max(float((f == top).mean()) for f in flats) > 1e-3
+    piled = top >= white or max((f == top).mean() for f in flats) > 1e-3
     room = (min(white, top) if piled else white) - black.max()
-    freedom, blocks, alike = (BLOCK - 1) ** 2, [], []
-    for a, b in zip(flats[::2], flats[1::2], strict=True):
-        a, b = (_blocks(f[:h, :w] - tile(black, (h, w)), cell) for f in (a, b))
-        mean, ratio = a.mean((1, 2)), np.median(a) / max(np.median(b), 1e-9)
-        a, b = (x - x.mean(1, keepdims=True) - x.mean(2, keepdims=True) for x in (a, b))
-        a, b = (x - x.mean((1, 2), keepdims=True) for x in (a, b))
-        noise = a - ratio * b
-        v = (noise**2).sum((1, 2)) / freedom  # K * mean * (1 + ratio) + floor * (1 + ratio^2)
-        v = (v - floor.value * (1 + ratio**2)) / (1 + ratio) + floor.value
-        blocks.append((mean, v, ratio * (a * b).sum((1, 2)) / freedom - fixed**2))
-        # Taking 16 pixels' mean away made neighbours differ by a fifteenth.
-        near = (noise[..., 1:] * noise[..., :-1]).mean() / max((noise**2).mean(), 1e-9)
-        alike.append(near + 1 / (BLOCK - 1))
+    blocks, correlations = [], []
+    for a, b in zip(flats[::2] - level, flats[1::2] - level, strict=True):
+        ratio = np.median(a) / max(np.median(b), 1e-9)
+        mean, shared, _ = _blocks(a + ratio * b, black.shape)
+        _, v, alike = _blocks(a - ratio * b, black.shape)
+        # v is K * mean * (1 + ratio) + floor * (1 + ratio^2); shared has four times what is still.
+        noise = (v - floor.value * (1 + ratio**2)) / (1 + ratio)
+        blocks.append((mean / 2, noise, (shared - v) / 4 - fixed**2))
+        correlations.append(alike)
     mean, v, still = np.concatenate(blocks, 1)
-    keep, gain = (mean > 0) & (mean < 0.8 * room), 0.0
-    for _ in range(4):
-        if not keep.any() or np.median(v[keep]) < 1.1 * floor.value:
+
+    def usable(keep):
+        if keep.sum() < 3 or not np.median(v[keep]) > 0.1 * floor.value:
             what = "no part of the flats is both above the noise and below white"
             raise OptionError(what, todo="expose them to 5 to 60 % of the scale")
-        gain = gain or float(np.median((v - floor.value)[keep] / mean[keep]))
+        return keep
+
+    keep = usable((mean > 0) & (mean < 0.8 * room))
+    for _ in range(3):
         # Chosen by what the model says of a block, not by its own noise.
-        model = gain * mean.clip(0) + floor.value
-        keep = (mean > 0) & (mean + 6 * np.sqrt(model) < room)
-        keep &= _near(v / model - 1, np.median(np.abs(v / model - 1)[keep]))
-        gain = _slope(mean[keep], v[keep] - floor.value, model[keep])
-    left_out = float(1 - keep.mean())
+        model = np.median(v[keep] / mean[keep]) * mean.clip(0) + floor.value
+        off = np.abs(v + floor.value - model) / model
+        fits = off <= 9 * np.median(off[keep])  # six standard deviations
+        keep = usable((mean > 0) & (mean + 6 * np.sqrt(model) < room) & fits)
     mean, v, still, model = (x[keep] for x in (mean, v, still, model))
-    sums = [np.bincount(np.arange(len(v)) % BANDS, x / model**2, BANDS)
-            for x in (mean * v, mean, mean**2)]  # fmt: skip
-    mv, m, mm = (_draws(rng, BANDS) @ np.transpose(sums)).T
-    halves = [mean > np.median(mean), mean <= np.median(mean)]
-    bright, dark = (_slope(mean[k], v[k] - floor.value, model[k]) for k in halves)
-    errors = [2 / freedom / ((mean / model)[k] ** 2).sum() / gain**2 for k in halves]
-    bend = bright / dark - 1
+
+    def slope(v, i):
+        return float((mean * v / model**2)[i].sum() / (mean**2 / model**2)[i].sum())
+
+    draws = [slope(v + floor.value - f, rng.integers(len(v), size=len(v))) for f in floor.draws]
+    gain = Measured(slope(v, slice(None)), np.array(draws))
+    error = model / mean * 2**0.5 / (BLOCK - 1)  # of a block's K
+    (bend, _), covariance = np.polyfit(mean, v / mean, 1, w=1 / error, cov="unscaled")
+    by_chance = bend**2 < 16 * covariance[0, 0]
+    prnu = max(0.0, float(np.median((still / mean**2)[mean >= np.median(mean)]))) ** 0.5
     low, high = np.quantile(flats[-1], (0.25, 0.75)).astype(int)
-    values = np.unique(flats[-1][(flats[-1] >= low) & (flats[-1] <= high)])
-    size = (high - low) // max(1, int(np.gcd.reduce(values - low))) + 1
-    gaps = 1 - len(values) / size if flats[-1].size > 40 * size else 0.0  # else by chance
-    off = still / model - np.median(still / model)
-    near = _near(off, np.median(np.abs(off)))
-    prnu = _slope(mean[near] ** 2, still[near], model[near])
+    steps = np.diff(np.intersect1d(flats[-1], np.arange(low, high + 1)))
+    enough = len(steps) and flats[-1].size > 40 * (high - low)  # else values lack by chance
     return PhotonTransfer(
-        Measured(gain, (mv - floor.draws * m) / mm), max(0.0, prnu) ** 0.5,
-        bend if bend**2 > 16 * sum(errors) else 0.0, float(np.mean(alike)), gaps,
-        top if piled else None, mean, v, left_out,
+        gain, prnu, 0.0 if by_chance else float(bend * np.ptp(mean) / gain.value),
+        float(np.mean(correlations)), float((steps > steps.min()).mean()) if enough else 0.0,
+        top if piled else None, mean, v + floor.value, float(1 - keep.mean()),
     )  # fmt: skip
-
-
-def _blocks(x, cell):
-    """(H, W) -> (blocks, 16, 16), of one filter position each."""
-    (h, w), (ch, cw), n = x.shape, cell, BLOCK
-    rows, columns = h // (n * ch), w // (n * cw)
-    if not rows * columns:
-        raise ShapeError(f"frames of {h}x{w} do not hold a block of {n * ch}x{n * cw}")
-    x = x[: rows * n * ch, : columns * n * cw].reshape(rows, n, ch, columns, n, cw)
-    return x.transpose(0, 3, 2, 5, 1, 4).reshape(-1, n, n)
-
-
-def _near(x, median):
-    """Which numbers lie within six standard deviations of 0, by the median of their sizes."""
-    return np.abs(x) <= 6 * 1.4826 * median
-
-
-def _slope(x, y, spread):
-    """The slope of a line through 0, by least squares; errors of y are as `spread`."""
-    return float((x * y / spread**2).sum() / (x**2 / spread**2).sum())
 
 
 def fit_line(gains, scales, typical) -> tuple[Measured, ...]:
     """ln(scale) = slope * ln(K) + bias over ISOs, from as many `Measured` of each: (slope, bias,
     sigma), the last the standard deviation of what is left. One ISO has the slope of `typical`,
     another such line, and two have its sigma."""
-
-    def fit(*points):
-        x, y = np.log(points)
-        slope = np.polyfit(x, y, 1)[0] if len(x) > 1 else typical[0]
-        left = y - slope * x
-        return (
-            slope,
-            left.mean(),
-            left.std() * (len(x) / (len(x) - 2)) ** 0.5 if len(x) > 2 else typical[2],
-        )
-
-    drawn = zip(*(np.transpose([m.draws for m in ms]) for ms in (gains, scales)), strict=True)
-    draws = np.transpose([fit(*points) for points in drawn])
-    value = fit(*([m.value for m in ms] for ms in (gains, scales)))
-    return tuple(Measured(float(v), d) for v, d in zip(value, draws, strict=True))
+    x, y = np.log([g.value for g in gains]), np.log([[s.value, *s.draws] for s in scales])
+    slope = np.polyfit(x, y, 1)[0] if len(x) > 1 else np.full(1 + DRAWS, typical[0])
+    left = y - slope * x[:, None]
+    sigma = left.std(0, ddof=2) if len(x) > 2 else np.full(1 + DRAWS, typical[2])
+    return tuple(Measured(float(v[0]), v[1:]) for v in (slope, left.mean(0), sigma))

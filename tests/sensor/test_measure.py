@@ -227,7 +227,7 @@ def test_a_line_goes_through_what_lies_on_it():
 @pytest.mark.parametrize("frames", [[np.zeros(SHAPE)], [np.zeros((64, 64)), np.zeros((64, 66))],
                                     [np.zeros((8, 8))] * 2])  # fmt: skip
 def test_frames_that_say_nothing_are_refused(frames):
-    with pytest.raises(ShapeError, match="two or more mosaics"):
+    with pytest.raises(ShapeError, match=r"two or more mosaics|do not hold a block"):
         measure.dark_noise(frames)
-    with pytest.raises(ShapeError, match="two or more mosaics"):
+    with pytest.raises(ShapeError, match=r"two or more mosaics|do not hold a block"):
         measure.photon_transfer([frames] if len(frames) == 2 else [], np.zeros((2, 2)), 100)
