@@ -18,7 +18,8 @@ def train(
     data: DataRoot = DEFAULT_DATA,
     weights: Annotated[Path | None, typer.Option(
         "--from", metavar="WEIGHTS", show_default=False,
-        help="Begin with these weights instead of drawn ones: fine-tuning.")] = None,
+        help="Begin with these weights instead of drawn ones: fine-tuning. `shipped` has the "
+        "library's own.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start over.")] = False,
     steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(
@@ -36,6 +37,10 @@ def train(
     from .. import recipes
     from ..training import distributed
     from ..training.train import fit
+    from ..weights import path
+
+    if weights == Path("shipped"):
+        weights = path(key)
 
     given = {"steps": steps, "seed": seed, "amp": amp or None}
     changes = dict(map(_assignment, set_)) | {k: v for k, v in given.items() if v is not None}

@@ -97,16 +97,17 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     )
 
     spread = max(0.3 * step, variance.value**0.5)
-    points = sum(_points(*of, black, step, spread) for of in zip(frames, offsets[0], strict=True))
+    lines = zip(frames, offsets[0], strict=True)
+    points = np.sum([_points(frame, o, black, step, spread) for frame, o in lines], 0)
     # A line's own mean was taken from its pixels, and what is fixed is in single frames too.
     points[:, 2] /= np.sqrt((1 - 1 / w) * (1 + still / variance.value))
     plot = _plot(points.sum(0))
     shape, scale, straight = fit_tukey(plot)
     draws = [points[rng.integers(BANDS, size=BANDS)].sum(0) for _ in range(DRAWS)]
-    shapes, scales, _ = np.transpose([fit_tukey(_plot(drawn)) for drawn in draws])
-    lines = row.value * rng.standard_normal((h, 1)) + level
-    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + lines,
-              "gauss": gauss.value * rng.standard_normal((h, w)) + lines,
+    shapes, scales, _ = np.transpose([fit_tukey(_plot(d)) for d in draws])
+    drawn = row.value * rng.standard_normal((h, 1)) + level
+    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + drawn,
+              "gauss": gauss.value * rng.standard_normal((h, w)) + drawn,
               "real": frames[1]}  # fmt: skip
     return DarkNoise(
         black, _mean(cells.mean((1, 2)), rng), variance, gauss, Measured(scale, scales),
@@ -218,7 +219,9 @@ class PhotonTransfer(NamedTuple):
     left_out: float  # share of blocks that were clipped or did not fit, as where something moved
 
 
-def photon_transfer(pairs, black, white, floor=0.0, fixed=0.0, seed=0) -> PhotonTransfer:
+def photon_transfer(
+    pairs, black, white, floor: Measured | float = 0.0, fixed=0.0, seed=0
+) -> PhotonTransfer:
     """The system gain K, by photon transfer: variance = K * mean + floor.
 
     Half the variance of the difference of two equal flats is free of all that both share: dust,

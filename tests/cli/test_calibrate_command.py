@@ -1,5 +1,6 @@
 """`lowlight calibrate`: from a folder of raw files to a profile and a page."""
 
+import hashlib
 import json
 import re
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 from support import calibration as simulated
 
-from lowlight_lib import models
 from lowlight_lib.sensor.cameras import CAMERAS, read_profile
 from lowlight_lib.training import checkpoint
+from lowlight_lib.weights import path
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +53,10 @@ def test_from_a_profile_to_a_picture(lowlight, frames, tmp_path):
         iio.imwrite(tmp_path / f"photos/{k}.png", pixels)
     made = lowlight("data", "mini", data, "--camera", mine, "--photos", tmp_path / "photos")
     assert made[0] == 0, made
-    checkpoint.save(models.build("redi"), tmp_path / "begin.safetensors")
     words = ("--profile", "smoke", "--data", data, "--run-dir", run, "--steps", 2)
-    assert lowlight("train", "redi", "--from", tmp_path / "begin.safetensors", *words)[0] == 0
-    assert json.loads((run / "config.json").read_text())["start"]
+    assert lowlight("train", "redi", "--from", "shipped", *words)[0] == 0
+    begun = json.loads((run / "config.json").read_text())["start"]
+    assert begun == hashlib.sha256(path("redi").read_bytes()).hexdigest()
     weights = run / "weights.safetensors"
     assert checkpoint.load("redi", weights).spec.trained_on == "Mine"
 

@@ -119,7 +119,8 @@ DOUBTFUL = {
     "denoised": (lambda d: [_smooth(f) for f in d], lambda a, b: (_smooth(a), _smooth(b)),
                  "neighbours in the dark frames are alike"),
     "half clipped": (None, lambda a, b: (_lit(a, 2.2), _lit(b, 2.2)), "is clipped"),
-    "cut off": (lambda d: [np.maximum(f, 512) - 512 for f in d], None, "below which nothing is recorded"),
+    "cut off": (lambda d: [np.maximum(f, 512) - 512 for f in d], None,
+                "below which nothing is recorded"),
 }  # fmt: skip
 
 
