@@ -3,7 +3,8 @@
     photos/train/a.png  photos/test/b.jpg     of data_scripts/get_photos.py, or any pictures there
 
 A calibrated camera, its ISO, the missing light, the exposure, and the colours of scene and light
-are drawn too, so that one network serves many nights. A sixth of the scenes are dead leaves.
+are drawn too, so that one network serves many nights, and how much a scene is reduced: photographs
+are soft from pixel to pixel, and a network that sees no others blurs. A sixth are dead leaves.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .photos import Scene
 REFERENCE = noise.SONY_A7S2  # whose colours a network for stills learns, see `sensor.colour`
 HIGHEST_ISO, HIGHEST_RATIO = 12800, 300
 ROOM = 48  # pixels that a clip pans over
+MOST_REDUCED = 4  # times, along each side
 # The calibrations end at ISO 6400; their lines in log K are followed for one stop more.
 CAMERAS = [
     dataclasses.replace(c, gain_range=(c.gain_range[0], c.gain_range[0] * HIGHEST_ISO / 100))
@@ -79,7 +81,14 @@ class SimulatedStills(Dataset):
 
     def _draw(self, i, rng, crop, frames):
         sizes = self._scene(i)[0].shape[:2]
-        return [random_lines(rng, size, crop) for size in sizes], int(rng.integers(2**63))
+        by = int(rng.integers(1, max(1, min(MOST_REDUCED, min(sizes) // crop)) + 1))
+        return [random_lines(rng, size, by * crop) for size in sizes], int(rng.integers(2**63))
+
+    def _light(self, i, lines, turns, side):
+        """The linear light (side, side, 3) of a square of a scene, reduced by area."""
+        rows, cols = lines
+        light = colorimetry.bt709_decode(to_float(turn(self._scene(i)[0][rows][:, cols], turns)))
+        return light.reshape(side, -1, side, light.shape[1] // side, 3).mean((1, 3))
 
     def _shot(self, rng):
         camera = CAMERAS[rng.integers(len(CAMERAS))]
@@ -88,11 +97,10 @@ class SimulatedStills(Dataset):
         return Shot(camera, noise.noise_levels(camera, iso, rng=rng), ratio)
 
     def _cut(self, i, where, turns, crop, amplify):
-        ((rows, cols), seed), (pixels, white) = where, self._scene(i)
+        lines, seed = where
         rng = np.random.default_rng(seed)
-        shot = self._shot(rng)
-        light = colorimetry.bt709_decode(to_float(turn(pixels[rows][:, cols], turns)))
-        light = recoloured(light * np.float32(rng.uniform(0.4, 1.1) / white), rng)
+        shot, light = self._shot(rng), self._light(i, lines, turns, crop)
+        light = recoloured(light * np.float32(rng.uniform(0.4, 1.1) / self._scene(i)[1]), rng)
         to_camera = colorimetry.camera_from_srgb(shot.camera.color_matrix).T.astype(np.float32)
         light = np.clip(light @ to_camera, 0, 1)
         gains = np.array(shot.camera.white_balance) * np.exp(rng.normal(0, 0.2, 3))
@@ -117,10 +125,10 @@ class SimulatedClips(SimulatedStills):
         return where, (seed, crop, frames)
 
     def _cut(self, i, where, turns, crop, amplify):
-        (rows, cols), (seed, crop, frames) = where
+        lines, (seed, crop, frames) = where
         rng = np.random.default_rng(seed)
         shot, (backwards, *turns) = self._shot(rng), turns
-        light = colorimetry.bt709_decode(to_float(self._scene(i)[0][rows][:, cols]))
+        light = self._light(i, lines, (False,) * 3, 2 * crop + ROOM)
         scene = colorimetry.bt709_encode(recoloured(light, rng))
         clean = clip(scene, (crop, crop), frames, [seed, 1], shot.camera)
         dark = np.stack([shot(frame, rng) for frame in clean])

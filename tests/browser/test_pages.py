@@ -3,8 +3,6 @@
 `make test-browser` runs these; screenshots stay in runs/browser, to be looked at.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,19 +13,6 @@ pytestmark = pytest.mark.browser
 SITE = NOTEBOOKS.parent / "build" / "site"
 REPORT = NOTEBOOKS.parent / "runs" / "latest"
 WIDTHS = (1280, 390)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium: the one that CHROMIUM names, or that is installed."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
-    if program is None:
-        pytest.skip("needs Chromium on the PATH, or CHROMIUM=path")
-    with playwright.sync_playwright() as p:
-        opened = p.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
