@@ -1,11 +1,28 @@
-"""Exercises of notebook 01."""
+"""Exercises of notebook 01, sections 1 to 4."""
 
 import numpy as np
 
-from ...sensor import cfa, colorimetry, noise
-from .common import exercise
+from ...sensor import cfa, noise
+from ...sensor.raw import RawImage
+from .common import answer_of, exercise
 
 _CAMERA = noise.SONY_A7S2
+
+
+def _array(function, *args, shape):
+    """The student's answer as floats of this shape."""
+    answer = np.asarray(answer_of(function, *args), float)
+    assert answer.shape == shape, f"Return an array of shape {shape}, not {answer.shape}."
+    return answer
+
+
+def _differ(answer, truth, near=1e-4):
+    """Where two arrays differ first, as a text; "" where they do not."""
+    off = ~(np.abs(answer - truth) <= near * np.maximum(1, np.abs(truth)))
+    if not off.any():
+        return ""
+    place = tuple(int(i) for i in np.argwhere(off)[0])
+    return f"At {place} you have {answer[place]:.4g}."
 
 
 def gains_of_cell(pattern, gains):
@@ -33,69 +50,79 @@ def _(answer, truth, pattern, gains):
     yield True, "Read it place by place: 0 is red, 2 is blue, and 1 and 3 are both green."
 
 
-def shape_of_picture(mosaic_shape, orientation):
-    height, width = mosaic_shape
-    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+def linearise(mosaic, black_cell, white):
+    levels = np.asarray(black_cell, np.float32)
+    if levels.shape == (1, 1):
+        levels = np.repeat(np.repeat(levels, 2, 0), 2, 1)
+    return RawImage(mosaic, black_level=levels, white_level=white).normalized().astype(float)
 
 
-@exercise("01.2", 1, shape_of_picture, [((24, 36), o) for o in (1, 3, 6, 8)])
-def _(answer, truth, mosaic_shape, orientation):
-    """Right: two of the four orientations exchange height and width."""
-    yield True, "Which of the four values mean that the camera stood on its side?"
+@exercise("01.2", 2, linearise)
+def _(linearise):
+    """Right: with one black level and with four, for odd sizes, and cut below black."""
+    rng, one, four = np.random.default_rng(1), np.array([[512]]), np.array([[512, 500], [530, 516]])
+    mosaic = rng.integers(540, 17000, (6, 8)).astype(np.uint16)
+    said = "Step 1:"
+    x, y = _array(linearise, mosaic.copy(), one, 16383, shape=(6, 8)), _OWN(mosaic, one, 16383)
+    assert not np.allclose(x, mosaic / 16383, 1e-3), f"{said} black was not subtracted."
+    below = "divided by white, and the scale from black to white is shorter."
+    assert not np.allclose(x, (mosaic - 512.0) / 16383, 1e-3), f"{said} {below}"
+    assert not np.allclose(x, np.minimum(y, 1)) or y.max() <= 1, (
+        f"{said} above white it stays above 1."
+    )
+    assert not (where := _differ(x, y)), f"{said} {where} Distance from black over the whole scale."
+    mosaic[2, 3] = 500
+    x = _array(linearise, mosaic.copy(), one, 16383, shape=(6, 8))
+    assert x[2, 3] < 1, f"{said} 500 - 512 wrapped around in uint16. Make floats first."
+
+    said, mosaic[2, 3] = "Step 1 of 3 is right. Step 2:", 900
+    x, y = _array(linearise, mosaic.copy(), four, 16383, shape=(6, 8)), _OWN(mosaic, four, 16383)
+    mean = np.maximum(mosaic - four.mean(), 0) / (16383 - four.mean())
+    assert not np.allclose(x, mean, 1e-6), f"{said} each place of the cell has a level of its own."
+    assert not (where := _differ(x, y, 1e-6)), f"{said} {where} Which place of the cell is that?"
+    odd = mosaic[:5, :7].copy()
+    assert not _differ(_array(linearise, odd, four, 16383, shape=(5, 7)), _OWN(odd, four, 16383)), (
+        f"{said} it is right for whole cells, but not for a mosaic of 5 x 7."
+    )
+    mosaic[2, 3] = 500
+    x = _array(linearise, mosaic.copy(), one, 16383, shape=(6, 8))
+    assert x[2, 3] == 0, (
+        f"Steps 1 and 2 of 3 are right. Step 3: 500 is below black, and gives {x[2, 3]:.3g}."
+    )
 
 
-def value_of_black(true_black, used_black, white, ratio):
-    return max(true_black - used_black, 0) / (white - used_black) * ratio
+_OWN = linearise
 
 
-_LEVELS = [(512, used, _CAMERA.white_level, 100) for used in (512, 500, 524)]
+def pad_to_rggb(mosaic, name):
+    raw = RawImage(np.asarray(mosaic).astype(np.uint16), cfa.BAYER[name])
+    return cfa.to_rggb(raw)[0].mosaic
 
 
-@exercise("01.3", 1, value_of_black, _LEVELS, relative=1e-5, absolute=1e-4)
-def _(answer, truth, true_black, used_black, white, ratio):
-    """Right: a few DN that nobody sees in daylight are a grey veil at ratio 100."""
-    yield answer < 0, "Both raw systems, and normalized(), clip below black."
-    yield True, "True black in the formula, used black above and below the line; amplify last."
+@exercise("01.3", 2, pad_to_rggb)
+def _(pad_to_rggb):
+    """Right for all four orders: red comes first, and every new pixel has its own colour."""
+    for name, cell in cfa.BAYER.items():
+        number = np.arange(1, 7)[:, None] * 10 + np.arange(8)
+        mosaic = 100 * (1 + cfa.tile(cell, (6, 8)).astype(int)) + number  # hundreds are colours
+        truth = _PADDED(mosaic, name)
+        answer = np.asarray(answer_of(pad_to_rggb, mosaic.copy(), name))
+        said = f"Step 1: {name} comes out as {answer.shape}, from (6, 8)."
+        assert answer.shape == truth.shape, f"{said} Write down the cell: where is its R?"
+        colour, right = answer // 100 - 1, cfa.tile(cfa.RGGB, truth.shape)
+        assert (answer > 0).all(), f"Step 2: {name}: zeros would be a black line in the picture."
+        said = f"Step 2: {name}: the new line has pixels of another colour than its place needs."
+        assert (colour == right).all(), f"{said} A copy of the edge does that."
+        said = f"Step 2: {name}: the colours are right, but"
+        assert (answer == truth).all(), f"{said} nearer pixels of that colour are there."
 
 
-@exercise("01.4", 1, lambda name: divmod(name.index("R"), 2), list(cfa.BAYER))
-def rows_and_columns_to_rggb(answer, truth, name):
-    """Right for all four orders."""
-    yield True, "Write down the cell, put the new line in front: is the first one R?"
+_PADDED = pad_to_rggb
 
 
-@exercise("01.5", 1, lambda packed: packed[[0, 1, 3, 2]], [np.arange(24.0).reshape(4, 2, 3)])
-def sid_planes(answer, truth, packed):
-    """Right: the same numbers, and a network that expects the other order would not complain."""
-    yield (np.sort(answer, 0) != np.sort(packed, 0)).any(), "Here only the order changes."
-    yield True, "Walk around the cell clockwise from red: the order of the 2018 code."
-
-
-@exercise("01.6", 1, lambda: cfa.name(cfa.tile(cfa.RGGB, (4, 4))[::-1, ::-1][:2, :2]), [()])
+@exercise("01.4", 1, lambda: cfa.name(cfa.tile(cfa.RGGB, (4, 4))[::-1, ::-1][:2, :2]), [()])
 def phase_after_both_flips(answer, truth):
     """Right. The greens are back in their places, red and blue have changed seats."""
     yield answer not in cfa.BAYER, "An order has two G, an R and a B, as in RGGB."
     yield "RGGB", "Two mirrors cancel nothing here: follow the first red pixel through each."
     yield True, "That is where one flip alone leads. The second one moves the other axis."
-
-
-@exercise("01.7", 1, lambda: 2 / 3, [()], absolute=0.01)
-def share_of_invented_numbers(answer, truth):
-    """Right: 67% of the numbers in a picture were never measured."""
-    yield 1 / 3, "That is the share that was measured; the question asks for the rest."
-    yield True, "Count for one pixel: how many numbers the picture holds, how many were recorded."
-
-
-def srgb_encode(x):
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 0) ** (1 / 2.4) - 0.055)
-
-
-@exercise("01.8", 2, srgb_encode, [np.linspace(0, 1, 1001)], relative=0, absolute=1e-4)
-def _(answer, truth, x):
-    """Right: straight near black, a power law above."""
-    bt709, power = colorimetry.bt709_encode(x), 1.055 * x ** (1 / 2.4) - 0.055
-    yield bt709, "That is the BT.709 curve again: sRGB shares its primaries."
-    yield power, "Near black the standard is a straight line: so 0 would become negative."
-    k = np.argmax(~(np.abs(answer - truth) <= 1e-4))
-    piece = "straight" if x[k] <= 0.0031308 else "curved"
-    yield True, f"It is off first at x = {x[k]:.3f}, on the {piece} piece: check its numbers."
