@@ -52,9 +52,9 @@ def by_scipy(estimated, true, scenes):
     return np.exp([np.mean(each), test.low, test.high])
 
 
-def interval(factor, ddof=1, root=True, log=np.log, shots=False, exp=np.exp):
+def interval(factor, ddof=1, root=True, shots=False, exp=np.exp):
     def judged(estimated, true, scenes):
-        off = log(estimated / true)
+        off = np.log(estimated / true)
         each = np.array([off[scenes == s].mean() for s in np.unique(scenes)])
         each = off if shots else each
         n = len(each)
@@ -95,7 +95,7 @@ WRONG = [
     ("weighted_estimate", no_edge_cases, "all white"),
     ("weighted_estimate", whole_numbers_only, "with fractions"),
     ("weighted_estimate", at_once, "Step 3 of 3.*as long as the picture"),
-    ("judge_estimates", interval("t", log=lambda v: v, exp=np.array), "shouts louder"),
+    ("judge_estimates", lambda e, t, s: [(e / t).mean(), 1, 2], "shouts louder"),
     ("judge_estimates", interval("t", exp=np.array), "still logarithms"),
     ("judge_estimates", lambda e, t, s: by_scipy(t, e, s), "Upside down"),
     ("judge_estimates", interval("t", shots=True), "more say"),
