@@ -116,25 +116,19 @@ def _(answer, truth, estimated, true, scenes):
     off = np.log(estimated / true)
     names, which = np.unique(scenes, return_inverse=True)
     each, n = np.bincount(which, off) / np.bincount(which), len(names)
-    mean, sd = each.mean(), each.std(ddof=1)
-    half = np.log(truth[2] / truth[0])
+    mean, sd, half = each.mean(), each.std(ddof=1), np.log(truth[2] / truth[0])
 
     def around(half):
         return np.exp([mean, mean - half, mean + half])
 
     yield np.log(truth), "These are still logarithms. What undoes a logarithm?"
-    louder = "One frame 4 times off shouts louder than one at a quarter: average logarithms."
-    yield ((estimated / true).mean(), ANY, ANY), louder
-    yield (
-        (np.exp(-mean), ANY, ANY),
-        "Upside down: above 1 is too bright, so it is estimated / true.",
-    )
+    yield ((estimated / true).mean(), ANY, ANY), "4 shouts louder than 1/4: average logarithms."
+    yield (np.exp(-mean), ANY, ANY), "Upside down: above 1 should be too bright."
     more = "Step 1 is right. Step 2 of 3: a scene with many shots has more say than the others."
     yield abs(off.mean() - mean) > 1e-6 and near(answer[0], np.exp(off.mean()), 1e-6), more
     step = "The mean is right. Step 3 of 3: "
     yield around(half * n**0.5), f"{step}so far do scenes scatter. Their mean is known better."
-    normal = "a standard deviation of few scenes is uncertain itself: see hint 3."
-    yield around(1.96 * sd / n**0.5), step + normal
+    yield around(1.96 * sd / n**0.5), f"{step}1.96 is for very many scenes: see hint 3."
     yield around(half * ((n - 1) / n) ** 0.5), f"{step}numpy divides by n unless told ddof=1."
     yield near(answer[0], truth[0], 1e-6), f"{step}the middle is right, the ends are not."
     yield True, "Step 1 of 3: the first number is the exponential of a mean of logarithms."
@@ -194,16 +188,13 @@ def _(function):
         assert 3 < times < 5, f"""Step 1 of 3: a quarter of the light, and your factor becomes
             {times:.2f} times as much. Your formula may not know what 0.001 means: only how pixels
             compare."""
-    moved = {what: factor(40, *what) / factors[1] for what in ((20, 0), (32, 0), (20, 20))}
     for lamp in (20, 32):
-        assert near(moved[lamp, 0], 1, 0.15), f"""Step 1 is right. Step 2 of 3: a lamp of
-            {2 * lamp} pixels across multiplies your factor by {moved[lamp, 0]:.3g}. What do you
-            know about the pixels of a lamp before you average?"""
-    assert near(
-        moved[20, 20], 1, 0.25
-    ), f"""Steps 1 and 2 are right. Step 3 of 3: with a glow around
-        the lamp, bright but not burnt out, your factor is multiplied by {moved[20, 20]:.3g}. Which
-        average does not care how bright its brightest few are?"""
-    return (
-        f"Right: a quarter of the light, {times:.1f} times the factor; no lamp, no glow moves it."
-    )
+        moved = factor(40, lamp) / factors[1]
+        assert near(moved, 1, 0.15), f"""Step 1 is right. Step 2 of 3: a lamp of {2 * lamp} pixels
+            across multiplies your factor by {moved:.3g}. What do you know about the pixels of a
+            lamp before you average?"""
+    moved, steps = factor(40, 20, 20.0) / factors[1], "Steps 1 and 2 are right. Step 3 of 3: "
+    assert near(moved, 1, 0.25), f"""{steps} with a glow around the lamp, bright but not burnt out,
+        your factor is multiplied by {moved:.3g}. Which average does not care how bright its
+        brightest few are?"""
+    return f"Right: a quarter of the light, {times:.1f} times the factor; no lamp moves it."
