@@ -86,9 +86,12 @@ def _(function):
         answer = answer_of(function, layer, a)
         assert isinstance(answer, nn.Conv2d), "Step 1 of 3: return a convolution, nn.Conv2d."
         weight, bias = answer.weight, answer.bias
-        for name, there in (("back", order.argsort()), ("no way at all", torch.arange(len(order)))):
+        for name, there in (
+            ("is the way back", order.argsort()),
+            ("moves no filter", torch.arange(len(order))),
+        ):
             assert torch.equal(order, there) or not torch.equal(weight, before["weight"][there]), (
-                f"Step 1 of 3: your order leads {name}. Which filter makes what PixelShuffle takes "
+                f"Step 1 of 3: your order {name}. Which filter makes what PixelShuffle takes "
                 "for colour 0, place 1?"
             )
         assert torch.equal(weight, before["weight"][order]), """Step 1 of 3: the filters are not the
