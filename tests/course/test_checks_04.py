@@ -1,8 +1,11 @@
 """The checks of notebook 04 accept right answers and answer wrong ones with a hint."""
 
 import copy
+import math
 
+import numpy as np
 import torch
+from scipy import stats
 from support.checks import laws
 from torch import nn
 from torch.nn import functional as F
@@ -20,26 +23,54 @@ def unpack_one(z, a):
     return z.reshape(n, channels // (a * a), h * a, w * a)
 
 
+def with_loops(z, a):
+    """Right, and in a * a assignments."""
+    n, channels, h, w = z.shape
+    c = channels // (a * a)
+    x = z.new_empty(n, c, h * a, w * a)
+    for k, (row, col) in enumerate(np.ndindex(a, a)):
+        x[:, :, row::a, col::a] = z[:, k * c : (k + 1) * c]
+    return x
+
+
+def pack_with_loops(x, a):
+    places = [x[:, :, row::a, col::a] for row in range(a) for col in range(a)]
+    return torch.cat(places, 1)
+
+
 def columns_first(z, a):
     return unpack(z, a).mT.contiguous().view_as(unpack(z, a))
 
 
-def found_by_running(picture, row, batch, h, a):
-    numbers = torch.arange(batch * h * a).view(batch, 1, h * a, 1).expand(-1, -1, -1, a)
-    return divmod(unpack_one(pack(numbers, a), a)[picture, 0, row, 0].item(), h * a)
+def found_by_running(layer, a):
+    """The filters in the order in which PixelShuffle's own inverse finds UnPack's numbers."""
+    channels = layer.out_channels
+    numbers = unpack(torch.arange(channels).view(1, -1, 1, 1), a)
+    order = F.pixel_unshuffle(numbers, a).flatten()
+    new = copy.deepcopy(layer)
+    new.weight.data, new.bias.data = layer.weight.data[order], layer.bias.data[order]
+    return new
 
 
-def source_of_single_rows(picture, row, batch, h, a):
-    return divmod(picture * h * a + row, batch)[::-1]
+def reordered(find, bias=True, copied=True, padding_mode="zeros"):
+    def changed(layer, a):
+        order = find(layer.out_channels // a**2, a)
+        new = copy.deepcopy(layer) if copied else layer
+        new.weight.data = layer.weight.data[order]
+        if bias:
+            new.bias.data = layer.bias.data[order]
+        new.padding_mode = padding_mode
+        return new
+
+    return changed
 
 
-def half(features, y, t):
-    return F.mse_loss(features(y), features(t).detach())
-
-
-def released(features, y, t):
-    with torch.no_grad():
-        return half(features, y, t)
+def pairs(gap, error, n, wins, t=None, tails=(2, 2), root=False):
+    half = (stats.t.ppf(0.975, n - 1) if t is None else t) * error / (n**0.5 if root else 1)
+    by_mean = tails[0] * stats.t.cdf(-abs(gap) / error, n - 1)
+    few = min(wins, n - wins)
+    coins = sum(math.comb(n, k) for k in range(few + 1)) / 2**n  # counted, not looked up
+    return gap - half, gap + half, by_mean, min(1, tails[1] * coins)
 
 
 def times_cheaper(a, c, packed):
@@ -79,20 +110,39 @@ def same_training(change, steps=4):
 
 CELLS = 1 + 2 * 19  # nineteen 3x3 convolutions
 RIGHT = {
-    "unpack_by_loops": unpack,
-    "source_of_row": found_by_running,
+    "pack_by_hand": pack_with_loops,
+    "unpack_at_once": unpack,
+    "for_pixel_shuffle": found_by_running,
     "times_cheaper": times_cheaper,
     "receptive_field": lambda: 16 * CELLS,
-    "perceptual": half,
+    "what_the_pairs_say": pairs,
     "order_matters": lambda: {c for c in n04.CHANGES if not same_training(c)},
 }
 WRONG = [
-    ("unpack_by_loops", F.pixel_shuffle, "PixelShuffle"),
-    ("unpack_by_loops", unpack_one, "should be"),
-    ("unpack_by_loops", columns_first, "should be"),
-    ("unpack_by_loops", lambda z, a: z, "shape"),
-    ("source_of_row", lambda picture, row, *_: (picture, row), "picture's axis came first"),
-    ("source_of_row", source_of_single_rows, "Number the rows"),
+    ("pack_by_hand", F.pixel_unshuffle, "Step 1 is right.*PyTorch's order"),
+    ("pack_by_hand", lambda x, a: columns_first(pack(x, a), 1), "Step 1 of 3.*should be"),
+    ("pack_by_hand", lambda x, a: x, "shape"),
+    ("pack_by_hand", lambda x, a: pack(x, 2), "Steps 1 and 2 are right.*shape"),
+    ("unpack_at_once", F.pixel_shuffle, "PyTorch's order"),
+    ("unpack_at_once", unpack_one, "Step 2 of 3.*each picture *alone is right"),
+    ("unpack_at_once", columns_first, "Step 1 of 3.*should be"),
+    ("unpack_at_once", with_loops, "Step 3 of 3.*operations"),
+    ("unpack_at_once", lambda z, a: z, "shape"),
+    ("for_pixel_shuffle", lambda layer, a: layer, "moves no filter"),
+    ("for_pixel_shuffle", reordered(lambda c, a: shuffle_order(c, a).argsort()), "is the way back"),
+    ("for_pixel_shuffle", reordered(lambda c, a: torch.arange(c * a * a).flip(0)), "another order"),
+    ("for_pixel_shuffle", reordered(shuffle_order, bias=False), "a bias, too"),
+    ("for_pixel_shuffle", reordered(shuffle_order, copied=False), "Work on a copy"),
+    ("for_pixel_shuffle", reordered(shuffle_order, padding_mode="circular"), "another"),
+    ("for_pixel_shuffle", lambda layer, a: nn.ReLU(), "return a convolution"),
+    ("what_the_pairs_say", lambda g, e, n, w: pairs(g, e, n, w, t=1.96), "very many"),
+    ("what_the_pairs_say", lambda g, e, n, w: pairs(g, e, n, w, root=True), "divided by n again"),
+    ("what_the_pairs_say", lambda *v: (pairs(*v)[1], pairs(*v)[0], 1, 1), "low first"),
+    ("what_the_pairs_say", lambda *v: (0, 1, 0, 0), "t error"),
+    ("what_the_pairs_say", lambda *v: pairs(*v, tails=(1, 2)), "Step 2 of 3.*nobody knew"),
+    ("what_the_pairs_say", lambda *v: (*pairs(*v)[:2], 0.5, 0.5), "Step 2 of 3.*how likely"),
+    ("what_the_pairs_say", lambda *v: pairs(*v, tails=(2, 1)), "Step 3 of 3.*nobody knew"),
+    ("what_the_pairs_say", lambda *v: (*pairs(*v)[:3], 0.7), "Step 3 of 3.*a coin"),
     ("times_cheaper", lambda a, c, k: a * a, "counts the pixels"),
     ("times_cheaper", lambda a, c, k: a * a * c / k, "count twice"),
     ("times_cheaper", lambda a, c, k: (k / (a * c)) ** 2, "Upside down"),
@@ -103,10 +153,6 @@ WRONG = [
     ("receptive_field", lambda: 20 * 16, "each"),
     ("receptive_field", lambda: 16 * 7, "RDB"),
     ("receptive_field", lambda: 16 * 37, "Count"),
-    ("perceptual", lambda f, y, t: F.mse_loss(f(y), f(t)), "memory"),
-    ("perceptual", released, "nothing hangs on it"),
-    ("perceptual", lambda f, y, t: F.l1_loss(f(y), f(t)), "distance"),
-    ("perceptual", lambda f, y, t: F.mse_loss(f(y.detach()), f(t)), "its gradient is not"),
     ("order_matters", set, "None"),
     ("order_matters", lambda: {"adam"}, "not among"),
     ("order_matters", lambda: {"groups"}, "1 more"),
