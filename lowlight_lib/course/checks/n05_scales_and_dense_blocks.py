@@ -164,6 +164,14 @@ def _slip(pile, x, weights, slope):
     return "compare the pile with the formula, layer by layer: what does layer k read?"
 
 
+@exercise("05.5", 2, lambda n: 2 / comb(2 * n, n), [2, 3, 4], relative=0.05)
+def separated_by_luck(answer, truth, n):
+    """Right: with two seeds one time in three, with three still one in ten."""
+    yield truth / 2, "You would have written a paper about the other way round, too."
+    row = f"Put all {2 * n} in a row by height: of all choices of {n} places,"
+    yield True, f"{row} in how many do a variant's stand together at one end?"
+
+
 def side_of_most(influence, share=0.95):
     middle = len(influence) // 2
     for reach in range(middle + 1):
@@ -178,7 +186,7 @@ def _maps():
     return [(np.ones((7, 7)), 0.4), (line, 0.95), (np.outer(bell, bell), 0.95), (line, 1.0)]
 
 
-@exercise("05.5", 2, side_of_most, _maps)
+@exercise("05.6", 2, side_of_most, _maps)
 def _(answer, truth, influence, share):
     """Right: the smallest square around the middle that holds that share of the influence."""
     yield (truth - 1) // 2, "That is how far it reaches from the middle. The side has two halves."
@@ -189,11 +197,3 @@ def _(answer, truth, influence, share):
     yield strongest, "That counts the strongest *pixels*. The question is for a square's side."
     yield truth - 2, "Your square holds a little less than the share."
     yield True, "Let a square grow around the middle until its sum is that share of the whole sum."
-
-
-@exercise("05.6", 2, lambda n: 2 / comb(2 * n, n), [2, 3, 4], relative=0.05)
-def separated_by_luck(answer, truth, n):
-    """Right: with two seeds one time in three, with three still one in ten."""
-    yield truth / 2, "You would have written a paper about the other way round, too."
-    row = f"Put all {2 * n} in a row by height: of all choices of {n} places,"
-    yield True, f"{row} in how many do a variant's stand together at one end?"
