@@ -5,37 +5,76 @@ import torch
 from support.checks import accepts, laws
 from torch.nn import functional as F
 
-from lowlight_lib.blocks.shift import OFFSETS, spatial_shift, temporal_shift
-
-
-def guess(dy, dx):
-    nearest = (4 * round(dy / 4), 4 * round(dx / 4))
-    return OFFSETS.index(nearest) if nearest in OFFSETS else -1
+from lowlight_lib.blocks.shift import OFFSETS, spatial_shift
 
 
 def covered(reach):
     return (min(5 * (2 * reach + 1), 21) / 21) ** 2  # at 2 neighbours overlap
 
 
-def steps(frames):
-    """Shifts until every frame has heard of all; the layer behind each mixes the channels."""
-    known, n = torch.eye(frames).view(1, frames, 1, frames, 1).expand(-1, -1, 2, -1, -1), 0
-    while not known.all():  # (1, T, 2 channels, which frames they know, 1)
-        known = temporal_shift(known, reverse=n % 2 == 1).amax(2, keepdim=True)
-        known, n = known.expand(-1, -1, 2, -1, -1), n + 1
-    return n
+def halves(x, reverse=False):
+    """Frame by frame, from the halves."""
+    n, h = x.shape[1], x.shape[2] // 2
+    out = torch.empty_like(x)
+    for t in range(n):
+        first, second = (t, (t + 1) % n) if reverse else ((t - 1) % n, t)
+        out[:, t] = torch.cat([x[:, first, h:], x[:, second, :h]], 1)
+    return out
+
+
+def crossed(x, reverse=False):
+    return halves(x, reverse).roll(x.shape[2] // 2, 2)
+
+
+def held(x, reverse=False):
+    """TSM's way: what moves is replaced in place, so the other half of the neighbour comes."""
+    out, h = x.clone(), x.shape[2] // 2
+    part = slice(h, None) if reverse else slice(0, h)
+    out[:, :, part] = x[:, :, part].roll(-1 if reverse else 1, 1)
+    return out
+
+
+def open_ended(x, reverse=False):
+    out, h = halves(x, reverse), x.shape[2] // 2
+    if reverse:
+        out[:, -1, h:] = 0
+    else:
+        out[:, 0, :h] = 0
+    return out
+
+
+def leaking(x, reverse=False):
+    h = x.shape[2] // 2
+    return x.flatten(0, 2).roll(-h if reverse else h, 0).view_as(x)
+
+
+def only_forward(x, reverse=False):
+    return halves(x, not reverse)
+
+
+def padded(x, offsets=OFFSETS, dealt=False):
+    """The fan by padding and slices."""
+    n, (h, w) = x.shape[2] // 24, x.shape[3:]
+    wide = F.pad(x, [8] * 4)
+    where = [offsets[k % 24 if dealt else k // n] for k in range(24 * n)]
+    cut = [wide[:, :, k, 8 - a : 8 - a + h, 8 - b : 8 - b + w] for k, (a, b) in enumerate(where)]
+    return torch.stack(cut, 2)
+
+
+def going_round(x):
+    groups = zip(x.chunk(24, 2), OFFSETS, strict=True)
+    return torch.cat([g.roll(way, (3, 4)) for g, way in groups], 2)
+
+
+def with_the_middle(x):
+    ways = [(dy, dx) for dy in range(-8, 9, 4) for dx in range(-8, 9, 4)][:24]
+    return padded(x, ways)
 
 
 def moved():
     lit = torch.zeros(1, 1, 24, 25, 25)
     lit[..., 12, 12] = 1
     return lit, spatial_shift(lit, "intended")
-
-
-def nearest(dy, dx):
-    went = moved()[1][0, 0].nonzero()[:, 1:] - 12  # (24, 2)
-    went = torch.cat([torch.zeros(1, 2), went])  # the unmoved copy first: number -1
-    return int((went - torch.tensor([dy, dx])).square().sum(1).argmin()) - 1
 
 
 def near_a_copy(reach):
@@ -47,11 +86,6 @@ def near_a_copy(reach):
 def goes(frame, channel, row, column):
     down = (8, 4, 0)[frame]
     return (frame, channel + 8, row + down, column) if channel < 16 and row + down < 40 else None
-
-
-def survive(channels, height):
-    rows = [max(height - r, 0) / height for r in (8, 4, 0)]
-    return max(channels - 8, 0) / channels * sum(rows) / 3
 
 
 def stream(frames, extract, align, reconstruct, last=True, refined=False, late=0):
@@ -76,11 +110,10 @@ def whole_clip(frames, extract, align, reconstruct):
 
 
 RIGHT = {
-    "steps_needed": steps,
-    "guess_for": nearest,
+    "temporal_shift": halves,
+    "fan": padded,
     "share_covered": near_a_copy,
     "where_it_goes": goes,
-    "share_lost": lambda c, h: 1 - survive(c, h),
     "stream": stream,
 }
 
@@ -95,15 +128,31 @@ def off_by(**axes):
 
 
 WRONG = [
-    ("steps_needed", lambda t: t, "After \\*no\\* step"),
-    ("steps_needed", lambda t: t // 2, "one side at a time"),
-    ("steps_needed", lambda t: 2 * t, "how many more"),
-    ("guess_for", lambda dy, dx: guess(-dy, -dx), "the other way"),
-    ("guess_for", lambda dy, dx: guess(dx, dy), "down for right"),
-    ("guess_for", lambda dy, dx: guess(dy, dx) + (guess(dy, dx) >= 12), "no place among"),
-    ("guess_for", lambda dy, dx: 11 if guess(dy, dx) < 0 else guess(dy, dx), "nobody has moved"),
-    ("guess_for", lambda dy, dx: OFFSETS.index((4 * round(dy / 4), 4 * round(dx / 4))), "call it"),
-    ("guess_for", lambda dy, dx: 5, "Round each direction"),
+    ("temporal_shift", lambda x, reverse: x[0], "became"),
+    ("temporal_shift", lambda x, reverse: x.tolist(), "return a tensor"),
+    ("temporal_shift", only_forward, "you shift in reverse"),
+    ("temporal_shift", lambda x, reverse: halves(x), "news has to come from the future"),
+    (
+        "temporal_shift",
+        lambda x, reverse: halves(x, reverse).roll(x.shape[2] // 2, 2),
+        "wrong side",
+    ),
+    ("temporal_shift", held, "other half"),
+    ("temporal_shift", lambda x, back: held(x) if back else halves(x), "number all channels"),
+    ("temporal_shift", lambda x, back: held(x, back) if back else halves(x), "other half"),
+    ("temporal_shift", lambda x, reverse: x.roll(-1 if reverse else 1, 1), "whole frames"),
+    ("temporal_shift", open_ended, "circle"),
+    ("temporal_shift", leaking, "Step 3: channels wander"),
+    ("temporal_shift", lambda x, reverse: x, "number all channels"),
+    ("fan", lambda x: x[:, :, :12], "one of the same shape"),
+    ("fan", lambda x: torch.ones_like(x), "one pixel lit"),
+    ("fan", lambda x: padded(x, [(-a, -b) for a, b in OFFSETS]), "against its offset"),
+    ("fan", lambda x: padded(x, [(b, a) for a, b in OFFSETS]), "changed places"),
+    ("fan", with_the_middle, "middle is left out"),
+    ("fan", going_round, "comes in at the other"),
+    ("fan", lambda x: padded(x).clamp(max=1), "corner of channel 0"),
+    ("fan", lambda x: padded(x, dealt=True), "0 and 1 go the same way"),
+    ("fan", lambda x: padded(x).flip(2) if x.shape[2] > 24 else padded(x), "two neighbours"),
     ("share_covered", lambda r: covered(r) ** 0.5, "one direction"),
     ("share_covered", lambda r: covered(r) - (2 * r + 1) ** 2 / 441, "unmoved one"),
     ("share_covered", lambda r: 0.9, "21 motions"),
@@ -114,10 +163,6 @@ WRONG = [
     ("where_it_goes", off_by(channel=-8), "one channel after the other"),
     ("where_it_goes", lambda t, c, r, x: (t, c + 8, r + 8, x), "all three frames"),
     ("where_it_goes", off_by(column=4), "nothing but their column"),
-    ("share_lost", survive, "survives"),
-    ("share_lost", lambda c, h: 8 / c, "out of the bottom"),
-    ("share_lost", lambda c, h: 8 / c + 4 / h, "counts twice"),
-    ("share_lost", lambda c, h: 0.2, "average over the frames"),
     ("stream", lambda *a: stream(*a, last=False), "last two are missing"),
     ("stream", lambda *a: stream(*a, refined=True), "through `align` already"),
     ("stream", lambda *a: stream(*a, late=1), "another frame"),

@@ -19,35 +19,70 @@ def share_of_padding(crop):
 def _(answer, truth, crop):
     """Right: in training crops of 128, 31% of what it reads is padding."""
     yield not 0 <= answer <= 1, "A share lies between 0 and 1."
-    rest = 1 - truth
-    yield rest, "That is the share of real numbers; the question asks for the rest."
+    yield 1 - truth, "That is the share of real numbers; the question asks for the rest."
     at_border = 1 - max(crop // 32 - 2, 0) ** 2 / (crop // 32) ** 2
     yield at_border, "So many *positions* lie at the border, but not all of their taps."
     line = f"{crop // 32} positions a side: along one line, how many of their taps fall outside?"
     yield True, f"{line} Then both directions together."
 
 
-def order_of_channels():
+def unshuffle_twice(mosaic):
+    planes = torch.cat([mosaic[:, :, i::2, j::2] for i in range(2) for j in range(2)], 1)
+    n, _, h, w = planes.shape
+    squares = planes.reshape(n, 4, h // 16, 16, w // 16, 16)  # (N, c, y, i, x, j)
+    channels = squares.permute(0, 1, 3, 5, 2, 4).reshape(n, 1024, h // 16, w // 16)
     c, i, j = np.indices((4, 16, 16))
     row, column = 2 * i + c // 2, 2 * j + c % 2  # in the square of 32 x 32
-    return (32 * row + column).flatten()
+    return planes, channels, (32 * row + column).flatten()
 
 
-@exercise("05.2", 3, order_of_channels)
+@exercise("05.2", 3, unshuffle_twice)
 def _(function):
-    """Right: the same 1024 numbers in another order, and no layer would ever complain."""
+    """Right, all three steps: the same 1024 numbers in another order."""
     mosaic = torch.arange(2 * 64 * 32.0).view(2, 1, 64, 32)
+    answer = answer_of(function, mosaic.clone())
+    done = [answer] if torch.is_tensor(answer) else [a for a in answer if a is not None]
+    _planes_are_right(done[0], F.pixel_unshuffle(mosaic, 2))
     one, two = F.pixel_unshuffle(mosaic, 32), F.pixel_unshuffle(F.pixel_unshuffle(mosaic, 2), 16)
-    order = torch.as_tensor(answer_of(function)).flatten()
-    assert len(order) == 1024, f"1024 channels need 1024 numbers; yours are {len(order)}."
-    once = order.sort().values.tolist() == list(range(1024))
-    assert once, "Each channel has to come exactly once: the numbers 0 to 1023 in another order."
-    order = order.long()
-    way_back = torch.equal(two[:, order], one)
-    assert not way_back, "This is the way back, from two steps to one. `argsort` turns it around."
-    k = next((k for k in range(1024) if not torch.equal(two[:, k], one[:, order[k]])), None)
-    assert k is None, f"""Channel {k} of two steps is colour {k // 256}, row {k // 16 % 16}, column
-        {k % 16} of its plane. Which pixel of the 32 x 32 is that, row by row?"""
+    assert len(done) > 1, "Step 1 of 3 is right. Step 2: return the 1024 channels, too."
+    _channels_are_right(done[1], one, two)
+    assert len(done) > 2, "Steps 1 and 2 of 3 are right. Step 3: return the order, too."
+    _order_is_right(torch.as_tensor(done[2]).flatten(), one, two)
+
+
+def _planes_are_right(planes, truth):
+    assert planes.shape == truth.shape, f"""Step 1: of a mosaic (2, 1, 64, 32) your planes are
+        {tuple(planes.shape)}. Four planes, each of half the height and half the width."""
+    names = zip(("R", "G1", "G2", "B"), planes.unbind(1), truth.unbind(1), strict=True)
+    wrong = [name for name, plane, right in names if not torch.equal(plane, right)]
+    assert not wrong, f"""Step 1: the plane of {wrong[0]} holds other pixels. G1 is to the right of
+        R, and G2 below it: where in its cell of 2 x 2 does a colour begin?"""
+
+
+def _channels_are_right(channels, one, two):
+    step = "Step 1 is right. Step 2:"
+    fits = channels.shape == two.shape
+    assert fits, f"{step} squares of 16 x 16 of four planes (32, 16) are not {channels.shape}."
+    single = torch.equal(channels, one)
+    assert not single, f"{step} this is one step by 32. Begin with the planes, not the mosaic."
+    mixed = torch.equal(channels, two.view(2, 4, 16, 16, 2, 1).movedim(1, 3).reshape(two.shape))
+    assert not mixed, f"{step} colours alternate in yours; the formula has c outermost."
+    k = next((k for k in range(1024) if not torch.equal(channels[:, k], two[:, k])), None)
+    assert k is None, f"{step} {_place(k)} of each square. Print a square and find that number."
+
+
+def _order_is_right(order, one, two):
+    step = "Steps 1 and 2 are right. Step 3:"
+    once = sorted(order.tolist()) == list(range(1024))
+    assert once, f"{step} each of the 1024 channels comes exactly once: 0 to 1023 reordered."
+    way_back = torch.equal(two[:, order.long()], one)
+    assert not way_back, f"{step} this is the way back, to one step. `argsort` turns it around."
+    k = next((k for k in range(1024) if not torch.equal(two[:, k], one[:, int(order[k])])), None)
+    assert k is None, f"{step} {_place(k)}. Which pixel of the 32 x 32 is that, row by row?"
+
+
+def _place(k):
+    return f"channel {k} is colour {k // 256}, row {k // 16 % 16}, column {k % 16}"
 
 
 def grouped_cost(c_in, c_out, k, groups, h, w):
@@ -55,10 +90,7 @@ def grouped_cost(c_in, c_out, k, groups, h, w):
     return weights, weights * h * w
 
 
-_LAYERS = [(64, 64, 3, 1, 10, 20), (128, 32, 3, 4, 7, 9), (1024, 128, 3, 128, 4, 4)]
-
-
-@exercise("05.3", 1, grouped_cost, _LAYERS)
+@exercise("05.3", 1, grouped_cost, [(64, 64, 3, 1, 10, 20), (128, 32, 3, 4, 7, 9)])
 def _(answer, truth, c_in, c_out, k, groups, h, w):
     """Right: groups divide both, the size of the picture multiplies the second only."""
     weights, _ = truth
@@ -68,30 +100,100 @@ def _(answer, truth, c_in, c_out, k, groups, h, w):
     yield True, "Outputs, times inputs that each reads, times taps."
 
 
-@exercise("05.4", 1, lambda: 3, [()])
-def layers_until_curved(answer, truth):
-    """Right. With fewer, all these convolutions are one linear filter."""
-    yield answer > truth, "So many suffice, but fewer do, too."
-    linear = "So few still map a + b to the sum of what they make of both."
-    yield True, f"{linear} Which layers have a rectifier in front of them?"
+def rdb_star(x, weights, last, slope=0.2):
+    pile = x
+    for k, weight in enumerate(weights):
+        inner = 0 < k < len(weights) - 1
+        read = F.leaky_relu(pile, slope) if inner else pile
+        pile = torch.cat([pile, F.conv2d(read, weight, padding=1)], 1)
+    return pile, x + F.conv2d(pile, last)
 
 
-_PARTS = [([3, 14, 8], 34), ([5, 5, 5], 0), ([2, 6], 4)]
+@exercise("05.4", 3, rdb_star)
+def _(function):
+    """Right, all three steps: equal to the library's block, whatever its size."""
+    for step, slope, layers in ((1, 1.0, 1), (1, 1.0, 4), (2, 0.2, 1), (2, 0.2, 2), (2, 0.2, 5)):
+        x, *weights, last = _layers(layers)
+        answer = answer_of(function, x.clone(), list(weights), last, slope)
+        two = not torch.is_tensor(answer) and len(answer) == 2
+        assert two, f"Step {step}: return the pile and the output, which is None until step 3."
+        pile, output = answer
+        truth, result = rdb_star(x, weights, last, slope)
+        said = ("Step 1:", "Step 1 of 3 is right. Step 2:")[step - 1]
+        assert pile.shape == truth.shape, f"""{said} with {layers} layers of 3 channels on 4 the
+            pile is {tuple(pile.shape)}. It begins with the input, and each layer adds its own."""
+        assert torch.equal(pile[:, :4], x), f"{said} the input lies at the front of the pile."
+        if not torch.allclose(pile, truth, atol=1e-4):
+            raise AssertionError(f"{said} {_slip(pile, x, weights, slope)}")
+    assert output is not None, "Steps 1 and 2 of 3 are right. Step 3: boil the pile down, and add."
+    step = "Steps 1 and 2 are right. Step 3:"
+    assert output.shape == x.shape, f"{step} the output has to have the shape of the input."
+    alone = torch.allclose(output, result - x, atol=1e-4)
+    assert not alone, f"{step} a *residual* block adds something to its result."
+    bent = torch.allclose(output, x + F.conv2d(F.leaky_relu(pile, slope), last), atol=1e-4)
+    assert not bent, f"{step} the 1 x 1 reads the pile as it is, without the rectifier."
+    if not torch.allclose(output, result, atol=1e-4):
+        raise AssertionError(f"{step} a 1 x 1 convolution of the whole pile, and the input added.")
 
 
-@exercise("05.5", 1, lambda each, rest: (sum(each) + rest) / (max(each) + rest), _PARTS)
-def best_speedup(answer, truth, branches, rest):
-    """Right: the longest branch and the rest stay, whatever the hardware."""
-    yield len(branches), "That would be so only if they are equal and all there is."
-    yield sum(branches) / max(branches), "So the branches. What comes behind waits for all."
-    yield answer < 1, "Time before over time after: above 1 if anything is won."
-    yield True, "Before: all in a row. After: the longest branch, then the rest."
+def _layers(count):
+    """An input of 4 channels, weights of dense layers of growth 3, and that of the 1 x 1."""
+    generator = torch.Generator().manual_seed(count)
+    shapes = [(2, 4, 6, 7), *((3, 4 + 3 * k, 3, 3) for k in range(count)), (4, 4 + 3 * count, 1, 1)]
+    return [torch.randn(shape, generator=generator) / 2 for shape in shapes]
 
 
-@exercise("05.6", 2, lambda n: 2 / comb(2 * n, n), [2, 3, 4], relative=0.05)
+def _slip(pile, x, weights, slope):
+    """Which block a wrong pile belongs to."""
+    end, count = len(weights) - 1, f"with {len(weights)} layers"
+    slips = {  # in front of which layers it rectifies
+        f"{count} nothing of yours is rectified. Which layers should be?": lambda k: False,
+        "every layer of yours rectifies what it reads. Two of them should not.": lambda k: True,
+        f"{count} the last one should read the pile as it is.": lambda k: k > 0,
+        "the first layer should read the input as it is.": lambda k: k < end,
+        "you pile up what is rectified already. That is the ordinary RDB.": None,
+    }
+    for said, bends in slips.items():
+        piled = x
+        for k, weight in enumerate(weights):
+            read = F.leaky_relu(piled, slope) if bends and bends(k) else piled
+            new = F.conv2d(read, weight, padding=1)
+            piled = torch.cat([piled, new if bends else F.leaky_relu(new, slope)], 1)
+        if torch.allclose(pile, piled, atol=1e-4):
+            return said
+    return "compare the pile with the formula, layer by layer: what does layer k read?"
+
+
+@exercise("05.5", 2, lambda n: 2 / comb(2 * n, n), [2, 3, 4], relative=0.05)
 def separated_by_luck(answer, truth, n):
     """Right: with two seeds one time in three, with three still one in ten."""
-    half = truth / 2
-    yield half, "You would have written a paper about the other way round, too."
+    yield truth / 2, "You would have written a paper about the other way round, too."
     row = f"Put all {2 * n} in a row by height: of all choices of {n} places,"
     yield True, f"{row} in how many do a variant's stand together at one end?"
+
+
+def side_of_most(influence, share=0.95):
+    middle = len(influence) // 2
+    for reach in range(middle + 1):
+        near = slice(middle - reach, middle + reach + 1)
+        if influence[near, near].sum() >= share * influence.sum():
+            return 2 * reach + 1
+
+
+def _maps():
+    line = np.pad(np.array([[1.0, 2, 94, 2, 1]]), ((4, 4), (2, 2)))
+    bell = np.exp(-(np.arange(-20, 21) ** 2) / 50)
+    return [(np.ones((7, 7)), 0.4), (line, 0.95), (np.outer(bell, bell), 0.95), (line, 1.0)]
+
+
+@exercise("05.6", 2, side_of_most, _maps)
+def _(answer, truth, influence, share):
+    """Right: the smallest square around the middle that holds that share of the influence."""
+    yield (truth - 1) // 2, "That is how far it reaches from the middle. The side has two halves."
+    yield answer == truth + 1, "A square around one pixel has an odd side."
+    yield (influence > 0).any(0).sum(), "That is all that has any influence, however little."
+    ranked = np.sort(influence.ravel())[::-1].cumsum()
+    strongest = np.searchsorted(ranked, share * ranked[-1] * (1 - 1e-12)) + 1
+    yield strongest, "That counts the strongest *pixels*. The question is for a square's side."
+    yield truth - 2, "Your square holds a little less than the share."
+    yield True, "Let a square grow around the middle until its sum is that share of the whole sum."

@@ -1,38 +1,100 @@
 """Exercises of notebook 08."""
 
 import numpy as np
+import torch
 
-from ...blocks.shift import OFFSETS
-from .common import ANY, answer_of, exercise
-
-
-@exercise("08.1", 1, lambda frames: frames - 1, [3, 5, 4, 8])
-def steps_needed(answer, truth, frames):
-    """Right: one more frame with each step. A window of three needs two, and gets two."""
-    yield frames, "After *no* step a frame knows one frame: itself."
-    yield frames // 2, "A step is a forward or a reverse shift: news from one side at a time."
-    yield True, "Write down whom frame 1 knows after each step: how many more each time?"
+from ...blocks.shift import OFFSETS, spatial_shift, temporal_shift
+from .common import answer_of, exercise
 
 
-def guess_for(dy, dx):
-    nearest = (4 * round(dy / 4), 4 * round(dx / 4))
-    return OFFSETS.index(nearest) if nearest in OFFSETS else -1
+@exercise("08.1", 2, temporal_shift)
+def _(function):
+    """Right, all three steps: half of each frame is a neighbour's, and no number is changed."""
+    steps = (1, "Step 1:"), (2, "Step 1 of 3 is right. Step 2:")
+    for step, said in (*steps, (3, "Steps 1 and 2 of 3 are right. Step 3:")):
+        for frames, channels in ((3, 4), (5, 6)):
+            clips = 2 if step == 3 else 1
+            x = torch.arange(clips * frames * channels * 4.0)
+            x = x.view(clips, frames, channels, 2, 2)
+            back = step == 2
+            y, truth = answer_of(function, x.clone(), back), temporal_shift(x, back)
+            assert torch.is_tensor(y), f"{said} return a tensor."
+            assert y.shape == x.shape, f"{said} {tuple(x.shape)} became {tuple(y.shape)}."
+            if torch.equal(y, truth):
+                continue
+            slips = _rolled(x, back)
+            slip = next((text for text, wrong in slips.items() if torch.equal(y, wrong)), None)
+            last = "number all channels, and print which of them each frame has got."
+            raise AssertionError(f"{said} {slip or last}")
 
 
-_MOTIONS = [(-1, 7), (-7, -7), (3, -5), (0, -3), (1, 0), (0, 5), (-4, 9), (8, 8)]
+def _rolled(x, back):
+    """What wrong shifts make of a clip."""
+    half, way = x.shape[2] // 2, -1 if back else 1
+    own, other = x[:, :, :half], x[:, :, half:]
+    ends = temporal_shift(x, back)
+    ends[:, -1 if back else 0, half if back else 0 : None if back else half] = 0
+    direction = "forward is asked for, and you shift in reverse."
+    if back:
+        direction = "with reverse=True the news has to come from the future."
+    return {
+        direction: temporal_shift(x, not back),
+        "the neighbour's half stands on the wrong side.": temporal_shift(x, back).roll(half, 2),
+        "each frame takes the other half of its neighbour.": torch.cat(
+            [own, other.roll(way, 1)] if back else [own.roll(way, 1), other], 2
+        ),
+        "whole frames move, so a frame forgets itself.": x.roll(way, 1),
+        "the window is a circle: the first frame's neighbour is the last one.": ends,
+        "channels wander from one clip of the batch into the next.": x.flatten(0, 2)
+        .roll(-half if back else half, 0)
+        .view_as(x),
+    }
 
 
-@exercise("08.2", 2, guess_for, _MOTIONS)
-def _(answer, truth, dy, dx):
-    """Right: whatever moves by up to ten pixels has a guess within two of it."""
-    unmoved = "Is the copy that nobody has moved not nearer? It has no number: call it -1."
-    yield ValueError, f"{unmoved if truth < 0 else 'Is what you look up among the OFFSETS?'}"
-    other_way = "That copy moves the other way: against what went from here."
-    yield guess_for(-dy, -dx), other_way
-    yield guess_for(dx, dy), "You took down for right: an offset's first number is the row."
-    yield truth + 1 if truth >= 12 else ANY, "Nearly: (0, 0) has no place among the numbers."
-    yield truth < 0, unmoved
-    yield True, "Round each direction to a multiple of 4; look the pair up, numbered row by row."
+def fan(x):
+    return spatial_shift(x, "intended")
+
+
+@exercise("08.2", 3, fan)
+def _(function):
+    """Right, all three steps: 24 guesses, zeros from outside, any number of channels a group."""
+    x = torch.zeros(1, 1, 24, 33, 33)
+    x[..., 16, 16] = 1
+    y = _moved(function, x, "Step 1:")
+    for k, offset in enumerate(OFFSETS):
+        lit = (y[0, 0, k].nonzero() - 16).tolist()
+        assert len(lit) == 1, f"Step 1: channel {k} had one pixel lit, and now has {len(lit)}."
+        went = tuple(lit[0])
+        if went == offset:
+            continue
+        assert went != (-offset[0], -offset[1]), f"""Step 1: channel {k} moves against its offset. A
+            positive first number is a move down: rows go to higher numbers."""
+        assert went != offset[::-1], "Step 1: down and right have changed places."
+        raise AssertionError(f"""Step 1: channel {k} should go by {offset}, yours goes by {went}.
+            The offsets are numbered row by row, and the middle is left out.""")
+    x = torch.rand(2, 3, 24, 20, 30) + 1
+    y, truth = _moved(function, x, "Step 2:"), fan(x)
+    round_trip = torch.stack(
+        [x[:, :, k].roll(offset, (2, 3)) for k, offset in enumerate(OFFSETS)], 2
+    )
+    said = "Step 1 of 3 is right. Step 2:"
+    assert not torch.equal(y, round_trip), f"""{said} what leaves at one side comes in at the other.
+        Nobody knows what lies outside the picture: let zeros come in."""
+    assert torch.equal(y, truth), f"""{said} on a picture of 20 x 30 with {int((y == 0).sum())}
+        zeros, numbers or zeros are in the wrong place. Look at one corner of channel 0."""
+    x = torch.rand(1, 2, 48, 20, 30) + 1
+    said = "Steps 1 and 2 of 3 are right. Step 3:"
+    y, truth, dealt = _moved(function, x, said), fan(x), x.unflatten(2, (2, 24))
+    dealt = torch.cat([fan(dealt[:, :, 0]), fan(dealt[:, :, 1])], 2)
+    assert not torch.equal(y, dealt), f"{said} of 48 channels, 0 and 1 go the same way."
+    assert torch.equal(y, truth), f"{said} with 48 channels each offset has two neighbours."
+
+
+def _moved(function, x, said):
+    y = answer_of(function, x.clone())
+    assert torch.is_tensor(y) and y.shape == x.shape, f"""{said} of a tensor of shape
+        {tuple(x.shape)} make one of the same shape."""
+    return y
 
 
 def share_covered(reach):
@@ -85,26 +147,6 @@ _PROBE = {
 }
 
 
-def share_lost(channels, height):
-    kept_channels = max(channels - 8, 0) / channels
-    kept_rows = [max(height - down, 0) / height for down in (8, 4, 0)]
-    return 1 - kept_channels * sum(kept_rows) / 3
-
-
-_SIZES = [(24, 64), (24, 16), (12, 32), (8, 64), (4, 20), (24, 8), (24, 6)]
-
-
-@exercise("08.5", 2, share_lost, _SIZES, absolute=1e-6)
-def _(answer, truth, channels, height):
-    """Right: a third of the channels, and more the smaller the frames. Of 8 channels: all."""
-    lost = min(8 / channels, 1)
-    yield 1 - truth, "That is the share that survives."
-    yield lost, "So much is lost to the channels. And what falls out of the bottom?"
-    added = min(lost + np.mean([min(r / height, 1) for r in (8, 4, 0)]), 1)
-    yield added, "Added up, what is lost twice counts twice. Multiply what survives."
-    yield True, "All channels but 8, all rows but 8, 4 and 0 survive: average over the frames."
-
-
 def stream(frames, extract, align, reconstruct):
     waiting, window = [], []  # (frame, what extract made of it) not finished yet; their features
     for frame in frames:
@@ -125,7 +167,7 @@ def _reconstruct(frame, deep, aligned):
     return frame + 0.5 * deep + 0.25 * aligned
 
 
-@exercise("08.6", 3, stream)
+@exercise("08.5", 3, stream)
 def _(function):
     """Right: equal to the clip form, two frames late, whatever the length."""
     for n in (3, 4, 7):
