@@ -127,7 +127,7 @@ WRONG = [
     ("mean_of_bits", lambda *args: (1 + math.erf(normal(*args))) / 2, "not 0"),
     ("mean_of_bits", lambda x, t, s: math.erf((x - t) / s), "root of 2"),
     ("mean_of_bits", lambda x, t, s: -1, "How probable"),
-    ("sign_with_gradient", lambda x, kind: x[:3], "Step 1: x has the shape"),
+    ("sign_with_gradient", lambda x, kind: x[:3], "Step 1: x has shape"),
     ("sign_with_gradient", soft, "What comes out has to be a sign"),
     ("sign_with_gradient", lambda x, kind: torch.sign(x).detach(), "nothing hangs on them"),
     ("sign_with_gradient", lambda x, kind: torch.sign(x), "as that of torch.sign"),
@@ -135,8 +135,6 @@ WRONG = [
     ("sign_with_gradient", with_slope(lambda x, kind, g: near(x)), "chain rule"),
     ("sign_with_gradient", with_slope(lambda x, kind, g: g * near(x)), "favour"),
     ("sign_with_gradient", with_slope(lambda x, kind, g: g * near(x) / 2), "derivative"),
-    ("sign_with_gradient",
-     lambda x, kind: soft(x, kind) + (torch.sign(x) - soft(x, kind)).detach(), "rounding"),
     ("pack_signs", lambda s: s, "yours have"),
     ("pack_signs", lambda s: own.pack_signs(s).astype(float), "float64 is exact to 53"),
     ("pack_signs", lambda s: own.pack_signs(-s), "wrote 1 for -1"),
@@ -162,15 +160,14 @@ WRONG = [
         (t for t, s in enumerate(np.cumsum(g), 1) if lr * s >= w), 0), "plain gradient descent"),
     ("steps_until_flip", lambda *args: own.steps_until_flip(*args, correct=False), "start at 0"),
     ("steps_until_flip", lambda *args: own.steps_until_flip(*args) or 50, "never flips here"),
-    ("steps_until_flip", lambda w, lr, g: -1, "counted from 1"),
     ("steps_until_flip", lambda w, lr, g: 305, "Close"),
     ("steps_until_flip", lambda w, lr, g: 200, "Update m and v"),
 ]  # fmt: skip
 test_right_answers, test_wrong_answers = laws(RIGHT, WRONG)
 
 
-def test_the_trick_that_is_exact_is_right():
-    accepts("sign_with_gradient", lambda x, k: torch.sign(x) + (soft(x, k) - soft(x, k).detach()))
+def test_the_trick_with_detach_is_right():
+    accepts("sign_with_gradient", lambda x, k: soft(x, k) + (torch.sign(x) - soft(x, k)).detach())
 
 
 def test_a_check_leaves_the_student_s_random_numbers_alone():
