@@ -12,6 +12,7 @@ from .common import ANY, answer_of, exercise
 def attend(z, weight):
     attention = DistributionAwareAttention(z.shape[1])
     attention.conv.weight = torch.nn.Parameter(weight)
+    attention.conv.padding = (weight.shape[2] // 2,)
     return attention(z)
 
 
