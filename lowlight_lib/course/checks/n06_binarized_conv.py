@@ -2,7 +2,12 @@
 
 import math
 
-from .common import exercise
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ...blocks.binary import sign_ste
+from .common import answer_of, exercise
 
 _LIGHTS = [(0.3, 0.3, 0.1), (0.35, 0.3, 0.1), (0.2, 0.3, 0.1), (0.5, 0.2, 0.2)]
 
@@ -18,15 +23,135 @@ def mean_of_bits(answer, truth, x, t, sigma):
     yield True, "How probable is +1, how probable -1? The mean is their difference."
 
 
-_STEPS = [(0.3, 0.001, 1e-6), (0.3, 0.001, 1.0), (0.05, 0.002, 1e-3)]
+@exercise("06.2", 2, lambda x, kind: sign_ste(x, kind))
+def sign_with_gradient(function):
+    """Right: forwards exactly a sign, backwards the slope of a smooth stand-in."""
+    x = torch.tensor([-2.0, -0.9, -0.5, 0.0, 0.25, 0.7, 1.5])
+    for step, kind in ((2, "clip"), (3, "quadratic")):
+        v = x.clone().requires_grad_()
+        y, signs = answer_of(function, v, kind), torch.sign(x)
+        said = tuple(getattr(y, "shape", ()))
+        assert said == x.shape, f"Step 1: x has shape {tuple(x.shape)}, your result {said}."
+        k = int((y.detach() - signs).abs().argmax())
+        assert torch.allclose(y, signs), f"""Step 1, forwards: for x = {x[k]:.3g} you give
+            {y[k]:.3g}. What comes out has to be a sign, 0 at 0."""
+        assert y.requires_grad, f"""Step {step}: the values are right, and nothing hangs on them:
+            `backward` finds no way from here to x."""
+        received = torch.linspace(1, 3, len(x))
+        [g] = torch.autograd.grad(y, v, received, allow_unused=True)
+        [truth] = torch.autograd.grad(sign_ste(v, kind), v, received)
+        assert g is not None and g.abs().max() > 0, f"""Step {step}: the gradient is zero
+            everywhere, as that of torch.sign. Which function's slope should pass instead?"""
+        _slopes(step, kind, x, g, truth, received)
 
 
-@exercise("06.2", 1, lambda w, lr, g: math.floor(w / lr) + 1, _STEPS, relative=0.02, absolute=1.5)
-def steps_until_flip(answer, truth, w, lr, gradient):
-    """Right: Adam walks at one pace, however faint the gradient. Then all at once: a flip."""
-    plain = "So it is with plain gradient descent. Adam divides by a root."
-    yield w / (lr * gradient), plain
-    yield True, "How far does one step of Adam go, if the gradient is the same each time?"
+def _slopes(step, kind, x, g, truth, received):
+    near = torch.allclose
+    far = g[x.abs() > 1].abs().max()
+    assert far < 1e-6, f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The stand-in is
+        flat there."""
+    assert not near(g, truth / received, atol=1e-5), f"""Step {step}, "{kind}": that is the
+        slope alone. Times what arrives from behind, as the chain rule says."""
+    clip = received * (x.abs() <= 1)
+    assert kind == "clip" or not near(g, clip, atol=1e-5), """Step 3: "clip" is right, and
+        "quadratic" gives the same. It should favour what is close to flipping."""
+    k = int((g - truth).abs().argmax())
+    assert near(g, truth, atol=1e-5), f"""Step {step}, "{kind}": at x = {x[k]:.3g} you pass on
+        {g[k] / received[k]:.3g} times what arrives. Take the derivative of the stand-in there."""
+
+
+def pack_signs(signs):
+    bits = np.packbits(np.asarray(signs) > 0, -1, "little")
+    missing = -bits.shape[-1] % 8
+    padded = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, missing)])
+    return np.ascontiguousarray(padded).view("<u8").astype(np.uint64)
+
+
+@exercise("06.3", 2, pack_signs)
+def _(function):
+    """Right, for every length from 1 to 200 and for whole frames of vectors."""
+    rng = np.random.default_rng(0)
+    for step, shape in [(1, (64,)), *((2, (n,)) for n in range(1, 201)), (3, (2, 3, 70))]:
+        signs = rng.choice([-1, 1], shape)
+        answer, truth = np.asarray(answer_of(function, signs.copy())), pack_signs(signs)
+        words = f"Step {step}: signs of shape {shape} make words of shape"
+        assert answer.shape == truth.shape, f"{words} {truth.shape}, yours have {answer.shape}."
+        assert answer.dtype == np.uint64, f"""Step {step}: your words are {answer.dtype}. Only
+            uint64 has 64 bits for 64 signs: a float64 is exact to 53."""
+        assert (answer != pack_signs(-signs)).any(), (
+            f"Step {step}: you wrote 1 for -1, and 0 for +1."
+        )
+        rest = np.arange(64 * truth.shape[-1]).reshape(-1, 64) >= shape[-1]
+        filled = truth | pack_signs(np.where(rest, 1, -1))[..., 0]
+        assert step == 1 or (answer == truth).all() or (answer != filled).any(), """Step 2: the
+            places that no sign fills hold ones. Make them 0, then they never differ."""
+        backwards = pack_signs(signs[..., ::-1])
+        assert step > 1 or (answer != backwards).any(), """Step 1: your first sign is in the highest
+            bit. It belongs in the lowest, which is worth 1."""
+        assert (answer == truth).all(), f"""Step {step}: for signs of shape {shape} some words are
+            others. Try four signs, as in the docstring, and look at bin(word)."""
+
+
+def conv_by_bits(x, w, n):
+    (h, wide, _), (d, k) = x.shape, w.shape[:2]
+    out = np.zeros((d, h, wide), np.int64)
+    for i, j in np.ndindex(k, k):
+        dy, dx = i - k // 2, j - k // 2
+        top, bottom, left, right = max(0, -dy), min(h, h - dy), max(0, -dx), min(wide, wide - dx)
+        read = x[top + dy : bottom + dy, left + dx : right + dx]
+        differ = np.bitwise_count(read ^ w[:, i, j, None, None]).sum(-1, dtype=np.int64)
+        out[:, top:bottom, left:right] += n - 2 * differ
+    return out
+
+
+@exercise("06.4", 3, conv_by_bits)
+def _(function):
+    """Right: the same whole numbers as PyTorch's convolution, border included, from bits alone."""
+    rng = np.random.default_rng(0)
+    for step, n, k in ((1, 40, 1), (2, 40, 3), (3, 40, 3), (3, 64, 5), (4, 150, 3)):
+        x, w = rng.choice([-1.0, 1.0], (n, 9, 11)), rng.choice([-1.0, 1.0], (3, n, k, k))
+        truth = _sums(x, w)
+        packed = pack_signs(x.transpose(1, 2, 0)), pack_signs(w.transpose(0, 2, 3, 1))
+        answer = np.asarray(answer_of(function, *packed, n))
+        said = f"Step {step} ({n} channels, kernel {k}x{k}):"
+        assert answer.shape == truth.shape, f"{said} shape {answer.shape}, expected {truth.shape}."
+        answer = answer.astype(np.int64)
+        r = k // 2 if step == 2 else 0
+        if step > 1:
+            _at_border(said, answer, x, w, k)
+        inner = np.s_[:, r : 9 - r, r : 11 - r]
+        if (answer[inner] != truth[inner]).any():
+            _slips(said, answer[inner], truth[inner], n * k * k)
+
+
+def _sums(x, w, pad=0.0):
+    r = w.shape[-1] // 2
+    frame, mode = torch.from_numpy(x)[None], "circular" if pad == "around" else "constant"
+    value = None if pad == "around" else pad
+    frame = F.pad(frame, (r,) * 4, mode=mode, value=value)
+    return F.conv2d(frame, torch.from_numpy(w))[0].numpy().astype(np.int64)
+
+
+def _at_border(said, answer, x, w, k):
+    turned = _sums(x, np.ascontiguousarray(w[..., ::-1, ::-1]))
+    assert (answer != turned).any(), f"""{said} you turn the kernel by 180 degrees, as in signal
+        processing. In networks w[d, 0, 0] meets the pixel up and left."""
+    assert (answer != _sums(x, w, -1.0)).any(), f"""{said} right inside. At the border you let
+        words of zeros take part: they are the bits of -1. Which taps should count there?"""
+    assert (answer != _sums(x, w, "around")).any(), f"""{said} right inside. But at the border you
+        read pixels from the opposite side. `np.roll` does that."""
+
+
+def _slips(said, answer, truth, n):
+    differ = (n - truth) // 2
+    assert (answer != differ).any(), f"{said} so many signs differ. What is the sum of products?"
+    assert (answer != n - differ).any(), f"""{said} so many agree. Those that differ have to be
+        taken away, too."""
+    assert ((answer - truth) % 256 != 0).any(), f"""{said} off by multiples of 256: counts of type
+        uint8 run over, and know no negative numbers. Sum them as integers with a sign."""
+    at = tuple(map(int, np.argwhere(answer != truth)[0]))
+    raise AssertionError(f"""{said} at (filter, row, column) = {at} you say {answer[at]}; the
+        products of the signs there sum to {truth[at]}.""")
 
 
 def share_at_border(h, w, kernel):
@@ -37,10 +162,10 @@ def share_at_border(h, w, kernel):
 _FRAMES = [(128, 128, 3), (16, 16, 5), (6, 9, 5), (8, 8, 1), (3, 4, 5), (3, 3, 5)]
 
 
-@exercise("06.3", 2, share_at_border, _FRAMES)
+@exercise("06.5", 1, share_at_border, _FRAMES)
 def _(answer, truth, h, w, kernel):
     """Right: at 16 x 16 with 5x5 kernels, 44% of all outputs."""
-    r, truth = kernel // 2, truth
+    r = kernel // 2
     yield 1 - truth, "That is the share that never sees the border; we ask for the other."
     yield 2 * r * (h + w) / (h * w), "You have counted the corners twice."
     yield 100 * truth, "As a share between 0 and 1, please."
@@ -48,3 +173,33 @@ def _(answer, truth, h, w, kernel):
     yield inside, "The kernel is larger than the frame: there are not fewer than none inside."
     yield 1 - (h - r) * max(w - r, 0) / (h * w), "There is a border on both sides."
     yield True, "How many rows and columns have a window that lies inside?"
+
+
+def steps_until_flip(w, lr, gradients, correct=True):
+    m, v = 0.0, 0.0
+    for t, g in enumerate(gradients, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        a, b = (1 - 0.9**t, 1 - 0.999**t) if correct else (1, 1)
+        w -= lr * m / a / (math.sqrt(v / b) + 1e-8)
+        if w <= 0:
+            return t
+    return 0
+
+
+def _gradients():
+    noisy = np.random.default_rng(0).normal(0.3, 1, 3000)
+    yield from ((0.3, 0.001, [g] * 400) for g in (1.0, 1e-4))
+    yield from ((0.1, 0.001, (size * noisy).tolist()) for size in (1.0, 1e-3))
+    yield 0.3, 0.001, [1.0] * 50
+
+
+@exercise("06.6", 2, steps_until_flip, _gradients, absolute=1.5)
+def _(answer, truth, w, lr, gradients):
+    """Right: three hundred steps, however faint the gradient. Noise makes the walk longer."""
+    plain = next((t for t, s in enumerate(np.cumsum(gradients), 1) if lr * s >= w), 0)
+    yield plain, "That is plain gradient descent. Adam divides by the root of the mean square."
+    raw = steps_until_flip(w, lr, gradients, correct=False)
+    yield raw, "Both means start at 0 and are too small at first: divide by 1 - beta ** t."
+    yield truth == 0, "It never flips here: there are too few gradients. What do you return then?"
+    yield abs(answer - truth) < 20, "Close. Is the step counted in which w is no longer positive?"
+    yield True, "Update m and v with each gradient, then w; stop when w is no longer positive."
