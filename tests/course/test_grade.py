@@ -18,12 +18,12 @@ IMPORTS = "import torch\nfrom lowlight_lib.course import checks"
 code = nbformat.v4.new_code_cell
 HALO = "def halo_width(radius):\n    return 2 * radius"
 CONTRAST = "def contrast_left(ratio, gamma):\n    return ratio**gamma, ratio"
-FREEDOMS = "def freedoms(exposures):\n    return 1"
-RIGHT = HALO, CONTRAST, FREEDOMS
+OTHER = "def other_split(L, R):\n    return L * R.amax(0), R / R.amax(0)"
+RIGHT = HALO, CONTRAST, OTHER
 STUBS = tuple(s.split("\n")[0] + '\n    """Numbers."""\n    ...' for s in RIGHT)
 CHECKS = tuple(
     f'{name} = checks.verify("09.{k}", {name})'
-    for k, name in enumerate(("halo_width", "contrast_left", "freedoms"), 1)
+    for k, name in enumerate(("halo_width", "contrast_left", "other_split"), 1)
 )
 DONE, WRONG = ["right"] * 3, "wrong: "
 
@@ -39,7 +39,7 @@ def notebook(path, answers, checks=CHECKS, before=(), tag="exercise", solutions=
 
 
 def with_halo(*lines):
-    return "\n    ".join(("def halo_width(radius):", *lines)), CONTRAST, FREEDOMS
+    return "\n    ".join(("def halo_width(radius):", *lines)), CONTRAST, OTHER
 
 
 ENDS = "the answer ended the process"
@@ -48,11 +48,11 @@ CLASS = {  # student: (answers, how the verdicts begin)
     "nothing": (STUBS, ["not started"] * 3),
     "slip": (with_halo("return radius"), [f"{WRONG}halo_width(1) gives 1. So far", *DONE[1:]]),
     "error": (with_halo("return radius / 0"), [f"{WRONG}Your code stops with Zero", *DONE[1:]]),
-    "typo": (("def halo_width(radius:", CONTRAST, FREEDOMS), [f"{WRONG}the cell stops with Syn"]),
-    "at_once": (("1 / 0\n" + HALO, CONTRAST, FREEDOMS), [f"{WRONG}the cell stops with Zero"]),
-    "magic": (("%timeit 1\n!ls\n" + HALO, CONTRAST, FREEDOMS), DONE),
+    "typo": (("def halo_width(radius:", CONTRAST, OTHER), [f"{WRONG}the cell stops with Syn"]),
+    "at_once": (("1 / 0\n" + HALO, CONTRAST, OTHER), [f"{WRONG}the cell stops with Zero"]),
+    "magic": (("%timeit 1\n!ls\n" + HALO, CONTRAST, OTHER), DONE),
     "names": (with_halo("return factor * radius"), DONE),
-    "deleted": (("", CONTRAST, FREEDOMS), ["no cell defines halo_width", *DONE[1:]]),
+    "deleted": (("", CONTRAST, OTHER), ["no cell defines halo_width", *DONE[1:]]),
     "prints": (with_halo("print('x' * 10**6)", "return 2 * radius"), DONE),
     "loop": (
         with_halo("while True:", "    pass"),
@@ -142,8 +142,8 @@ def test_totals_say_who_has_what_and_what_most_got_wrong(graded):
     assert [totals["all_right"][k] for k in ("right", "tried", "points", "of")] == [
         "3",
         "3",
-        "3",
-        "9",
+        "4",
+        "14",
     ]
     assert totals["nothing"]["tried"] == "0" and totals["broken"]["of"] == "0"
     exercises = [row["name"] for row in graded[1] if row["what"] == "exercise"]
