@@ -1,79 +1,10 @@
-"""Exercises of notebook 11."""
+"""Exercises of notebook 11, up to 11.3; the others are in n11_training."""
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from .common import answer_of, exercise
-
-
-@exercise("11.1", 1, lambda rng, size, crop: 2 * int(rng.integers(0, (size - crop) // 2 + 1)))
-def crop_offset(function):
-    """Right: every crop starts on red, and none is left out."""
-    size, crop, drawn = 64, 32, set()
-    for seed in range(300):
-        top = float(answer_of(function, np.random.default_rng(seed), size, crop))
-        inside = 0 <= top <= size - crop and top == int(top)
-        assert inside, f"An offset of {top} puts a crop of {crop} outside a side of {size}."
-        assert top % 2 == 0, f"Your offset {top} starts on a G line: its first pixel is not red."
-        drawn.add(int(top))
-    assert len(drawn) > 1, f"You always return {drawn}: a crop has to be somewhere else each time."
-    assert size - crop in drawn, "The last one never comes. Does rng.integers draw its upper end?"
-    every = len(drawn) == (size - crop) // 2 + 1
-    assert every, f"Only {len(drawn)} different offsets; all with red first should come."
-
-
-def gain_of_best_and_worst(per_image):
-    ordered = sorted(per_image, key=lambda r: r["baseline_psnr"])
-    gains = [r["psnr"] - r["baseline_psnr"] for r in ordered]
-    return gains[-1], gains[0]
-
-
-def _tables():
-    for scores in (((15, 20), (10, 18), (20, 21)), ((18.5, 19), (21, 20.5), (9, 14.5), (12, 19))):
-        yield [{"baseline_psnr": float(b), "psnr": float(p)} for b, p in scores]
-
-
-@exercise("11.2", 1, gain_of_best_and_worst, _tables, absolute=1e-3)
-def _(answer, truth, per_image):
-    """Right: a mean over images hides such differences."""
-    other = truth[::-1]
-    yield other, "You have both, the other way round: first where the baseline is best."
-    yield True, "A gain is psnr - baseline_psnr; rank by their baseline_psnr alone."
-
-
-def psnr_of_factor(picture, factor):
-    error = np.clip(factor * picture, 0, 1) - picture
-    return -10 * np.log10(np.mean(error**2))
-
-
-def _pictures():
-    for seed, factor in ((1, 2.0), (2, 0.5), (0, 1.1)):
-        yield np.random.default_rng(seed).random((32, 32, 3)), factor
-
-
-@exercise("11.3", 2, psnr_of_factor, _pictures, relative=0, absolute=1e-2)
-def _(answer, truth, picture, factor):
-    """Right: ten per cent too bright leaves 25.6 dB on random pixels."""
-    unclipped = -10 * np.log10(np.mean((factor * picture - picture) ** 2))
-    yield unclipped, "You count values above 1. A display cannot show them: clip first."
-    yield -truth, "Nearly: the minus sign."
-    yield 2 * truth, "Nearly: 10 log10, not 20."
-    yield True, "The peak is 1; compare the clipped picture, over all elements."
-
-
-def gains_to_training_camera(foreign, training):
-    # A grey of 1 is recorded as 1 / gain. What the network knows is 1 / training.
-    return tuple(f / t for f, t in zip(foreign, training, strict=True))
-
-
-_GAINS = [((1.6, 1.0, 1.8), (2.0, 1.0, 1.5)), ((2.2, 1.0, 1.2), (2.2, 1, 1.6))]
-
-
-@exercise("11.4", 2, gains_to_training_camera, _GAINS)
-def _(answer, truth, foreign, training):
-    """Right: the network then sees grey as it learned it."""
-    yield foreign, "That is white balance. The network expects the training camera's grey."
-    yield np.divide(training, foreign), "Upside down: follow one red pixel of the wall through."
-    yield True, "What does each of the two record of a wall whose light is 1 in all colours?"
 
 
 def augment(rng, mosaic, target, crop):
@@ -81,9 +12,9 @@ def augment(rng, mosaic, target, crop):
     return [image[top : top + crop, left : left + crop] for image in (mosaic, target)]
 
 
-@exercise("11.5", 2, augment)
+@exercise("11.1", 2, augment)
 def _(function):
-    """Right: drawn once, used twice, and red first."""
+    """Right: drawn once, used twice, and every crop starts on red."""
     h, w, crop = 24, 32, 8
     place = np.arange(h * w).reshape(h, w)
     target = np.repeat(place[..., None], 3, -1)
@@ -103,11 +34,75 @@ def _(function):
     assert h - crop in {s[0] for s in seen}, "The last rows are never seen: mind the upper end."
 
 
-_LAMPS = [(0.001, 0.1), (0.5, 0.25), (0.002, 0.01)]
+def picture_psnr(picture, target):
+    a, b = (np.round(255 * v) / 255 for v in (picture, target))
+    return -10 * np.log10(np.mean((a - b) ** 2))
 
 
-@exercise("11.6", 1, lambda mean, share: 0.05 / ((1 - share) * mean + share), _LAMPS)
-def shortcut_with_lamp(answer, truth, mean, share):
-    """Right: a lamp on 1% turns a factor of 25 into 4.2."""
-    yield 0.05 / mean, "That is the scene without its lamp."
-    yield True, "What is the mean of a mixture: so much of the old light, and so much of white?"
+def _pictures():
+    for seed, noise in ((1, 0.05), (2, 0.3), (3, 0.004)):
+        rng = np.random.default_rng(seed)
+        target = rng.random((32, 40, 3))
+        yield np.clip(target + noise * rng.standard_normal(target.shape), 0, 1), target
+
+
+@exercise("11.2", 1, picture_psnr, _pictures, relative=0, absolute=1e-4)
+def _(answer, truth, picture, target):
+    """Right, to the fourth digit, rounding included."""
+    error = np.mean((picture - target) ** 2)
+    floors = [np.floor(255 * v) / 255 for v in (picture, target)]
+    yield -10 * np.log10(error), "So it is without the rounding. Which values has an 8-bit file?"
+    yield -10 * np.log10(np.mean((floors[0] - floors[1]) ** 2)), "That is truncated, not rounded."
+    yield -truth, "Nearly: the minus sign."
+    yield 2 * truth, "Nearly: 10 log10 of a mean square, not 20."
+    yield abs(answer - truth * np.log(10)) < 1e-3, "A decibel counts powers of ten, not of e."
+    yield abs(answer - truth) > 40, "The peak of your pictures is 1. Did you leave them at 0..255?"
+    yield True, "Round both, subtract, square, one mean over all elements, then the logarithm."
+
+
+def picture_ssim(x, y):
+    i = torch.arange(11) - 5
+    g = torch.exp(-(i**2) / (2 * 1.5**2))
+    window = (g[:, None] * g / g.sum() ** 2)[None, None]
+    mx, my, xx, yy, xy = (F.conv2d(v[None, None], window) for v in (x, y, x * x, y * y, x * y))
+    luminance = (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2)
+    contrast = (2 * (xy - mx * my) + 0.03**2) / (xx - mx**2 + yy - my**2 + 0.03**2)
+    return (luminance * contrast).mean().item()
+
+
+@exercise("11.3", 3, picture_ssim)
+def _(function):
+    """Right: the library's SSIM, to the fifth digit."""
+    g = torch.Generator().manual_seed(0)
+    for a, b in ((0.2, 0.6), (0.5, 0.5), (0.9, 0.1)):
+        x, y = (torch.full((24, 30), v) for v in (a, b))
+        given, truth = float(answer_of(function, x, y)), picture_ssim(x, y)
+        what = f"Step 1 of 3: two flat pictures, {a} and {b}: you say {given:.4f}, which is not it."
+        assert given == given, f"{what} NaN: divide by something that is never 0."
+        hint = "A flat picture has no variance: the second fraction is 1, and so is a window's sum."
+        assert abs(given - truth) < 2e-4, f"{what} {hint}"
+    x = torch.rand(24, 30, generator=g)
+    given = float(answer_of(function, x, x))
+    what = f"Step 1 is right. Step 2 of 3: a picture has SSIM 1 with itself; you say {given:.4f}."
+    assert abs(given - 1) < 1e-4, f"{what} A variance is the mean of squares less the squared mean."
+    for noise in (0.1, 0.3):
+        x = F.interpolate(torch.rand(1, 1, 6, 7, generator=g), (48, 56), mode="bilinear")[0, 0]
+        y = (x + noise * torch.randn(x.shape, generator=g)).clip(0, 1)
+        given, truth = float(answer_of(function, x, y)), picture_ssim(x, y)
+        what = f"Steps 1 and 2 are right. Step 3 of 3: you say {given:.5f}, which is not it."
+        assert abs(given - truth) < 2e-5, f"{what} {_why(given, x, y)}"
+
+
+def _why(given, x, y):
+    """What is different about a value of SSIM that is not ours."""
+    border = picture_ssim(*(F.pad(v, (5,) * 4) for v in (x, y)))
+    box = torch.ones(1, 1, 11, 11) / 121
+    means = [F.conv2d(v[None, None], box) for v in (x, y, x * x, y * y, x * y)]
+    mx, my, xx, yy, xy = means
+    flat = (2 * mx * my + 1e-4) * (2 * (xy - mx * my) + 9e-4)
+    flat = flat / ((mx**2 + my**2 + 1e-4) * (xx - mx**2 + yy - my**2 + 9e-4))
+    if abs(given - border) < 1e-4:
+        return "Your windows reach over the border. Take those that fit into the picture."
+    if abs(given - flat.mean().item()) < 1e-4:
+        return "All pixels of your window weigh the same. SSIM's window is a Gaussian."
+    return "Is sigma 1.5, the window 11 wide, the covariance the mean of x y less the two means?"

@@ -45,74 +45,141 @@ def _(function):
             assert fits, f"The answer is {_WORDS[truth]}: {why}."
 
 
-def _scores():
-    rng = np.random.default_rng(0)
-    for n in (5, 12):
-        b = rng.normal(20, 4, n)
-        yield b + rng.normal(1, 0.5, n), b
+@exercise("16.2", 1, lambda scenes: 2 * 0.5**scenes, [3, 5, 8])
+def agree_by_luck(answer, truth, scenes):
+    """Right: three scenes agree by luck one time in four, six scenes one time in thirty-two."""
+    yield 0.5**scenes, "So often all are plus. Would you not have been impressed by all minus?"
+    yield 1 / scenes, "Each scene is a coin. How many rows of so many coins are there?"
+    yield (
+        True,
+        "Count the rows of plus and minus that are all alike, among all rows that there are.",
+    )
 
 
-@exercise("16.2", 2, lambda a, b: np.std(a - b, ddof=1) / np.sqrt(len(a)), _scores)
-def error_of_difference(answer, truth, a, b):
-    """Right: what all pictures have in common, easy or hard, drops out of the difference."""
-    apart = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / len(a))
-    yield apart, "So it would be if the two had been tested on different pictures."
-    spread = np.std(a - b, ddof=1)
-    yield spread, "That is the spread of one picture's difference; the mean of n is steadier."
-    yield np.std(a - b) / np.sqrt(len(a)), "Your mean came from these n as well: ddof=1."
-    yield True, "Subtract first: each picture is its own control. Then its error."
+def scene_bootstrap(a, b, scenes, draws, seed):
+    names = sorted(set(scenes))
+    apart = np.asarray(a, float) - np.asarray(b, float)
+    each = np.array([apart[np.asarray(scenes) == name].mean() for name in names])
+    chosen = np.random.default_rng(seed).integers(0, len(each), (draws, len(each)))
+    low, high = np.quantile(each[chosen].mean(1), [0.025, 0.975])
+    return each.mean(), low, high
 
 
-def beats(a, b):
-    return a[0] <= b[0] and a[1] >= b[1] and a != b
-
-
-@exercise("16.3", 1, beats)
+@exercise("16.3", 3, scene_bootstrap)
 def _(function):
-    """Right: no worse in both, better in one."""
-    for a, b in np.random.default_rng(1).integers(0, 3, (200, 2, 2)).tolist():
-        answer = bool(answer_of(function, tuple(a), tuple(b)))
-        hint = "Less cost is better, more quality is better."
-        if a == b:
-            hint = "Equal choices do not beat each other, or both would be thrown away."
-        elif a[0] == b[0] or a[1] == b[1]:
-            hint = "A tie in one of the two is no excuse: the other decides."
-        elif (a[0] < b[0]) == (a[1] < b[1]):
-            hint = "Each is better at something: then neither beats the other."
-        assert answer == beats(a, b), f"{a} against {b}: you say {_WORDS[answer]}. {hint}"
+    """Right: scenes are drawn, each with all its shots, and each against itself."""
+    rng = np.random.default_rng(5)
+    for n, counts in ((12, (1, 2, 5)), (7, (3, 1))):
+        shots = np.resize(counts, n)
+        scenes = np.repeat([f"s{k:02}" for k in range(n)], shots)
+        hard = rng.normal(20, 5, len(scenes))  # what all networks share
+        merit = np.repeat(rng.normal(0.5, 1, n), shots)
+        a, b = hard + merit + rng.normal(0, 0.1, len(scenes)), hard
+        given = answer_of(function, a.copy(), b.copy(), scenes.tolist(), 4000, 1)
+        assert np.shape(given) == (3,), (
+            "Return three numbers: the mean, and the interval's two ends."
+        )
+        mean, low, high = (float(v) for v in given)
+        truth = scene_bootstrap(a, b, scenes, 4000, 2)
+        by_shots = (a - b).mean()
+        assert abs(mean - by_shots) > 1e-6, f"""Step 1 of 3: a mean of {mean:.3f}. A scene of five
+            shots counts five times there. First the mean of each scene."""
+        assert abs(mean + truth[0]) > 1e-6, "Step 1 of 3: the difference is a - b."
+        assert abs(mean - truth[0]) < 1e-6, "Step 1 of 3: the mean over scenes of their mean a - b."
+        assert low <= mean <= high, "Step 1 is right. Step 2 of 3: the lower end comes first."
+        repeated = function(a.copy(), b.copy(), scenes.tolist(), 4000, 1)
+        assert np.allclose(given, repeated), "The same seed has to give the same interval."
+        widths, said = (high - low) / (truth[2] - truth[1]), "Step 1 is right. Step"
+        assert widths > 0.05, (
+            f"{said} 2 of 3: no width. Draw scenes with replacement, each time anew."
+        )
+        assert widths < 1.5, f"""{said} 2 of 3: your interval is {widths:.1f} times as wide as ours.
+            It is the *mean* of as many scenes as there are that is drawn, and a with its own b."""
+        assert abs(widths - 0.84) > 0.035, f"{said} 3 of 3: that holds 90 in 100 of the means. 95!"
+        assert abs(widths - 1) < 0.12, f"""{said} 3 of 3: your interval is {widths:.2f} times as
+            wide as ours. Are scenes drawn, or shots? Does it hold 95 in 100 of the means?"""
 
 
-def choose(rows, seconds, mib):
-    fit = [r for r in rows if r["s_per_mp"] <= seconds and r["mib"] is not None and r["mib"] <= mib]
-    return max(fit, key=lambda r: r["psnr"], default=None)
+def pareto(cheaper, better):
+    n = range(len(cheaper))
+
+    def dominates(i, j):
+        worse = cheaper[j][i] or better[j][i]
+        return not worse and (cheaper[i][j] or better[i][j])
+
+    return [j for j in n if not any(dominates(i, j) for i in n)]
 
 
-@exercise("16.4", 2, choose)
+@exercise("16.4", 2, pareto)
 def _(function):
-    """Right: first what is affordable, then the best of it; and sometimes nothing."""
+    """Right: what is dominated by nothing is left, and ties stay together."""
+    rng = np.random.default_rng(3)
+    for n in (2, 2, 2, 2, 2, 2, 4, 6, 6):
+        cost, quality = rng.integers(0, 3, (2, n))
+        cheaper, better = cost[:, None] < cost, quality[:, None] > quality
+        given = answer_of(function, cheaper.tolist(), better.tolist())
+        given, truth = sorted(int(i) for i in given), pareto(cheaper, better)
+        if given == truth:
+            continue
+        what = f"Costs {cost.tolist()}, qualities {quality.tolist()}: you keep {given}."
+        if not given:
+            raise AssertionError(f"{what} Somebody is always left.")
+        if set(given) - set(truth):
+            j = min(set(given) - set(truth))
+            raise AssertionError(f"{what} Number {j} is no better than one that costs less, or no "
+                                 "cheaper than a better one.")  # fmt: skip
+        j = min(set(truth) - set(given))
+        twin = any(cost[i] == cost[j] and quality[i] == quality[j] for i in range(n) if i != j)
+        hint = "Equals do not dominate each other, or both would go." if twin else (
+            "Who beats it is worse in the other of the two. Then neither dominates.")  # fmt: skip
+        raise AssertionError(f"{what} Number {j} is missing. {hint}")
+
+
+def choose(rows, better, seconds, mib):
+    fit = [i for i, r in enumerate(rows) if r["s_per_mp"] <= seconds]
+    fit = [i for i in fit if rows[i]["mib"] is not None and rows[i]["mib"] <= mib]
+    if not fit:
+        return None
+    best = max(fit, key=lambda i: rows[i]["psnr"])
+    good = [i for i in fit if not better[best][i]]
+    return min(good, key=lambda i: rows[i]["s_per_mp"])
+
+
+@exercise("16.5", 2, choose)
+def _(function):
+    """Right: what is affordable, of it what is not shown to be worse, of that the cheapest."""
     rng = np.random.default_rng(2)
-    for n in (6, 6, 1, 1, 0):
+    for n, gap in ((6, 1), (6, 3), (6, 5), (5, 2), (1, 2), (1, 2), (0, 2)):
         rows = [
             {"psnr": float(p), "s_per_mp": float(s), "mib": None if i == 2 else float(m)}
             for i, (p, s, m) in enumerate(rng.integers(1, 9, (n, 3)) + rng.random((n, 3)))
         ]
+        db = np.array([r["psnr"] for r in rows])
+        better = (db[:, None] - db > gap).tolist()
         for _ in range(20):
-            seconds, mib = (float(v) for v in rng.integers(1, 10, 2))
+            seconds, mib = (float(v) for v in rng.integers(1, 11, 2))
             if rows and rng.random() < 0.3:
                 seconds = rows[0]["s_per_mp"]  # just within
-            _one_choice(function, rows, seconds, mib)
+            _one_choice(function, rows, better, seconds, mib)
 
 
-def _one_choice(function, rows, seconds, mib):
-    answer = function([dict(r) for r in rows], seconds, mib)
-    if answer == choose(rows, seconds, mib):
+def _one_choice(function, rows, better, seconds, mib):
+    answer = function([dict(r) for r in rows], [list(r) for r in better], seconds, mib)
+    truth = choose(rows, better, seconds, mib)
+    if answer == truth and not isinstance(answer, bool):
         return
-    hint = "Best is the highest psnr."
+    hint = "Return a row's number, or None where nothing fits."
     if answer is None:
         hint = "Something fits (at most: the limit itself will do). Is there a `return`?"
-    elif answer in rows and choose([answer], seconds, mib) is None:
-        hint = "Your choice needs more time or memory than there is. If nothing fits: None."
-        if answer["mib"] is None:
-            hint = "Your choice's memory was never measured: it promises nothing."
+    elif answer in range(len(rows)):
+        r = rows[answer]
+        if r["mib"] is None:
+            hint = "The memory of your choice was never measured: it promises nothing."
+        elif r["s_per_mp"] > seconds or r["mib"] > mib:
+            hint = "Your choice needs more time or memory than there is. If nothing fits: None."
+        elif r["s_per_mp"] > rows[truth]["s_per_mp"]:
+            hint = "Another that fits costs less, and nothing shows that yours is better than it."
+        else:
+            hint = "The best of those that fit is shown to be better than yours."
     budget = f"{len(rows)} rows, at most {seconds:.1f} s and {mib:.0f} MiB"
     raise AssertionError(f"{budget}: not {str(answer)[:80]}. {hint}")
