@@ -47,13 +47,15 @@ def sign_with_gradient(function):
 
 def _slopes(step, kind, x, g, truth, received):
     near = torch.allclose
-    far = g[x.abs() > 1].abs().max()
-    assert far < 1e-6, f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The stand-in is
+    assert (
+        g[x.abs() > 1].abs().max() < 1e-6
+    ), f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The stand-in is
         flat there."""
     assert not near(g, truth / received, atol=1e-5), f"""Step {step}, "{kind}": that is the
         slope alone. Times what arrives from behind, as the chain rule says."""
-    clip = received * (x.abs() <= 1)
-    assert kind == "clip" or not near(g, clip, atol=1e-5), """Step 3: "clip" is right, and
+    assert kind == "clip" or not near(
+        g, received * (x.abs() <= 1), atol=1e-5
+    ), """Step 3: "clip" is right, and
         "quadratic" gives the same. It should favour what is close to flipping."""
     k = int((g - truth).abs().argmax())
     assert near(g, truth, atol=1e-5), f"""Step {step}, "{kind}": at x = {x[k]:.3g} you pass on
@@ -112,10 +114,9 @@ def _(function):
         x, w = rng.choice([-1.0, 1.0], (n, 9, 11)), rng.choice([-1.0, 1.0], (3, n, k, k))
         truth = _sums(x, w)
         packed = pack_signs(x.transpose(1, 2, 0)), pack_signs(w.transpose(0, 2, 3, 1))
-        answer = np.asarray(answer_of(function, *packed, n))
+        answer = np.asarray(answer_of(function, *packed, n)).astype(np.int64)
         said = f"Step {step} ({n} channels, kernel {k}x{k}):"
         assert answer.shape == truth.shape, f"{said} shape {answer.shape}, expected {truth.shape}."
-        answer = answer.astype(np.int64)
         r = k // 2 if step == 2 else 0
         if step > 1:
             _at_border(said, answer, x, w, k)
@@ -125,10 +126,8 @@ def _(function):
 
 
 def _sums(x, w, pad=0.0):
-    r = w.shape[-1] // 2
-    frame, mode = torch.from_numpy(x)[None], "circular" if pad == "around" else "constant"
-    value = None if pad == "around" else pad
-    frame = F.pad(frame, (r,) * 4, mode=mode, value=value)
+    how = {"mode": "circular"} if pad == "around" else {"value": pad}
+    frame = F.pad(torch.from_numpy(x)[None], (w.shape[-1] // 2,) * 4, **how)
     return F.conv2d(frame, torch.from_numpy(w))[0].numpy().astype(np.int64)
 
 
