@@ -35,8 +35,7 @@ def sign_with_gradient(function):
         k = int((y.detach() - signs).abs().argmax())
         assert torch.allclose(y, signs), f"""Step 1, forwards: for x = {x[k]:.3g} you give
             {y[k]:.3g}. What comes out has to be a sign, 0 at 0."""
-        assert y.requires_grad, f"""Step {step}: the values are right, and nothing hangs on them:
-            `backward` finds no way from here to x."""
+        assert y.requires_grad, f"Step {step}: no gradient finds its way from your result to x."
         received = torch.linspace(1, 3, len(x))
         [g] = torch.autograd.grad(y, v, received, allow_unused=True)
         [truth] = torch.autograd.grad(sign_ste(v, kind), v, received)
@@ -78,8 +77,9 @@ def _(function):
         answer, truth = np.asarray(answer_of(function, signs.copy())), pack_signs(signs)
         words = f"Step {step}: signs of shape {shape} make words of shape"
         assert answer.shape == truth.shape, f"{words} {truth.shape}, yours have {answer.shape}."
-        assert answer.dtype == np.uint64, f"""Step {step}: your words are {answer.dtype}. Only
-            uint64 has 64 bits for 64 signs: a float64 is exact to 53."""
+        assert answer.dtype == np.uint64, (
+            f"Step {step}: yours are {answer.dtype}; a float64 has 53 bits."
+        )
         assert (answer != pack_signs(-signs)).any(), (
             f"Step {step}: you wrote 1 for -1, and 0 for +1."
         )
@@ -144,10 +144,8 @@ def _at_border(said, answer, x, w, k):
 def _slips(said, answer, truth, n):
     differ = (n - truth) // 2
     assert (answer != differ).any(), f"{said} so many signs differ. What is the sum of products?"
-    assert (answer != n - differ).any(), f"""{said} so many agree. Those that differ have to be
-        taken away, too."""
-    assert ((answer - truth) % 256 != 0).any(), f"""{said} off by multiples of 256: counts of type
-        uint8 run over, and know no negative numbers. Sum them as integers with a sign."""
+    assert (answer != n - differ).any(), f"{said} so many agree. What do the others take away?"
+    assert ((answer - truth) % 256 != 0).any(), f"{said} off by multiples of 256: uint8 runs over."
     at = tuple(map(int, np.argwhere(answer != truth)[0]))
     raise AssertionError(f"""{said} at (filter, row, column) = {at} you say {answer[at]}; the
         products of the signs there sum to {truth[at]}.""")
