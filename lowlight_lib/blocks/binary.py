@@ -77,7 +77,7 @@ class BinaryConv2d(nn.Module):
     none elsewhere, as in the released network.
     Shapes: (N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride)), kernel odd.
     Source: Rastegari et al., "XNOR-Net", ECCV 2016, equation 6.
-    Built in notebooks/06_binarized_conv, section 3.
+    Built in notebooks/06_binarized_conv, sections 3 and 4.
     """
 
     binary = True  # deploy.cost counts its multiply-accumulates as binary
@@ -211,7 +211,7 @@ class BinaryTransition(BinaryBranch):
     With "down" the convolution has stride 2 and a bias, and the skip averages 2x2 pixels first;
     with "up" the input is enlarged twofold first. `real_skip` False (an ablation): no 1x1.
     Shapes: (N, c_in, H, W) -> (N, c_out, H', W'), H' = H, H / 2 (H even) or 2 H.
-    Source: BRVE's released network (BBCU, Xia et al., ICLR 2023, argues for such skips).
+    Source: BRVE's released code. Built in notebooks/07_binary_networks, section 4.
     """
 
     def __init__(

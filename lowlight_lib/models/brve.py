@@ -3,7 +3,7 @@
 Features of each frame alone (stage 0), then of each frame with its neighbours (stage 1, where the
 only way between frames is a shift), then the picture from both (stage 2). All convolutions are
 binary but the first, the last, and the 1x1 skips where the number of channels changes.
-Built in notebooks/06_binarized_conv and 08_shifts.
+Built in notebooks/07_binary_networks, sections 3 and 4, and 08_shifts.
 """
 
 from itertools import pairwise

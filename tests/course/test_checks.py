@@ -12,6 +12,7 @@ import torch
 from support.checks import NOTEBOOKS, TASKS, gives_nothing_away, solution_of, stub_of
 from torch.nn import functional as F
 
+from lowlight_lib.blocks.binary import sign_ste
 from lowlight_lib.blocks.shift import OFFSETS
 from lowlight_lib.course import checks
 from lowlight_lib.course.checks.common import EXERCISES, judge
@@ -187,6 +188,7 @@ def test_the_notebook_s_solution_is_right_and_its_stub_is_not_started(name):
     task, kinds = TASKS[name], []
     for source in (solution_of(task.number), stub_of(task.number)):
         space = {"np": np, "torch": torch, "math": math, "F": F, "OFFSETS": OFFSETS}
+        space["sign_ste"] = sign_ste
         exec(source, space)
         kinds.append(judge(task, (space[name],)).kind)
     assert kinds == ["right", "wrong" if name == "augment" else "not started"]

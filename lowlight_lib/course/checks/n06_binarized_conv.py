@@ -35,8 +35,7 @@ def sign_with_gradient(function):
         k = int((y.detach() - signs).abs().argmax())
         assert torch.allclose(y, signs), f"""Step 1, forwards: for x = {x[k]:.3g} you give
             {y[k]:.3g}. What comes out has to be a sign, 0 at 0."""
-        assert y.requires_grad, f"""Step {step}: the values are right, and nothing hangs on them:
-            `backward` finds no way from here to x."""
+        assert y.requires_grad, f"Step {step}: no gradient finds its way from your result to x."
         received = torch.linspace(1, 3, len(x))
         [g] = torch.autograd.grad(y, v, received, allow_unused=True)
         [truth] = torch.autograd.grad(sign_ste(v, kind), v, received)
@@ -47,13 +46,15 @@ def sign_with_gradient(function):
 
 def _slopes(step, kind, x, g, truth, received):
     near = torch.allclose
-    far = g[x.abs() > 1].abs().max()
-    assert far < 1e-6, f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The stand-in is
+    assert (
+        g[x.abs() > 1].abs().max() < 1e-6
+    ), f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The stand-in is
         flat there."""
     assert not near(g, truth / received, atol=1e-5), f"""Step {step}, "{kind}": that is the
         slope alone. Times what arrives from behind, as the chain rule says."""
-    clip = received * (x.abs() <= 1)
-    assert kind == "clip" or not near(g, clip, atol=1e-5), """Step 3: "clip" is right, and
+    assert kind == "clip" or not near(
+        g, received * (x.abs() <= 1), atol=1e-5
+    ), """Step 3: "clip" is right, and
         "quadratic" gives the same. It should favour what is close to flipping."""
     k = int((g - truth).abs().argmax())
     assert near(g, truth, atol=1e-5), f"""Step {step}, "{kind}": at x = {x[k]:.3g} you pass on
@@ -76,8 +77,9 @@ def _(function):
         answer, truth = np.asarray(answer_of(function, signs.copy())), pack_signs(signs)
         words = f"Step {step}: signs of shape {shape} make words of shape"
         assert answer.shape == truth.shape, f"{words} {truth.shape}, yours have {answer.shape}."
-        assert answer.dtype == np.uint64, f"""Step {step}: your words are {answer.dtype}. Only
-            uint64 has 64 bits for 64 signs: a float64 is exact to 53."""
+        assert answer.dtype == np.uint64, (
+            f"Step {step}: yours are {answer.dtype}; a float64 has 53 bits."
+        )
         assert (answer != pack_signs(-signs)).any(), (
             f"Step {step}: you wrote 1 for -1, and 0 for +1."
         )
@@ -112,10 +114,9 @@ def _(function):
         x, w = rng.choice([-1.0, 1.0], (n, 9, 11)), rng.choice([-1.0, 1.0], (3, n, k, k))
         truth = _sums(x, w)
         packed = pack_signs(x.transpose(1, 2, 0)), pack_signs(w.transpose(0, 2, 3, 1))
-        answer = np.asarray(answer_of(function, *packed, n))
+        answer = np.asarray(answer_of(function, *packed, n)).astype(np.int64)
         said = f"Step {step} ({n} channels, kernel {k}x{k}):"
         assert answer.shape == truth.shape, f"{said} shape {answer.shape}, expected {truth.shape}."
-        answer = answer.astype(np.int64)
         r = k // 2 if step == 2 else 0
         if step > 1:
             _at_border(said, answer, x, w, k)
@@ -125,10 +126,8 @@ def _(function):
 
 
 def _sums(x, w, pad=0.0):
-    r = w.shape[-1] // 2
-    frame, mode = torch.from_numpy(x)[None], "circular" if pad == "around" else "constant"
-    value = None if pad == "around" else pad
-    frame = F.pad(frame, (r,) * 4, mode=mode, value=value)
+    how = {"mode": "circular"} if pad == "around" else {"value": pad}
+    frame = F.pad(torch.from_numpy(x)[None], (w.shape[-1] // 2,) * 4, **how)
     return F.conv2d(frame, torch.from_numpy(w))[0].numpy().astype(np.int64)
 
 
@@ -145,10 +144,8 @@ def _at_border(said, answer, x, w, k):
 def _slips(said, answer, truth, n):
     differ = (n - truth) // 2
     assert (answer != differ).any(), f"{said} so many signs differ. What is the sum of products?"
-    assert (answer != n - differ).any(), f"""{said} so many agree. Those that differ have to be
-        taken away, too."""
-    assert ((answer - truth) % 256 != 0).any(), f"""{said} off by multiples of 256: counts of type
-        uint8 run over, and know no negative numbers. Sum them as integers with a sign."""
+    assert (answer != n - differ).any(), f"{said} so many agree. What do the others take away?"
+    assert ((answer - truth) % 256 != 0).any(), f"{said} off by multiples of 256: uint8 runs over."
     at = tuple(map(int, np.argwhere(answer != truth)[0]))
     raise AssertionError(f"""{said} at (filter, row, column) = {at} you say {answer[at]}; the
         products of the signs there sum to {truth[at]}.""")
