@@ -1,5 +1,5 @@
 """Counting without computing: one pass on tensors that have a shape and no memory, on PyTorch's
-"meta" device. Built in notebooks/10_what_it_costs, sections 1 to 4."""
+"meta" device. Built in notebooks/10_what_it_costs, sections 1 to 3."""
 
 import contextlib
 import math

@@ -1,5 +1,5 @@
 """What a process needs at its worst moment: one pass in a fresh process, as the system counts it.
-Built in notebooks/10_what_it_costs, section 4."""
+Built in notebooks/10_what_it_costs, section 3."""
 
 import base64
 import contextlib

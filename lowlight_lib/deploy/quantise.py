@@ -5,7 +5,7 @@
 
 What s covers is chosen by entropy (KL) calibration, see `best_cut`; the rest is ONNX Runtime's.
 Source: Migacz, "8-bit Inference with TensorRT", GTC 2017.
-Built in notebooks/14_export_and_int8, section 3."""
+Built in notebooks/14_export_and_int8, sections 2 and 3."""
 
 import copy
 import json

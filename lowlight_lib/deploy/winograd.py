@@ -5,7 +5,8 @@
 x is a tile of 6x6 pixels, y the 4x4 results (of a 3x3 kernel) or 2x2 (of a 5x5) that it has: 36
 products for each pair of channels, where the sums as they are written take 144 or 100. Rounding is
 about four times that of the plain sums, 1e-5 of a result's size. See docs/performance.md.
-Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016."""
+Source: Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+Tiles of 4x4 are built in notebooks/15_engines_and_bits, section 1."""
 
 from functools import reduce
 from operator import add, mul

@@ -1,4 +1,4 @@
-"""Exercises of notebook 10."""
+"""Exercises of notebook 10 about counting; those about time are in `n10_what_it_takes`."""
 
 from ... import models
 from ...deploy import counting
@@ -21,47 +21,6 @@ def _(answer, truth, channels, scale):
     yield True, "Write both as positions x weights, and divide."
 
 
-def bytes_of_layer(c_in, c_out, kernel, groups, height, width):
-    weights = c_out * (c_in // groups) * kernel**2
-    return 4 * (c_in * height * width + weights + c_out * height * width)
-
-
-_LAYERS = [(16, 16, 3, 1, 10, 12), (256, 256, 3, 256, 10, 12), (24, 12, 5, 4, 10, 12)]
-
-
-@exercise("10.2", 2, bytes_of_layer, _LAYERS)
-def _(answer, truth, c_in, c_out, kernel, groups, height, width):
-    """Right: what a layer computes says nothing about what it has to carry."""
-    yield truth / 4, "Those are numbers. A float32 has four bytes."
-    dense = bytes_of_layer(c_in, c_out, kernel, 1, height, width)
-    yield dense, "A filter sees only its own group's channels."
-    no_weights = 4 * (c_in + c_out) * height * width
-    yield no_weights, "The weights have to be read as well."
-    for channels in (c_in, c_out):
-        one_end = truth - 4 * channels * height * width
-        yield one_end, "The input is read *and* the output is written."
-    yield True, "Input, weights, output: how many numbers each?"
-
-
-def redi_with_small_kernels(parts):
-    large = parts["lse"] + parts["fuse"]
-    return sum(parts.values()) - large + large * 9 / 25
-
-
-def _parts():
-    return [dict(counting.by_module(models.build("redi"), _SONY))]
-
-
-@exercise("10.3", 1, redi_with_small_kernels, _parts)
-def _(answer, truth, parts):
-    """Right: 43.3 instead of 59.6 GMac, from two layers."""
-    total, large = sum(parts.values()), parts["lse"] + parts["fuse"]
-    yield total * 9 / 25, "Only two of the layers are 5x5: the others do not change."
-    yield total - large + large * 3 / 5, "A window has two sides: 3/5 in each direction."
-    yield total - parts["fuse"] * 16 / 25, "You shrank `fuse`. There is a second 5x5 beside it."
-    yield True, "Which parts have a 5x5 window, and how many weights does each lose?"
-
-
 def share_of_transposed(ops):
     up = sum(op.macs for op in ops if op.kind == "transposed convolution")
     rest = sum(op.macs for op in ops) - up
@@ -72,7 +31,7 @@ def _operations():
     return [counting.trace(models.build("sid"), _SONY)]
 
 
-@exercise("10.4", 2, share_of_transposed, _operations)
+@exercise("10.2", 2, share_of_transposed, _operations)
 def _(answer, truth, ops):
     """Right: 4.4% of the work, counted as 15.6%."""
     share, _ = truth
@@ -81,35 +40,57 @@ def _(answer, truth, ops):
     yield True, "The true share: the MACs of that kind of operation over the MACs of all."
 
 
-@exercise("10.5", 2, lambda: (0, 2, 1, 1), [()])
-def features_kept(answer, truth):
-    """Right. In place saves what ReLU saves of itself: one feature a layer, in training only."""
-    questions = {
-        "inference": "Once a layer is through, who needs its input any more?",
-        "training": "The convolution needs its input for its gradient. What does LeakyReLU need?",
-        "training in place": "In place, there is no input left: the output has to do, and is kept.",
-        "training with ReLU": "Where ReLU gave 0 the slope was 0: the output says it all.",
-    }
-    for wrong, (name, question) in zip(answer != truth, questions.items(), strict=True):
-        yield wrong, f"{name}: {question}"
+def most_alive(made, reads):
+    last = {j: i for i, read in enumerate(reads) for j in read}  # later readers overwrite
+    alive = most = 0
+    for i, size in enumerate(made):
+        alive += size
+        most = max(most, alive)
+        alive -= sum(made[j] for j in set(reads[i]) if last[j] == i)
+    return most
 
 
-@exercise("10.6", 1, lambda macs, peak: 2 * macs / peak, [(83.3e9, 11.3e12), (59.6e9, 187e9)])
-def fastest_possible(answer, truth, macs, peak):
-    """Right: 14.7 ms. Who reports 4 ms has timed *handing out* the work, not the work."""
-    yield truth / 2, "One MAC is a multiplication and an addition: two operations."
-    yield 1e3 * truth, "In seconds, please."
-    yield 1 / truth, "That is pictures a second."
-    yield True, "Operations over operations per second."
+_GRAPHS = [
+    ([5, 6, 7, 8], [[], [], [0], [1, 2]]),  # two branches
+    ([16, 4, 8, 16, 32, 4], [[], [0], [1], [2], [3, 0], [4]]),  # a small U-Net
+    ([20, 1, 30], [[], [0, 0], [1]]),  # x + x
+    ([5, 6, 7, 8, 9], [[], [0], [0, 1], [2], [3, 0]]),  # the first is read three times
+    ([7, 9, 2, 3], [[], [0], [1], [2]]),  # a chain
+]
 
 
-_BLOCKS = [(5e9, 0.1e9, 100e9, 10e9), (5e9, 2e9, 100e9, 10e9)]
+@exercise("10.3", 3, most_alive, _GRAPHS)
+def _(answer, truth, made, reads):
+    """Right: a result stays until its last reader has run, and not a moment longer."""
+    yield KeyError, "The last result has no reader: look only at what this operation reads."
+    yield sum(made), "Step 1 is done: nothing is let go, as in training. Who needs what, how long?"
+    yield _freed_at_first_use(made, reads), "A result may be read again: ask for the last reader."
+    neighbours = max(a + b for a, b in zip(made, [0, *made], strict=False))
+    yield neighbours, "So it is in a chain. A skip connection keeps something alive for longer."
+    yield (
+        _freed_before(made, reads),
+        """Step 3: an operation needs its inputs while it writes its
+        result. Take the maximum before you let them go.""",
+    )
+    yield max(made), "That is the largest single result. How many are there at the same time?"
+    yield answer < truth, "Something is let go too early, or twice."
+    yield True, "Something stays alive that nobody reads any more."
 
 
-@exercise("10.7", 1, lambda flops, moved, peak, wide: max(flops / peak, moved / wide), _BLOCKS)
-def least_seconds(answer, truth, flops, moved, peak, bandwidth):
-    """Right: the longer of the two. That is the roof, read as a clock."""
-    times = flops / peak, moved / bandwidth
-    yield sum(times), "You add: but a processor computes while it fetches the next tile."
-    yield min(times), "A block is not done before both are."
-    yield True, "Take each time alone, and ask which of the two one has to wait for."
+def _freed_at_first_use(made, reads):
+    alive = most = 0
+    gone = set()
+    for i, size in enumerate(made):
+        most = max(most, alive := alive + size)
+        alive -= sum(made[j] for j in set(reads[i]) - gone)
+        gone.update(reads[i])
+    return most
+
+
+def _freed_before(made, reads):
+    last = {j: i for i, read in enumerate(reads) for j in read}
+    alive = most = 0
+    for i, size in enumerate(made):
+        alive -= sum(made[j] for j in set(reads[i]) if last[j] == i)
+        most = max(most, alive := alive + size)
+    return most
