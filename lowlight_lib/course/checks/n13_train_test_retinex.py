@@ -103,8 +103,8 @@ def teachers(loss, split1, split2):
 
 def _losses():
     def pair(symmetric):
-        images = torch.rand(2, 1, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-        return lambda a, b: retinex.pair_loss(*images, a, b, symmetric=symmetric)
+        one, two = torch.rand(2, 1, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+        return lambda a, b: retinex.pair_loss(one, two, a, b, symmetric=symmetric)
 
     yield "C alone", lambda a, b: retinex.consistency(a.R, b.R), "R1 R2"
     yield "(L1 - X2)^2", lambda a, b: (a.L - b.X).square().mean(), "L1 X2"
