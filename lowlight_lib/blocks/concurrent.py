@@ -1,6 +1,6 @@
 """Independent branches of a network at the same time: REDI's promise, which its code never kept.
 
-Built in notebooks/05_scales_and_dense_blocks, section 6.
+Measured in notebooks/10_what_it_costs.
 """
 
 import threading

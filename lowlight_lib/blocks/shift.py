@@ -2,7 +2,7 @@
 them move about in the frame, so that an ordinary convolution finds what has moved.
 Source: Zhang et al., "Binarized Low-light Raw Video Enhancement", CVPR 2024, section 3.2; the
 spatial shift from Li et al., "A Simple Baseline for Video Restoration with Grouped Spatial-temporal
-Shift", CVPR 2023. Built in notebooks/08_shifts, sections 1, 2 and 4.
+Shift", CVPR 2023. Built in notebooks/08_shifts, sections 1, 2 and 5.
 """
 
 from collections.abc import Callable

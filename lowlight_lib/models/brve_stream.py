@@ -13,7 +13,7 @@ class BrveStream:
 
     A frame is done when the two after it have been seen. The sums are those of the clip form, in
     the same order. Of a `Brve` in eval mode, or what has its `spec`, `extract`, `align` and
-    `reconstruct`. Built in notebooks/08_shifts, section 5.
+    `reconstruct`. Built in notebooks/08_shifts, section 6.
 
     >>> from lowlight_lib import models
     >>> stream = models.build("brve", channels=4).eval().stream()
