@@ -1,6 +1,7 @@
 """Exercises of notebook 03."""
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ def two_gains(answer, truth, a, m):
     yield True, "Both clip to [1, 300] once, and both multiply by m once."
 
 
-def weighted_estimate(mosaic, black, white, edges, weights, m=1.0, *, side="right", last=0.0):
+def weighted_estimate(
+    mosaic, black, white, edges, weights, m=1.0, *, side: Any = "right", last=0.0
+):
     staircase = np.append(weights, np.float32(last))  # one more, for what is burnt out
     weight, light, flat = 0.0, 0.0, mosaic.reshape(-1)
     for start in range(0, flat.size, 1 << 20):
@@ -56,7 +59,7 @@ def _(function):
     small = np.array([10, 14, 18, 18, 8202], np.uint16)  # 0, an edge, twice inside, white
 
     def ask(what, mosaic, black, white, bins, m=1.0):
-        args = mosaic, black, white, *bins, m
+        args: Any = mosaic, black, white, *bins, m
         answer, truth = float(answer_of(function, *args)), weighted_estimate(*args)
         slips = {
             "A pixel at white lies in no bin: what is its weight?": {"last": bins[1][-1]},
@@ -170,8 +173,7 @@ def your_amplifier(x):
 
 @exercise("03.6", 3, your_amplifier)
 def _(function):
-    light = np.random.default_rng(0).beta(1.2, 5, (200, 304))  # a street in daylight
-    camera = noise.SONY_A7S2
+    light, camera = np.random.default_rng(0).beta(1.2, 5, (200, 304)), noise.SONY_A7S2
     row, column = np.mgrid[:200, :304]
     from_lamp = np.hypot(row - 60, column - 90)
 
