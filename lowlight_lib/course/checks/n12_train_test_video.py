@@ -1,5 +1,7 @@
 """Exercises of notebook 12."""
 
+from typing import Any
+
 import numpy as np
 
 from .common import ANY, answer_of, exercise
@@ -104,7 +106,7 @@ def _(function):
 
 
 def _what_is_off(given, a, b):
-    variants = (
+    variants: tuple[tuple[str, dict[str, Any]], ...] = (
         ("Step 2 of 3: take the variance of each block, not its standard deviation.",
          {"spread": np.std}),
         ("Step 2 of 3: a change may have a mean. The variance is about it.",
