@@ -51,13 +51,11 @@ class _Lesson:
 
     steps, every = 25, 10
 
-    def __init__(self, run, constant=False, keep=False):
+    def __init__(self, run, constant=False):
         self.asked, self.modes, self.kept = [], [], []
-        self.network, self.constant, self.keep = _Probe(), constant, keep
-        self.answer = run(
-            self.network, self.batch_of, F.mse_loss, self.validate, self.steps, self.lr_at,
-            self.every,
-        )  # fmt: skip
+        self.network, self.constant = _Probe(), constant
+        given = self.network, self.batch_of, F.mse_loss, self.validate
+        self.answer = run(*given, self.steps, self.lr_at, self.every)
 
     def lr_at(self, step):
         return 0.1 if self.constant else 0.2 / (1 + step)
@@ -172,7 +170,7 @@ def _(function):
     names = ("scene", "psnr", "baseline_psnr", "rival_psnr")
     rows = [dict(zip(names, values, strict=True)) for values in scores]
     for over in ("rival_psnr", "baseline_psnr"):
-        answer, truth = answer_of(function, [dict(r) for r in rows], over), {}
+        answer = answer_of(function, [dict(r) for r in rows], over)
         truth = gains_by_scene(rows, over)
         assert isinstance(answer, dict), "Return a dictionary: {scene: mean gain of its shots}."
         assert set(answer) == set(truth), f"Its keys are the scenes, {sorted(truth)}."
