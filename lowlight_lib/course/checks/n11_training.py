@@ -50,6 +50,7 @@ class _Lesson:
     """A training that is known: what it asks for, step by step, and what comes of it."""
 
     steps, every = 25, 10
+
     def __init__(self, run, constant=False):
         self.asked, self.modes, self.kept = [], [], []
         self.network, self.constant = _Probe(), constant
