@@ -1,8 +1,8 @@
 """The exercises: the course's own answers, the checks that use them, and what a notebook calls.
 
-One or two modules a notebook, nNN_name.py: first the answer as a function, then `exercise`, which knows the
-slips that people really make. The truth is computed by that function and stands nowhere else; a
-test holds the notebooks' solutions to it, and it to measurements.
+One or two modules a notebook, nNN_name.py: first the answer as a function, then `exercise`, which
+knows the slips that people really make. The truth is computed by that function and stands nowhere
+else; a test holds the notebooks' solutions to it, and it to measurements.
 """
 
 import html

@@ -1,6 +1,7 @@
 """Exercises of notebook 06."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ def mean_of_bits(answer, truth, x, t, sigma):
 def sign_with_gradient(function):
     """Right: forwards exactly a sign, backwards the slope of a smooth stand-in."""
     x = torch.tensor([-2.0, -0.9, -0.5, 0.0, 0.25, 0.7, 1.5])
-    for step, kind in ((2, "clip"), (3, "quadratic")):
+    kinds: Any = ((2, "clip"), (3, "quadratic"))
+    for step, kind in kinds:
         v = x.clone().requires_grad_()
         y, signs = answer_of(function, v, kind), torch.sign(x)
         said = tuple(getattr(y, "shape", ()))
@@ -122,8 +124,8 @@ def _(function):
             _slips(said, answer[inner], truth[inner], n * k * k)
 
 
-def _sums(x, w, pad=0.0):
-    how = {"mode": "circular"} if pad == "around" else {"value": pad}
+def _sums(x, w, pad: Any = 0.0):
+    how: Any = {"mode": "circular"} if pad == "around" else {"value": pad}
     frame = F.pad(torch.from_numpy(x)[None], (w.shape[-1] // 2,) * 4, **how)
     return F.conv2d(frame, torch.from_numpy(w))[0].numpy().astype(np.int64)
 

@@ -159,7 +159,9 @@ def _same(a, b):
 def restored(layers, error):
     nothing = error(())
     gains = {layer: 10 * math.log10(nothing / error((layer,))) for layer in layers}
-    return {layer: gains[layer] for layer in sorted(gains, key=gains.get, reverse=True)}
+    return {
+        layer: gains[layer] for layer in sorted(gains, key=lambda layer: gains[layer], reverse=True)
+    }
 
 
 @exercise("14.5", 2, restored)
