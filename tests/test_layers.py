@@ -33,8 +33,7 @@ BELOW = {layer: set(LAYERS[k + 1 :]) for k, layer in enumerate(LAYERS)}
 BELOW["recipes"] -= {"data"}  # numbers, whatever the data
 
 HEAVY = ("torch", "matplotlib", "rawpy", "numba", "onnxruntime", "openvino", "skimage", "IPython")
-MOST_LINES = 16_400  # exercises apart: each notebook brings its own, and more are wanted
-MOST_LINES_OF_EXERCISES = 205  # in one file
+MOST_LINES = 15_500  # in all, docstrings included
 
 
 def name_of(path):
@@ -241,17 +240,9 @@ def test_files_stay_short(path):
     assert lines_of(path) <= limit, "split it"
 
 
-def is_exercises(path):
-    return path.parent.name == "checks" and path.name[1:3].isdigit()
-
-
+@pytest.mark.xfail(strict=True, reason="19,800 lines: the exercises and calibration need cuts")
 def test_the_library_stays_small():
-    assert sum(lines_of(p) for p in FILES if not is_exercises(p)) <= MOST_LINES
-
-
-@pytest.mark.parametrize("path", [*filter(is_exercises, FILES)], ids=name_of)
-def test_the_exercises_of_a_notebook_stay_short(path):
-    assert lines_of(path) <= MOST_LINES_OF_EXERCISES
+    assert sum(map(lines_of, FILES)) <= MOST_LINES
 
 
 def lines_of(path):
