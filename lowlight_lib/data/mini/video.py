@@ -31,7 +31,8 @@ PICTURES = {
     "LLRVD": {
         1: "chelsea", 2: "motorcycle_left", 3: "flower", 4: "retina", 5: "hubble", 6: "ihc",
         8: "leaves_100", 9: "leaves_101", 10: "leaves_102", 7: "coffee", 14: "rocket",
-        35: "astronaut", 42: "grace_hopper", 49: "china",
+        35: "astronaut", 42: "grace_hopper", 49: "china", 56: "leaves_104", 63: "leaves_105",
+        70: "leaves_106",
     },
     "SMOID": {4: "motorcycle_right", 5: "flower", 9: "leaves_103", 1: "rocket", 6: "china"},
 }  # fmt: skip
@@ -80,7 +81,7 @@ class MiniVideo(MiniSet):
 
 
 class MiniLlrvd(MiniVideo):
-    """14 scenes of 4 x 128 x 160, at three ratios each."""
+    """17 scenes of 4 x 128 x 160, at three ratios each."""
 
     name, numbers = "LLRVD", LlrvdDataset.splits
 
