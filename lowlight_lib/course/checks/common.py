@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 ANY = float("nan")  # in a wrong answer of several numbers: whatever this one is
 EXERCISES: dict[str, "Exercise"] = {}  # by number, "04.1"
@@ -79,6 +80,29 @@ def near(a, b, relative=0.02) -> bool:
     return abs(a - b) <= relative * max(abs(b), 1e-9)
 
 
+def same(a, b) -> bool:
+    """Whether two tensors have the same numbers, up to what float32 rounds."""
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-4)
+
+
+def hold_to(answer, truth, slips) -> None:
+    """AssertionError at the first of several tensors, a step each, that is not the true one;
+    `slips` has for each step a list of (what is wrong, what is said of it)."""
+    many = isinstance(answer, tuple | list) and len(answer) == len(truth)
+    assert many, f"Return {len(truth)} tensors."
+    done = "Step 1"
+    for i, (given, right) in enumerate(zip(map(torch.as_tensor, answer), truth, strict=True)):
+        shapes = f"{tuple(given.shape)} instead of {tuple(right.shape)}"
+        assert given.shape == right.shape, f"{done}: your tensor is of shape {shapes}."
+        for wrong, said in () if same(given, right) else slips[i]:
+            assert not same(given, wrong), f"{done}: {said}"
+        off = (given.double() - right).abs()
+        place = tuple(map(int, np.unravel_index(int(off.argmax()), off.shape)))
+        assert same(given, right), f"""{done}: you are off by up to {off.max():.3g}, most of all at
+            {place}. Work out that one number by hand."""
+        done = f"{f'Steps 1 to {i + 1} are' if i else 'Step 1 is'} right. Step {i + 2}"
+
+
 def judge(task: Exercise, functions, more=()) -> Verdict:
     """The verdict on a student's functions, whatever they do; `more` is handed to the check."""
     try:
@@ -139,6 +163,7 @@ def _compare(task, function):
             given, raised = nothing, e
         answer = _like(given, truth) if raised is None else given
         shown = f"{_shown(given)} ({type(given).__name__})" if answer is None else _shown(answer)
+        shown = "other numbers" if shown == "..." else shown
         assert answer is not None, f"{call} gives {shown}. Return {form}."
 
         def is_near(value, answer=answer):
