@@ -80,27 +80,32 @@ def near(a, b, relative=0.02) -> bool:
     return abs(a - b) <= relative * max(abs(b), 1e-9)
 
 
-def same(a, b) -> bool:
-    """Whether two tensors have the same numbers, up to what float32 rounds."""
-    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-4)
+def hold(said, given, right, slips=()) -> None:
+    """AssertionError where a tensor is not the right one, up to what float32 rounds; `slips` are
+    (what is wrong, what is said of it)."""
+
+    def same(a, b):
+        return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-5)
+
+    given = torch.as_tensor(given)
+    shapes = f"{tuple(given.shape)} instead of {tuple(right.shape)}"
+    assert given.shape == right.shape, f"{said}: your tensor is of shape {shapes}."
+    for wrong, sentence in () if same(given, right) else slips:
+        assert not same(given, wrong), f"{said}: {sentence}"
+    off = (given.double() - right).abs()
+    place = tuple(map(int, np.unravel_index(int(off.argmax()), off.shape)))
+    assert same(given, right), f"""{said}: you are off by up to {off.max():.3g}, most of all at
+        {place}. Work out that one number by hand."""
 
 
-def hold_to(answer, truth, slips) -> None:
-    """AssertionError at the first of several tensors, a step each, that is not the true one;
-    `slips` has for each step a list of (what is wrong, what is said of it)."""
+def hold_all(answer, truth, slips) -> None:
+    """`hold` for a tuple of tensors, a step each, with the slips of each."""
     many = isinstance(answer, tuple | list) and len(answer) == len(truth)
     assert many, f"Return {len(truth)} tensors."
-    done = "Step 1"
-    for i, (given, right) in enumerate(zip(map(torch.as_tensor, answer), truth, strict=True)):
-        shapes = f"{tuple(given.shape)} instead of {tuple(right.shape)}"
-        assert given.shape == right.shape, f"{done}: your tensor is of shape {shapes}."
-        for wrong, said in () if same(given, right) else slips[i]:
-            assert not same(given, wrong), f"{done}: {said}"
-        off = (given.double() - right).abs()
-        place = tuple(map(int, np.unravel_index(int(off.argmax()), off.shape)))
-        assert same(given, right), f"""{done}: you are off by up to {off.max():.3g}, most of all at
-            {place}. Work out that one number by hand."""
-        done = f"{f'Steps 1 to {i + 1} are' if i else 'Step 1 is'} right. Step {i + 2}"
+    said = "Step 1"
+    for i, step in enumerate(zip(answer, truth, slips, strict=True), 1):
+        hold(said, *step)
+        said = f"{f'Steps 1 to {i} are' if i > 1 else 'Step 1 is'} right. Step {i + 1}"
 
 
 def judge(task: Exercise, functions, more=()) -> Verdict:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .common import answer_of, exercise, hold_to, near
+from .common import answer_of, exercise, hold_all, near
 
 _WIDTHS = [(16, 20, 8), (6, 7, 8), (6, 9, 8), (30, 62, 32)]
 
@@ -132,7 +132,7 @@ def _(function):
             [(truth[3] - bias.view(-1, 1, 1), "And the bias?"),
              (scale * truth[2] + bias.view(-1, 1, 1), "The scales of the filters are missing.")],
         )  # fmt: skip
-        hold_to(answer, truth, slips)
+        hold_all(answer, truth, slips)
 
 
 def _padded_late(truth, zero, k):

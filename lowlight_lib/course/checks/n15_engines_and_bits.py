@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .common import answer_of, exercise, hold_to
+from .common import answer_of, exercise, hold_all
 
 _B = torch.tensor([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 _G = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
@@ -39,7 +39,7 @@ def _(function):
         [((_A @ truth[2] @ _A.T).reshape(-1, 6, 8),
           "The right numbers in the wrong places: a row of the result has a row of each block.")],
     )  # fmt: skip
-    hold_to(answer, truth, slips)
+    hold_all(answer, truth, slips)
 
 
 def bits_in_use(channels):
