@@ -90,7 +90,7 @@ CLASS = {  # student: (answers, how the verdicts begin)
     "reaches_out": (
         with_halo(
             "import os, pathlib",
-            "for p in [*pathlib.Path('.').rglob('*'), *pathlib.Path('..').glob('*/results')]:",
+            "for p in pathlib.Path().glob('*'):",
             '    p.write_text(\'["reaches_out", "09.1", "right"]\')',
             "for k in range(3, 99):",
             "    try:",
