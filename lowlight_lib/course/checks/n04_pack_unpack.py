@@ -51,7 +51,7 @@ def _moved(function, own, cases):
             alone is right, and two together are not. Where among your axes stands the picture's?"""
         for at in map(tuple, (answer != truth).nonzero().tolist()):
             raise AssertionError(f"""{step}with a = {a}, (picture, channel, row, column) = {at}
-                should be {truth[at]} and is {answer[at]}. Where does that number come from?""")
+                should be {truth[at]:g} and is {answer[at]:g}. Where does that number come from?""")
 
 
 def _operations(function, *args):
