@@ -53,8 +53,9 @@ def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
 
     Without `cases` the decorated function gets the student's functions and asks them itself. It
     raises an AssertionError that says what is wrong, or it yields what it looks at, a beginning
-    of sentences alone or (beginning, answer, truth), and then slips as above, which are passed
-    over where the answer is the truth. Praise that it computes is its answer.
+    of sentences alone or (beginning, answer, truth), and then slips as above, or a dictionary of
+    them, {sentence: wrong answer}; where the answer is the truth they are passed over. Praise
+    that it computes is its answer.
     `own` is a function, or a tuple of them where the student writes several; a lambda takes the
     name of what is decorated.
     """
@@ -140,12 +141,11 @@ def _listen(task, check):
             return e.value
         if isinstance(item, str):
             said, answer, truth = item, None, None
-        elif len(item) == 3:
+        elif isinstance(item, tuple) and len(item) == 3:
             said, answer, truth = item
-        else:
-            wrong, sentence = item
-            right = truth is not None and _equal(answer, truth, task)
-            assert right or not _fits(answer, wrong, task), f"{said} {sentence}"
+        elif truth is None or not _equal(answer, truth, task):
+            for sentence, wrong in item.items() if isinstance(item, dict) else [item[::-1]]:
+                assert not _fits(answer, wrong, task), f"{said} {sentence}"
     return check
 
 

@@ -80,11 +80,9 @@ def _(function):
         assert x.shape == y.shape, f"""A picture of {h} x {w} in blocks of {n} becomes {x.shape},
             not as many pixels as there are blocks.{rest}"""
         yield f"Blocks of {n}:", x, y
-        one_of_each = picture[: h // n * n : n, : w // n * n : n]
-        yield (
-            one_of_each,
-            "you take one pixel of each block, and its noise with it. Average them all.",
-        )
+        taken = picture[: h // n * n : n, : w // n * n : n]
+        grain = "you take one pixel of each block, and its noise with it. Average them all."
+        yield taken, grain
         yield y.mean(2, keepdims=True), "the three colours are mixed."
         for times in (n, n * n):
             yield times * y, "a sum is brighter than its pixels. Take the mean."

@@ -50,32 +50,19 @@ def _(function):
         with_light, dark = (fa - fb).var() / 2, (da - db).var() / 2
         made = f"For a sensor you find K = {answer:.4g}, and that is not the one it was made with:"
         yield made, answer, gain
-        yield (
-            2 * (with_light - dark) / light,
-            """the variances of *two* frames add up in a
-            difference. Step 2: how much of it belongs to one?""",
-        )
-        yield (
-            (with_light - dark) / (light + black),
-            """what is divided by is not the light. Step 1:
-            where do these numbers start?""",
-        )
-        yield (
-            with_light / light,
-            """the noise of the electronics is still in it. Step 3: which two
-            frames hold only that?""",
-        )
-        yield (
-            (fa.var() - da.var()) / light,
-            """the variance over one flat holds the uneven lamp and
-            the unequal pixels too. Step 2: what cancels them?""",
-        )
-        yield light / (with_light - dark), "that is electrons per DN, the other way round."
-        yield (
-            math.sqrt(max(0, with_light - dark)) / light,
-            """that is a standard deviation over the
-            light. The straight line is one of variances.""",
-        )
+        yield {
+            """the variances of *two* frames add up in a difference. Step 2: how much of it belongs
+            to one?""": 2 * (with_light - dark) / light,
+            """what is divided by is not the light. Step 1: where do these numbers
+            start?""": (with_light - dark) / (light + black),
+            """the noise of the electronics is still in it. Step 3: which two frames hold only
+            that?""": with_light / light,
+            """the variance over one flat holds the uneven lamp and the unequal pixels too. Step 2:
+            what cancels them?""": (fa.var() - da.var()) / light,
+            "that is electrons per DN, the other way round.": light / (with_light - dark),
+            """that is a standard deviation over the light. The straight line is one of
+            variances.""": math.sqrt(max(0, with_light - dark)) / light,
+        }
         one, two = (frames[0] - frames[1]).var() / 2, (frames[2] - frames[3]).var() / 2
         wrapped = near(answer, (one - two) / light, 0.02) or abs(answer) > 100 * gain
         yield wrapped, "differences of uint16 wrap around: floats first."
@@ -121,11 +108,8 @@ def _(function):
     yield np.maximum(y, 0), "values below black are noise, not nonsense: keep them."
     level = np.abs(x - (frame - float(np.median(darks)))).max() < 8
     yield level, "you took one number from all pixels, but each column has a level of its own."
-    yield (
-        True,
-        f"""without any hot pixel the signal is frame less the mean of the dark frames; yours
-        is off by up to {np.abs(x - y).max():.3g} DN.""",
-    )
+    assert np.allclose(x, y), f"""Step 1: without any hot pixel the signal is frame less the mean of
+        the dark frames; yours is off by up to {np.abs(x - y).max():.3g} DN."""
 
     frame, darks, x, y = ask((5, 6))
     others = np.ones(frame.shape, bool)
@@ -176,10 +160,8 @@ def _(function):
         yield True, "White is 8500, black 500: follow the formula."
     yield "Step 1:"
     yield not v > 1, "all pixels agree. Where are the photons drawn?"
-    yield (
-        near(v, 800, 0.06),
-        "the variance equals the mean in DN, so the gain came before the draw.",
-    )
+    early = near(v, 800, 0.06)
+    yield early, "the variance equals the mean in DN, so the gain came before the draw."
     wall = f"the variance of that wall is {v:.0f} DN²: not K times the mean."
     yield not near(v, 1600, 0.06), wall
 
@@ -189,11 +171,9 @@ def _(function):
     yield not v > 1, "a dark frame has no read noise yet."
     along = [(a[:, 1:] * a[:, :-1]).mean() / v for a in ((x - 500), (x - 500).T)]
     yield not max(along) < 0.05, "neighbours are alike. Draw a p for each pixel."
-    yield (
-        near(v, 25, 0.08),
-        f"""the variance is the square of `read`, {v:.0f} DN². Here `read` is
-        the scale of the distribution, and its variance is another.""",
-    )
+    assert not near(v, 25, 0.08), f"""Step 1 of 4 is right. Step 2: the variance is the square of
+        `read`, {v:.0f} DN². Here `read` is the scale of the distribution, and its variance is
+        another."""
     right = near(v, 5.0**2 * noise.tukey_variance(-0.07), 0.06)
     yield not right, f"a dark frame has a variance of {v:.0f} DN². Look at Q(p)."
     far = np.quantile(np.abs(x - 500), 0.9995) / v**0.5
