@@ -2,6 +2,7 @@
 
 import copy
 import dis
+import inspect
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -51,8 +52,11 @@ def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
 
     `answer` has the shape of the truth. A sentence may say where to look, never what is true.
 
-    Without `cases` the decorated function gets the student's functions, asks them itself, and
-    raises an AssertionError that says what is wrong; praise that it computes is its answer.
+    Without `cases` the decorated function gets the student's functions and asks them itself. It
+    raises an AssertionError that says what is wrong, or it yields what it looks at, a beginning
+    of sentences alone or (beginning, answer, truth), and then slips as above, or a dictionary of
+    them, {sentence: wrong answer}; where the answer is the truth they are passed over. Praise
+    that it computes is its answer.
     `own` is a function, or a tuple of them where the student writes several; a lambda takes the
     name of what is decorated.
     """
@@ -72,6 +76,13 @@ def answer_of(function, *args):
     """What the student's function returns; AssertionError for None, the most common slip."""
     answer = function(*args)
     assert answer is not None, "Your function returned None: is there a `return` in it?"
+    return answer
+
+
+def array_of(function, shape, *args, form="Return an array of shape"):
+    """The student's answer as floats; AssertionError where they are not of this shape."""
+    answer = np.asarray(answer_of(function, *args), float)
+    assert answer.shape == shape, f"{form} {shape}, not {answer.shape}."
     return answer
 
 
@@ -114,7 +125,7 @@ def judge(task: Exercise, functions, more=()) -> Verdict:
         if any(map(_is_empty, functions)):
             raise NotImplementedError
         if task.cases is None:
-            praise = task.find(*functions, *more)
+            praise = _listen(task, task.find(*functions, *more))
         else:
             praise = _compare(task, functions[0])
         return Verdict("right", " ".join((praise or task.find.__doc__ or "").split()))
@@ -149,6 +160,24 @@ def _is_empty(function):
     return all(i.opname in nothing and i.argval is None for i in steps)
 
 
+def _listen(task, check):
+    """Go through what a check yields, to the first slip, an AssertionError; what it returns."""
+    said, answer, truth = "", None, None
+    while inspect.isgenerator(check):
+        try:
+            item = next(check)
+        except StopIteration as e:
+            return e.value
+        if isinstance(item, str):
+            said, answer, truth = item, None, None
+        elif isinstance(item, tuple) and len(item) == 3:
+            said, answer, truth = item
+        elif truth is None or not _equal(answer, truth, task):
+            for sentence, wrong in item.items() if isinstance(item, dict) else [item[::-1]]:
+                assert not _fits(answer, wrong, task), f"{said} {sentence}"
+    return check
+
+
 def _compare(task, function):
     """Hold an answer to the course's own, case by case; AssertionError at the first slip."""
     for case in task.cases():
@@ -170,19 +199,14 @@ def _compare(task, function):
         shown = f"{_shown(given)} ({type(given).__name__})" if answer is None else _shown(answer)
         shown = "other numbers" if shown == "..." else shown
         assert answer is not None, f"{call} gives {shown}. Return {form}."
-
-        def is_near(value, answer=answer):
-            return _equal(answer, value, task.relative, task.absolute)
-
-        if raised is None and is_near(truth):
+        if raised is None and _equal(answer, truth, task):
             continue
         said = f"{call} stops: {raised}." if raised else f"{call} gives {shown}."
         for wrong, sentence in task.find(answer, truth, *args):
             if isinstance(wrong, type):
                 fits = isinstance(raised, wrong)
             else:
-                is_condition = isinstance(wrong, bool | np.bool_)
-                fits = raised is None and (bool(wrong) if is_condition else is_near(wrong))
+                fits = raised is None and _fits(answer, wrong, task)
             assert not fits, f"{said} {sentence}"
         raise (raised or AssertionError(f"{said} That is not it yet."))
 
@@ -193,22 +217,33 @@ def _like(given, truth):
         both = isinstance(given, str) and isinstance(truth, str)
         return given.strip().upper() if both else None
     try:
-        answer = np.asarray(given.detach() if hasattr(given, "detach") else given, float)
+        answer = _floats(given)
     except (TypeError, ValueError):
         return None
     answer = answer.reshape(truth.shape) if answer.size == 1 == truth.size else answer
     return answer if answer.shape == truth.shape else None
 
 
-def _equal(answer, value, relative, absolute):
+def _floats(numbers):
+    return np.asarray(numbers.detach() if hasattr(numbers, "detach") else numbers, float)
+
+
+def _fits(answer, wrong, task):
+    """Whether a slip is the one: its condition holds, or its wrong answer is the given one."""
+    return bool(wrong) if isinstance(wrong, bool | np.bool_) else _equal(answer, wrong, task)
+
+
+def _equal(answer, value, task):
     if isinstance(answer, str) or isinstance(value, str):
         return isinstance(value, str) and answer == value
-    value = np.asarray(value, float)
+    answer = _floats(answer)
+    try:
+        value = np.broadcast_to(_floats(value), answer.shape)
+    except ValueError:
+        return False
     given = ~np.isnan(value)
-    limit = np.maximum(absolute, relative * np.abs(value))
-    return value.shape == answer.shape and bool(
-        given.any() and (np.abs(answer - value) <= limit)[given].all()
-    )
+    limit = np.maximum(task.absolute, task.relative * np.abs(value))
+    return bool(given.any() and (np.abs(answer - value) <= limit)[given].all())
 
 
 def _shown(value):

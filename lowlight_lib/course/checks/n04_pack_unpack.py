@@ -118,13 +118,8 @@ def times_cheaper(answer, truth, a, c, c_packed):
     yield True, "Multiply pixels, 9, channels in, channels out; for both."
 
 
-def receptive_field():
-    convolutions = 1 + 3 * 6  # one for the colour, six in each RDB
-    return 16 * (1 + 2 * convolutions)
-
-
-@exercise("04.5", 2, receptive_field, [()])
-def _(answer, truth):
+@exercise("04.5", 2, lambda: 16 * (1 + 2 * (1 + 3 * 6)), [()])  # 3 x 6 in the RDBs
+def receptive_field(answer, truth):
     """Right: 624 pixels, a seventh of the frame's width, in 19 small convolutions."""
     cells, one_side = truth // 16, "A 3x3 sees one cell further on *each* side."
     yield 16, "That is what one cell holds; its neighbours come in as well."
@@ -155,10 +150,8 @@ def _(answer, truth, gap, error, n, wins):
     half = (high - low) / 2 / n**0.5
     yield (gap - half, gap + half, ANY, ANY), wide
     yield (high, low, ANY, ANY), f"{step}low first, then high."
-    yield (
-        not near(answer[0], low, 1e-3) or not near(answer[1], high, 1e-3),
-        f"{step}gap -+ t error.",
-    )
+    ends = near(answer[0], low, 1e-3) and near(answer[1], high, 1e-3)
+    yield not ends, f"{step}gap -+ t error."
     step = "Step 1 is right. Step 2 of 3: "
     yield (ANY, ANY, by_mean / 2, ANY), f"{step}before the run nobody knew which would win."
     yield not near(answer[2], by_mean, 1e-3), f"{step}how likely is so large a |t| by luck?"

@@ -95,10 +95,9 @@ def _(function):
         answer_of(function, leaf, block).sum().backward()
         block(other).sum().backward()
     given, truth = leaf.grad, other.grad
-    assert (
-        given is not None and truth is not None and given.allclose(truth, atol=1e-4)
-    ), """The values are
-        right. The gradient is not: use `sign_ste`, whose backward is the quadratic one."""
+    same = given is not None and truth is not None and given.allclose(truth, atol=1e-4)
+    assert same, """The values are right. The gradient is not: use `sign_ste`, whose backward is the
+        quadratic one."""
 
 
 _BLOCKS = [(False, 3, 9, 11), (False, 5, 12, 9), (True, 3, 9, 11)]
