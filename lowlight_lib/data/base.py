@@ -73,6 +73,14 @@ class Dataset:
         return [{"split": split} for split in cls.splits]
 
     @property
+    def drawn(self) -> set:
+        """The scenes that are dead leaves and no photographs, as a mini set notes them."""
+        if not (noted := read_note(self.folder).get("synthetic")):
+            return set()
+        files = {self.folder / str(name) for name in noted}
+        return {p.scene for p in self.pairs if p.scene in noted or p.input in files}
+
+    @property
     def counts(self) -> tuple[int, int]:
         """How many items and scenes there are."""
         return len(self), len({p.scene for p in self.pairs})

@@ -8,6 +8,7 @@ Source: Fu et al., CVPR 2023 (PairLIE), and Wei et al., "Deep Retinex Decomposit
 Enhancement", BMVC 2018 (LOL), in the layouts they publish.
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..errors import DataError
 from ..io.files import files_in, listing
 from ..io.pictures import PHOTOS, read_pixels, to_float
 from ..models import Task
-from .base import Dataset, gather, random_lines, turn
+from .base import Dataset, gather, random_lines, read_note, turn
 from .cache import ArrayCache
 
 LOL_SPLITS = {"train": "our485", "test": "eval15"}
@@ -32,8 +33,8 @@ class Scene:
 
     name: str
     files: tuple[Path, ...]
+    scene: str  # what they show
     ratio = 1.0  # a photograph is not amplified
-    scene = property(lambda self: self.name)
     input = property(lambda self: self.files[0])
 
 
@@ -120,6 +121,11 @@ class LolDataset(PhotoDataset):
     def __init__(self, data_root, split="test"):
         super().__init__(data_root, split)
         self.pairs = _read_lol(*self._folders(split))
+        if "synthetic" in read_note(self.folder) and split == "test":  # each photograph comes twice
+            drawn = self.drawn
+            twice = [p.name for p in self.pairs if p.scene not in drawn]
+            of = dict(zip(twice[1::2], twice[::2], strict=False))
+            self.pairs = [dataclasses.replace(p, scene=of.get(p.name, p.name)) for p in self.pairs]
         self.published = _PUBLISHED.get((self.folder_name, split))
 
     def _folders(self, split):
@@ -152,7 +158,7 @@ def _read_scene(folder):
     if len(files) < 2:
         what = f"holds {'one' if files else 'no'} picture, and a scene needs two or more exposures"
         raise DataError(what, file=folder, todo="add to pairs/SCENE/PICTURE, or take it out")
-    return Scene(folder.name, tuple(files))
+    return Scene(folder.name, tuple(files), folder.name)
 
 
 def _read_lol(*folders):
@@ -169,4 +175,4 @@ def _read_lol(*folders):
         names = "/ or ".join(folder.name for folder in folders)
         what = f"has no counterpart in {names}/, as {len(alone)} have not"
         raise DataError(what, file=alone[0], todo="complete the data set, or take the file out")
-    return [Scene(stem, (file, high[stem])) for stem, file in low.items()]
+    return [Scene(stem, (file, high[stem]), stem) for stem, file in low.items()]

@@ -66,8 +66,9 @@ class SimulatedStills(Dataset):
         super().__init__(data_root, split, lambda path: cache.get(path, "scene", _decode))
         files = scenes.split_photographs(self.folder)[split]
         leaves = len(files) // 5 if split == "train" else 0
-        self.pairs = [Scene(f.stem, (f,)) for f in files]
-        self.pairs += [Scene(f"leaves_{n}", ()) for n in range(100, 100 + leaves)]
+        self.pairs = [Scene(f.stem, (f,), f.stem) for f in files]
+        drawn = [f"leaves_{n}" for n in range(100, 100 + leaves)]
+        self.pairs += [Scene(name, (), name) for name in drawn]
 
     def prepare(self, progress=True):
         wanted = [(f, "scene", _decode) for scene in self.pairs for f in scene.files]

@@ -219,6 +219,25 @@ def test_mini_sets_are_published_layouts_in_the_dark(small, tmp_path):
     assert np.asarray(iio.imread(test.pairs[0].files[0])).dtype == np.uint8
 
 
+def test_pictures_of_one_photograph_are_one_scene(mini_root, tmp_path):
+    plan = stills.mini_lol(mini_root).plan
+    shown = {f.split("/")[2][:-4]: picture for picture, shots in plan.items() for f in shots}
+    for split, counts in (("train", (15, 15)), ("test", (15, 12))):
+        data = photos.LolDataset(mini_root, split)
+        both = {(p.scene, shown[p.name]) for p in data.pairs}
+        assert data.counts == counts and len(both) == counts[1]
+        assert {p for s, p in both if s in data.drawn} == {p for _, p in both if "leaves" in p}
+    assert len(photos.PairsDataset(mini_root).drawn) == 8
+    folder = tmp_path / "LOL"
+    for name in ("low", "high"):
+        (folder / "eval15" / name).mkdir(parents=True)
+        for k in (9, 10, 11, 12):
+            (folder / "eval15" / name / f"{k}.png").touch()
+    assert photos.LolDataset(tmp_path, "test").counts == (4, 4)  # nobody says that two are of one
+    (folder / NOTE).write_text(json.dumps({"mini": 2, "synthetic": []}))
+    assert [p.scene for p in photos.LolDataset(tmp_path, "test").pairs] == ["9", "9", "11", "11"]
+
+
 def test_splits_share_no_photograph():
     clips = {
         name: {s: {p for n, p in pictures.items() if n in DATASETS[name.lower()].splits[s]}
