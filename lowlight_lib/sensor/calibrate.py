@@ -5,7 +5,6 @@ docs/calibrate_your_camera.md says how to take them, calibrate.toml what is said
 
 from __future__ import annotations
 
-import json
 import platform
 import tomllib
 from collections import defaultdict
@@ -185,20 +184,18 @@ def _short(value):
     return float(f"{value:.6g}")
 
 
-def profile_text(calibration: Calibration) -> str:
-    """A calibration in TOML, as `cameras.read_profile` reads it: profile.toml.jinja, filled."""
+def filled(template: Path, calibration: Calibration, html=False, **more) -> str:
+    """A calibration in the words of a template, such as profile.toml.jinja."""
     import jinja2
     import scipy
 
-    def listed(x: Any):
-        if isinstance(x, measure.Measured):
-            x = [_short(v) for v in (x.value, *x.interval)]
-        elif isinstance(x, np.ndarray):
-            x = x.round(3).tolist()
-        return json.dumps(_short(x) if isinstance(x, float) else x, ensure_ascii=False)
-
-    text = Path(__file__).with_name("profile.toml.jinja").read_text(encoding="utf-8")
-    template = jinja2.Template(text, trim_blocks=True, lstrip_blocks=True)
+    text = template.read_text(encoding="utf-8")
+    page = jinja2.Template(text, autoescape=html, trim_blocks=True, lstrip_blocks=True)
     versions = {"lowlight_lib": __version__, "python": platform.python_version(),
                 "numpy": np.__version__, "scipy": scipy.__version__}  # fmt: skip
-    return template.render(calibration._asdict(), listed=listed, versions=versions)
+    return page.render(calibration._asdict(), versions=versions, **more)
+
+
+def profile_text(calibration: Calibration) -> str:
+    """A calibration in TOML, as `cameras.read_profile` reads it."""
+    return filled(Path(__file__).with_name("profile.toml.jinja"), calibration)
