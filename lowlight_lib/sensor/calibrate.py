@@ -81,11 +81,10 @@ def calibrate(folder: Path | str, progress=True) -> Calibration:
             frames[raw.iso].append(frame)
     isos = tqdm(sorted(frames), "measure", disable=not progress)
     results = [r for iso in isos if (r := _measure(iso, frames[iso], like, notes))]
-    if results:
-        return _summary(results, like, notes, folder)
-    what = "holds no raw files of which an ISO can be measured" + "\n  ".join(["", *notes])
-    todo = "take 8 dark frames and 3 pairs of flats, as docs/calibrate_your_camera.md says"
-    raise OptionError(what, file=folder, todo=todo)
+    if not results:
+        what = "\n  ".join(["holds no raw files of which an ISO can be measured", *notes])
+        raise OptionError(what, file=folder, todo="see docs/calibrate_your_camera.md")
+    return _summary(results, like, notes, folder)
 
 
 def _note(name, frame=None, **facts):
@@ -102,9 +101,9 @@ def _look(path, raw, folder):
     frame = Frame(path, level, levels, "dark" in folder if named else level < _DARK)
     # A black level of 0 may only mean that nobody knows it.
     light = frame.dark and (np.ptp(levels) > _DARK or (black > 0 and level > _DARK))
-    unfit = {"no_iso": not raw.iso, "light": light, "clipped": level > 0.95,
-             "too_dark": not frame.dark and level < _DARK}  # fmt: skip
-    return frame, next((name for name, true in unfit.items() if true), None)
+    bad = (("no_iso", not raw.iso), ("light", light), ("clipped", level > 0.95),
+           ("too_dark", not frame.dark and level < _DARK))  # fmt: skip
+    return frame, next((name for name, true in bad if true), None)
 
 
 def _pairs(flats, notes):

@@ -233,13 +233,11 @@ def photon_transfer(
 
     Half the variance of the difference of two equal flats is free of all that both share: dust,
     gradients, the pixels' own sensitivities. It is taken in blocks, so vignetting gives many
-    levels. A flat of another level is brought to that of its partner. ShapeError: sizes that differ
-    or hold no block. OptionError: all is clipped, or too dark.
+    levels. A flat of another level is brought to that of its partner.
 
-    Args:
-        pairs: [(a, b), ...] of one ISO, uint16 (H, W) each.
-        black: level of each position of the filter cell, (2, 2) or (6, 6); white: white level.
-        floor, fixed: variance without light, a number or Measured, and what is fixed then.
+    `pairs` are [(a, b), ...] of one ISO, uint16 (H, W); `black` is the level of each position of
+    the filter cell; `floor` and `fixed` are `DarkNoise.variance` and `fixed`. ShapeError: sizes
+    that differ or hold no block. OptionError: all is clipped, or too dark.
     """
     black, rng = np.asarray(black), np.random.default_rng(seed)
     flats = _stack([f for pair in pairs for f in pair], black.shape)
@@ -247,16 +245,15 @@ def photon_transfer(
     floor = floor if isinstance(floor, Measured) else Measured(floor, np.full(DRAWS, floor))
     piled = top >= white or max((f == top).mean() for f in flats) > 1e-3
     room = (min(white, top) if piled else white) - black.max()
-    blocks, correlations = [], []
+    blocks = []
     for a, b in zip(flats[::2] - level, flats[1::2] - level, strict=True):
         ratio = np.median(a) / max(np.median(b), 1e-9)
         mean, shared, _ = _blocks(a + ratio * b, black.shape)
         _, v, alike = _blocks(a - ratio * b, black.shape)
         # v is K * mean * (1 + ratio) + floor * (1 + ratio^2); shared has four times what is still.
         noise = (v - floor.value * (1 + ratio**2)) / (1 + ratio)
-        blocks.append((mean / 2, noise, (shared - v) / 4 - fixed**2))
-        correlations.append(alike)
-    mean, v, still = np.concatenate(blocks, 1)
+        blocks.append((mean / 2, noise, (shared - v) / 4 - fixed**2, v * 0 + alike))
+    mean, v, still, alike = np.concatenate(blocks, 1)
 
     keep = (mean > 0) & (mean < 0.8 * room)
     for again in (True, True, True, False):
@@ -281,8 +278,7 @@ def photon_transfer(
     prnu = max(0.0, float(np.median((still / mean**2)[mean >= np.median(mean)]))) ** 0.5
     return PhotonTransfer(
         gain, prnu, 0.0 if by_chance else float(bend * np.ptp(mean) / gain.value),
-        float(np.mean(correlations)), top if piled else None, mean, v + floor.value,
-        float(1 - keep.mean()),
+        float(alike.mean()), top if piled else None, mean, v + floor.value, float(1 - keep.mean()),
     )  # fmt: skip
 
 
