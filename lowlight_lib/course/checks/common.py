@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 ANY = float("nan")  # in a wrong answer of several numbers: whatever this one is
 EXERCISES: dict[str, "Exercise"] = {}  # by number, "04.1"
@@ -90,6 +91,34 @@ def near(a, b, relative=0.02) -> bool:
     return abs(a - b) <= relative * max(abs(b), 1e-9)
 
 
+def hold(said, given, right, slips=()) -> None:
+    """AssertionError where a tensor is not the right one, up to what float32 rounds; `slips` are
+    (what is wrong, what is said of it)."""
+
+    def same(a, b):
+        return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-5)
+
+    given = torch.as_tensor(given)
+    shapes = f"{tuple(given.shape)} instead of {tuple(right.shape)}"
+    assert given.shape == right.shape, f"{said}: your tensor is of shape {shapes}."
+    for wrong, sentence in () if same(given, right) else slips:
+        assert not same(given, wrong), f"{said}: {sentence}"
+    off = (given.double() - right).abs()
+    place = tuple(map(int, np.unravel_index(int(off.argmax()), off.shape)))
+    assert same(given, right), f"""{said}: you are off by up to {off.max():.3g}, most of all at
+        {place}. Work out that one number by hand."""
+
+
+def hold_all(answer, truth, slips) -> None:
+    """`hold` for a tuple of tensors, a step each, with the slips of each."""
+    many = isinstance(answer, tuple | list) and len(answer) == len(truth)
+    assert many, f"Return {len(truth)} tensors."
+    said = "Step 1"
+    for i, step in enumerate(zip(answer, truth, slips, strict=True), 1):
+        hold(said, *step)
+        said = f"{f'Steps 1 to {i} are' if i > 1 else 'Step 1 is'} right. Step {i + 1}"
+
+
 def judge(task: Exercise, functions, more=()) -> Verdict:
     """The verdict on a student's functions, whatever they do; `more` is handed to the check."""
     try:
@@ -168,6 +197,7 @@ def _compare(task, function):
             given, raised = nothing, e
         answer = _like(given, truth) if raised is None else given
         shown = f"{_shown(given)} ({type(given).__name__})" if answer is None else _shown(answer)
+        shown = "other numbers" if shown == "..." else shown
         assert answer is not None, f"{call} gives {shown}. Return {form}."
         if raised is None and _equal(answer, truth, task):
             continue

@@ -51,7 +51,7 @@ def _moved(function, own, cases):
             alone is right, and two together are not. Where among your axes stands the picture's?"""
         for at in map(tuple, (answer != truth).nonzero().tolist()):
             raise AssertionError(f"""{step}with a = {a}, (picture, channel, row, column) = {at}
-                should be {truth[at]} and is {answer[at]}. Where does that number come from?""")
+                should be {truth[at]:g} and is {answer[at]:g}. Where does that number come from?""")
 
 
 def _operations(function, *args):
@@ -110,7 +110,7 @@ _PACKINGS = [(4, 2, 2), (4, 2, 8), (4, 2, 32), (2, 3, 5)]
 
 @exercise("04.4", 1, lambda a, c, c_packed: a**2 * (c / c_packed) ** 2, _PACKINGS)
 def times_cheaper(answer, truth, a, c, c_packed):
-    """Right. With all a * a * c channels kept, packing makes it a * a times DEARER."""
+    """Right. With all a * a * c channels kept, packing makes it a * a times as expensive."""
     yield a * a, "That counts the pixels. Through how many more weights does each of them go?"
     yield a * a * c / c_packed, "The channels count twice: those read and those written."
     upside_down = 1 / truth
@@ -124,7 +124,7 @@ def receptive_field(answer, truth):
     cells, one_side = truth // 16, "A 3x3 sees one cell further on *each* side."
     yield 16, "That is what one cell holds; its neighbours come in as well."
     yield cells, "So many cells it is. How many pixels wide is a cell?"
-    yield answer in (8 * (cells - 1), 8 * (cells + 1)), one_side
+    yield answer in (cells // 2, 8 * (cells - 1), 8 * (cells + 1)), one_side
     yield 16 * 7, "An RDB is not one convolution: how many stand in a row inside of it?"
     yield True, f"Count the 3x3 convolutions in a row to the end of the third RDB. {one_side}"
 

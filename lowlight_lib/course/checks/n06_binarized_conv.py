@@ -157,7 +157,7 @@ def _(answer, truth, h, w, kernel):
     yield 2 * r * (h + w) / (h * w), "You have counted the corners twice."
     yield 100 * truth, "As a share between 0 and 1, please."
     inside = 1 - (h - 2 * r) * (w - 2 * r) / (h * w)
-    yield inside, "The kernel is larger than the frame: there are not fewer than none inside."
+    yield inside, "A kernel larger than the frame: none is inside, and never fewer than none."
     yield 1 - (h - r) * max(w - r, 0) / (h * w), "There is a border on both sides."
     yield True, "How many rows and columns have a window that lies inside?"
 
