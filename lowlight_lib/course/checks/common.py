@@ -165,7 +165,7 @@ def _listen(task, check):
     said, answer, truth = "", None, None
     while inspect.isgenerator(check):
         try:
-            item = next(check)
+            item: Any = next(check)
         except StopIteration as e:
             return e.value
         if isinstance(item, str):
