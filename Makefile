@@ -61,7 +61,7 @@ test: lint
 	  $(VPY) -m pytest tests -q -n 2 -m "not slow and not notebooks and not browser"
 	rm -rf runs/nbval
 	LOWLIGHT_PROFILE=smoke LOWLIGHT_CHECKS=strict LOWLIGHT_DATA="$(CURDIR)/datasets/mini" \
-	  LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks \
+	  TQDM_DISABLE=1 LOWLIGHT_OUT="$(CURDIR)/runs/nbval" $(VPY) -m pytest notebooks \
 	  tests/notebooks/executed -q -m "not slow" -n 2 \
 	  --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg \
 	  --nbval-cell-timeout=600

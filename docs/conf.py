@@ -56,7 +56,7 @@ NO_PAGE = {"checks", "cli"}  # the checks compute what students are asked; --hel
 def gather():
     """Write the pages into build/site_source, those that have changed."""
     for path in DOCS.glob("*.*"):
-        if path.suffix in (".md", ".jpg"):
+        if path.suffix in (".md", ".jpg", ".svg"):
             write(GATHERED / path.name, path.read_bytes())
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         write(GATHERED / "notebooks" / path.name, nbformat.writes(page_of(path)).encode())
@@ -83,6 +83,8 @@ def page_of(path):
     buttons += "Download the notebook</a></p>"
     first.source = re.sub(r"\[Open in Colab\]\((\S+)\)", buttons, first.source)
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../docs/", "](../")
         tags = cell.metadata.get("tags", [])
         folded = "The solution" if "solution" in tags else ""
         if cell.source.startswith("# Set-up:"):

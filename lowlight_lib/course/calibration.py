@@ -12,19 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from ..io.files import atomic_write
-from ..sensor.calibrate import Calibration
+from ..sensor.calibrate import Calibration, filled
 from ..sensor.noise import tukey_quantile
 
 
 def write_page(calibration: Calibration, path: Path | str) -> None:
     """Write the page of a calibration; OutputError where it cannot be written."""
-    import jinja2
-
     figures = [_figure(r.dark, r.transfer) for r in calibration.results]
-    text = Path(__file__).with_name("calibration.html.jinja").read_text(encoding="utf-8")
-    page = jinja2.Template(text, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = Path(__file__).with_name("calibration.html.jinja")
     with atomic_write(path) as f:
-        page = page.render(calibration._asdict(), figures=figures)
+        page = filled(template, calibration, html=True, figures=figures)
         f.write(page.encode("utf-8", "backslashreplace"))
 
 

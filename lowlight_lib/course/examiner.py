@@ -60,10 +60,18 @@ def _verdict(check, source, space):
         names = [f.__name__ for f in task.own]
         for name in names:
             vars(space).pop(name, None)  # the course's own answer
+        library = [
+            (module, name, value)
+            for module in [m for n, m in sys.modules.items() if n.startswith("lowlight_lib")]
+            for name, value in vars(module).items()
+            if callable(value)
+        ]
         _run(re.sub(r"(?m)^\s*[%!].*$", "", source), "<exercise>", space)
         functions = [vars(space).get(name) for name in names]
         more = [eval(ast.unparse(node), vars(space)) for node in given[len(names) :]]
         kind, text, lines = judge(task, functions, more)
+        if changed := [name for m, name, value in library if vars(m).get(name) is not value]:
+            return f"wrong: the answer exchanges {', '.join(changed)}, which is not its own"
         return kind if kind != "wrong" else " ".join(("wrong:", text, *lines))
     except BaseException as e:  # whatever it is, it is the student's
         return f"wrong: the cell stops with {type(e).__name__}: {e}"
@@ -76,11 +84,11 @@ def _apart(timeout, *args):
         copy = types.ModuleType("__main__")
         vars(copy).update(vars(space))
         return _verdict(check, source, copy)
-    read, write = os.pipe()
+    (read, write), seal = os.pipe(), os.urandom(16)  # what an answer writes there has none
     if not (child := os.fork()):
         with contextlib.suppress(BaseException):
             _limit(timeout, write)
-            os.write(write, _verdict(*args)[:1000].encode())
+            os.write(write, seal + _verdict(*args)[:1000].encode())
         os._exit(0)
     os.close(write)
     said, until = b"", time.monotonic() + timeout
@@ -95,7 +103,7 @@ def _apart(timeout, *args):
     os.close(read)
     os.waitpid(child, 0)
     how = f"took over {timeout:g} s" if late else "ended the process"
-    return said.decode(errors="replace") or f"wrong: the answer {how}"
+    return said.partition(seal)[2].decode(errors="replace") or f"wrong: the answer {how}"
 
 
 def _limit(timeout, keep):
@@ -104,21 +112,27 @@ def _limit(timeout, keep):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for stream in (0, 1, 2):
         os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     most = psutil.Process().memory_info().vms + MEMORY
-    for kind, limit in ((resource.RLIMIT_AS, most), (resource.RLIMIT_CPU, int(timeout) + 1)):
+    limits = (resource.RLIMIT_AS, most), (resource.RLIMIT_CPU, int(timeout) + 1)
+    for kind, limit in (*limits, (resource.RLIMIT_FSIZE, MEMORY)):
         with contextlib.suppress(ValueError, OSError):  # macOS knows no RLIMIT_AS
             resource.setrlimit(kind, (limit, limit))
 
 
 def main(job, results):
     """Examine what the file `job` asks for; lines of JSON go to the file `results`."""
-
-    def say(*line):
-        with open(results, "a", encoding="utf-8") as f:
-            f.write(json.dumps(line) + "\n")
-
     with open(job, encoding="utf-8") as f:
         path, answers, timeout = json.load(f)
+    lines = open(results, "a", encoding="utf-8")  # noqa: SIM115
+    for name in (job, results):  # out of reach of those who are examined; the grader has it open
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+    def say(*line):
+        print(json.dumps(line), file=lines, flush=True)
+
     try:
         examine(path, answers, timeout, say)
     except Exception as e:

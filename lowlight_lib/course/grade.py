@@ -143,14 +143,12 @@ def _in_own_process(path, answers, timeout, data_root):
         with tempfile.TemporaryDirectory() as folder:
             job, results = Path(folder, "job.json"), Path(folder, "results")
             job.write_text(json.dumps([str(path), left, timeout]), encoding="utf-8")
-            results.touch()
             command = [sys.executable, "-m", f"{__package__}.examiner", str(job), str(results)]
             environment["LOWLIGHT_OUT"] = str(Path(folder, "run", path.stem))  # alone in its run
-            with open(os.devnull, "w") as nowhere:
-                process = subprocess.Popen(
-                    command, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere
-                )
-            lines = _watch(process, results, timeout)
+            with open(results, "w+", encoding="utf-8") as said_so_far:
+                nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+                process = subprocess.Popen(command, cwd=folder, env=environment, **nowhere)
+                lines = _watch(process, said_so_far, timeout)
         for student, number, verdict in lines:
             said[student, number] = verdict or "wrong: the answer ended the process"
         if not lines or lines[-1][0] is None:
@@ -162,12 +160,12 @@ def _in_own_process(path, answers, timeout, data_root):
 def _watch(process, results, timeout):
     """Wait for an examiner, or end it where nothing happens for too long; what it wrote."""
     while True:
-        text = results.read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines() if line.endswith("]")]
+        results.seek(0)
+        lines = [json.loads(line) for line in results.read().splitlines() if line.endswith("]")]
         if process.poll() is not None:
             return lines
-        asked = bool(lines) and lines[-1][2] is None
-        if time.time() - results.stat().st_mtime > (timeout + 10 if asked else _NOTEBOOK_S):
+        limit = timeout + 10 if lines and lines[-1][2] is None else _NOTEBOOK_S
+        if time.time() - os.fstat(results.fileno()).st_mtime > limit:
             process.kill()
         time.sleep(0.2)
 

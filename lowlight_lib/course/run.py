@@ -166,6 +166,7 @@ class _Run:
             "LOWLIGHT_CHECKS": "strict",  # an answer that is not right is an error
             "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one in the home folder
             "MPLBACKEND": "",  # the kernel draws into the notebook
+            "TQDM_DISABLE": "1",  # a bar would stay in it; `progress` shows how far it is
         } | (allocator.ENVIRONMENT if allocator.wanted() else {})
         environment |= {"OMP_NUM_THREADS": "1"} if self.at_once > 1 else {}
 

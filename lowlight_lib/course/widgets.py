@@ -20,4 +20,4 @@ def slider(function: Callable, **ranges) -> None:
         control.style.description_width = "initial"
         control.continuous_update = False
         control.observe(panel.update, "value")
-    display(panel)
+    display(panel, exclude=["text/plain"])  # which would be all that GitHub shows

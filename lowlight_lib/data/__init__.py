@@ -43,5 +43,8 @@ def open_dataset(recipe, data_root, split, **changes) -> Dataset:
     if recipe.crop % dataset.crop_multiple:
         what = f"crops of {recipe.dataset} are even, or the Bayer phase is lost; not {recipe.crop}"
         raise OptionError(what, todo="choose another crop")
+    if recipe.camera and "camera" not in dataset.recipe_options:
+        what = f"{recipe.dataset} has its own camera, {recipe.camera} is not simulated there"
+        raise OptionError(what, todo="train with --profile release, or make data by --camera")
     options = {n: getattr(recipe, n) for n in dataset.recipe_options} | changes
     return dataset(data_root, split, **options)

@@ -28,11 +28,6 @@ REFERENCE = noise.SONY_A7S2  # whose colours a network for stills learns, see `s
 HIGHEST_ISO, HIGHEST_RATIO = 12800, 300
 ROOM = 48  # pixels that a clip pans over
 MOST_REDUCED = 4  # times, along each side
-# The calibrations end at ISO 6400; their lines in log K are followed for one stop more.
-CAMERAS = [
-    dataclasses.replace(c, gain_range=(c.gain_range[0], c.gain_range[0] * HIGHEST_ISO / 100))
-    for c in noise.CAMERAS.values()
-]
 _COLOURS = np.linalg.inv(colorimetry.camera_from_srgb(REFERENCE.color_matrix)).T
 
 
@@ -55,13 +50,17 @@ class SimulatedStills(Dataset):
 
     task = Task.RAW_STILL
     folder_name = "photos"
+    recipe_options = ("camera",)
     splits = ("train", "val")
     tested_on = "sid"
     crop_multiple = 2
     camera = REFERENCE.model
     white_balance = REFERENCE.white_balance
 
-    def __init__(self, data_root, split="train"):
+    def __init__(self, data_root, split="train", camera=""):
+        """`camera` is one to simulate, as in `find_camera`, a profile's path too; "": all five."""
+        cameras = [noise.find_camera(camera)] if camera else noise.CAMERAS.values()
+        self.cameras = [_for_the_dark(c) for c in cameras]
         self.cache = cache = ArrayCache(data_root)
         super().__init__(data_root, split, lambda path: cache.get(path, "scene", _decode))
         files = scenes.split_photographs(self.folder)[split]
@@ -92,7 +91,7 @@ class SimulatedStills(Dataset):
         return light.reshape(side, -1, side, light.shape[1] // side, 3).mean((1, 3))
 
     def _shot(self, rng):
-        camera = CAMERAS[rng.integers(len(CAMERAS))]
+        camera = self.cameras[rng.integers(len(self.cameras))]
         iso = 100 * (HIGHEST_ISO / 100) ** rng.random()
         ratio = HIGHEST_RATIO ** rng.random() ** 0.5  # more of the dark ones
         return Shot(camera, noise.noise_levels(camera, iso, rng=rng), ratio)
@@ -142,6 +141,12 @@ def recoloured(light, rng) -> np.ndarray:
     """A linear scene (H, W, 3) in other colours: the three exchanged now and then, and weighted."""
     order = rng.permutation(3) if rng.random() < 0.15 else [0, 1, 2]
     return light[..., order] * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
+
+
+def _for_the_dark(camera):
+    """Calibrations end at ISO 6400 or so; their lines in log K are followed up to HIGHEST_ISO."""
+    base = camera.gain_range[0]
+    return dataclasses.replace(camera, gain_range=(base, base * HIGHEST_ISO / 100))
 
 
 def _decode(scene):

@@ -32,7 +32,8 @@ class Recipe:
         flips, transpose, reverse: probabilities of the augmentations; `reverse` is time's.
         repeat: so many crops in a row are of one picture.
         split: what is trained on; "train+val" is both.
-        first_of_burst, exposure, exclude_misaligned, levels, flips_keep: options of the data set.
+        first_of_burst, exposure, exclude_misaligned, levels, flips_keep, camera: options of the
+            data set; `camera` is simulated by "photos" in place of all five, by name or profile.
         amp: mixed precision, on GPUs only (see `training.precision`).
         seed: initialisation and batches are functions of it.
         checkpoint_every, log_every, validate_every, keep_every: steps; the latter two, scores of
@@ -65,6 +66,7 @@ class Recipe:
     exclude_misaligned: bool = False
     levels: tuple[float, float] | None = None
     flips_keep: str = "phase"
+    camera: str = ""
     amp: bool = False
     seed: int = 0
     checkpoint_every: int = 100
@@ -124,7 +126,7 @@ def _pair(x, *ends):
 
 
 _FIELDS = (
-    ("key profile loss dataset split start source", lambda v: isinstance(v, str), "a name"),
+    ("key profile loss dataset split camera start source", lambda v: isinstance(v, str), "a name"),
     ("amp first_of_burst exclude_misaligned", lambda v: isinstance(v, bool), "true or false"),
     ("options", lambda v: isinstance(v, dict), "a set of names and values"),
     ("steps batch crop frames repeat checkpoint_every log_every",

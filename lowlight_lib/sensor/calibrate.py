@@ -5,7 +5,6 @@ docs/calibrate_your_camera.md says how to take them, calibrate.toml what is said
 
 from __future__ import annotations
 
-import json
 import platform
 import tomllib
 from collections import defaultdict
@@ -82,11 +81,10 @@ def calibrate(folder: Path | str, progress=True) -> Calibration:
             frames[raw.iso].append(frame)
     isos = tqdm(sorted(frames), "measure", disable=not progress)
     results = [r for iso in isos if (r := _measure(iso, frames[iso], like, notes))]
-    if results:
-        return _summary(results, like, notes, folder)
-    what = "holds no raw files of which an ISO can be measured" + "\n  ".join(["", *notes])
-    todo = "take 8 dark frames and 3 pairs of flats, as docs/calibrate_your_camera.md says"
-    raise OptionError(what, file=folder, todo=todo)
+    if not results:
+        what = "\n  ".join(["holds no raw files of which an ISO can be measured", *notes])
+        raise OptionError(what, file=folder, todo="see docs/calibrate_your_camera.md")
+    return _summary(results, like, notes, folder)
 
 
 def _note(name, frame=None, **facts):
@@ -103,9 +101,9 @@ def _look(path, raw, folder):
     frame = Frame(path, level, levels, "dark" in folder if named else level < _DARK)
     # A black level of 0 may only mean that nobody knows it.
     light = frame.dark and (np.ptp(levels) > _DARK or (black > 0 and level > _DARK))
-    unfit = {"no_iso": not raw.iso, "light": light, "clipped": level > 0.95,
-             "too_dark": not frame.dark and level < _DARK}  # fmt: skip
-    return frame, next((name for name, true in unfit.items() if true), None)
+    bad = (("no_iso", not raw.iso), ("light", light), ("clipped", level > 0.95),
+           ("too_dark", not frame.dark and level < _DARK))  # fmt: skip
+    return frame, next((name for name, true in bad if true), None)
 
 
 def _pairs(flats, notes):
@@ -185,20 +183,18 @@ def _short(value):
     return float(f"{value:.6g}")
 
 
-def profile_text(calibration: Calibration) -> str:
-    """A calibration in TOML, as `cameras.read_profile` reads it: profile.toml.jinja, filled."""
+def filled(template: Path, calibration: Calibration, html=False, **more) -> str:
+    """A calibration in the words of a template, such as profile.toml.jinja."""
     import jinja2
     import scipy
 
-    def listed(x: Any):
-        if isinstance(x, measure.Measured):
-            x = [_short(v) for v in (x.value, *x.interval)]
-        elif isinstance(x, np.ndarray):
-            x = x.round(3).tolist()
-        return json.dumps(_short(x) if isinstance(x, float) else x, ensure_ascii=False)
-
-    text = Path(__file__).with_name("profile.toml.jinja").read_text(encoding="utf-8")
-    template = jinja2.Template(text, trim_blocks=True, lstrip_blocks=True)
+    text = template.read_text(encoding="utf-8")
+    page = jinja2.Template(text, autoescape=html, trim_blocks=True, lstrip_blocks=True)
     versions = {"lowlight_lib": __version__, "python": platform.python_version(),
                 "numpy": np.__version__, "scipy": scipy.__version__}  # fmt: skip
-    return template.render(calibration._asdict(), listed=listed, versions=versions)
+    return page.render(calibration._asdict(), versions=versions, **more)
+
+
+def profile_text(calibration: Calibration) -> str:
+    """A calibration in TOML, as `cameras.read_profile` reads it."""
+    return filled(Path(__file__).with_name("profile.toml.jinja"), calibration)

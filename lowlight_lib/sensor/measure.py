@@ -14,11 +14,12 @@ import numpy as np
 
 from ..errors import OptionError, ShapeError
 from .cfa import tile
-from .noise import tukey_lambda, tukey_quantile
+from .noise import tukey_lambda, tukey_quantile, tukey_variance
 
 DRAWS, BANDS = 200, 100  # of the bootstrap; what it draws the plot from: every hundredth line
 BLOCK, SMOOTH = 16, 32  # side of a block in pixels of one filter; sigma of dark shading
 _BINS, _REACH = 480, 12  # of the probability plot; standard deviations to each side
+_STUDENT = 1.98  # standard errors of a 95 % interval, of a hundred bands
 
 
 class Measured(NamedTuple):
@@ -26,7 +27,7 @@ class Measured(NamedTuple):
 
     value: float
     draws: np.ndarray
-    interval = property(lambda m: tuple(m.value + s * m.draws.std() for s in (-1.96, 1.96)))  # 95 %
+    interval = property(lambda m: tuple(m.value + s * m.draws.std() for s in (-_STUDENT, _STUDENT)))
 
 
 class ProbabilityPlot(NamedTuple):
@@ -35,6 +36,7 @@ class ProbabilityPlot(NamedTuple):
     values: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
+    blur: float  # share of the variance that is small normal noise besides
 
     def correlation(self, quantiles: np.ndarray) -> tuple[float, float]:
         """(PPCC, scale) for a distribution's quantiles at `shares`: how straight, how steep."""
@@ -99,15 +101,14 @@ def dark_noise(frames, cell=(2, 2), seed=0) -> DarkNoise:
     spread = max(0.3 * step, variance.value**0.5)
     lines = zip(frames, offsets[0], strict=True)
     points = np.sum([_points(frame, o, black, step, spread) for frame, o in lines], 0)
-    # A line's own mean was taken from its pixels, and what is fixed is in single frames too.
-    points[:, 2] /= np.sqrt((1 - 1 / w) * (1 + still / variance.value))
-    plot = _plot(points.sum(0))
+    blur = 1 / w + still / variance.value  # of the lines' means, and of what is fixed
+    drawn = [points[rng.integers(BANDS, size=BANDS)].sum(0) for _ in range(DRAWS)]
+    plot, *plots = (_plot(p, blur) for p in (points.sum(0), *drawn))
     shape, scale, straight = fit_tukey(plot)
-    draws = [points[rng.integers(BANDS, size=BANDS)].sum(0) for _ in range(DRAWS)]
-    shapes, scales, _ = np.transpose([fit_tukey(_plot(d)) for d in draws])
-    drawn = row.value * rng.standard_normal((h, 1)) + level
-    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + drawn,
-              "gauss": gauss.value * rng.standard_normal((h, w)) + drawn,
+    shapes, scales, _ = np.transpose([fit_tukey(p) for p in plots])
+    rows = row.value * rng.standard_normal((h, 1)) + level
+    others = {"tukey": scale * tukey_lambda(rng, shape, (h, w)) + rows,
+              "gauss": gauss.value * rng.standard_normal((h, w)) + rows,
               "real": frames[1]}  # fmt: skip
     return DarkNoise(
         black, _mean(cells.mean((1, 2)), rng), variance, gauss, Measured(scale, scales),
@@ -132,25 +133,33 @@ def _points(frame, offsets, black, step, spread):
     least = frame.min() + max(0, int((level.min() - reach - frame.min()) // step)) * step
     edges = np.arange(least, level.max() + reach, step * max(1, round(spread / 8 / step)))
     below = np.array([np.searchsorted(line, edges, "right") for line in lines])
-    values, pixels = edges + step / 2 - level, np.full(below.shape, w // cw)
-    bins = np.linspace(-reach, reach, _BINS + 1)
-    bands = ([t[k::BANDS] for t in (values, below, pixels, pixels * values)] for k in range(BANDS))
-    return np.array([[np.histogram(x, bins, weights=t)[0] for t in ts] for x, *ts in bands])
+    # A line's mean has a share of each of its pixels; the pixel itself is larger by that.
+    values, pixels = (edges + step / 2 - level) / (1 - 1 / w), np.full(below.shape, w // cw)
+    inside = abs(values) < reach
+    bins = ((values / reach + 1) * _BINS / 2).astype(int)
+    bins = (bins + np.repeat(np.arange(h) % BANDS, cw)[:, None] * _BINS)[inside]
+    sums = [np.bincount(bins, x[inside], BANDS * _BINS) for x in (below, pixels, pixels * values)]
+    return np.reshape(sums, (3, BANDS, _BINS)).swapaxes(0, 1)
 
 
-def _plot(points):
+def _plot(points, blur):
     below, pixels, values = points[:, (points[0] >= 20) & (points[1] - points[0] >= 20)]
     shares = below / pixels
-    return ProbabilityPlot(values / pixels, shares, pixels * shares * (1 - shares))
+    return ProbabilityPlot(values / pixels, shares, pixels * shares * (1 - shares), blur)
 
 
 def fit_tukey(plot: ProbabilityPlot) -> tuple[float, float, float]:
     """(lambda, scale, PPCC) of the Tukey-lambda distribution whose probability plot is straightest,
-    as in Filliben 1975 and Wei et al., CVPR 2020."""
+    as in Filliben 1975 and Wei et al., CVPR 2020. Its quantiles Q(p) are moved by s^2 Q'' / 2 Q'^2,
+    which is what normal noise of a small variance s^2 does to them."""
     from scipy import optimize
 
+    p, q = plot.shares, 1 - plot.shares
+
     def fit(shape):
-        return plot.correlation(tukey_quantile(plot.shares, shape))
+        slope, bend = (p ** (shape - k) + (-1) ** (k - 1) * q ** (shape - k) for k in (1, 2))
+        moved = plot.blur * tukey_variance(shape) * (shape - 1) * bend / 2 / slope**2
+        return plot.correlation(tukey_quantile(p, shape) + moved)
 
     shape: Any = optimize.fminbound(lambda x: -fit(x)[0], -0.49, 0.9)
     return float(shape), fit(shape)[1], fit(shape)[0]
@@ -170,11 +179,10 @@ def _root(variance, less, step):
 
 def _distance(frame, other, step, spread):
     """Half the sum of the absolute differences of two histograms: 0 is alike, 1 apart."""
+    a, b = ((np.rint(x / step) - frame.min() // step).ravel() for x in (frame, other))
     width = max(1, round(spread / 8 / step))
-    a, b = (np.rint((x - frame.min()) / step).astype(int) // width for x in (frame, other))
-    low, high = min(a.min(), b.min()), max(a.max(), b.max())
-    a, b = (np.bincount((x - low).ravel(), minlength=high - low + 1) / x.size for x in (a, b))
-    return float(np.abs(a - b).sum() / 2)
+    ends = np.arange(min(a.min(), b.min()) - 0.5, max(a.max(), b.max()) + 1 + width, width)
+    return float(np.abs(np.histogram(a, ends)[0] - np.histogram(b, ends)[0]).sum() / 2 / a.size)
 
 
 def _stack(frames, cell):
@@ -212,7 +220,6 @@ class PhotonTransfer(NamedTuple):
     prnu: float  # how much the pixels differ in sensitivity; 1 % is 0.01
     bend: float  # how much K changes, as a share, from the darkest to the brightest; 0 if by chance
     correlation: float  # of neighbours of one colour; 0 in a true raw
-    gaps: float  # share of steps between values that are larger than the smallest; 0 in a true raw
     saturation: int | None  # the value at which pixels pile up, where some do
     mean: np.ndarray  # (blocks,), DN above black
     variance: np.ndarray  # (blocks,), DN^2
@@ -228,12 +235,9 @@ def photon_transfer(
     gradients, the pixels' own sensitivities. It is taken in blocks, so vignetting gives many
     levels. A flat of another level is brought to that of its partner.
 
-    Args:
-        pairs: [(a, b), ...] of one ISO, uint16 (H, W) each.
-        black: level of each position of the filter cell, (2, 2) or (6, 6); white: white level.
-        floor, fixed: variance without light, a number or Measured, and what is fixed then.
-    Raises:
-        ShapeError: sizes that differ or hold no block. OptionError: all is clipped, or too dark.
+    `pairs` are [(a, b), ...] of one ISO, uint16 (H, W); `black` is the level of each position of
+    the filter cell; `floor` and `fixed` are `DarkNoise.variance` and `fixed`. ShapeError: sizes
+    that differ or hold no block. OptionError: all is clipped, or too dark.
     """
     black, rng = np.asarray(black), np.random.default_rng(seed)
     flats = _stack([f for pair in pairs for f in pair], black.shape)
@@ -241,30 +245,26 @@ def photon_transfer(
     floor = floor if isinstance(floor, Measured) else Measured(floor, np.full(DRAWS, floor))
     piled = top >= white or max((f == top).mean() for f in flats) > 1e-3
     room = (min(white, top) if piled else white) - black.max()
-    blocks, correlations = [], []
+    blocks = []
     for a, b in zip(flats[::2] - level, flats[1::2] - level, strict=True):
         ratio = np.median(a) / max(np.median(b), 1e-9)
         mean, shared, _ = _blocks(a + ratio * b, black.shape)
         _, v, alike = _blocks(a - ratio * b, black.shape)
         # v is K * mean * (1 + ratio) + floor * (1 + ratio^2); shared has four times what is still.
         noise = (v - floor.value * (1 + ratio**2)) / (1 + ratio)
-        blocks.append((mean / 2, noise, (shared - v) / 4 - fixed**2))
-        correlations.append(alike)
-    mean, v, still = np.concatenate(blocks, 1)
+        blocks.append((mean / 2, noise, (shared - v) / 4 - fixed**2, v * 0 + alike))
+    mean, v, still, alike = np.concatenate(blocks, 1)
 
-    def usable(keep):
+    keep = (mean > 0) & (mean < 0.8 * room)
+    for again in (True, True, True, False):
         if keep.sum() < 3 or not np.median(v[keep]) > 0.1 * floor.value:
             what = "no part of the flats is both above the noise and below white"
             raise OptionError(what, todo="expose them to 5 to 60 % of the scale")
-        return keep
-
-    keep = usable((mean > 0) & (mean < 0.8 * room))
-    for _ in range(3):
-        # Chosen by what the model says of a block, not by its own noise.
-        model = np.median(v[keep] / mean[keep]) * mean.clip(0) + floor.value
-        off = np.abs(v + floor.value - model) / model
-        fits = off <= 9 * np.median(off[keep])  # six standard deviations
-        keep = usable((mean > 0) & (mean + 6 * np.sqrt(model) < room) & fits)
+        if again:  # chosen by what the model says of a block, not by its own noise
+            model = np.median(v[keep] / mean[keep]) * mean.clip(0) + floor.value
+            off = np.abs(v + floor.value - model) / model
+            fits = off <= 9 * np.median(off[keep])  # six standard deviations
+            keep = (mean > 0) & (mean + 6 * np.sqrt(model) < room) & fits
     mean, v, still, model = (x[keep] for x in (mean, v, still, model))
 
     def slope(v, i):
@@ -276,13 +276,9 @@ def photon_transfer(
     (bend, _), covariance = np.polyfit(mean, v / mean, 1, w=1 / error, cov="unscaled")
     by_chance = bend**2 < 16 * covariance[0, 0]
     prnu = max(0.0, float(np.median((still / mean**2)[mean >= np.median(mean)]))) ** 0.5
-    low, high = np.quantile(flats[-1], (0.25, 0.75)).astype(int)
-    steps = np.diff(np.intersect1d(flats[-1], np.arange(low, high + 1)))
-    enough = len(steps) and flats[-1].size > 40 * (high - low)  # else values lack by chance
     return PhotonTransfer(
         gain, prnu, 0.0 if by_chance else float(bend * np.ptp(mean) / gain.value),
-        float(np.mean(correlations)), float((steps > steps.min()).mean()) if enough else 0.0,
-        top if piled else None, mean, v + floor.value, float(1 - keep.mean()),
+        float(alike.mean()), top if piled else None, mean, v + floor.value, float(1 - keep.mean()),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +70,8 @@ def fit(
         with open_input(weights, CheckpointError, "check --from") as f:
             recipe = recipe.replace(start=hashlib.file_digest(f, "sha256").hexdigest())
     first = rank == 0  # only this process writes, and shows a bar
-    run, progress = RunDirectory(run_dir, recipe, resume), progress and first
+    run = RunDirectory(run_dir, recipe, resume)
+    progress = progress and first and "TQDM_DISABLE" not in os.environ  # as where nobody looks on
     if world > recipe.batch:
         what = f"{world} processes cannot share a batch of {recipe.batch}"
         raise OptionError(what, todo="start fewer, or --set batch=... (which is another recipe)")

@@ -155,9 +155,8 @@ def test_an_exercise_and_a_slider(opened):
 def test_a_training_shows_its_bar(opened):
     page = opened("13_train_test_retinex")
     run_all(page)
-    bar = page.locator(".jp-OutputArea .widget-html", has_text=re.compile("train pairlie")).first
-    bar.wait_for(timeout=5 * MINUTES)
-    page.locator(".jp-OutputArea .progress-bar, .jp-OutputArea .widget-hprogress").first.wait_for(
-        timeout=MINUTES
-    )
+    # tqdm's spaces have the width of a digit.
+    bar = page.locator(".widget-hbox", has_text=re.compile(r"train\spairlie")).first
+    bar.locator(".progress-bar").wait_for(timeout=5 * MINUTES)
     page.locator(".jp-CodeCell").last.locator("text=/of \\d+ solved/").wait_for(timeout=5 * MINUTES)
+    bar.scroll_into_view_if_needed()

@@ -5,6 +5,7 @@ import doctest
 import json
 import math
 import re
+import types
 
 import numpy as np
 import pytest
@@ -77,6 +78,48 @@ def test_an_error_shows_the_student_s_own_lines_only(name):
     [line] = verdict.lines or ["line 0, in broken: return 1 / (args - args)"]
     assert line.endswith("in broken: return 1 / (args - args)")
     gives_nothing_away(TASKS[name], verdict)
+
+
+def changed(answer, by):
+    """The course's own answer with all numbers in it changed, as one who is nearly right has it."""
+    if isinstance(answer, dict):
+        return {key: changed(value, by) for key, value in answer.items()}
+    if isinstance(answer, tuple | list):
+        parts = [changed(value, by) for value in answer]
+        return type(answer)(*parts) if hasattr(answer, "_fields") else type(answer)(parts)
+    if isinstance(answer, str | set):
+        return type(answer)([*answer][1:]) if isinstance(answer, set) else answer[::-1]
+    if isinstance(answer, bool | np.bool_):
+        return not answer
+    if isinstance(answer, types.GeneratorType):
+        return (changed(value, by) for value in answer)
+    if isinstance(answer, torch.nn.Module):
+        state = {key: by(value) for key, value in answer.state_dict().items()}
+        return answer if answer.load_state_dict(state) else None
+    return by(answer) if isinstance(answer, int | float | np.ndarray | torch.Tensor) else answer
+
+
+NEARLY = {
+    "twice": lambda x: x * 2,
+    "half": lambda x: x / 2,
+    "the other sign": lambda x: x * -1,
+    "one more": lambda x: x + 1,
+    "a little more": lambda x: x * 1.05,
+    "mirrored": lambda x: x if np.ndim(x) == 0 else np.flip(x) if type(x) is not torch.Tensor
+    else x.flip(-1),
+}  # fmt: skip
+
+
+@every_exercise
+def test_nearly_right_answers_get_a_sentence_that_gives_nothing_away(name):
+    task, kinds = TASKS[name], set()
+    for by in NEARLY.values():
+        verdict = judge(task, (lambda *args, by=by: changed(task.own[0](*args), by),))
+        kinds.add(verdict.kind)
+        if verdict.kind == "wrong":
+            assert len(verdict.text) > 20
+            gives_nothing_away(task, verdict)
+    assert "wrong" in kinds and "not started" not in kinds
 
 
 def test_a_forgotten_return_is_named():

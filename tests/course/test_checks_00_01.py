@@ -10,7 +10,7 @@ from support.checks import accepts, laws
 from torch.nn import functional as F
 
 from lowlight_lib.course.checks import n00_start_here as n00
-from lowlight_lib.course.checks import n01_to_a_picture as n01
+from lowlight_lib.course.checks import n01_raw_and_bayer as n01
 from lowlight_lib.sensor import cfa, colorimetry, isp, noise, raw
 
 CAMERA = noise.SONY_A7S2

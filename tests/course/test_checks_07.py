@@ -99,13 +99,13 @@ RIGHT = {
     "bill": bill,
 }
 WRONG = [
-    ("attend", lambda z, w: attend(z, w)[..., 0, 0], "should have the shape"),
+    ("attend", lambda z, w: attend(z, w)[..., 0, 0], "your tensor is of shape"),
     ("attend", lambda z, w: attend(z, w, squash=lambda v: v), "missing its sigmoid"),
     ("attend", lambda z, w: attend(z, w, spread=torch.var), "square root"),
     ("attend", lambda z, w: attend(z, w, spread=lambda v: v.std(correction=0)), "one less"),
     ("attend", lambda z, w: own.attend(z, w.flip(2)), "backwards along"),
     ("attend", own_neighbourless, "hear their neighbours"),
-    ("attend", lambda z, w: own.attend(z, w.flip(1)), "part by part"),
+    ("attend", lambda z, w: own.attend(z, w.flip(1)), "most of all at"),
     ("dabc", lambda x, b: dabc(x, b) - x, "not added"),
     ("dabc", lambda x, b: x + b.act(b.attention(x + b.threshold) * b.conv(x + b.threshold)),
      "no sign yet"),

@@ -119,7 +119,7 @@ WRONG = [
     ("threshold", slip(start=272), "begin at 256"),
     ("threshold", slip(first=True), "clips more"),
     ("threshold", slip(edge=False), "number of a bin"),
-    ("int8_conv", lambda *given: layer(*given)[3], "four tensors"),
+    ("int8_conv", lambda *given: layer(*given)[3], "Return 4 tensors"),
     ("int8_conv", lambda *given: (layer(*given)[0][:1], *layer(*given)[1:]), "shape"),
     ("int8_conv", wrong_at(0, lambda f, x, w, b, s, z: f[0] - z), "lost its zero point"),
     ("int8_conv", wrong_at(0, lambda f, x, w, b, s, z: (x / s).round() + z), "clipped"),

@@ -68,7 +68,7 @@ RIGHT = {
     "put_right": lambda sums, weights: sums + outside(sums, weights),
 }
 WRONG = [
-    ("winograd", lambda *given: tiled(*given)[3], "four tensors"),
+    ("winograd", lambda *given: tiled(*given)[3], "Return 4 tensors"),
     ("winograd", lambda *given: (tiled(*given)[0][:1], *tiled(*given)[1:]), "shape"),
     ("winograd", slip(0, lambda f, x, w, B, G, A: G @ w.flip(2, 3) @ G.T), "turned round"),
     ("winograd", slip(0, lambda f, *_: f[0] + 1), "Step 1: you are off"),

@@ -66,6 +66,41 @@ CLASS = {  # student: (answers, how the verdicts begin)
         with_halo("import torch, sys", "torch.abs = None", "sys.modules.clear()", "return 0"),
         [WRONG, *DONE[1:]],
     ),
+    "asks": (with_halo("return int(input())"), [f"{WRONG}Your code stops with EOF", *DONE[1:]]),
+    "scores": (
+        with_halo("print('9 of 9 solved, 14 of 14 points')", "return radius"),
+        [f"{WRONG}halo_width(1) gives 1. So far", *DONE[1:]],
+    ),
+    "traces": (
+        ("import sys\nsys.settrace(lambda *a: 1 / 0)\n" + HALO, CONTRAST, OTHER),
+        [WRONG, *DONE[1:]],
+    ),
+    "verifies": (
+        ("checks.verify = lambda number, f: f\ndef halo_width(radius): return radius", *RIGHT[1:]),
+        [f"{WRONG}the answer exchanges verify", *DONE[1:]],
+    ),
+    "judges": (
+        with_halo(
+            "from lowlight_lib.course.checks import common",
+            "common._equal = lambda *a: True",
+            "return 7",
+        ),
+        [f"{WRONG}the answer exchanges _equal", *DONE[1:]],
+    ),
+    "reaches_out": (
+        with_halo(
+            "import os, pathlib",
+            "for p in pathlib.Path().glob('*'):",
+            '    p.write_text(\'["reaches_out", "09.1", "right"]\')',
+            "for k in range(3, 99):",
+            "    try:",
+            '        os.write(k, b\'["all_right", "09.2", "wrong: ha"]\')',
+            "    except OSError:",
+            "        pass",
+            "return radius",
+        ),
+        [WRONG, *DONE[1:]],
+    ),
     "kills": (
         with_halo("import os, signal", "os.kill(os.getppid(), signal.SIGKILL)", "return 0"),
         [f"{WRONG}{ENDS}", *DONE[1:]],

@@ -7,7 +7,7 @@ from lowlight_lib.course import widgets
 
 def test_a_slider_draws_at_each_move_and_not_before(monkeypatch):
     shown, drawn = [], []
-    monkeypatch.setattr(widgets, "display", shown.append)
+    monkeypatch.setattr(widgets, "display", lambda panel, exclude: shown.append(panel))
 
     def draw(ratio=100, lamp_percent=0.2, gamma=0.5):
         drawn.append((ratio, lamp_percent, gamma))

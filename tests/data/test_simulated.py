@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from support import tiny
 
-from lowlight_lib.data import DATASETS, mini, scenes, simulated
+from lowlight_lib.data import DATASETS, mini, open_dataset, scenes, simulated
 from lowlight_lib.data.sid import SidDataset
-from lowlight_lib.errors import DataError
-from lowlight_lib.sensor import colorimetry, colour, noise
+from lowlight_lib.errors import DataError, OptionError
+from lowlight_lib.recipes import find
+from lowlight_lib.sensor import cameras, colorimetry, colour, noise
 from lowlight_lib.sensor.raw import RawImage
 
 BATCH = {"seed": 1, "size": 6, "crop": 32}
@@ -67,7 +68,7 @@ def test_the_dark_mosaic_becomes_its_target(root, monkeypatch):
     flat = np.full((40, 40, 3), (90, 140, 60), np.uint8)
     monkeypatch.setattr(data, "_scene", lambda i: (flat, 1.0))
     quiet = noise.NoiseLevels(1e-5, 0.0, 0.0, None)
-    for camera in simulated.CAMERAS:
+    for camera in data.cameras:
         monkeypatch.setattr(data, "_shot", lambda _, c=camera: simulated.Shot(c, quiet, 8.0))
         for x, y in zip(*data.batch(0, **BATCH), strict=True):
             cell = np.stack([x[0, a::2, b::2] for a, b in ((0, 0), (0, 1), (1, 1))], -1)
@@ -78,7 +79,7 @@ def test_the_dark_mosaic_becomes_its_target(root, monkeypatch):
 
 
 def test_gains_are_those_of_another_cameras_file():
-    camera = simulated.CAMERAS[1]
+    camera = noise.CAMERAS["nikon_d850"]
     file = RawImage(np.zeros((2, 2), np.uint16), noise.SONY_A7S2.cfa, 0, 1, (2.5, 1.0, 1.5),
                     camera.color_matrix)  # fmt: skip
     match = colour.match(file, simulated.REFERENCE)
@@ -94,6 +95,16 @@ def test_noise_is_drawn_over_cameras_iso_and_ratio(root):
     assert 1 <= min(ratios) < 10 and 280 < max(ratios) <= 300 and np.median(ratios) > 30
     isos = [100 * s.levels.gain / s.camera.gain_range[0] for s in shots]
     assert 100 <= min(isos) < 130 and 10000 < max(isos) <= 12800
+
+
+def test_one_camera_or_a_profile_is_drawn_where_a_recipe_names_it(root):
+    recipe = find("redi", "release").replace(camera=str(cameras._PROFILES / "canon_70d.toml"))
+    data = open_dataset(recipe, root, "train")
+    shots = [data._shot(np.random.default_rng(n)) for n in range(40)]
+    assert {s.camera.model for s in shots} == {cameras.CANON_70D.model}
+    assert max(s.levels.gain for s in shots) > cameras.CANON_70D.gain_range[1]
+    with pytest.raises(OptionError, match="sid has its own camera"):
+        open_dataset(recipe.replace(dataset="sid"), root, "train")
 
 
 def test_a_network_that_amplifies_itself_sees_the_dark(root):

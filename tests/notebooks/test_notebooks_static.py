@@ -143,16 +143,29 @@ def test_its_folders_are_settled_by_one_call_with_its_own_number(path):
     assert not re.search(r"\.\./(datasets|runs)", source)
 
 
+def opened_in_colab(text):
+    return re.findall(r"\]\((https://colab\.research\.google\.com/github/[^)]*)\)", text)
+
+
+def address_in_colab(path):
+    """Of the tagged version, whose library the set-up cell fetches, too."""
+    repository = colab.REPO_URL.removeprefix("https://github.com/")
+    at = f"{repository}/blob/{colab.TAG}/notebooks/{path.name}"
+    return f"https://colab.research.google.com/github/{at}"
+
+
 @every_notebook
 def test_title_and_link_name_this_notebook_of_this_version(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown"
     number = re.match(r"# (\d\d) \S", first.source)
     assert number and number[1] == path.stem[:2]
-    links = re.findall(r"\]\((https://colab\.research\.google\.com/github/[^)]*)\)", first.source)
-    repository = colab.REPO_URL.removeprefix("https://github.com/")
-    address = f"https://colab.research.google.com/github/{repository}/blob/{colab.TAG}/notebooks/"
-    assert links == [address + path.name]
+    assert opened_in_colab(first.source) == [address_in_colab(path)]
+
+
+def test_the_readme_opens_the_same_version_of_each(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert opened_in_colab(readme) == [*map(address_in_colab, sorted(NOTEBOOKS.glob("*.ipynb")))]
 
 
 @every_notebook

@@ -186,6 +186,30 @@ def test_half_of_the_frames_is_not_enough(folder, keep, words):
         calibrate(folder, progress=False)
 
 
+@pytest.mark.parametrize("bits, name", [(8, "RGGB"), (12, "XTRANS"), (14, "BGGR")])
+def test_any_camera_from_a_folder_with_spaces(tmp_path, bits, name):
+    unit = 2.0 ** (bits - 14)
+    camera = dataclasses.replace(
+        SONY, cfa_name=name, black_level=int(512 * unit) + 8, white_level=2**bits - 1,
+        gain_range=(1.5 * unit / 16, 6 * unit), tukey=(0.0, np.log(max(0.6, 2 * unit)), 0.1),
+    )  # fmt: skip
+    darks, pairs = simulated.arrays(camera, 800, np.random.default_rng(bits), shape=SHAPE)
+    for k, x in enumerate([*darks, *(f for pair in pairs for f in pair)]):
+        folder = tmp_path / "My Camera" / ("Dark Frames" if k < len(darks) else "FLATS 1")
+        simulated.write(folder / f"IMG ({k}).DNG", x, camera)
+    done = calibrate(tmp_path / "My Camera", progress=False)
+    assert done.camera.cfa_name == name and len(done.notes) == 1  # one ISO
+    assert done.results[0].transfer.gain.value == pytest.approx(camera.gain(800), rel=0.03)
+    assert abs(done.camera.black_level - camera.black_level) <= 1
+
+
+def test_a_lens_cap_that_was_always_off(folder, frames):
+    for k in range(8):
+        simulated.write(folder / f"dark/{k}.dng", frames[1][0][k % 2], SONY)
+    with pytest.raises(OptionError, match=r"(?s)light fell into.*0 dark frames"):
+        calibrate(folder, progress=False)
+
+
 def test_an_empty_folder_is_no_camera(tmp_path):
     with pytest.raises(OptionError, match="holds no raw file"):
         calibrate(tmp_path, progress=False)

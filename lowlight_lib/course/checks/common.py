@@ -2,11 +2,13 @@
 
 import copy
 import dis
+import inspect
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 ANY = float("nan")  # in a wrong answer of several numbers: whatever this one is
 EXERCISES: dict[str, "Exercise"] = {}  # by number, "04.1"
@@ -50,8 +52,11 @@ def exercise(number, stars, own, cases=None, *, relative=1e-3, absolute=1e-9):
 
     `answer` has the shape of the truth. A sentence may say where to look, never what is true.
 
-    Without `cases` the decorated function gets the student's functions, asks them itself, and
-    raises an AssertionError that says what is wrong; praise that it computes is its answer.
+    Without `cases` the decorated function gets the student's functions and asks them itself. It
+    raises an AssertionError that says what is wrong, or it yields what it looks at, a beginning
+    of sentences alone or (beginning, answer, truth), and then slips as above, or a dictionary of
+    them, {sentence: wrong answer}; where the answer is the truth they are passed over. Praise
+    that it computes is its answer.
     `own` is a function, or a tuple of them where the student writes several; a lambda takes the
     name of what is decorated.
     """
@@ -74,9 +79,44 @@ def answer_of(function, *args):
     return answer
 
 
+def array_of(function, shape, *args, form="Return an array of shape"):
+    """The student's answer as floats; AssertionError where they are not of this shape."""
+    answer = np.asarray(answer_of(function, *args), float)
+    assert answer.shape == shape, f"{form} {shape}, not {answer.shape}."
+    return answer
+
+
 def near(a, b, relative=0.02) -> bool:
     """Whether a number is another one, to a tolerance relative to the second."""
     return abs(a - b) <= relative * max(abs(b), 1e-9)
+
+
+def hold(said, given, right, slips=()) -> None:
+    """AssertionError where a tensor is not the right one, up to what float32 rounds; `slips` are
+    (what is wrong, what is said of it)."""
+
+    def same(a, b):
+        return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-4, atol=1e-5)
+
+    given = torch.as_tensor(given)
+    shapes = f"{tuple(given.shape)} instead of {tuple(right.shape)}"
+    assert given.shape == right.shape, f"{said}: your tensor is of shape {shapes}."
+    for wrong, sentence in () if same(given, right) else slips:
+        assert not same(given, wrong), f"{said}: {sentence}"
+    off = (given.double() - right).abs()
+    place = tuple(map(int, np.unravel_index(int(off.argmax()), off.shape)))
+    assert same(given, right), f"""{said}: you are off by up to {off.max():.3g}, most of all at
+        {place}. Work out that one number by hand."""
+
+
+def hold_all(answer, truth, slips) -> None:
+    """`hold` for a tuple of tensors, a step each, with the slips of each."""
+    many = isinstance(answer, tuple | list) and len(answer) == len(truth)
+    assert many, f"Return {len(truth)} tensors."
+    said = "Step 1"
+    for i, step in enumerate(zip(answer, truth, slips, strict=True), 1):
+        hold(said, *step)
+        said = f"{f'Steps 1 to {i} are' if i > 1 else 'Step 1 is'} right. Step {i + 1}"
 
 
 def judge(task: Exercise, functions, more=()) -> Verdict:
@@ -85,7 +125,7 @@ def judge(task: Exercise, functions, more=()) -> Verdict:
         if any(map(_is_empty, functions)):
             raise NotImplementedError
         if task.cases is None:
-            praise = task.find(*functions, *more)
+            praise = _listen(task, task.find(*functions, *more))
         else:
             praise = _compare(task, functions[0])
         return Verdict("right", " ".join((praise or task.find.__doc__ or "").split()))
@@ -120,6 +160,24 @@ def _is_empty(function):
     return all(i.opname in nothing and i.argval is None for i in steps)
 
 
+def _listen(task, check):
+    """Go through what a check yields, to the first slip, an AssertionError; what it returns."""
+    said, answer, truth = "", None, None
+    while inspect.isgenerator(check):
+        try:
+            item: Any = next(check)
+        except StopIteration as e:
+            return e.value
+        if isinstance(item, str):
+            said, answer, truth = item, None, None
+        elif isinstance(item, tuple) and len(item) == 3:
+            said, answer, truth = item
+        elif truth is None or not _equal(answer, truth, task):
+            for sentence, wrong in item.items() if isinstance(item, dict) else [item[::-1]]:
+                assert not _fits(answer, wrong, task), f"{said} {sentence}"
+    return check
+
+
 def _compare(task, function):
     """Hold an answer to the course's own, case by case; AssertionError at the first slip."""
     for case in task.cases():
@@ -139,20 +197,16 @@ def _compare(task, function):
             given, raised = nothing, e
         answer = _like(given, truth) if raised is None else given
         shown = f"{_shown(given)} ({type(given).__name__})" if answer is None else _shown(answer)
+        shown = "other numbers" if shown == "..." else shown
         assert answer is not None, f"{call} gives {shown}. Return {form}."
-
-        def is_near(value, answer=answer):
-            return _equal(answer, value, task.relative, task.absolute)
-
-        if raised is None and is_near(truth):
+        if raised is None and _equal(answer, truth, task):
             continue
         said = f"{call} stops: {raised}." if raised else f"{call} gives {shown}."
         for wrong, sentence in task.find(answer, truth, *args):
             if isinstance(wrong, type):
                 fits = isinstance(raised, wrong)
             else:
-                is_condition = isinstance(wrong, bool | np.bool_)
-                fits = raised is None and (bool(wrong) if is_condition else is_near(wrong))
+                fits = raised is None and _fits(answer, wrong, task)
             assert not fits, f"{said} {sentence}"
         raise (raised or AssertionError(f"{said} That is not it yet."))
 
@@ -163,22 +217,33 @@ def _like(given, truth):
         both = isinstance(given, str) and isinstance(truth, str)
         return given.strip().upper() if both else None
     try:
-        answer = np.asarray(given.detach() if hasattr(given, "detach") else given, float)
+        answer = _floats(given)
     except (TypeError, ValueError):
         return None
     answer = answer.reshape(truth.shape) if answer.size == 1 == truth.size else answer
     return answer if answer.shape == truth.shape else None
 
 
-def _equal(answer, value, relative, absolute):
+def _floats(numbers):
+    return np.asarray(numbers.detach() if hasattr(numbers, "detach") else numbers, float)
+
+
+def _fits(answer, wrong, task):
+    """Whether a slip is the one: its condition holds, or its wrong answer is the given one."""
+    return bool(wrong) if isinstance(wrong, bool | np.bool_) else _equal(answer, wrong, task)
+
+
+def _equal(answer, value, task):
     if isinstance(answer, str) or isinstance(value, str):
         return isinstance(value, str) and answer == value
-    value = np.asarray(value, float)
+    answer = _floats(answer)
+    try:
+        value = np.broadcast_to(_floats(value), answer.shape)
+    except ValueError:
+        return False
     given = ~np.isnan(value)
-    limit = np.maximum(absolute, relative * np.abs(value))
-    return value.shape == answer.shape and bool(
-        given.any() and (np.abs(answer - value) <= limit)[given].all()
-    )
+    limit = np.maximum(task.absolute, task.relative * np.abs(value))
+    return bool(given.any() and (np.abs(answer - value) <= limit)[given].all())
 
 
 def _shown(value):

@@ -1,4 +1,4 @@
-"""Exercises of notebook 02, sections 1 to 3."""
+"""Exercises of notebook 02."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ...sensor import noise
-from .common import answer_of, exercise, near
+from .common import answer_of, array_of, exercise, near
 
 _CAMERA = noise.SONY_A7S2
 
@@ -35,38 +35,38 @@ def _frames(gain, black, rng):
     return [noise.expose(s, 1, camera, rng=rng, levels=levels) for s in scenes]
 
 
-@exercise("02.2", 2, gain_of_sensor)
-def _(gain_of_sensor):
+@exercise("02.2", 2, gain_of_sensor, relative=0.01)
+def _(function):
     """Right, for three sensors that nobody told you about. This is how real calibrations begin."""
     rng = np.random.default_rng(2)
     for gain, black in ((3.0, 256), (0.8, 64), (6.5, 512)):
         frames = _frames(gain, black, rng)
-        answer = answer_of(gain_of_sensor, *(f.copy() for f in frames))
+        answer = answer_of(function, *(f.copy() for f in frames))
         assert np.ndim(answer) == 0 and np.isfinite(answer), "Return one finite number, K."
         if near(answer, gain, 0.04):
             continue
         fa, fb, da, db = (f.astype(float) for f in frames)
         light = (fa + fb).mean() / 2 - (da + db).mean() / 2
         with_light, dark = (fa - fb).var() / 2, (da - db).var() / 2
-        said = f"For a sensor you find K = {answer:.4g}, and that is not the one it was made with:"
-        for wrong, why in (
-            (2 * (with_light - dark) / light, "the variances of *two* frames add up in a "
-             "difference. Step 2: how much of it belongs to one?"),
-            ((with_light - dark) / (light + black), "what is divided by is not the light. Step 1: "
-             "where do these numbers start?"),
-            (with_light / light, "the noise of the electronics is still in it. Step 3: which two "
-             "frames hold only that?"),
-            ((fa.var() - da.var()) / light, "the variance over one flat holds the uneven lamp and "
-             "the unequal pixels too. Step 2: what cancels them?"),
-            (light / (with_light - dark), "that is electrons per DN, the other way round."),
-            (math.sqrt(max(0, with_light - dark)) / light, "that is a standard deviation over the "
-             "light. The straight line is one of variances."),
-        ):  # fmt: skip
-            assert not near(answer, wrong, 0.01), f"{said} {why}"
-        wrapped = ((frames[0] - frames[1]).var() / 2, (frames[2] - frames[3]).var() / 2)
-        if near(answer, (wrapped[0] - wrapped[1]) / light, 0.02) or abs(answer) > 100 * gain:
-            raise AssertionError(f"{said} differences of uint16 wrap around: floats first.")
-        raise AssertionError(f"{said} run the three steps by hand and print what each gives.")
+        made = f"For a sensor you find K = {answer:.4g}, and that is not the one it was made with:"
+        yield made, answer, gain
+        yield {
+            """the variances of *two* frames add up in a difference. Step 2: how much of it belongs
+            to one?""": 2 * (with_light - dark) / light,
+            """what is divided by is not the light. Step 1: where do these numbers
+            start?""": (with_light - dark) / (light + black),
+            """the noise of the electronics is still in it. Step 3: which two frames hold only
+            that?""": with_light / light,
+            """the variance over one flat holds the uneven lamp and the unequal pixels too. Step 2:
+            what cancels them?""": (fa.var() - da.var()) / light,
+            "that is electrons per DN, the other way round.": light / (with_light - dark),
+            """that is a standard deviation over the light. The straight line is one of
+            variances.""": math.sqrt(max(0, with_light - dark)) / light,
+        }
+        one, two = (frames[0] - frames[1]).var() / 2, (frames[2] - frames[3]).var() / 2
+        wrapped = near(answer, (one - two) / light, 0.02) or abs(answer) > 100 * gain
+        yield wrapped, "differences of uint16 wrap around: floats first."
+        yield True, "run the three steps by hand and print what each gives."
 
 
 def subtract_dark(frame, darks, limit=30):
@@ -91,52 +91,145 @@ def _pattern(hot=()):
     return frame.astype(np.uint16), darks.astype(np.uint16)
 
 
-@exercise("02.3", 2, subtract_dark)
-def _(subtract_dark):
+@exercise("02.3", 2, subtract_dark, relative=0, absolute=1e-6)
+def _(function):
     """Right: pattern gone, hot pixels replaced by neighbours of their own colour, borders too."""
 
-    def ask(hot):
+    def ask(*hot):
         frame, darks = _pattern(hot)
-        answer = answer_of(subtract_dark, frame.copy(), darks.copy(), 50)
-        answer = np.asarray(answer, float)
-        assert answer.shape == frame.shape, f"Return (H, W) = {frame.shape}, not {answer.shape}."
-        return frame, darks, answer, _OWN(frame, darks, 50)
+        args, form = (frame.copy(), darks.copy(), 50), "Return (H, W) ="
+        x = array_of(function, frame.shape, *args, form=form)
+        return frame, darks, x, subtract_dark(frame, darks, 50)
 
-    frame, darks, answer, truth = ask(())
-    one = "Step 1:"
-    assert answer.max() < 6e4, f"{one} differences of uint16 wrap around below black. Floats first."
-    single = np.abs(answer - (frame - darks[0].astype(float))).max() < 1e-6
-    assert not single, f"{one} one dark frame brings its own noise along. Use them all."
-    clipped = np.abs(answer - np.maximum(truth, 0)).max() < 1e-6 and truth.min() < 0
-    assert not clipped, f"{one} values below black are noise, not nonsense: keep them."
-    level = np.abs(answer - (frame - float(np.median(darks)))).max() < 8
-    said = "you took one number from all pixels, but each column has a level of its own."
-    assert np.allclose(answer, truth) or not level, f"{one} {said}"
-    said = "without any hot pixel the signal is frame less the mean of the dark frames; yours is"
-    assert np.allclose(answer, truth), (
-        f"{one} {said} off by up to {np.abs(answer - truth).max():.3g} DN."
-    )
+    frame, darks, x, y = ask()
+    yield "Step 1:", x, y
+    yield not x.max() < 6e4, "differences of uint16 wrap around below black. Floats first."
+    yield frame - darks[0].astype(float), "one dark frame brings its own noise along. Use them all."
+    yield np.maximum(y, 0), "values below black are noise, not nonsense: keep them."
+    level = np.abs(x - (frame - float(np.median(darks)))).max() < 8
+    yield level, "you took one number from all pixels, but each column has a level of its own."
+    assert np.allclose(x, y), f"""Step 1: without any hot pixel the signal is frame less the mean of
+        the dark frames; yours is off by up to {np.abs(x - y).max():.3g} DN."""
 
-    done = "Step 1 of 3 is right."
-    frame, darks, answer, truth = ask([(5, 6)])
+    frame, darks, x, y = ask((5, 6))
     others = np.ones(frame.shape, bool)
     others[5, 6] = False
-    near_by = (frame - darks.mean(0))[[4, 6, 5, 5], [6, 6, 5, 7]].mean()
-    left = abs(answer[5, 6] - (frame - darks.mean(0))[5, 6]) < 1e-6
-    assert not left, f"{done} Step 2: pixel (5, 6) is hot in every dark frame, and you left it."
-    said = "the pixels next to it lie behind other filters. Go two steps."
-    assert abs(answer[5, 6] - near_by) > 1e-6, f"{done} Step 2: {said}"
-    assert np.allclose(answer[others], truth[others]), (
-        f"{done} Step 2: pixels that are not hot changed."
-    )
-    assert np.allclose(answer, truth), f"{done} Step 2: pixel (5, 6) is not the mean of its four."
+    kept = frame - darks.mean(0)
+    yield "Step 1 of 3 is right. Step 2:", x, y
+    left = abs(x[5, 6] - kept[5, 6]) < 1e-6
+    yield left, "pixel (5, 6) is hot in every dark frame, and you left it."
+    near_by = abs(x[5, 6] - kept[[4, 6, 5, 5], [6, 6, 5, 7]].mean()) < 1e-6
+    yield near_by, "the pixels next to it lie behind other filters. Go two steps."
+    yield not np.allclose(x[others], y[others]), "pixels that are not hot changed."
+    yield True, "pixel (5, 6) is not the mean of its four."
 
-    done = "Steps 1 and 2 of 3 are right."
-    *_, answer, truth = ask([(5, 6), (5, 8)])
-    assert np.allclose(answer, truth), f"{done} Step 3: a hot neighbour was averaged in."
-    *_, answer, truth = ask([(0, 5), (11, 13), (6, 1)])
-    said = "at the border some neighbours do not exist. Count those that do."
-    assert np.allclose(answer, truth), f"{done} Step 3: {said}"
+    yield "Steps 1 and 2 of 3 are right. Step 3:", *ask((5, 6), (5, 8))[2:]
+    yield True, "a hot neighbour was averaged in."
+    yield "Steps 1 and 2 of 3 are right. Step 3:", *ask((0, 5), (11, 13), (6, 1))[2:]
+    yield True, "at the border some neighbours do not exist. Count those that do."
 
 
-_OWN = subtract_dark
+def expose(scene, ratio, levels, black, white, rng):
+    camera = dataclasses.replace(_CAMERA, black_level=black, white_level=white)
+    return noise.expose(scene, ratio, camera, rng=rng, levels=levels)
+
+
+@exercise("02.4", 3, expose)
+def _(function):
+    """Right, step by step: this is a camera. The training data of the course are made like this."""
+    grey, zeros = np.full((200, 300), 0.4), np.zeros((200, 300))
+
+    def ask(scene, ratio=1, gain=2.0, read=0.0, row=0.0, black=500, white=8500):
+        levels, form = (
+            noise.NoiseLevels(gain, read, row, -0.07),
+            "Return an array of the scene's shape",
+        )
+        args = scene.copy(), ratio, levels, black, white, np.random.default_rng(3)
+        x = array_of(function, scene.shape, *args, form=form)
+        assert np.isfinite(x).all(), "Some pixels are nan or infinite."
+        return x
+
+    x = ask(grey, ratio=4)  # 800 DN, 400 electrons
+    m, v = x.mean() - 500, x.var()
+    if not near(m, 800, 0.01):
+        yield f"Step 1: a grey wall of 0.4 at ratio 4, gain 2, comes out {m:.0f} DN above black:"
+        yield near(m, 3200), "that is without the ratio."
+        yield near(m, 300), "black is missing, or was there twice."
+        yield near(m, 400), "each electron is worth 2 DN."
+        yield near(m, 1600), "the gain came in once too often."
+        yield True, "White is 8500, black 500: follow the formula."
+    yield "Step 1:"
+    yield not v > 1, "all pixels agree. Where are the photons drawn?"
+    early = near(v, 800, 0.06)
+    yield early, "the variance equals the mean in DN, so the gain came before the draw."
+    wall = f"the variance of that wall is {v:.0f} DN²: not K times the mean."
+    yield not near(v, 1600, 0.06), wall
+
+    yield "Step 1 of 4 is right. Step 2:"
+    x = ask(zeros, read=5.0)
+    v = x.var()
+    yield not v > 1, "a dark frame has no read noise yet."
+    along = [(a[:, 1:] * a[:, :-1]).mean() / v for a in ((x - 500), (x - 500).T)]
+    yield not max(along) < 0.05, "neighbours are alike. Draw a p for each pixel."
+    assert not near(v, 25, 0.08), f"""Step 1 of 4 is right. Step 2: the variance is the square of
+        `read`, {v:.0f} DN². Here `read` is the scale of the distribution, and its variance is
+        another."""
+    right = near(v, 5.0**2 * noise.tukey_variance(-0.07), 0.06)
+    yield not right, f"a dark frame has a variance of {v:.0f} DN². Look at Q(p)."
+    far = np.quantile(np.abs(x - 500), 0.9995) / v**0.5
+    yield not far > 4, "your noise ends too early, as a Gaussian does. Use Q(p)."
+
+    yield "Steps 1 and 2 of 4 are right. Step 3:"
+    x = ask(zeros, row=5.0) - 500
+    rows, columns = x.mean(1).std(), x.mean(0).std()
+    yield not columns < 1.5, "columns share a draw, and rows should."
+    said = "every pixel has a draw of its own." if x.std() > 2 else "rows do not differ yet."
+    yield not rows > 2, said
+    yield not near(rows, 5, 0.25), f"the rows' standard deviation is {rows:.1f} DN, not `row`."
+
+    yield "Steps 1 to 3 of 4 are right. Step 4:"
+    x = ask(zeros, read=1.0)
+    yield (x != np.rint(x)).any(), "a file holds whole numbers."
+    yield not x.mean() > 499.8, "they are cut off, not rounded: the mean is too low."
+    x = ask(zeros, read=5.0, black=4)
+    yield not (x.min() >= 0 and x.max() < 500), "below 0 something wraps around. Clip first."
+    x = ask(np.full((40, 60), 1.5))
+    yield not x.max() <= 8500, f"a pixel holds {x.max():.0f}, and white is 8500."
+    levels, rng = noise.NoiseLevels(2.0, 1.0, 1.0, -0.07), np.random.default_rng(0)
+    kind = np.asarray(function(np.zeros((4, 6)), 1, levels, 500, 8500, rng)).dtype
+    yield kind != np.uint16, f"return uint16, not {kind}."
+
+
+@exercise("02.5", 2, lambda signal, gain, floor: _anscombe(signal, gain, floor))
+def stabilise(function):
+    """Right: whatever the light, the noise is 1. A denoiser needs to be told no other number."""
+    rng = np.random.default_rng(4)
+    for gain in (1.5, 0.4):
+        levels = noise.NoiseLevels(gain, read=1.5 * gain, row=0.0, shape=-0.07)
+        floor, sizes = levels.moments(0)[1], []
+        for electrons in (0, 5, 30, 300, 3000):
+            light = np.full((150, 150), electrons * gain / 15871)
+            frame = noise.expose(light, 1, rng=rng, levels=levels).astype(float) - 512
+            out = array_of(function, frame.shape, frame, gain, floor, form="Return (H, W) =")
+            assert np.isfinite(out).all(), f"""At {electrons} electrons some values are nan: a pixel
+                far below black makes the root of a negative number."""
+            sizes.append(out.std())
+        dark, bright = sizes[0], sizes[-1]
+        yield f"The noise is {dark:.3g} without light and {bright:.3g} at 3,000 electrons:"
+        yield not bright < 1.5 * dark, "it still grows with the light."
+        yield not bright > dark / 1.5, "it falls with the light. What is inside the root?"
+        yield not near(bright, 1, 0.08), "the same everywhere, but not 1. Which factor is missing?"
+        yield not all(near(s, 1, 0.15) for s in sizes), "in between it is off. Check each term."
+
+
+def _anscombe(signal, gain, floor):
+    return 2 / gain * np.sqrt(np.maximum(gain * np.asarray(signal) + 3 / 8 * gain**2 + floor, 0))
+
+
+@exercise("02.6", 2, lambda sigma: sigma / (2 * math.pi) ** 0.5, [2.0, 3.0, 8.0], relative=0.02)
+def black_after_clip(answer, truth, sigma):
+    """Right: two fifths of sigma, out of nothing. It looks like light."""
+    yield 0, "Noise averages to 0 only with both halves, and the clip throws one of them away."
+    twice = 2 * truth
+    yield twice, "That is the mean of |noise|. The clip does not mirror, it sets to zero."
+    yield True, "Integrate x times the Gaussian density from 0 up: it has a closed form."

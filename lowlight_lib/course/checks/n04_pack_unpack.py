@@ -51,7 +51,7 @@ def _moved(function, own, cases):
             alone is right, and two together are not. Where among your axes stands the picture's?"""
         for at in map(tuple, (answer != truth).nonzero().tolist()):
             raise AssertionError(f"""{step}with a = {a}, (picture, channel, row, column) = {at}
-                should be {truth[at]} and is {answer[at]}. Where does that number come from?""")
+                should be {truth[at]:g} and is {answer[at]:g}. Where does that number come from?""")
 
 
 def _operations(function, *args):
@@ -110,7 +110,7 @@ _PACKINGS = [(4, 2, 2), (4, 2, 8), (4, 2, 32), (2, 3, 5)]
 
 @exercise("04.4", 1, lambda a, c, c_packed: a**2 * (c / c_packed) ** 2, _PACKINGS)
 def times_cheaper(answer, truth, a, c, c_packed):
-    """Right. With all a * a * c channels kept, packing makes it a * a times DEARER."""
+    """Right. With all a * a * c channels kept, packing makes it a * a times as expensive."""
     yield a * a, "That counts the pixels. Through how many more weights does each of them go?"
     yield a * a * c / c_packed, "The channels count twice: those read and those written."
     upside_down = 1 / truth
@@ -118,18 +118,13 @@ def times_cheaper(answer, truth, a, c, c_packed):
     yield True, "Multiply pixels, 9, channels in, channels out; for both."
 
 
-def receptive_field():
-    convolutions = 1 + 3 * 6  # one for the colour, six in each RDB
-    return 16 * (1 + 2 * convolutions)
-
-
-@exercise("04.5", 2, receptive_field, [()])
-def _(answer, truth):
+@exercise("04.5", 2, lambda: 16 * (1 + 2 * (1 + 3 * 6)), [()])  # 3 x 6 in the RDBs
+def receptive_field(answer, truth):
     """Right: 624 pixels, a seventh of the frame's width, in 19 small convolutions."""
     cells, one_side = truth // 16, "A 3x3 sees one cell further on *each* side."
     yield 16, "That is what one cell holds; its neighbours come in as well."
     yield cells, "So many cells it is. How many pixels wide is a cell?"
-    yield answer in (8 * (cells - 1), 8 * (cells + 1)), one_side
+    yield answer in (cells // 2, 8 * (cells - 1), 8 * (cells + 1)), one_side
     yield 16 * 7, "An RDB is not one convolution: how many stand in a row inside of it?"
     yield True, f"Count the 3x3 convolutions in a row to the end of the third RDB. {one_side}"
 
@@ -155,10 +150,8 @@ def _(answer, truth, gap, error, n, wins):
     half = (high - low) / 2 / n**0.5
     yield (gap - half, gap + half, ANY, ANY), wide
     yield (high, low, ANY, ANY), f"{step}low first, then high."
-    yield (
-        not near(answer[0], low, 1e-3) or not near(answer[1], high, 1e-3),
-        f"{step}gap -+ t error.",
-    )
+    ends = near(answer[0], low, 1e-3) and near(answer[1], high, 1e-3)
+    yield not ends, f"{step}gap -+ t error."
     step = "Step 1 is right. Step 2 of 3: "
     yield (ANY, ANY, by_mean / 2, ANY), f"{step}before the run nobody knew which would win."
     yield not near(answer[2], by_mean, 1e-3), f"{step}how likely is so large a |t| by luck?"

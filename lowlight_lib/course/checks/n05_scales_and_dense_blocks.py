@@ -9,14 +9,8 @@ from torch.nn import functional as F
 from .common import ANY, answer_of, exercise
 
 
-def share_of_padding(crop):
-    side = crop // 32
-    inside = (3 * side - 2) / (3 * side)  # along one line: both ends lose one tap
-    return 1 - inside**2
-
-
-@exercise("05.1", 2, share_of_padding, [32, 512, 128])
-def _(answer, truth, crop):
+@exercise("05.1", 2, lambda crop: 1 - (1 - 2 / (3 * (crop // 32))) ** 2, [32, 512, 128])
+def share_of_padding(answer, truth, crop):  # along one line both ends lose one tap
     """Right: in training crops of 128, 31% of what it reads is padding."""
     yield not 0 <= answer <= 1, "A share lies between 0 and 1."
     yield 1 - truth, "That is the share of real numbers; the question asks for the rest."
@@ -36,49 +30,44 @@ def unshuffle_twice(mosaic):
     return planes, channels, (32 * row + column).flatten()
 
 
-@exercise("05.2", 3, unshuffle_twice)
+@exercise("05.2", 3, unshuffle_twice, relative=0)
 def _(function):
     """Right, all three steps: the same 1024 numbers in another order."""
     mosaic = torch.arange(2 * 64 * 32.0).view(2, 1, 64, 32)
     answer = answer_of(function, mosaic.clone())
-    done = [answer] if torch.is_tensor(answer) else [a for a in answer if a is not None]
-    _planes_are_right(done[0], F.pixel_unshuffle(mosaic, 2))
-    one, two = F.pixel_unshuffle(mosaic, 32), F.pixel_unshuffle(F.pixel_unshuffle(mosaic, 2), 16)
-    assert len(done) > 1, "Step 1 of 3 is right. Step 2: return the 1024 channels, too."
-    _channels_are_right(done[1], one, two)
-    assert len(done) > 2, "Steps 1 and 2 of 3 are right. Step 3: return the order, too."
-    _order_is_right(torch.as_tensor(done[2]).flatten(), one, two)
+    planes, *more = [answer] if torch.is_tensor(answer) else [a for a in answer if a is not None]
+    truth, one = F.pixel_unshuffle(mosaic, 2), F.pixel_unshuffle(mosaic, 32)
+    two = F.pixel_unshuffle(truth, 16)
+    fits = planes.shape == truth.shape
+    assert fits, f"""Step 1: of a mosaic (2, 1, 64, 32) your planes are {tuple(planes.shape)}. Four
+        planes, each of half the height and half the width."""
+    for k, name in enumerate(("R", "G1", "G2", "B")):
+        same = torch.equal(planes[:, k], truth[:, k])
+        assert same, f"""Step 1: the plane of {name} holds other pixels. G1 is to the right of R,
+            and G2 below it: where in its cell of 2 x 2 does a colour begin?"""
 
+    assert more, "Step 1 of 3 is right. Step 2: return the 1024 channels, too."
+    channels, *more = more
+    yield "Step 1 is right. Step 2:", channels, two
+    shape = channels.shape
+    yield shape != two.shape, f"squares of 16 x 16 of four planes (32, 16) are not {shape}."
+    yield one, "this is one step by 32. Begin with the planes, not the mosaic."
+    mixed = two.view(2, 4, 16, 16, 2, 1).movedim(1, 3).reshape(two.shape)
+    yield mixed, "colours alternate in yours; the formula has c outermost."
+    for k in range(1024):
+        off = not torch.equal(channels[:, k], two[:, k])
+        yield off, f"{_place(k)} of each square. Print a square and find that number."
 
-def _planes_are_right(planes, truth):
-    assert planes.shape == truth.shape, f"""Step 1: of a mosaic (2, 1, 64, 32) your planes are
-        {tuple(planes.shape)}. Four planes, each of half the height and half the width."""
-    names = zip(("R", "G1", "G2", "B"), planes.unbind(1), truth.unbind(1), strict=True)
-    wrong = [name for name, plane, right in names if not torch.equal(plane, right)]
-    assert not wrong, f"""Step 1: the plane of {wrong[0]} holds other pixels. G1 is to the right of
-        R, and G2 below it: where in its cell of 2 x 2 does a colour begin?"""
-
-
-def _channels_are_right(channels, one, two):
-    step = "Step 1 is right. Step 2:"
-    fits = channels.shape == two.shape
-    assert fits, f"{step} squares of 16 x 16 of four planes (32, 16) are not {channels.shape}."
-    single = torch.equal(channels, one)
-    assert not single, f"{step} this is one step by 32. Begin with the planes, not the mosaic."
-    mixed = torch.equal(channels, two.view(2, 4, 16, 16, 2, 1).movedim(1, 3).reshape(two.shape))
-    assert not mixed, f"{step} colours alternate in yours; the formula has c outermost."
-    k = next((k for k in range(1024) if not torch.equal(channels[:, k], two[:, k])), None)
-    assert k is None, f"{step} {_place(k)} of each square. Print a square and find that number."
-
-
-def _order_is_right(order, one, two):
-    step = "Steps 1 and 2 are right. Step 3:"
+    assert more, "Steps 1 and 2 of 3 are right. Step 3: return the order, too."
+    order = torch.as_tensor(more[0]).flatten()
+    yield "Steps 1 and 2 are right. Step 3:"
     once = sorted(order.tolist()) == list(range(1024))
-    assert once, f"{step} each of the 1024 channels comes exactly once: 0 to 1023 reordered."
+    yield not once, "each of the 1024 channels comes exactly once: 0 to 1023 reordered."
     way_back = torch.equal(two[:, order.long()], one)
-    assert not way_back, f"{step} this is the way back, to one step. `argsort` turns it around."
-    k = next((k for k in range(1024) if not torch.equal(two[:, k], one[:, int(order[k])])), None)
-    assert k is None, f"{step} {_place(k)}. Which pixel of the 32 x 32 is that, row by row?"
+    yield way_back, "this is the way back, to one step. `argsort` turns it around."
+    for k, place in enumerate(order.long().tolist()):
+        off = not torch.equal(two[:, k], one[:, place])
+        yield off, f"{_place(k)}. Which pixel of the 32 x 32 is that, row by row?"
 
 
 def _place(k):
@@ -109,7 +98,7 @@ def rdb_star(x, weights, last, slope=0.2):
     return pile, x + F.conv2d(pile, last)
 
 
-@exercise("05.4", 3, rdb_star)
+@exercise("05.4", 3, rdb_star, relative=1e-5, absolute=1e-4)
 def _(function):
     """Right, all three steps: equal to the library's block, whatever its size."""
     for step, slope, layers in ((1, 1.0, 1), (1, 1.0, 4), (2, 0.2, 1), (2, 0.2, 2), (2, 0.2, 5)):
@@ -117,23 +106,22 @@ def _(function):
         answer = answer_of(function, x.clone(), list(weights), last, slope)
         two = not torch.is_tensor(answer) and len(answer) == 2
         assert two, f"Step {step}: return the pile and the output, which is None until step 3."
-        pile, output = answer
-        truth, result = rdb_star(x, weights, last, slope)
-        said = ("Step 1:", "Step 1 of 3 is right. Step 2:")[step - 1]
-        assert pile.shape == truth.shape, f"""{said} with {layers} layers of 3 channels on 4 the
-            pile is {tuple(pile.shape)}. It begins with the input, and each layer adds its own."""
-        assert torch.equal(pile[:, :4], x), f"{said} the input lies at the front of the pile."
+        (pile, output), (truth, result) = answer, rdb_star(x, weights, last, slope)
+        yield (said := ("Step 1:", "Step 1 of 3 is right. Step 2:")[step - 1])
+        fits = pile.shape == truth.shape
+        assert fits, f"""{said} with {layers} layers of 3 channels on 4 the pile is
+            {tuple(pile.shape)}. It begins with the input, and each layer adds its own."""
+        yield not torch.equal(pile[:, :4], x), "the input lies at the front of the pile."
         if not torch.allclose(pile, truth, atol=1e-4):
-            raise AssertionError(f"{said} {_slip(pile, x, weights, slope)}")
-    assert output is not None, "Steps 1 and 2 of 3 are right. Step 3: boil the pile down, and add."
-    step = "Steps 1 and 2 are right. Step 3:"
-    assert output.shape == x.shape, f"{step} the output has to have the shape of the input."
-    alone = torch.allclose(output, result - x, atol=1e-4)
-    assert not alone, f"{step} a *residual* block adds something to its result."
-    bent = torch.allclose(output, x + F.conv2d(F.leaky_relu(pile, slope), last), atol=1e-4)
-    assert not bent, f"{step} the 1 x 1 reads the pile as it is, without the rectifier."
-    if not torch.allclose(output, result, atol=1e-4):
-        raise AssertionError(f"{step} a 1 x 1 convolution of the whole pile, and the input added.")
+            yield True, _slip(pile, x, weights, slope)
+    yield "Steps 1 and 2 of 3 are right. Step 3:"
+    yield output is None, "boil the pile down, and add."
+    yield "Steps 1 and 2 are right. Step 3:", output, result
+    yield output.shape != x.shape, "the output has to have the shape of the input."
+    yield result - x, "a *residual* block adds something to its result."
+    bent = x + F.conv2d(F.leaky_relu(pile, slope), last)
+    yield bent, "the 1 x 1 reads the pile as it is, without the rectifier."
+    yield True, "a 1 x 1 convolution of the whole pile, and the input added."
 
 
 def _layers(count):

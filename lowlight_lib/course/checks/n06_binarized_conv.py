@@ -24,7 +24,7 @@ def mean_of_bits(answer, truth, x, t, sigma):
     yield True, "How probable is +1, how probable -1? The mean is their difference."
 
 
-@exercise("06.2", 2, lambda x, kind: sign_ste(x, kind))
+@exercise("06.2", 2, lambda x, kind: sign_ste(x, kind), absolute=1e-5)
 def sign_with_gradient(function):
     """Right: forwards exactly a sign, backwards the slope of a smooth stand-in."""
     x = torch.tensor([-2.0, -0.9, -0.5, 0.0, 0.25, 0.7, 1.5])
@@ -43,21 +43,18 @@ def sign_with_gradient(function):
         [truth] = torch.autograd.grad(sign_ste(v, kind), v, received)
         assert g is not None and g.abs().max() > 0, f"""Step {step}: the gradient is zero
             everywhere, as that of torch.sign. Which function's slope should pass instead?"""
-        _slopes(step, kind, x, g, truth, received)
-
-
-def _slopes(step, kind, x, g, truth, received):
-    near, inside = torch.allclose, x.abs() <= 1
-    assert not g[~inside].any(), f"""Step {step}, "{kind}": beyond ±1 your gradient is not 0. The
-        stand-in is flat there."""
-    assert not near(g, truth / received, atol=1e-5), f"""Step {step}, "{kind}": that is the
-        slope alone. Times what arrives from behind, as the chain rule says."""
-    same = near(g, received * inside, atol=1e-5)
-    assert kind == "clip" or not same, """Step 3: "clip" is right, and "quadratic" gives the same.
-        It should favour what is close to flipping."""
-    k = int((g - truth).abs().argmax())
-    assert near(g, truth, atol=1e-5), f"""Step {step}, "{kind}": at x = {x[k]:.3g} you pass on
-        {g[k] / received[k]:.3g} times what arrives. Take the derivative of the stand-in there."""
+        assert kind == "clip" or not torch.allclose(g, received * (x.abs() <= 1)), """Step 3: "clip"
+            is right, and "quadratic" gives the same. It should favour what is close to flipping."""
+        yield f'Step {step}, "{kind}":', g, truth
+        beyond = bool(g[x.abs() > 1].any())
+        yield beyond, "beyond ±1 your gradient is not 0. The stand-in is flat there."
+        k = int((g - truth).abs().argmax())
+        yield {
+            """that is the slope alone. Times what arrives from behind, as the chain rule
+            says.""": truth / received,
+            f"""at x = {x[k]:.3g} you pass on {g[k] / received[k]:.3g} times what arrives. Take the
+            derivative of the stand-in there.""": True,
+        }
 
 
 def pack_signs(signs):
@@ -74,21 +71,20 @@ def _(function):
     for step, shape in [(1, (64,)), *((2, (n,)) for n in range(1, 201)), (3, (2, 3, 70))]:
         signs = rng.choice([-1, 1], shape)
         answer, truth = np.asarray(answer_of(function, signs.copy())), pack_signs(signs)
-        words = f"Step {step}: signs of shape {shape} make words of shape"
-        assert answer.shape == truth.shape, f"{words} {truth.shape}, yours have {answer.shape}."
-        assert answer.dtype == np.uint64, (
-            f"Step {step}: yours are {answer.dtype}; a float64 has 53 bits."
-        )
-        assert (answer != pack_signs(-signs)).any(), (
-            f"Step {step}: you wrote 1 for -1, and 0 for +1."
-        )
+        fits = answer.shape == truth.shape
+        assert fits, f"""Step {step}: signs of shape {shape} make words of shape {truth.shape},
+            yours have {answer.shape}."""
+        yield f"Step {step}:"
+        kind = answer.dtype
+        yield kind != np.uint64, f"yours are {kind}; a float64 has 53 bits."
+        yield (answer == pack_signs(-signs)).all(), "you wrote 1 for -1, and 0 for +1."
         rest = np.arange(64 * truth.shape[-1]).reshape(-1, 64) >= shape[-1]
         filled = truth | pack_signs(np.where(rest, 1, -1))[..., 0]
-        assert step == 1 or (answer == truth).all() or (answer != filled).any(), """Step 2: the
-            places that no sign fills hold ones. Make them 0, then they never differ."""
-        backwards = pack_signs(signs[..., ::-1])
-        assert step > 1 or (answer != backwards).any(), """Step 1: your first sign is in the highest
-            bit. It belongs in the lowest, which is worth 1."""
+        ones = step > 1 and bool((answer != truth).any() and (answer == filled).all())
+        yield ones, "the places that no sign fills hold ones. Make them 0, then they never differ."
+        backwards = step == 1 and bool((answer == pack_signs(signs[..., ::-1])).all())
+        assert not backwards, """Step 1: your first sign is in the highest bit. It belongs in the
+            lowest, which is worth 1."""
         assert (answer == truth).all(), f"""Step {step}: for signs of shape {shape} some words are
             others. Try four signs, as in the docstring, and look at bin(word)."""
 
@@ -105,7 +101,7 @@ def conv_by_bits(x, w, n):
     return out
 
 
-@exercise("06.4", 3, conv_by_bits)
+@exercise("06.4", 3, conv_by_bits, relative=0)
 def _(function):
     """Right: the same whole numbers as PyTorch's convolution, border included, from bits alone."""
     rng = np.random.default_rng(0)
@@ -116,38 +112,33 @@ def _(function):
         answer = np.asarray(answer_of(function, *packed, n)).astype(np.int64)
         said = f"Step {step} ({n} channels, kernel {k}x{k}):"
         assert answer.shape == truth.shape, f"{said} shape {answer.shape}, expected {truth.shape}."
-        r = k // 2 if step == 2 else 0
         if step > 1:
-            _at_border(said, answer, x, w, k)
-        inner = np.s_[:, r : 9 - r, r : 11 - r]
-        if (answer[inner] != truth[inner]).any():
-            _slips(said, answer[inner], truth[inner], n * k * k)
+            yield said, answer, None
+            yield {
+                """you turn the kernel by 180 degrees, as in signal processing. In networks w[d, 0,
+                0] meets the pixel up and left.""": _sums(x, w[..., ::-1, ::-1].copy()),
+                """right inside. At the border you let words of zeros take part: they are the bits
+                of -1. Which taps should count there?""": _sums(x, w, -1.0),
+                """right inside. But at the border you read pixels from the opposite side. `np.roll`
+                does that.""": _sums(x, w, "around"),
+            }
+        r = k // 2 if step == 2 else 0
+        answer, truth = (a[:, r : 9 - r, r : 11 - r] for a in (answer, truth))
+        yield said, answer, truth
+        differ = (n * k * k - truth) // 2
+        yield differ, "so many signs differ. What is the sum of products?"
+        yield n * k * k - differ, "so many agree. What do the others take away?"
+        overflow = ((answer - truth) % 256 == 0).all()
+        yield overflow, "off by multiples of 256: uint8 runs over."
+        for at in map(tuple, np.argwhere(answer != truth).tolist()):
+            raise AssertionError(f"""{said} at (filter, row, column) = {at} you say {answer[at]};
+                the products of the signs there sum to {truth[at]}.""")
 
 
 def _sums(x, w, pad: Any = 0.0):
     how: Any = {"mode": "circular"} if pad == "around" else {"value": pad}
     frame = F.pad(torch.from_numpy(x)[None], (w.shape[-1] // 2,) * 4, **how)
     return F.conv2d(frame, torch.from_numpy(w))[0].numpy().astype(np.int64)
-
-
-def _at_border(said, answer, x, w, k):
-    turned = _sums(x, np.ascontiguousarray(w[..., ::-1, ::-1]))
-    assert (answer != turned).any(), f"""{said} you turn the kernel by 180 degrees, as in signal
-        processing. In networks w[d, 0, 0] meets the pixel up and left."""
-    assert (answer != _sums(x, w, -1.0)).any(), f"""{said} right inside. At the border you let
-        words of zeros take part: they are the bits of -1. Which taps should count there?"""
-    assert (answer != _sums(x, w, "around")).any(), f"""{said} right inside. But at the border you
-        read pixels from the opposite side. `np.roll` does that."""
-
-
-def _slips(said, answer, truth, n):
-    differ = (n - truth) // 2
-    assert (answer != differ).any(), f"{said} so many signs differ. What is the sum of products?"
-    assert (answer != n - differ).any(), f"{said} so many agree. What do the others take away?"
-    assert ((answer - truth) % 256 != 0).any(), f"{said} off by multiples of 256: uint8 runs over."
-    at = tuple(map(int, np.argwhere(answer != truth)[0]))
-    raise AssertionError(f"""{said} at (filter, row, column) = {at} you say {answer[at]}; the
-        products of the signs there sum to {truth[at]}.""")
 
 
 def share_at_border(h, w, kernel):
@@ -166,7 +157,7 @@ def _(answer, truth, h, w, kernel):
     yield 2 * r * (h + w) / (h * w), "You have counted the corners twice."
     yield 100 * truth, "As a share between 0 and 1, please."
     inside = 1 - (h - 2 * r) * (w - 2 * r) / (h * w)
-    yield inside, "The kernel is larger than the frame: there are not fewer than none inside."
+    yield inside, "A kernel larger than the frame: none is inside, and never fewer than none."
     yield 1 - (h - r) * max(w - r, 0) / (h * w), "There is a border on both sides."
     yield True, "How many rows and columns have a window that lies inside?"
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ...blocks.binary import BinaryTransition, DABC2d, DistributionAwareAttention
-from .common import ANY, answer_of, exercise
+from .common import ANY, answer_of, exercise, hold
 
 
 def attend(z, weight):
@@ -20,19 +20,6 @@ def attend(z, weight):
 def _z(n=2, c=16, h=6, w=7):
     torch.manual_seed(0)
     return 0.3 + torch.randn(n, c, h, w) * torch.linspace(0.2, 2, c).view(1, c, 1, 1)
-
-
-def _compare(said, answer, truth, slips=()):
-    """AssertionError where an answer is another; slips are (wrong answer, what to say of it)."""
-    shape = tuple(getattr(answer, "shape", ()))
-    assert shape == tuple(truth.shape), f"""{said}: the result should have the shape
-        {tuple(truth.shape)}, yours has {shape}."""
-    for wrong, sentence in slips:
-        slipped = wrong.shape == truth.shape and torch.allclose(answer, wrong, atol=1e-6)
-        assert not slipped or torch.allclose(truth, wrong, atol=1e-6), f"{said}: {sentence}"
-    gap = (answer - truth).abs().max()
-    off = f"{said}: off by up to {gap:.2g}. Go through the formula, part by part."
-    assert torch.allclose(answer, truth, atol=1e-5), off
 
 
 @exercise("07.1", 2, attend)
@@ -56,7 +43,7 @@ def _(function):
         if row == 2:
             slips += [(var, "that is the variance; the square root is missing.")]
             slips += [(biased, "divide by one less than the number of pixels, as z.var does.")]
-        _compare(f"Step 1, only the {name} counts", answer_of(function, z, weight), truth, slips)
+        hold(f"Step 1, only the {name} counts", answer_of(function, z, weight), truth, slips)
     for step, size in ((2, 3), (3, 5)):
         z, weight = _z(2, 16 if size == 3 else 32), torch.randn(1, 3, size)
         truth = attend(z, weight)
@@ -64,7 +51,7 @@ def _(function):
         slips = [(torch.sigmoid(seen), "the kernel runs backwards along the channels.")]
         slips += [(attend(z, _middle(weight)), "channels do not hear their neighbours yet.")]
         said = f"Step {step}, {z.shape[1]} channels, kernel {size}"
-        _compare(said, answer_of(function, z, weight), truth, slips)
+        hold(said, answer_of(function, z, weight), truth, slips)
 
 
 def _middle(weight):
@@ -102,16 +89,15 @@ def _(function):
         (z + block.act(s * y), "x is added, not z: no threshold on the road past the signs."),
         (x + s * y, "the activation is missing."),
     ]  # fmt: skip
-    _compare("DABC", answer_of(function, x, block), block(x), slips)
+    hold("DABC", answer_of(function, x, block), block(x), slips)
     with torch.enable_grad():
         leaf, other = (x.clone().requires_grad_() for _ in range(2))
         answer_of(function, leaf, block).sum().backward()
         block(other).sum().backward()
     given, truth = leaf.grad, other.grad
-    assert (
-        given is not None and truth is not None and given.allclose(truth, atol=1e-4)
-    ), """The values are
-        right. The gradient is not: use `sign_ste`, whose backward is the quadratic one."""
+    same = given is not None and truth is not None and given.allclose(truth, atol=1e-4)
+    assert same, """The values are right. The gradient is not: use `sign_ste`, whose backward is the
+        quadratic one."""
 
 
 _BLOCKS = [(False, 3, 9, 11), (False, 5, 12, 9), (True, 3, 9, 11)]
@@ -149,7 +135,7 @@ def _(function):
         (layer.conv(torch.sign(x + layer.threshold)) + layer.skip(mean), "the activation is "
          "missing."),
     ]  # fmt: skip
-    _compare("Down", answer_of(function, x, layer), layer(x), slips)
+    hold("Down", answer_of(function, x, layer), layer(x), slips)
 
 
 def _decisions():

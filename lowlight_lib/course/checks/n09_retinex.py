@@ -44,11 +44,11 @@ def _(function):
         for name, new, old in zip(("lights", "paint"), other, (L, R), strict=True):
             assert tuple(new.shape) == tuple(old.shape), f"""The {name} came with shape
                 {tuple(old.shape)} and go back with {tuple(new.shape)}."""
-            assert new.min() > 0 and new.max() < 1 + 1e-5, f"""The {name} go from
-                {new.min():.2g} to {new.max():.2g}. They should lie above 0, and at most at 1."""
+            assert new.min() > 0 and new.max() < 1 + 1e-5, f"""The {name} lie between
+                {new.min():.2g} and {new.max():.2g}. All should be above 0, and at most 1."""
         off = (other[0][:, None] * other[1] - L[:, None] * R).abs().amax((1, 2, 3))
         wrong = int((off > 1e-4).sum())
-        assert not wrong, f"""With {exposures} exposures {wrong} of the products have changed. What
+        assert not wrong, f"""Of {exposures} product(s) light x paint {wrong} changed. What
             you take from the paint has to go into the light of *every* exposure."""
         ratio = (other[1] / R).amax(0)
         assert (ratio - 1).abs().max() > 0.01, "That is the split you were given."
