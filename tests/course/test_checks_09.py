@@ -129,7 +129,7 @@ WRONG = [
     ("contrast_left", lambda ratio, gamma: (ratio**gamma, ratio**gamma), "Second number"),
     ("other_split", lambda L, R: L, "two things|other lights"),
     ("other_split", lambda L, R: (L[0], R), "lights came with shape"),
-    ("other_split", lambda L, R: (L * 3, R / 3), "at most at 1"),
+    ("other_split", lambda L, R: (L * 3, R / 3), "at most 1"),
     ("other_split", lambda L, R: (L[:1] * R.amax(0) + 0 * L, R / R.amax(0)), "\\*every\\*"),
     ("other_split", lambda L, R: (L, R), "the split you were given"),
     ("other_split", lambda L, R: (L * 0.95, R / 0.95), "one factor for all"),
