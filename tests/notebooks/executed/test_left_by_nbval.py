@@ -34,7 +34,7 @@ def test_what_the_trainings_leave(left):
     check_stills(rows_of(left, "redi"), "redi", 4)
     [pairs] = default_rows(left, "pairlie")
     assert set(pairs) >= FIELDS | {"gamma"}
-    assert (pairs["dataset"], pairs["profile"], pairs["images"]) == ("lol", "smoke", 6)
+    assert (pairs["dataset"], pairs["profile"], pairs["images"]) == ("lol", "smoke", 15)
     assert 5 < pairs["baseline_psnr"] < 10 and 5 < pairs["psnr"] < 40  # dark against bright
     views = [iio.imread(left / "pictures" / f"16_{v}.png") for v in ("input", "result", "target")]
     assert {v.shape for v in views} == {(512, 512, 3)} and views[0].mean() < views[2].mean() / 2
